@@ -1,0 +1,75 @@
+/* limits.h - every maximum of the project, in one place. Units are last in the names. */
+#ifndef MISHRI_BASE_LIMITS_H
+#define MISHRI_BASE_LIMITS_H
+
+#define KIB(n) ((size_t)(n) * 1024u)
+#define MIB(n) ((size_t)(n) * 1024u * 1024u)
+
+/* base */
+#define LIMIT_ERR_TEXT_BYTES        1024
+#define LIMIT_JSON_DEPTH            64
+#define LIMIT_JSON_BYTES            MIB(64)
+#define LIMIT_FILE_BYTES            MIB(16)  /* a configuration, policy or recorded file */
+
+/* what a person or a model gives */
+#define LIMIT_GOAL_BYTES            MIB(1)
+#define LIMIT_CALLS_PER_REPLY       64
+#define LIMIT_CALL_ARGS_BYTES       MIB(1)
+#define LIMIT_CALL_NAME_BYTES       128
+#define LIMIT_REPLY_TEXT_BYTES      MIB(4)
+
+/* model traffic */
+#define LIMIT_SSE_LINE_BYTES        MIB(4)
+#define LIMIT_REPLY_BODY_BYTES      MIB(32)
+#define LIMIT_ERROR_BODY_BYTES      KIB(64)
+#define LIMIT_MODEL_ATTEMPTS        3
+#define LIMIT_RETRY_BASE_MS         1000
+#define LIMIT_RETRY_CAP_MS          30000
+#define LIMIT_RETRY_AFTER_MS        300000   /* a longer Retry-After ends the attempt instead */
+#define LIMIT_MODEL_CONNECT_MS      15000
+#define LIMIT_MODEL_IDLE_MS         300000   /* no byte for this long: the stream is dead */
+
+/* a task, unless flags or configuration say less */
+#define LIMIT_TASK_TURNS            100
+#define LIMIT_TASK_CALLS            1000
+#define LIMIT_TASK_TIMEOUT_MS       3600000
+#define LIMIT_TASK_DEPTH            3
+
+/* store */
+#define LIMIT_EVENT_INLINE_BYTES    KIB(16)  /* a longer string goes to blobs */
+#define LIMIT_EVENT_BYTES           MIB(8)
+#define LIMIT_BATCH_EVENTS          1024
+#define LIMIT_STORE_QUEUE_BATCHES   4096
+#define LIMIT_STORE_BUSY_MS         10000
+#define LIMIT_LEASE_MS              45000
+#define LIMIT_LEASE_RENEW_MS        15000
+#define LIMIT_INBOX_POLL_MS         500
+
+/* policy */
+#define LIMIT_POLICY_BYTES          MIB(1)
+#define LIMIT_POLICY_RULES          10000
+#define LIMIT_POLICY_REGEX_STEPS    100000   /* PCRE2 match limit; reached = the stricter outcome */
+#define LIMIT_POLICY_DEPTH          32
+
+/* cell */
+#define LIMIT_CELL_MESSAGE_BYTES    KIB(200) /* one datagram of the cell protocol */
+#define LIMIT_CELL_FDS              8        /* descriptors in one datagram */
+#define LIMIT_CELL_ARGV_SHOWN_BYTES KIB(32)  /* argv as policy sees it; a longer one is denied */
+#define LIMIT_CELL_HELD             256      /* programs that wait for a decision at once */
+#define LIMIT_CELL_CALLS            64       /* calls that run at once in one cell */
+#define LIMIT_CELL_MEMORY_BYTES     MIB(4096)
+#define LIMIT_CELL_PROCESSES        1024
+#define LIMIT_CELL_OPEN_FILES       4096
+#define LIMIT_CELL_FILE_BYTES       MIB(4096)
+#define LIMIT_CELL_TMP_BYTES        MIB(1024)
+#define LIMIT_CELL_DENY_STUB_MS     100
+#define LIMIT_CELL_GRACE_MS         5000     /* from cancel to SIGKILL */
+
+/* tools */
+#define LIMIT_CALL_WALL_MS          600000
+#define LIMIT_CALL_OUTPUT_BYTES     KIB(64)  /* kept: this much head and tail together */
+#define LIMIT_READ_FILE_BYTES       KIB(256)
+#define LIMIT_WRITE_FILE_BYTES      MIB(1)
+#define LIMIT_EXEC_EVENTS           1000     /* allowed program starts written down one by one, per call */
+
+#endif

@@ -1,0 +1,52 @@
+/* command.h - a command is one file with one function and one row in main's table. */
+#ifndef MISHRI_CLI_COMMAND_H
+#define MISHRI_CLI_COMMAND_H
+
+#include "base/err.h"
+
+/* The exit codes are a contract (docs/cli.md). */
+enum exit_code {
+	EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3, EXIT_AUTH = 4, EXIT_PROVIDER = 5,
+	EXIT_DENIED = 6, EXIT_BUDGET = 7, EXIT_LIMIT = 8, EXIT_NOBODY = 9, EXIT_LOOP = 10,
+	EXIT_SIGINT = 130, EXIT_SIGTERM = 143,
+};
+
+/* One option: from this row come parsing, --help, completion and the manual. */
+struct option_row {
+	const char *name;            /* "--workspace" */
+	char short_name;             /* 'w', or 0 */
+	const char *value;           /* "DIR": takes a value; NULL: a switch */
+	const char *help;
+	bool repeat;                 /* may be given more than once */
+};
+
+struct command {
+	const char *name;            /* "policy check" for a subcommand */
+	const char *args;            /* "[GOAL]" */
+	const char *about;           /* one line */
+	const struct option_row *options;
+	size_t option_count;
+	const char *examples;        /* lines of --help, or NULL */
+	unsigned flags;
+	int (*run)(int argc, char **argv);
+};
+
+/* Parsed options of a command. Values are borrowed from argv. */
+struct options;
+/* The options of `command` and the global ones (--data DIR, --no-user-config, --json, --help, --no-color);
+ * "--" ends options. Failure prints the usage error with the nearest option on stderr and returns -EINVAL. */
+MUST_USE int options_parse(const struct command *command, int argc, char **argv, struct options **ret);
+void options_freep(struct options **options);
+const char *option_text(const struct options *o, const char *name, const char *otherwise);  /* the last one given */
+bool option_given(const struct options *o, const char *name);
+size_t option_all(const struct options *o, const char *name, const char **ret, size_t max); /* repeated ones, in order */
+size_t option_positionals(const struct options *o, const char *const **ret);
+
+/* "mishri: TEXT" on stderr; returns `code`. */
+int complain(int code, const char *format, ...) PRINTF(2, 3);
+
+/* One per file cmd_*.c; main.c lists them. */
+extern const struct command cmd_run, cmd_history, cmd_show, cmd_events, cmd_exec, cmd_doctor, cmd_policy_check,
+	cmd_policy_lint, cmd_config, cmd_demo, cmd_version;
+
+#endif

@@ -1,0 +1,427 @@
+/* event.c - the catalogue of events, and the one text form that they have.
+ * It knows the shape of each fact and nothing of what follows from it (that is task.c). */
+#include "core/event.h"
+
+#include <string.h>
+
+#include "base/banned.h"
+
+enum field_type { TEXT, INT, BOOL, OBJECT, ARRAY, ANY };
+enum { OPTIONAL = 1, NULLABLE = 2 };
+
+struct field {
+	const char *name;
+	enum field_type type;
+	unsigned flags;
+	const char *about;
+};
+
+struct row {
+	const char *name, *about;
+	const struct field *fields;
+	size_t field_count;
+};
+
+#define FIELDS(name) static const struct field name[]
+
+FIELDS(engine_started) = {
+	{ "engine", TEXT, 0, "id of the engine" },
+	{ "pid", INT, 0, "its process" },
+	{ "version", TEXT, 0, "version of mishri" },
+};
+FIELDS(engine_draining) = {
+	{ "engine", TEXT, 0, "id of the engine" },
+	{ "signal", TEXT, 0, "what asked it to stop: SIGINT, SIGTERM" },
+};
+FIELDS(engine_stopped) = {
+	{ "engine", TEXT, 0, "id of the engine" },
+	{ "reason", TEXT, 0, "done, signal, error" },
+};
+FIELDS(policy_loaded) = {
+	{ "policy", TEXT, 0, "SHA-256 of the set in force" },
+	{ "sources", ARRAY, 0, "the files, with their layer" },
+	{ "rules", INT, 0, "number of rules" },
+};
+FIELDS(task_created) = {
+	{ "goal", TEXT, 0, "what is to be done" },
+	{ "agent", TEXT, 0, "name of the agent profile" },
+	{ "role", TEXT, 0, "master or worker" },
+	{ "depth", INT, 0, "0 for a root task" },
+	{ "model", TEXT, 0, "provider/model" },
+	{ "workspace", TEXT, 0, "absolute path" },
+	{ "isolation", TEXT, 0, "full, reduced or none" },
+	{ "channel", TEXT, 0, "cli, http, schedule, mcp" },
+	{ "interactive", BOOL, 0, "is there a person to ask" },
+	{ "plan", TEXT, 0, "auto, always or never" },
+	{ "tools", ARRAY, 0, "names of the tools the agent has" },
+	{ "policies", ARRAY, 0, "policy files given with -p, absolute" },
+	{ "limits", OBJECT, 0, "turns, calls, timeout_ms, output_bytes" },
+	{ "config", OBJECT, OPTIONAL, "other settings that a resume must repeat" },
+};
+FIELDS(task_resumed) = {
+	{ "engine", TEXT, 0, "the engine that goes on" },
+	{ "generation", INT, 0, "of the lease; higher than every one before" },
+	{ "reason", TEXT, 0, "crash, parked" },
+};
+FIELDS(task_parked) = {
+	{ "reason", TEXT, 0, "interrupted, waiting, store" },
+	{ "detail", TEXT, OPTIONAL, "one sentence" },
+};
+FIELDS(task_cancelled) = {
+	{ "by", TEXT, 0, "user" },
+	{ "reason", TEXT, OPTIONAL, "one sentence" },
+};
+FIELDS(task_finished) = {
+	{ "state", TEXT, 0, "done, failed, denied, cancelled" },
+	{ "exit", INT, 0, "the exit code of the command line" },
+	{ "result", TEXT, 0, "the answer, or what went wrong in one sentence" },
+};
+FIELDS(model_requested) = {
+	{ "turn", INT, 0, "from 1" },
+	{ "provider", TEXT, 0, "openai, recorded" },
+	{ "model", TEXT, 0, "as the provider knows it" },
+	{ "messages", INT, 0, "length of the conversation" },
+};
+FIELDS(model_replied) = {
+	{ "turn", INT, 0, "from 1" },
+	{ "text", TEXT, 0, "what the model said" },
+	{ "finish", TEXT, 0, "stop, tool_calls, length, content_filter" },
+	{ "calls", INT, 0, "number of tool calls; their call.proposed events follow" },
+	{ "model", TEXT, OPTIONAL | NULLABLE, "the model that answered, where the provider says so" },
+	{ "response_id", TEXT, OPTIONAL | NULLABLE, "the provider's id of the reply" },
+	{ "usage", OBJECT, 0, "tokens in disjoint buckets: input, cache_read, cache_write, output; reasoning is inside output; null where unknown" },
+	{ "usd_nanos", INT, NULLABLE, "cost in nano-USD; null where unknown" },
+	{ "ref", TEXT, OPTIONAL | NULLABLE, "what the provider must not give again: the line of a recorded file" },
+	{ "ms", INT, 0, "from the request to the last byte" },
+	{ "first_ms", INT, OPTIONAL | NULLABLE, "from the request to the first token" },
+};
+FIELDS(model_failed) = {
+	{ "turn", INT, 0, "from 1" },
+	{ "class", TEXT, 0, "transient, quota, auth, terminal, cancelled" },
+	{ "status", INT, NULLABLE, "HTTP status; null where there was no answer" },
+	{ "message", TEXT, 0, "one sentence" },
+	{ "ms", INT, 0, "from the request to the failure" },
+};
+FIELDS(retry_scheduled) = {
+	{ "turn", INT, 0, "the turn whose model call is tried again" },
+	{ "delay_ms", INT, 0, "until then" },
+	{ "class", TEXT, 0, "why it may be tried again" },
+	{ "reason", TEXT, 0, "what went wrong" },
+};
+FIELDS(call_proposed) = {
+	{ "call", TEXT, 0, "id within the task: TURN.INDEX" },
+	{ "turn", INT, 0, "from 1" },
+	{ "id", TEXT, 0, "the provider's id" },
+	{ "tool", TEXT, 0, "name as the model wrote it" },
+	{ "args", ANY, 0, "the arguments: an object, or the raw text where it is no JSON object" },
+};
+FIELDS(call_decided) = {
+	{ "call", TEXT, 0, "id within the task" },
+	{ "tool", TEXT, 0, "name" },
+	{ "effect", TEXT, 0, "allow, ask or deny" },
+	{ "by", TEXT, 0, "policy, schema, limit" },
+	{ "rule", TEXT, NULLABLE, "the deciding rule; null for the default and where no policy decided" },
+	{ "source", TEXT, NULLABLE, "FILE:LINE of the rule" },
+	{ "reason", TEXT, 0, "one sentence that the model can act on" },
+	{ "also", ARRAY, 0, "other rules that matched" },
+	{ "policy", TEXT, NULLABLE, "SHA-256 of the set" },
+	{ "ns", INT, 0, "nanoseconds spent" },
+};
+FIELDS(approval_requested) = {
+	{ "approval", TEXT, 0, "id" },
+	{ "call", TEXT, 0, "the call that waits" },
+	{ "kind", TEXT, 0, "tool or exec" },
+	{ "action", OBJECT, 0, "the exact action" },
+	{ "digest", TEXT, 0, "SHA-256 of the canonical action" },
+	{ "rule", TEXT, NULLABLE, "the rule that asks" },
+	{ "reason", TEXT, 0, "why" },
+};
+FIELDS(approval_decided) = {
+	{ "approval", TEXT, 0, "id" },
+	{ "call", TEXT, 0, "the call that waited" },
+	{ "answer", TEXT, 0, "allow, deny or lapsed" },
+	{ "by", TEXT, 0, "the user, or 'nobody' when it lapsed" },
+	{ "digest", TEXT, 0, "what was answered" },
+	{ "reason", TEXT, 0, "the person's sentence, or why it lapsed" },
+};
+FIELDS(call_started) = {
+	{ "call", TEXT, 0, "id within the task" },
+	{ "tool", TEXT, 0, "name" },
+	{ "nature", TEXT, 0, "pure, idempotent or at_most_once" },
+};
+FIELDS(call_killed) = {
+	{ "call", TEXT, 0, "id within the task" },
+	{ "reason", TEXT, 0, "timeout, cancelled, output_limit, cell_lost" },
+};
+FIELDS(call_finished) = {
+	{ "call", TEXT, 0, "id within the task" },
+	{ "tool", TEXT, 0, "name" },
+	{ "status", TEXT, 0, "ok, error, denied, invalid, timeout, killed, cancelled, unknown" },
+	{ "exit", INT, NULLABLE, "exit status of the program; 128 + signal where one ended it; null where none ran" },
+	{ "output", TEXT, 0, "what the model is given" },
+	{ "bytes", INT, 0, "size of the output before it was capped" },
+	{ "execs", INT, 0, "program starts" },
+	{ "denied_execs", INT, 0, "program starts that were refused" },
+	{ "ms", INT, 0, "from start to end" },
+};
+FIELDS(exec_decided) = {
+	{ "call", TEXT, 0, "the call in which it happened; '' for mishri exec" },
+	{ "pid", INT, 0, "process number inside the cell" },
+	{ "program", TEXT, 0, "the real file" },
+	{ "origin", TEXT, 0, "system, workspace or untrusted" },
+	{ "argv", ARRAY, 0, "arguments as the new image has them" },
+	{ "cwd", TEXT, 0, "working directory" },
+	{ "effect", TEXT, 0, "allow, ask or deny" },
+	{ "rule", TEXT, NULLABLE, "the deciding rule" },
+	{ "source", TEXT, NULLABLE, "FILE:LINE of the rule" },
+	{ "reason", TEXT, 0, "one sentence" },
+	{ "policy", TEXT, NULLABLE, "SHA-256 of the set" },
+	{ "ns", INT, 0, "nanoseconds spent on the decision" },
+};
+FIELDS(cell_opened) = {
+	{ "cell", TEXT, 0, "id" },
+	{ "level", TEXT, 0, "full, reduced or none" },
+	{ "mechanisms", OBJECT, 0, "what is in force: namespaces, landlock ABI, seccomp, limits, ids" },
+	{ "ms", INT, 0, "time to make it" },
+};
+FIELDS(cell_closed) = {
+	{ "cell", TEXT, 0, "id" },
+	{ "reason", TEXT, 0, "finished, parked, cancelled, lost" },
+};
+
+#define ROW(name, fields, about) { name, about, fields, COUNT(fields) }
+static const struct row rows[] = {
+	[EVENT_ENGINE_STARTED] = ROW("engine.started", engine_started, "An engine opened the store."),
+	[EVENT_ENGINE_DRAINING] = ROW("engine.draining", engine_draining, "An engine was asked to stop and takes nothing new."),
+	[EVENT_ENGINE_STOPPED] = ROW("engine.stopped", engine_stopped, "An engine ended in order."),
+	[EVENT_POLICY_LOADED] = ROW("policy.loaded", policy_loaded, "A policy set came into force for the task."),
+	[EVENT_TASK_CREATED] = ROW("task.created", task_created, "A goal was accepted."),
+	[EVENT_TASK_RESUMED] = ROW("task.resumed", task_resumed, "An engine took the task over and goes on."),
+	[EVENT_TASK_PARKED] = ROW("task.parked", task_parked, "The task stopped in order and can be resumed."),
+	[EVENT_TASK_CANCELLED] = ROW("task.cancelled", task_cancelled, "A person ended the task."),
+	[EVENT_TASK_FINISHED] = ROW("task.finished", task_finished, "The task ended; nothing follows but bookkeeping."),
+	[EVENT_MODEL_REQUESTED] = ROW("model.requested", model_requested, "A request to a model is about to be sent."),
+	[EVENT_MODEL_REPLIED] = ROW("model.replied", model_replied, "A whole reply arrived."),
+	[EVENT_MODEL_FAILED] = ROW("model.failed", model_failed, "A request failed; nothing of its reply is used."),
+	[EVENT_RETRY_SCHEDULED] = ROW("retry.scheduled", retry_scheduled, "A failed request will be sent again."),
+	[EVENT_CALL_PROPOSED] = ROW("call.proposed", call_proposed, "The model asked for a tool call."),
+	[EVENT_CALL_DECIDED] = ROW("call.decided", call_decided, "Whether the call may happen."),
+	[EVENT_APPROVAL_REQUESTED] = ROW("approval.requested", approval_requested, "A person is asked."),
+	[EVENT_APPROVAL_DECIDED] = ROW("approval.decided", approval_decided, "The answer, or that nobody gave one."),
+	[EVENT_CALL_STARTED] = ROW("call.started", call_started, "The call is about to run; written before it does."),
+	[EVENT_CALL_KILLED] = ROW("call.killed", call_killed, "The engine ends a running call."),
+	[EVENT_CALL_FINISHED] = ROW("call.finished", call_finished, "The call has its result; every proposed call gets exactly one."),
+	[EVENT_EXEC_DECIDED] = ROW("exec.decided", exec_decided, "Whether a program may start in the cell."),
+	[EVENT_CELL_OPENED] = ROW("cell.opened", cell_opened, "A sandbox was made for the task."),
+	[EVENT_CELL_CLOSED] = ROW("cell.closed", cell_closed, "The sandbox and every process in it ended."),
+};
+_Static_assert(COUNT(rows) == EVENT_TYPES, "every event type has a row");
+
+const char *event_name(enum event_type type)
+{
+	assert((size_t)type < COUNT(rows));
+	return rows[type].name;
+}
+
+int event_find(const char *name)
+{
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+const char *event_about(enum event_type type)
+{
+	assert((size_t)type < COUNT(rows));
+	return rows[type].about;
+}
+
+void event_done(struct event *event)
+{
+	json_decref(event->data);
+	event->data = NULL;
+}
+
+static bool has_type(const json_t *value, enum field_type type)
+{
+	switch (type) {
+	case TEXT: return json_is_string(value);
+	case INT: return json_is_integer(value);
+	case BOOL: return json_is_boolean(value);
+	case OBJECT: return json_is_object(value);
+	case ARRAY: return json_is_array(value);
+	case ANY: return true;
+	}
+	return false;
+}
+
+static const char *const type_names[] = {
+	[TEXT] = "string", [INT] = "integer", [BOOL] = "boolean", [OBJECT] = "object", [ARRAY] = "array",
+};
+
+static int check_field(const char *event, const struct field *f, const json_t *value, struct err *err)
+{
+	if (value == NULL && (f->flags & OPTIONAL) == 0)
+		return err_set(err, EINVAL, "%s: '%s' is missing", event, f->name);
+	if (value == NULL || (json_is_null(value) && (f->flags & NULLABLE) != 0) || has_type(value, f->type))
+		return 0;
+	return err_set(err, EINVAL, "%s: '%s' must be of type %s", event, f->name,
+	               name_of(type_names, COUNT(type_names), f->type));
+}
+
+int event_check(enum event_type type, const json_t *data, struct err *err)
+{
+	const struct row *row = &rows[type];
+	size_t seen = 0;
+
+	if (!json_is_object(data))
+		return err_set(err, EINVAL, "%s: data must be an object", row->name);
+	for (size_t i = 0; i < row->field_count; i++) {
+		const json_t *value = json_object_get(data, row->fields[i].name);
+		int r = check_field(row->name, &row->fields[i], value, err);
+		if (r < 0)
+			return r;
+		seen += value != NULL;
+	}
+	if (seen != json_object_size(data))
+		return err_set(err, EINVAL, "%s: a field that the catalogue does not have", row->name);
+	return 0;
+}
+
+static void add_quoted(struct buf *ret, const char *key, const char *text, bool or_null)
+{
+	buf_printf(ret, "\"%s\":", key);
+	if (or_null && text[0] == '\0') {
+		buf_add_text(ret, "null,");
+		return;
+	}
+	AUTO(json_decrefp) json_t *value = json_of_str(str_of(text));
+	json_write(value, ret);
+	buf_add_char(ret, ',');
+}
+
+void event_format(const struct event *event, struct buf *ret)
+{
+	char time[CLOCK_TEXT_BYTES];
+
+	buf_add_char(ret, '{');
+	add_quoted(ret, "time", clock_format(event->time_us, time), false);
+	add_quoted(ret, "type", event_name(event->type), false);
+	add_quoted(ret, "session", event->session, true);
+	add_quoted(ret, "task", event->task, true);
+	add_quoted(ret, "parent", event->parent, true);
+	add_quoted(ret, "user", event->user, true);
+	add_quoted(ret, "trace_id", event->trace_id, true);
+	add_quoted(ret, "span_id", event->span_id, true);
+	add_quoted(ret, "parent_span_id", event->parent_span_id, true);
+	buf_printf(ret, "\"attempt\":%d,\"data\":", event->attempt);
+	json_write(event->data, ret);
+	buf_add_char(ret, '}');
+}
+
+/* Copies a text field of bounded length; null and absence give "". */
+static int read_text(const json_t *object, const char *key, char *to, size_t size, struct err *err)
+{
+	const char *text = json_get_text(object, key, "");
+	size_t len = strlen(text);
+
+	if (len >= size)
+		return err_set(err, EINVAL, "event: '%s' is longer than %zu characters", key, size - 1);
+	memcpy(to, text, len + 1);
+	return 0;
+}
+
+static int read_common(const json_t *object, struct event *e, struct err *err)
+{
+	const struct { const char *key; char *to; size_t size; } texts[] = {
+		{ "session", e->session, sizeof e->session },
+		{ "task", e->task, sizeof e->task },
+		{ "parent", e->parent, sizeof e->parent },
+		{ "user", e->user, sizeof e->user },
+		{ "trace_id", e->trace_id, sizeof e->trace_id },
+		{ "span_id", e->span_id, sizeof e->span_id },
+		{ "parent_span_id", e->parent_span_id, sizeof e->parent_span_id },
+	};
+
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		int r = read_text(object, texts[i].key, texts[i].to, texts[i].size, err);
+		if (r < 0)
+			return r;
+	}
+	if (clock_parse(json_get_text(object, "time", ""), &e->time_us) < 0)
+		return err_set(err, EINVAL, "event: 'time' is no RFC 3339 time");
+	e->attempt = (int)json_get_int(object, "attempt", 1);
+	return 0;
+}
+
+int event_parse(struct str text, struct event *ret, struct err *err)
+{
+	AUTO(json_decrefp) json_t *object = NULL;
+	struct event e = { 0 };
+
+	int r = json_parse(text, &object, err);
+	if (r < 0)
+		return r;
+	const char *name = json_get_text(object, "type", "");
+	int type = event_find(name);
+	if (type < 0)
+		return err_set(err, ENOTSUP, "event: unknown type '%s': was it written by a newer version?", name);
+	e.type = (enum event_type)type;
+	r = read_common(object, &e, err);
+	if (r < 0)
+		return r;
+	json_t *data = json_object_get(object, "data");
+	r = event_check(e.type, data, err);
+	if (r < 0)
+		return r;
+	e.data = json_incref(data);
+	*ret = e;
+	return 0;
+}
+
+static json_t *field_schema(const struct field *f)
+{
+	json_t *schema = json_object();
+
+	if (f->type != ANY && (f->flags & NULLABLE) != 0)
+		json_put(schema, "type", json_pack("[ss]", type_names[f->type], "null"));
+	else if (f->type != ANY)
+		json_put_text(schema, "type", type_names[f->type]);
+	json_put_text(schema, "description", f->about);
+	return schema;
+}
+
+json_t *event_schema(enum event_type type)
+{
+	const struct row *row = &rows[type];
+	json_t *schema = json_object(), *properties = json_object(), *required = json_array();
+
+	json_put_text(schema, "$schema", "https://json-schema.org/draft/2020-12/schema");
+	json_put_text(schema, "title", row->name);
+	json_put_text(schema, "description", row->about);
+	json_put_text(schema, "type", "object");
+	for (size_t i = 0; i < row->field_count; i++) {
+		json_put(properties, row->fields[i].name, field_schema(&row->fields[i]));
+		if ((row->fields[i].flags & OPTIONAL) == 0)
+			json_array_append_new(required, json_string(row->fields[i].name));
+	}
+	json_put(schema, "properties", properties);
+	json_put(schema, "required", required);
+	json_put_bool(schema, "additionalProperties", false);
+	return schema;
+}
+
+void event_document(struct buf *ret)
+{
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		buf_printf(ret, "\n### %s\n\n%s\n\n| field | type | |\n| --- | --- | --- |\n", rows[i].name, rows[i].about);
+		for (size_t k = 0; k < rows[i].field_count; k++) {
+			const struct field *f = &rows[i].fields[k];
+			buf_printf(ret, "| `%s` | %s%s%s | %s |\n", f->name,
+			           f->type == ANY ? "any" : type_names[f->type],
+			           (f->flags & NULLABLE) != 0 ? " or null" : "",
+			           (f->flags & OPTIONAL) != 0 ? ", optional" : "", f->about);
+		}
+	}
+}

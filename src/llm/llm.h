@@ -1,0 +1,92 @@
+/* llm.h - one request to one model, on the event loop. Retries are the engine's; here is one attempt. */
+#ifndef MISHRI_LLM_LLM_H
+#define MISHRI_LLM_LLM_H
+
+#include <event2/event.h>
+
+#include "base/json.h"
+
+struct llm;                     /* opaque: one connection pool (curl multi) on one event_base */
+struct llm_model;               /* opaque: "provider/model" with its key and address, ready to use */
+struct llm_call;                /* opaque: one request under way */
+
+enum llm_class {
+	LLM_TERMINAL,           /* asking again gives the same: 400, 404, 413, unreadable replies */
+	LLM_TRANSIENT,          /* network, 408, 409, 429 rate, 5xx, cut or stalled streams */
+	LLM_QUOTA,              /* money or quota is used up: no retry */
+	LLM_AUTH,               /* 401, 403: no retry */
+	LLM_CANCELLED,
+};
+const char *llm_class_name(enum llm_class cls);     /* "terminal", "transient", ... */
+
+struct llm_usage {              /* disjoint buckets, in tokens; -1 = the provider did not say */
+	int64_t input;          /* neither read from nor written to a cache */
+	int64_t cache_read, cache_write;
+	int64_t output;         /* includes reasoning */
+	int64_t reasoning;
+	int64_t usd_nanos;      /* as the provider or recorded file reports it; -1 = not reported */
+};
+
+struct llm_tool_call {
+	char *id;               /* never NULL; made up where the provider gave none */
+	char *name;
+	char *args;             /* the raw text, as it came; "" counts as {} */
+};
+
+struct llm_reply {
+	char *text;             /* never NULL */
+	struct llm_tool_call *calls;
+	size_t call_count;      /* <= LIMIT_CALLS_PER_REPLY + 1: one more says that there were too many */
+	char *finish;           /* "stop", "tool_calls", "length", "content_filter" or the provider's word */
+	char *model, *response_id;   /* NULL when not given */
+	char *ref;              /* recorded: "line:N"; NULL otherwise */
+	struct llm_usage usage;
+	int64_t first_ms;       /* request to first token; -1 when unknown */
+};
+void llm_reply_done(struct llm_reply *reply);
+
+struct llm_failure {
+	enum llm_class cls;
+	int http_status;        /* 0: no answer */
+	int64_t retry_after_ms; /* -1: not given. A floor for the backoff */
+	bool retry_forbidden;   /* x-should-retry: false */
+	char text[LIMIT_ERR_TEXT_BYTES];
+};
+
+/* The environment that keys and addresses come from; getenv-like, so that tests can hand in another. */
+typedef const char *llm_getenv(void *userdata, const char *name);
+
+/* "openai/gpt-5", "recorded/FILE". Reads the key (environment; for recorded: the file). Failure:
+ * -EINVAL unknown provider or bad file (err says where), -EACCES no key (err says what to set). */
+MUST_USE int llm_model_open(const char *name, llm_getenv *env, void *userdata, struct llm_model **ret, struct err *err);
+void llm_model_close(struct llm_model *model);
+const char *llm_model_provider(const struct llm_model *model);    /* "openai" */
+const char *llm_model_name(const struct llm_model *model);        /* "gpt-5" */
+
+/* A recorded line that an earlier reply used ("line:N") is not given again. Others ignore it. */
+void llm_model_used(struct llm_model *model, const char *ref);
+
+MUST_USE int llm_new(struct event_base *base, struct llm **ret, struct err *err);
+void llm_free(struct llm *llm);                     /* every call is cancelled, without callbacks */
+
+struct llm_request {
+	struct llm_model *model;         /* borrowed until done */
+	const char *agent;               /* role for recorded files: "master" or "worker" */
+	/* The conversation, borrowed during llm_start only: [{"role":"system|user|assistant|tool","text":...,
+	 * "calls":[{"id","name","args"(text)}] for assistant, "call": id for tool}] */
+	const json_t *messages;
+	const json_t *tools;             /* [{"name","description","schema":{...}}]; borrowed during llm_start only */
+	int64_t max_output_tokens;       /* 0: the provider's own */
+	int64_t idle_ms;                 /* no byte for so long: transient failure. 0: LIMIT_MODEL_IDLE_MS */
+	void (*on_text)(void *userdata, struct str text);                  /* pieces as they stream; may be NULL */
+	/* Exactly once, never from inside llm_start, never after llm_cancel. One of both is NULL. The
+	 * reply may be emptied by moving its members out; what is left is freed after the callback. */
+	void (*on_done)(void *userdata, struct llm_reply *reply, const struct llm_failure *failure);
+	void *userdata;
+};
+
+/* The handle lives until on_done returned or llm_cancel. */
+MUST_USE struct llm_call *llm_start(struct llm *llm, const struct llm_request *request);
+void llm_cancel(struct llm_call *call);
+
+#endif

@@ -1,0 +1,97 @@
+/* policy.h - may this action happen? Text and facts in, decision out: no clock, no globals, no I/O
+ * but reading the policy files themselves, and the path resolver that the caller hands in. */
+#ifndef MISHRI_POLICY_POLICY_H
+#define MISHRI_POLICY_POLICY_H
+
+#include "base/json.h"
+
+struct policy;                                             /* opaque, immutable once loaded */
+
+enum effect { EFFECT_DENY, EFFECT_ASK, EFFECT_ALLOW };     /* 0 is the safest */
+const char *effect_name(enum effect effect);               /* "deny", "ask", "allow" */
+
+enum layer { LAYER_ADMIN, LAYER_USER, LAYER_PROJECT, LAYER_BUILTIN };
+
+struct policy_source {
+	enum layer layer;
+	const char *name;        /* the file as errors and decisions name it */
+	struct str text;         /* its bytes; borrowed during policy_load only */
+};
+
+/* Loads all layers as one set, or none of it. No source at all: the built-in policy `workspace`.
+ * tools: the names of the tools that exist (a rule that names another is an error). Borrowed.
+ * Success: the caller owns *ret. Failure: -EINVAL, err says "FILE:LINE:COL: what: what would be right". */
+MUST_USE int policy_load(const struct policy_source *sources, size_t count, const char *const *tools,
+                         size_t tool_count, struct policy **ret, struct err *err);
+
+/* Reads files and loads them; an admin file must be owned by root and not be writable by others. */
+struct policy_file { enum layer layer; const char *path; };
+MUST_USE int policy_load_files(const struct policy_file *files, size_t count, const char *const *tools,
+                               size_t tool_count, struct policy **ret, struct err *err);
+
+void policy_free(struct policy *policy);                   /* NULL is fine */
+void policy_freep(struct policy **policy);
+const char *policy_digest(const struct policy *policy);    /* SHA-256 of the set, hexadecimal; borrowed */
+size_t policy_rule_count(const struct policy *policy);
+json_t *policy_sources(const struct policy *policy);       /* [{layer, file, sha256}]; the caller owns it */
+
+enum action_kind { ACTION_TOOL, ACTION_EXEC, ACTION_NET, ACTION_DELEGATE, ACTION_SCHEDULE, ACTION_MODEL };
+enum origin { ORIGIN_UNTRUSTED, ORIGIN_WORKSPACE, ORIGIN_SYSTEM }; /* 0 is the safest */
+const char *origin_name(enum origin origin);
+
+struct action {
+	enum action_kind kind;
+	struct {
+		const char *name, *category, *risk;        /* category: read write exec network agent schedule; risk: low high */
+		const json_t *args;                        /* object */
+	} tool;
+	struct {
+		const char *program;                       /* the real file, absolute */
+		const char *const *names;                  /* all names it goes by: file, link, script, applet; deny and ask look at all */
+		size_t name_count;                         /* names[0] is the file's own name: the only one that allow looks at, unless trusted_names > 1 */
+		size_t trusted_names;                      /* the first so many names are beyond forgery (1, or more where a link lies on the system) */
+		enum origin origin;
+		const char *const *argv;                   /* argv[0] included */
+		size_t argc;
+		const char *cwd;
+		const char *sha256;                        /* NULL when not known */
+	} exec;
+	struct {
+		const char *host, *scheme;
+		int port;
+	} net;
+};
+
+struct facts {
+	const char *user, *role, *agent, *channel, *workspace; /* never NULL; "" when unknown */
+	bool interactive;
+	int depth;
+	int64_t calls;                                     /* of the task so far */
+	int64_t time_us;                                   /* wall clock */
+	const char *const *taints;
+	size_t taint_count;
+	/* Resolves links and ".." of an absolute path whose end may not exist yet; the caller owns the
+	 * result; NULL when it cannot be resolved (then nothing is "within"). NULL: lexical only. */
+	char *(*resolve)(void *userdata, const char *path);
+	void *userdata;
+};
+
+struct decision {
+	enum effect effect;
+	const char *rule;            /* NULL: no rule matched, the default decided. Borrowed from the policy */
+	const char *source;          /* "FILE:LINE"; NULL with rule. Borrowed */
+	char reason[512];            /* for the person and the model; says what would be allowed where known */
+	const char *also[16];        /* other rules that matched. Borrowed */
+	size_t also_count;
+	bool high_risk;
+	int64_t ns;                  /* time spent */
+};
+
+/* Pure. Never fails: what cannot be evaluated counts as its stricter outcome. */
+void policy_decide(const struct policy *policy, const struct action *action, const struct facts *facts,
+                   struct decision *ret);
+
+/* {"effect","rule","source","reason","also","policy","ns"}; the caller owns it. */
+json_t *decision_json(const struct decision *decision, const struct policy *policy);
+
+#endif

@@ -1,0 +1,150 @@
+/* store.h - the durable truth: events in, queries out. One interface for every database; this header
+ * names none. The file format is in README.md beside this file.
+ *
+ * Threads: one writer thread inside commits batches in groups. Everything else runs on the thread
+ * that calls; a struct store is used by one thread only. Any number of processes may share a store. */
+#ifndef MISHRI_STORE_STORE_H
+#define MISHRI_STORE_STORE_H
+
+#include "core/event.h"
+
+struct store;                                                   /* opaque */
+
+enum store_flags {
+	STORE_CREATE = 1,            /* make the directory and the database when missing */
+	STORE_READ_ONLY = 2,         /* no writer thread; append is refused */
+};
+
+/* dir: the data directory. Failure: -ENOENT no store and no STORE_CREATE, -EACCES, -ENOSPC, -EROFS as
+ * the system says, -ENOTSUP written by a newer version, -EUCLEAN damaged. err names the file and what to do. */
+MUST_USE int store_open(const char *dir, unsigned flags, struct store **ret, struct err *err);
+void store_close(struct store *store);                          /* commits what is queued first; NULL is fine */
+void store_closep(struct store **store);
+const char *store_path(const struct store *store);              /* the database file; borrowed */
+
+/* ---- engines and leases ---------------------------------------------------------------------- */
+
+/* Writes this process into `engines` (pid, start time, boot id, socket, user), so that others can see
+ * whether it lives. socket_path may be "". Call once; store_close takes it out again. */
+MUST_USE int store_engine_register(struct store *store, const char *socket_path, struct err *err);
+const char *store_engine_id(const struct store *store);         /* "" before registration */
+
+/* Takes the lease of an existing task: at once where none is held, it has expired, or its holder's
+ * process is gone. *ret_generation is higher than every one before and fences every later batch.
+ * -EBUSY: a living engine holds it (err names its pid); -ENOENT: no such task. */
+MUST_USE int store_lease_take(struct store *store, const char *task, int64_t *ret_generation, struct err *err);
+
+/* Lengthens all leases of this engine by LIMIT_LEASE_MS. Asynchronous; a lease that was lost is
+ * reported by the next batch of its task (-ESTALE). */
+void store_lease_renew(struct store *store);
+
+/* ---- appending --------------------------------------------------------------------------------- */
+
+enum lease_action { LEASE_HOLD, LEASE_CREATE, LEASE_RELEASE };
+
+struct store_batch {
+	const char *root;            /* the chain that the events extend: id of the root task; "" for engine events */
+	const char *task;            /* whose lease fences the batch; "" for engine events: no fence */
+	int64_t generation;          /* of that lease; ignored with LEASE_CREATE, which makes generation 1 */
+	enum lease_action lease;     /* CREATE with task.created; RELEASE with the last batch of a task */
+	struct event *events;        /* an array of `count`; the store takes each event's data over */
+	size_t count;                /* 1 .. LIMIT_BATCH_EVENTS */
+	bool checkpoint;             /* also note the chain's head in the checkpoint chain (task ended or parked) */
+	int64_t inbox_upto;          /* messages of the task up to this id are done with; 0: none */
+	/* Once, from store_dispatch, in the order of appending within a task. result 0: durable, and
+	 * events' seq were given (first_seq, rising by one each). -ESTALE: the lease is lost, nothing was written.
+	 * Others: nothing was written, err says why; all later batches of this store fail the same way. */
+	void (*on_commit)(void *userdata, int result, int64_t first_seq, const struct err *err);
+	void *userdata;
+};
+
+/* Queues a batch: all of it or nothing becomes durable. Never blocks for the disk, except when
+ * LIMIT_STORE_QUEUE_BATCHES are waiting. The batch struct is copied; strings and the array too. */
+void store_append(struct store *store, const struct store_batch *batch);
+
+int store_fd(const struct store *store);                        /* readable when store_dispatch has work */
+void store_dispatch(struct store *store);                       /* calls on_commit of finished batches */
+
+/* Appends and waits. 0 or the batch's result. */
+MUST_USE int store_append_wait(struct store *store, const struct store_batch *batch, int64_t *ret_first_seq, struct err *err);
+
+/* ---- inbox: messages to a task, from any process --------------------------------------------------- */
+
+struct inbox_message { int64_t id; int64_t time_us; char kind[24]; char user[USER_LEN + 1]; json_t *body; };
+
+/* Kinds: cancel, pause, steer, approval, answer, priority. Durable on return; then the task's engine
+ * is poked on its socket, where it has one. */
+MUST_USE int store_inbox_put(struct store *store, const char *task, const char *kind, const char *user,
+                             const json_t *body, struct err *err);
+/* Messages with id > after, oldest first; the visitor must not keep the message. */
+MUST_USE int store_inbox_read(struct store *store, const char *task, int64_t after,
+                              void (*visit)(void *userdata, const struct inbox_message *message), void *userdata, struct err *err);
+
+/* ---- reading ------------------------------------------------------------------------------------ */
+
+enum task_state { TASK_RUNNING, TASK_PARKED, TASK_DONE, TASK_FAILED, TASK_DENIED, TASK_CANCELLED, TASK_STATES };
+const char *task_state_name(enum task_state state);             /* "running", "parked", "done", ... */
+
+struct task_row {                 /* one row of the projection; all text owned by the row */
+	char task[ID_LEN + 1], root[ID_LEN + 1], parent[ID_LEN + 1], session[ID_LEN + 1];
+	char *goal, *agent, *role, *user, *model, *workspace, *result;   /* result: NULL before the end */
+	enum task_state state;
+	bool alive;                   /* running, and the engine that holds its lease is alive */
+	int holder_pid;               /* 0: nobody holds it */
+	int exit;                     /* -1 before the end */
+	int64_t started_us, ended_us; /* ended 0: not yet */
+	int64_t turns, calls, denied;
+	int64_t input, cache_read, cache_write, output;
+	int64_t usd_nanos;            /* -1: unknown, because at least one reply's cost is */
+};
+void task_row_done(struct task_row *row);
+
+/* A whole id or an unambiguous beginning of at least 4 characters; "last": the newest root task.
+ * -ENOENT, -EEXIST (ambiguous; err lists candidates). */
+MUST_USE int store_task_find(struct store *store, const char *name, char ret[static ID_LEN + 1], struct err *err);
+MUST_USE int store_task_get(struct store *store, const char *task, struct task_row *ret, struct err *err); /* -ENOENT */
+
+struct task_filter {
+	const char *text;             /* part of the goal or result, without regard to case; NULL: any */
+	const char *user, *state;     /* NULL: any */
+	const char *parent;           /* children of this task; NULL: root tasks only */
+	int64_t since_us;             /* started at or after; 0: any */
+	int64_t limit;                /* 0: 100 */
+};
+/* Newest first (children: oldest first). The row is the visitor's to read, not to keep. */
+MUST_USE int store_tasks(struct store *store, const struct task_filter *filter,
+                         void (*visit)(void *userdata, const struct task_row *row), void *userdata, struct err *err);
+
+struct call_row {
+	char call[24];
+	int64_t turn;
+	const char *tool, *args, *effect, *rule, *status, *output;   /* "" where not yet; args and output as JSON text and text */
+	int exit;                     /* -1: none */
+	int64_t started_us, ms;
+};
+MUST_USE int store_calls(struct store *store, const char *task,
+                         void (*visit)(void *userdata, const struct call_row *row), void *userdata, struct err *err);
+
+struct event_filter {
+	const char *task;             /* NULL: all */
+	bool tree;                    /* with task: the whole tree below its root */
+	const char *type;             /* a name, or a prefix ending in '.', NULL: all */
+	int64_t after_seq;
+	int64_t limit;                /* 0: no limit */
+	bool with_content;            /* put blobs back in their places */
+};
+struct event_row { int64_t seq; struct str text; const char *prev, *hash; }; /* text: as stored, or with blobs put back */
+/* Oldest first. The visitor returns false to stop. */
+MUST_USE int store_events(struct store *store, const struct event_filter *filter,
+                          bool (*visit)(void *userdata, const struct event_row *row), void *userdata, struct err *err);
+
+/* ---- upkeep --------------------------------------------------------------------------------------- */
+
+struct store_report { int64_t events, chains, checkpoints, blobs; };
+/* Recomputes every hash, compares columns with texts, blobs with digests, heads with checkpoints.
+ * -EBADMSG: err names the first event that is not as it was written. */
+MUST_USE int store_verify(struct store *store, struct store_report *ret, struct err *err);
+/* Makes all projections anew from the events, in one transaction. */
+MUST_USE int store_rebuild(struct store *store, struct err *err);
+
+#endif

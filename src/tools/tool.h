@@ -1,0 +1,57 @@
+/* tool.h - the table of tools. One file and one row make a tool; schema, help, permissions, policy
+ * facts and what the model is told are read from the row. */
+#ifndef MISHRI_TOOLS_TOOL_H
+#define MISHRI_TOOLS_TOOL_H
+
+#include "cell/cell.h"
+
+enum nature { NATURE_AT_MOST_ONCE, NATURE_IDEMPOTENT, NATURE_PURE };   /* 0 is the safest */
+const char *nature_name(enum nature nature);
+
+/* How to run a checked call in the cell; all text is owned by the plan. */
+struct tool_plan {
+	const char *builtin;         /* name of a cell_builtin, or NULL: argv */
+	char **argv;                 /* NULL-terminated; NULL for a builtin */
+	int64_t wall_ms;
+};
+void tool_plan_done(struct tool_plan *plan);
+
+struct tool {
+	const char *name;            /* as the model and policy write it */
+	const char *about;           /* for the model */
+	const char *category;        /* read, write, exec, network, agent, schedule */
+	const char *risk;            /* low, high */
+	const char *permissions;     /* "fs.read", "fs.read fs.write exec" */
+	enum nature nature;
+	const char *schema;          /* JSON Schema of the arguments, as text */
+	/* args have passed the schema. 0, or -EINVAL with what would be right. */
+	int (*plan)(const json_t *args, const char *workspace, struct tool_plan *ret, struct err *err);
+	/* For tools that start no program; runs inside the cell, writes to fd 1. NULL otherwise. */
+	int (*run)(const json_t *args, const char *workspace);
+};
+
+const struct tool *tool_find(const char *name);              /* NULL: none */
+const struct tool *tool_at(size_t i);                        /* NULL past the end */
+size_t tool_names(const char **ret, size_t max);             /* fills names; returns how many */
+size_t tool_builtins(struct cell_builtin *ret, size_t max);  /* the rows that have `run` */
+json_t *tool_schema_of(const struct tool *tool);             /* parsed; the caller owns it */
+
+/* Does the value match the schema? 0 or -EINVAL; err: "/path: what: what would be right". The
+ * keywords that are understood are listed in schema.c; a schema with others is refused by schema_lint. */
+MUST_USE int schema_check(const json_t *schema, const json_t *value, struct err *err);
+MUST_USE int schema_lint(const json_t *schema, struct err *err);
+
+/* Keeps head and tail of a stream within a bound, and makes it fit for a model and a terminal. */
+struct output;
+MUST_USE struct output *output_new(size_t max_bytes);        /* max: what is kept of the raw stream */
+void output_free(struct output *output);
+void output_freep(struct output **output);
+void output_add(struct output *output, const void *bytes, size_t len);
+uint64_t output_total(const struct output *output);          /* raw bytes seen */
+/* UTF-8 without control bytes but \n and \t: others, and bidirectional and zero-width characters, are
+ * shown escaped; invalid bytes as U+FFFD; "[... N bytes left out ...]" in the gap. Appends to ret. */
+void output_render(const struct output *output, struct buf *ret);
+/* The same for one text, e.g. for a terminal. */
+void sanitize_text(struct str text, struct buf *ret);
+
+#endif
