@@ -47,6 +47,7 @@ FIELDS(task_created) = {
 	{ "agent", TEXT, 0, "name of the agent profile" },
 	{ "role", TEXT, 0, "master or worker" },
 	{ "depth", INT, 0, "0 for a root task" },
+	{ "root", TEXT, OPTIONAL, "id of the root task; absent where it is this one" },
 	{ "model", TEXT, 0, "provider/model" },
 	{ "workspace", TEXT, 0, "absolute path" },
 	{ "isolation", TEXT, 0, "full, reduced or none" },
@@ -100,6 +101,7 @@ FIELDS(model_failed) = {
 	{ "class", TEXT, 0, "transient, quota, auth, terminal, cancelled" },
 	{ "status", INT, NULLABLE, "HTTP status; null where there was no answer" },
 	{ "message", TEXT, 0, "one sentence" },
+	{ "retry_after_ms", INT, OPTIONAL | NULLABLE, "how long the provider wants us to wait" },
 	{ "ms", INT, 0, "from the request to the failure" },
 };
 FIELDS(retry_scheduled) = {

@@ -1,0 +1,208 @@
+/* decide.c - what comes next in a task. A pure reading of the state: it changes nothing and remembers
+ * nothing, so asking twice gives the same answer.
+ *
+ * The order of the questions is the meaning: first whether the task must come to rest (cancelled,
+ * interrupted, out of time), then the calls of the last reply, in their order, then the model. */
+#include "core/task.h"
+
+#include <string.h>
+
+#include "base/banned.h"
+
+void command_done(struct command *command)
+{
+	free(command->text);
+	command->text = NULL;
+}
+
+static int64_t deadline_us(const struct task *t)
+{
+	return t->run_since_us + t->limits.timeout_ms * 1000 - t->active_us;
+}
+
+int64_t task_wakeup_us(const struct task *t)
+{
+	if (t->phase != PHASE_ACTIVE)
+		return INT64_MAX;
+	int64_t at = deadline_us(t);
+	return t->model_phase == MODEL_WAITING ? MIN(at, t->retry_at_us) : at;
+}
+
+static bool close_call(struct command *ret, struct call *c, const char *status, char *text)
+{
+	*ret = (struct command){ COMMAND_CLOSE_CALL, .call = c, .status = status, .text = text };
+	return true;
+}
+
+static char *refusal(const struct call *c)
+{
+	if (c->invalid)
+		return xasprintf("Not run: %s", c->reason);
+	return xasprintf("Denied%s%s: %s", c->rule != NULL && c->rule[0] != '\0' ? " by rule " : "",
+	                 c->rule != NULL ? c->rule : "", c->reason);
+}
+
+static const char unknown_outcome[] =
+	"Outcome unknown: the engine stopped while this call was running, so it may or may not have taken effect. "
+	"It was not run again. Find out what happened before you repeat it.";
+
+/* The next step of one call; false when it waits or is closed. */
+static bool step_call(struct call *c, struct command *ret)
+{
+	switch (c->phase) {
+	case CALL_PROPOSED:
+		*ret = (struct command){ COMMAND_CHECK_CALL, .call = c };
+		return true;
+	case CALL_REFUSED:
+		return close_call(ret, c, c->invalid ? "invalid" : "denied", refusal(c));
+	case CALL_ASKED:
+		*ret = (struct command){ COMMAND_ASK_PERSON, .call = c };
+		return true;
+	case CALL_ALLOWED:
+		*ret = (struct command){ COMMAND_RUN_CALL, .call = c };
+		return true;
+	case CALL_LOST:
+		if (!c->repeatable)
+			return close_call(ret, c, "unknown", xstrdup(unknown_outcome));
+		*ret = (struct command){ COMMAND_RUN_CALL, .call = c };
+		return true;
+	case CALL_HELD:
+	case CALL_RUNNING:
+	case CALL_CLOSED:
+		return false;
+	}
+	return false;
+}
+
+/* Brings everything that is under way to its end. What was only proposed is closed where the task
+ * ends, and left as it is where it parks. True while there is something to do, or (*ret_waiting) to wait for. */
+static bool settle(const struct task *t, const char *why, bool close_all, struct command *ret, bool *ret_waiting)
+{
+	*ret_waiting = false;
+	if (t->model_phase == MODEL_ASKED) {
+		*ret = (struct command){ COMMAND_CANCEL_MODEL };
+		return true;
+	}
+	for (size_t i = 0; i < t->call_count; i++) {
+		struct call *c = &t->calls[i];
+		if (c->phase == CALL_RUNNING && !c->killing) {
+			*ret = (struct command){ COMMAND_KILL_CALL, .call = c, .status = why };
+			return true;
+		}
+		if (c->phase == CALL_RUNNING) {
+			*ret_waiting = true;
+		} else if (c->phase == CALL_LOST && !c->repeatable) {
+			return step_call(c, ret);
+		} else if (close_all && c->phase != CALL_CLOSED) {
+			return close_call(ret, c, "cancelled", xasprintf("Not run: %s.", why));
+		}
+	}
+	return *ret_waiting;
+}
+
+static bool finish(struct command *ret, const char *state, int exit, char *text)
+{
+	*ret = (struct command){ COMMAND_FINISH, .state = state, .exit = exit, .text = text };
+	return true;
+}
+
+/* Ends the task for a reason from outside; first everything under way comes to its end. */
+static bool end_early(const struct task *t, const char *why, const char *state, int exit, char *text, struct command *ret)
+{
+	bool waiting;
+
+	if (settle(t, why, true, ret, &waiting)) {
+		free(text);
+		return !waiting;
+	}
+	return finish(ret, state, exit, text);
+}
+
+static bool park(const struct task *t, struct command *ret)
+{
+	bool waiting;
+
+	if (settle(t, "interrupted", false, ret, &waiting))
+		return !waiting;
+	*ret = (struct command){ COMMAND_PARK, .status = "interrupted" };
+	return true;
+}
+
+static bool out_of_time(const struct task *t, struct command *ret)
+{
+	char span[32];
+
+	clock_span(t->limits.timeout_ms, span, sizeof span);
+	if (t->failures > 0) /* nothing came back since the first failure */
+		return end_early(t, "timeout", "failed", 5,
+		                 xasprintf("The time limit of %s was reached while the model could not be reached: %s",
+		                           span, t->failure_text), ret);
+	return end_early(t, "timeout", "failed", 8,
+	                 xasprintf("The time limit of %s was reached. Give more with --timeout and go on with --resume %s.",
+	                           span, t->id), ret);
+}
+
+/* A request failed and nothing is scheduled yet. */
+static bool after_failure(const struct task *t, struct command *ret)
+{
+	static const struct { const char *cls; int exit; } ends[] = { { "auth", 4 }, { "quota", 5 } };
+
+	if (strcmp(t->failure_class, "transient") == 0 && t->failures < LIMIT_MODEL_ATTEMPTS &&
+	    t->retry_after_ms <= LIMIT_RETRY_AFTER_MS) {
+		*ret = (struct command){ COMMAND_RETRY_MODEL };
+		return true;
+	}
+	int exit = strcmp(t->failure_class, "transient") == 0 || t->failure_status == 200 ? 5 : 1;
+	for (size_t i = 0; i < COUNT(ends); i++)
+		if (strcmp(t->failure_class, ends[i].cls) == 0)
+			exit = ends[i].exit;
+	if (t->failures > 1)
+		return finish(ret, "failed", exit, xasprintf("%s (after %d attempts)", t->failure_text, t->failures));
+	return finish(ret, "failed", exit, xstrdup(t->failure_text));
+}
+
+static bool after_last_reply(const struct task *t, struct command *ret)
+{
+	if (strcmp(t->finish, "length") == 0)
+		return finish(ret, "failed", 1, xasprintf("The reply was cut off at the model's output limit: %s", t->reply));
+	if (strcmp(t->finish, "content_filter") == 0)
+		return finish(ret, "failed", 1, xasprintf("The provider's content filter stopped the reply. %s", t->reply));
+	return finish(ret, "done", t->unanswered > 0 ? 9 : 0, xstrdup(t->reply));
+}
+
+static bool ask_model(const struct task *t, int64_t now_us, struct command *ret)
+{
+	if (t->model_phase == MODEL_ASKED)
+		return false;
+	if (t->model_phase == MODEL_FAILED)
+		return after_failure(t, ret);
+	if (t->model_phase == MODEL_WAITING && now_us < t->retry_at_us)
+		return false;
+	if (t->turns > 0 && t->call_count == 0)
+		return after_last_reply(t, ret);
+	if (t->turns >= t->limits.turns)
+		return finish(ret, "failed", 8, xasprintf("The limit of %lld turns was reached. Give more with --max-turns.",
+		                                          (long long)t->limits.turns));
+	*ret = (struct command){ COMMAND_CALL_MODEL };
+	return true;
+}
+
+bool task_decide(const struct task *t, const struct task_input *input, struct command *ret)
+{
+	if (t->phase != PHASE_ACTIVE)
+		return false;
+	if (input->cancelled)
+		return end_early(t, "cancelled", "cancelled", 1, xstrdup("Cancelled."), ret);
+	if (input->draining)
+		return park(t, ret);
+	if (input->now_us >= deadline_us(t))
+		return out_of_time(t, ret);
+	if (t->calls_total > t->limits.calls)
+		return end_early(t, "the limit of calls was reached", "failed", 8,
+		                 xasprintf("The limit of %lld calls was reached.", (long long)t->limits.calls), ret);
+	/* One call after another, in the order in which the model asked: effects are never reordered. */
+	for (size_t i = 0; i < t->call_count; i++)
+		if (t->calls[i].phase != CALL_CLOSED)
+			return step_call(&t->calls[i], ret);
+	return ask_model(t, input->now_us, ret);
+}

@@ -1,0 +1,451 @@
+/* task.c - folds events into the state of a task. What follows from the state is decide.c's business;
+ * nothing here looks at a clock, and an event that cannot follow is an error, not a guess. */
+#include "core/task.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+#include "base/banned.h"
+
+struct task *task_new(void)
+{
+	struct task *t = xcalloc(1, sizeof *t);
+
+	t->messages = json_array();
+	t->retry_after_ms = -1;
+	return t;
+}
+
+static void call_done(struct call *c)
+{
+	free(c->provider_id);
+	free(c->tool);
+	free(c->killed_why);
+	free(c->reason);
+	free(c->rule);
+	json_decref(c->args);
+}
+
+static void drop_calls(struct task *t)
+{
+	for (size_t i = 0; i < t->call_count; i++)
+		call_done(&t->calls[i]);
+	free(t->calls);
+	t->calls = NULL;
+	t->call_count = 0;
+}
+
+void task_free(struct task *t)
+{
+	if (t == NULL)
+		return;
+	drop_calls(t);
+	char *texts[] = { t->goal,    t->agent, t->role,   t->model,         t->workspace,    t->isolation,
+		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result };
+	for (size_t i = 0; i < COUNT(texts); i++)
+		free(texts[i]);
+	json_decref(t->config);
+	json_decref(t->messages);
+	free(t);
+}
+
+void task_freep(struct task **t)
+{
+	task_free(*t);
+}
+
+struct call *task_call_find(struct task *t, const char *id)
+{
+	for (size_t i = 0; i < t->call_count; i++)
+		if (strcmp(t->calls[i].id, id) == 0)
+			return &t->calls[i];
+	return NULL;
+}
+
+void task_span(const struct task *t, const char *what, const char *name, char ret[static SPAN_ID_LEN + 1])
+{
+	const struct str parts[] = { str_of(t->trace_id), STR("/"), str_of(t->id), STR("/"), str_of(what), STR("/"), str_of(name) };
+	char hex[SHA256_HEX_LEN + 1];
+
+	sha256_hex(parts, COUNT(parts), hex);
+	memcpy(ret, hex, SPAN_ID_LEN);
+	ret[SPAN_ID_LEN] = '\0';
+	if (strspn(ret, "0") == SPAN_ID_LEN) /* the standard forbids the all-zero id */
+		ret[0] = '1';
+}
+
+static char *text_of(const struct event *e, const char *key)
+{
+	return xstrdup(json_get_text(e->data, key, ""));
+}
+
+static void set_text(char **to, const struct event *e, const char *key)
+{
+	free(*to);
+	*to = text_of(e, key);
+}
+
+static json_t *message(const char *role, const char *text)
+{
+	json_t *m = json_object();
+
+	json_put_text(m, "role", role);
+	json_put_text(m, "text", text);
+	return m;
+}
+
+static void say(struct task *t, json_t *owned_message)
+{
+	if (json_array_append_new(t->messages, owned_message) < 0)
+		abort();
+}
+
+typedef int apply_fn(struct task *t, const struct event *e, struct err *err);
+
+static int out_of_place(const struct task *t, const struct event *e, struct err *err)
+{
+	return err_set(err, EINVAL, "task %s: %s cannot follow here: the history is damaged", t->id, event_name(e->type));
+}
+
+static int on_created(struct task *t, const struct event *e, struct err *err)
+{
+	if (t->phase != PHASE_NEW)
+		return out_of_place(t, e, err);
+	memcpy(t->id, e->task, sizeof t->id);
+	memcpy(t->parent, e->parent, sizeof t->parent);
+	snprintf(t->root, sizeof t->root, "%s", json_get_text(e->data, "root", e->task));
+	memcpy(t->session, e->session, sizeof t->session);
+	memcpy(t->user, e->user, sizeof t->user);
+	memcpy(t->trace_id, e->trace_id, sizeof t->trace_id);
+	memcpy(t->parent_span_id, e->parent_span_id, sizeof t->parent_span_id);
+	set_text(&t->goal, e, "goal");
+	set_text(&t->agent, e, "agent");
+	set_text(&t->role, e, "role");
+	set_text(&t->model, e, "model");
+	set_text(&t->workspace, e, "workspace");
+	set_text(&t->isolation, e, "isolation");
+	set_text(&t->channel, e, "channel");
+	t->depth = (int)json_get_int(e->data, "depth", 0);
+	t->interactive = json_get_bool(e->data, "interactive", false);
+	const json_t *limits = json_object_get(e->data, "limits");
+	t->limits = (struct task_limits){
+		.turns = json_get_int(limits, "turns", LIMIT_TASK_TURNS),
+		.calls = json_get_int(limits, "calls", LIMIT_TASK_CALLS),
+		.timeout_ms = json_get_int(limits, "timeout_ms", LIMIT_TASK_TIMEOUT_MS),
+		.output_bytes = json_get_int(limits, "output_bytes", LIMIT_CALL_OUTPUT_BYTES),
+	};
+	t->config = json_incref(json_object_get(e->data, "config"));
+	t->created_us = t->run_since_us = e->time_us;
+	t->phase = PHASE_ACTIVE;
+	say(t, message("user", t->goal));
+	return 0;
+}
+
+/* Whoever ran the task before is gone. What it had under way is lost; what it had only intended is not. */
+static int on_resumed(struct task *t, const struct event *e, struct err *err)
+{
+	if (t->phase != PHASE_ACTIVE && t->phase != PHASE_PARKED)
+		return out_of_place(t, e, err);
+	if (t->phase == PHASE_ACTIVE) /* a crash: the run lasted as long as its last event tells */
+		t->active_us += t->last_us - t->run_since_us;
+	t->run_since_us = e->time_us;
+	t->phase = PHASE_ACTIVE;
+	t->failures = 0;
+	if (t->model_phase == MODEL_ASKED || t->model_phase == MODEL_FAILED)
+		t->model_phase = MODEL_IDLE;
+	for (size_t i = 0; i < t->call_count; i++)
+		if (t->calls[i].phase == CALL_RUNNING)
+			t->calls[i].phase = CALL_LOST;
+		else if (t->calls[i].phase == CALL_HELD) /* whoever was being asked must be asked again */
+			t->calls[i].phase = CALL_ASKED;
+	return 0;
+}
+
+static int on_parked(struct task *t, const struct event *e, struct err *err)
+{
+	if (t->phase != PHASE_ACTIVE)
+		return out_of_place(t, e, err);
+	t->active_us += e->time_us - t->run_since_us;
+	t->phase = PHASE_PARKED;
+	return 0;
+}
+
+static int on_cancelled(struct task *t, const struct event *e, struct err *err)
+{
+	(void)t, (void)e, (void)err; /* the end that follows says what came of it */
+	return 0;
+}
+
+static int on_finished(struct task *t, const struct event *e, struct err *err)
+{
+	if (t->phase != PHASE_ACTIVE)
+		return out_of_place(t, e, err);
+	snprintf(t->state, sizeof t->state, "%s", json_get_text(e->data, "state", "failed"));
+	t->exit = (int)json_get_int(e->data, "exit", 1);
+	set_text(&t->result, e, "result");
+	t->phase = PHASE_ENDED;
+	return 0;
+}
+
+static int on_requested(struct task *t, const struct event *e, struct err *err)
+{
+	if (t->phase != PHASE_ACTIVE || t->model_phase == MODEL_ASKED)
+		return out_of_place(t, e, err);
+	t->model_phase = MODEL_ASKED;
+	return 0;
+}
+
+static void add_usage(struct task *t, const json_t *usage, const json_t *usd_nanos)
+{
+	t->input += json_get_int(usage, "input", 0);
+	t->cache_read += json_get_int(usage, "cache_read", 0);
+	t->cache_write += json_get_int(usage, "cache_write", 0);
+	t->output += json_get_int(usage, "output", 0);
+	if (json_is_integer(usd_nanos))
+		t->usd_nanos += (int64_t)json_integer_value(usd_nanos);
+	else
+		t->usd_unknown = true;
+}
+
+static int on_replied(struct task *t, const struct event *e, struct err *err)
+{
+	if (t->phase != PHASE_ACTIVE || t->model_phase != MODEL_ASKED)
+		return out_of_place(t, e, err);
+	t->model_phase = MODEL_IDLE;
+	t->failures = 0;
+	t->turns++;
+	drop_calls(t);
+	set_text(&t->reply, e, "text");
+	set_text(&t->finish, e, "finish");
+	t->dropped_calls = MAX(json_get_int(e->data, "calls", 0) - LIMIT_CALLS_PER_REPLY, 0);
+	add_usage(t, json_object_get(e->data, "usage"), json_object_get(e->data, "usd_nanos"));
+	json_t *m = message("assistant", t->reply);
+	json_put(m, "calls", json_array());
+	say(t, m);
+	return 0;
+}
+
+static int on_failed(struct task *t, const struct event *e, struct err *err)
+{
+	if (t->phase != PHASE_ACTIVE || t->model_phase != MODEL_ASKED)
+		return out_of_place(t, e, err);
+	set_text(&t->failure_class, e, "class");
+	set_text(&t->failure_text, e, "message");
+	t->failure_status = (int)json_get_int(e->data, "status", 0);
+	t->retry_after_ms = json_get_int(e->data, "retry_after_ms", -1);
+	if (strcmp(t->failure_class, "cancelled") == 0) {
+		t->model_phase = MODEL_IDLE;
+		return 0;
+	}
+	t->failures++;
+	t->model_phase = MODEL_FAILED;
+	return 0;
+}
+
+static int on_retry(struct task *t, const struct event *e, struct err *err)
+{
+	if (t->model_phase != MODEL_FAILED)
+		return out_of_place(t, e, err);
+	t->retry_at_us = e->time_us + json_get_int(e->data, "delay_ms", 0) * 1000;
+	t->model_phase = MODEL_WAITING;
+	return 0;
+}
+
+static int on_proposed(struct task *t, const struct event *e, struct err *err)
+{
+	size_t last = json_array_size(t->messages);
+	json_t *calls = last > 0 ? json_object_get(json_array_get(t->messages, last - 1), "calls") : NULL;
+
+	if (t->phase != PHASE_ACTIVE || calls == NULL || t->call_count >= LIMIT_CALLS_PER_REPLY)
+		return out_of_place(t, e, err);
+	t->calls = xrealloc(t->calls, (t->call_count + 1) * sizeof *t->calls);
+	struct call *c = &t->calls[t->call_count++];
+	json_t *args = json_object_get(e->data, "args");
+	*c = (struct call){
+		.provider_id = text_of(e, "id"),
+		.tool = text_of(e, "tool"),
+		.args = json_incref(args),
+		.turn = (int)json_get_int(e->data, "turn", 0),
+	};
+	snprintf(c->id, sizeof c->id, "%s", json_get_text(e->data, "call", ""));
+	t->calls_total++;
+
+	json_t *said = json_object();
+	json_put_text(said, "id", c->provider_id);
+	json_put_text(said, "name", c->tool);
+	/* What was no JSON goes back to the model as it came; a provider may insist on an object. */
+	AUTO(freep) char *text = json_is_string(args) ? xstrdup("{}") : json_text(args);
+	json_put_text(said, "args", text);
+	json_array_append_new(calls, said);
+	return 0;
+}
+
+static int call_of(struct task *t, const struct event *e, struct call **ret, struct err *err)
+{
+	struct call *c = task_call_find(t, json_get_text(e->data, "call", ""));
+
+	if (t->phase != PHASE_ACTIVE || c == NULL || c->phase == CALL_CLOSED)
+		return out_of_place(t, e, err);
+	*ret = c;
+	return 0;
+}
+
+static int on_decided(struct task *t, const struct event *e, struct err *err)
+{
+	struct call *c;
+	int r = call_of(t, e, &c, err);
+
+	if (r < 0)
+		return r;
+	const char *effect = json_get_text(e->data, "effect", "deny");
+	set_text(&c->reason, e, "reason");
+	set_text(&c->rule, e, "rule");
+	c->invalid = strcmp(json_get_text(e->data, "by", ""), "schema") == 0;
+	c->phase = strcmp(effect, "allow") == 0 ? CALL_ALLOWED : strcmp(effect, "ask") == 0 ? CALL_ASKED : CALL_REFUSED;
+	t->denied += c->phase == CALL_REFUSED && !c->invalid;
+	return 0;
+}
+
+/* A question about a program that stands at the exec gate belongs to a running call: it changes
+ * nothing for the call, whose end will tell. */
+static bool at_the_gate(const struct event *e, const struct call *c)
+{
+	return strcmp(json_get_text(e->data, "kind", "tool"), "exec") == 0 || c->phase == CALL_RUNNING;
+}
+
+static int on_asked(struct task *t, const struct event *e, struct err *err)
+{
+	struct call *c;
+	int r = call_of(t, e, &c, err);
+
+	if (r < 0)
+		return r;
+	if (at_the_gate(e, c))
+		return 0;
+	snprintf(c->approval, sizeof c->approval, "%s", json_get_text(e->data, "approval", ""));
+	c->phase = CALL_HELD;
+	return 0;
+}
+
+static int on_answered(struct task *t, const struct event *e, struct err *err)
+{
+	struct call *c;
+	int r = call_of(t, e, &c, err);
+
+	if (r < 0)
+		return r;
+	const char *answer = json_get_text(e->data, "answer", "lapsed");
+	bool allowed = strcmp(answer, "allow") == 0;
+	t->unanswered += strcmp(answer, "lapsed") == 0;
+	t->denied += !allowed;
+	if (at_the_gate(e, c))
+		return 0;
+	c->phase = allowed ? CALL_ALLOWED : CALL_REFUSED;
+	if (!allowed)
+		set_text(&c->reason, e, "reason");
+	return 0;
+}
+
+static int on_started(struct task *t, const struct event *e, struct err *err)
+{
+	struct call *c;
+	int r = call_of(t, e, &c, err);
+
+	if (r < 0)
+		return r;
+	if (c->phase != CALL_ALLOWED && c->phase != CALL_LOST)
+		return out_of_place(t, e, err);
+	c->repeatable = strcmp(json_get_text(e->data, "nature", ""), "at_most_once") != 0;
+	if (c->phase == CALL_LOST && !c->repeatable)
+		return out_of_place(t, e, err);
+	c->attempt++;
+	c->phase = CALL_RUNNING;
+	return 0;
+}
+
+static int on_killed(struct task *t, const struct event *e, struct err *err)
+{
+	struct call *c;
+	int r = call_of(t, e, &c, err);
+
+	if (r < 0)
+		return r;
+	c->killing = true;
+	set_text(&c->killed_why, e, "reason");
+	return 0;
+}
+
+static bool turn_is_closed(const struct task *t)
+{
+	for (size_t i = 0; i < t->call_count; i++)
+		if (t->calls[i].phase != CALL_CLOSED)
+			return false;
+	return true;
+}
+
+static int on_call_finished(struct task *t, const struct event *e, struct err *err)
+{
+	struct call *c;
+	int r = call_of(t, e, &c, err);
+
+	if (r < 0)
+		return r;
+	c->phase = CALL_CLOSED;
+	t->denied += json_get_int(e->data, "denied_execs", 0);
+	json_t *m = message("tool", json_get_text(e->data, "output", ""));
+	json_put_text(m, "call", c->provider_id);
+	say(t, m);
+	if (t->dropped_calls > 0 && turn_is_closed(t)) {
+		AUTO(freep) char *text = xasprintf("Only the first %d calls of your reply were taken; %lld were left "
+		                                   "out. Ask for them again if they are still needed.",
+		                                   LIMIT_CALLS_PER_REPLY, (long long)t->dropped_calls);
+		say(t, message("user", text));
+	}
+	return 0;
+}
+
+static int on_nothing(struct task *t, const struct event *e, struct err *err)
+{
+	(void)t, (void)e, (void)err; /* a fact for people; the task does not depend on it */
+	return 0;
+}
+
+static apply_fn *const appliers[] = {
+	[EVENT_ENGINE_STARTED] = on_nothing,
+	[EVENT_ENGINE_DRAINING] = on_nothing,
+	[EVENT_ENGINE_STOPPED] = on_nothing,
+	[EVENT_POLICY_LOADED] = on_nothing,
+	[EVENT_TASK_CREATED] = on_created,
+	[EVENT_TASK_RESUMED] = on_resumed,
+	[EVENT_TASK_PARKED] = on_parked,
+	[EVENT_TASK_CANCELLED] = on_cancelled,
+	[EVENT_TASK_FINISHED] = on_finished,
+	[EVENT_MODEL_REQUESTED] = on_requested,
+	[EVENT_MODEL_REPLIED] = on_replied,
+	[EVENT_MODEL_FAILED] = on_failed,
+	[EVENT_RETRY_SCHEDULED] = on_retry,
+	[EVENT_CALL_PROPOSED] = on_proposed,
+	[EVENT_CALL_DECIDED] = on_decided,
+	[EVENT_APPROVAL_REQUESTED] = on_asked,
+	[EVENT_APPROVAL_DECIDED] = on_answered,
+	[EVENT_CALL_STARTED] = on_started,
+	[EVENT_CALL_KILLED] = on_killed,
+	[EVENT_CALL_FINISHED] = on_call_finished,
+	[EVENT_EXEC_DECIDED] = on_nothing,
+	[EVENT_CELL_OPENED] = on_nothing,
+	[EVENT_CELL_CLOSED] = on_nothing,
+};
+_Static_assert(COUNT(appliers) == EVENT_TYPES, "every event type is folded");
+
+int task_apply(struct task *t, const struct event *e, struct err *err)
+{
+	assert((size_t)e->type < COUNT(appliers));
+	if (t->phase == PHASE_NEW && e->type != EVENT_TASK_CREATED)
+		return out_of_place(t, e, err);
+	int r = appliers[e->type](t, e, err);
+	if (r == 0)
+		t->last_us = e->time_us;
+	return r;
+}

@@ -1,0 +1,143 @@
+/* task.h - the state of one task, and what comes next. Pure: no I/O, no clock, no randomness.
+ *
+ *   task_apply(task, event)    fold one event into the state
+ *   task_decide(task, input)   what to do now, as commands
+ *
+ * The engine turns every command into events (the intent), makes them durable, and only then lets the
+ * effect happen; what the effect brings is an event again. Because a command's event changes the state
+ * so that the command is not given again, the engine may ask until nothing is left to do. */
+#ifndef MISHRI_CORE_TASK_H
+#define MISHRI_CORE_TASK_H
+
+#include "core/event.h"
+
+enum task_phase { PHASE_NEW, PHASE_ACTIVE, PHASE_PARKED, PHASE_ENDED };
+enum model_phase { MODEL_IDLE, MODEL_ASKED, MODEL_FAILED, MODEL_WAITING };
+enum call_phase {
+	CALL_PROPOSED,                 /* nobody looked at it yet */
+	CALL_REFUSED,                  /* decided: no */
+	CALL_ASKED,                    /* decided: a person must say; not asked yet */
+	CALL_HELD,                     /* a person is being asked */
+	CALL_ALLOWED,
+	CALL_RUNNING,
+	CALL_LOST,                     /* ran when the engine went; what became of it is unknown */
+	CALL_CLOSED,                   /* has its result */
+};
+
+enum { CALL_ID_BYTES = 24 };
+
+struct call {
+	char id[CALL_ID_BYTES];        /* "TURN.INDEX", from 1.1 */
+	char *provider_id, *tool;
+	json_t *args;
+	int turn, attempt;             /* attempt: how often it was started */
+	enum call_phase phase;
+	bool repeatable;               /* its nature is pure or idempotent */
+	bool killing;                  /* the engine is ending it */
+	char *killed_why;              /* NULL: not killed */
+	bool invalid;                  /* refused by schema, not by policy */
+	char *reason;                  /* why it was refused or asked; NULL before */
+	char *rule;                    /* NULL: none */
+	char approval[ID_LEN + 1];     /* of the question, once asked */
+};
+
+struct task_limits {
+	int64_t turns, calls, timeout_ms, output_bytes;
+};
+
+struct task {
+	/* who and what: from task.created */
+	char id[ID_LEN + 1], root[ID_LEN + 1], parent[ID_LEN + 1], session[ID_LEN + 1];
+	char user[USER_LEN + 1], trace_id[TRACE_ID_LEN + 1], parent_span_id[SPAN_ID_LEN + 1];
+	char *goal, *agent, *role, *model, *workspace, *isolation, *channel;
+	int depth;
+	bool interactive;
+	struct task_limits limits;
+	json_t *config;                /* as task.created had it; object */
+
+	/* where it stands */
+	enum task_phase phase;
+	enum model_phase model_phase;
+	json_t *messages;              /* the conversation in the neutral form of llm.h, without the system prompt */
+	struct call *calls;            /* of the current turn */
+	size_t call_count;
+	int64_t dropped_calls;         /* of the current turn, beyond LIMIT_CALLS_PER_REPLY */
+	char *reply;                   /* text of the last reply */
+	char *finish;                  /* its finish reason */
+
+	/* a failing model */
+	int failures;                  /* transient ones since the last reply or resume */
+	char *failure_class, *failure_text;
+	int failure_status;            /* HTTP; 0: none */
+	int64_t retry_after_ms;        /* -1: not given */
+	int64_t retry_at_us;           /* with MODEL_WAITING */
+
+	/* sums */
+	int64_t turns, calls_total, denied, unanswered;
+	int64_t input, cache_read, cache_write, output, usd_nanos;
+	bool usd_unknown;
+	int64_t created_us, last_us;   /* first and newest event */
+	int64_t active_us;             /* time spent in runs that ended */
+	int64_t run_since_us;          /* start of this run */
+
+	/* the end */
+	char state[16];                /* "done", "failed", "denied", "cancelled" */
+	int exit;
+	char *result;
+};
+
+MUST_USE struct task *task_new(void);
+void task_free(struct task *task);
+void task_freep(struct task **task);
+
+/* Folds one event of this task. Events come in the order of their seq. -EINVAL: the event cannot
+ * follow this state (a damaged history); err says why, the task is unusable then. */
+MUST_USE int task_apply(struct task *task, const struct event *event, struct err *err);
+
+enum command_type {
+	COMMAND_CHECK_CALL,            /* schema, limits, policy → call.decided */
+	COMMAND_ASK_PERSON,            /* → approval.requested */
+	COMMAND_RUN_CALL,              /* → call.started, then run it */
+	COMMAND_KILL_CALL,             /* → call.killed, then end it; its end brings call.finished */
+	COMMAND_CLOSE_CALL,            /* → call.finished with status and text, nothing is run */
+	COMMAND_CALL_MODEL,            /* → model.requested, then send it */
+	COMMAND_CANCEL_MODEL,          /* stop the request → model.failed, class cancelled */
+	COMMAND_RETRY_MODEL,           /* → retry.scheduled with a delay by retry_delay_ms */
+	COMMAND_PARK,                  /* → task.parked */
+	COMMAND_FINISH,                /* → task.finished with state, exit and text */
+};
+
+struct command {
+	enum command_type type;
+	struct call *call;             /* the *_CALL commands and ASK_PERSON; borrowed from the task */
+	const char *status;            /* CLOSE_CALL: of call.finished; KILL_CALL: the reason */
+	const char *state;             /* FINISH */
+	int exit;                      /* FINISH */
+	char *text;                    /* CLOSE_CALL, FINISH, PARK: owned by the command */
+};
+void command_done(struct command *command);
+
+struct task_input {
+	int64_t now_us;                /* wall clock */
+	bool draining;                 /* the engine was asked to stop: come to rest and park */
+	bool cancelled;                /* a person ended the task */
+};
+
+/* The next command, or false when the task waits for something (or has ended). The command is given
+ * again until the event that it calls for was applied. */
+bool task_decide(const struct task *task, const struct task_input *input, struct command *ret);
+
+/* When task_decide must be asked again although nothing happened; INT64_MAX: never. */
+int64_t task_wakeup_us(const struct task *task);
+
+struct call *task_call_find(struct task *task, const char *id);   /* of the current turn; NULL */
+
+/* Span ids follow from the task, so that a resumed engine finds the same ones.
+ * what: "task", "turn" with the turn's number, "call" with the call's id. */
+void task_span(const struct task *task, const char *what, const char *name, char ret[static SPAN_ID_LEN + 1]);
+
+/* Full jitter over an exponential: 1 s, 2 s, 4 s ... at most 30 s; retry_after_ms (or -1) is a floor.
+ * random: any value. attempt: how many failed, from 1. Pure. */
+int64_t retry_delay_ms(int attempt, int64_t retry_after_ms, uint32_t random);
+
+#endif
