@@ -308,22 +308,17 @@ static int on_decided(struct task *t, const struct event *e, struct err *err)
 	return 0;
 }
 
-/* A question about a program that stands at the exec gate belongs to a running call: it changes
- * nothing for the call, whose end will tell. */
-static bool at_the_gate(const struct event *e, const struct call *c)
-{
-	return strcmp(json_get_text(e->data, "kind", "tool"), "exec") == 0 || c->phase == CALL_RUNNING;
-}
-
+/* A question about a program that stands at the exec gate changes nothing for the call it belongs to
+ * (which may even have ended, and left the program behind). */
 static int on_asked(struct task *t, const struct event *e, struct err *err)
 {
 	struct call *c;
-	int r = call_of(t, e, &c, err);
 
+	if (strcmp(json_get_text(e->data, "kind", "tool"), "exec") == 0)
+		return 0;
+	int r = call_of(t, e, &c, err);
 	if (r < 0)
 		return r;
-	if (at_the_gate(e, c))
-		return 0;
 	snprintf(c->approval, sizeof c->approval, "%s", json_get_text(e->data, "approval", ""));
 	c->phase = CALL_HELD;
 	return 0;
@@ -331,17 +326,16 @@ static int on_asked(struct task *t, const struct event *e, struct err *err)
 
 static int on_answered(struct task *t, const struct event *e, struct err *err)
 {
-	struct call *c;
-	int r = call_of(t, e, &c, err);
-
-	if (r < 0)
-		return r;
+	struct call *c = task_call_find(t, json_get_text(e->data, "call", ""));
 	const char *answer = json_get_text(e->data, "answer", "lapsed");
 	bool allowed = strcmp(answer, "allow") == 0;
+
+	if (t->phase != PHASE_ACTIVE)
+		return out_of_place(t, e, err);
 	t->unanswered += strcmp(answer, "lapsed") == 0;
-	t->denied += !allowed;
-	if (at_the_gate(e, c))
+	if (c == NULL || c->phase != CALL_HELD || strcmp(c->approval, json_get_text(e->data, "approval", "")) != 0)
 		return 0;
+	t->denied += !allowed;
 	c->phase = allowed ? CALL_ALLOWED : CALL_REFUSED;
 	if (!allowed)
 		set_text(&c->reason, e, "reason");

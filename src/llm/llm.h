@@ -2,7 +2,7 @@
 #ifndef MISHRI_LLM_LLM_H
 #define MISHRI_LLM_LLM_H
 
-#include <event2/event.h>
+struct event_base;               /* libevent's */
 
 #include "base/json.h"
 

@@ -1,0 +1,389 @@
+/* call.c - one tool call: checked, decided, run in the cell, its output made fit for a model.
+ * Nothing of a tool runs in this process. */
+#include "engine/run.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+
+#include "base/banned.h"
+
+struct live_call {
+	char id[CALL_ID_BYTES];
+	uint64_t tag;
+	int out;                       /* our end of the pipe */
+	struct watch *readable, *timer;
+	struct output *output;
+	int64_t started_ms;            /* monotonic */
+	int64_t wall_ms;
+	int64_t execs, denied;
+	bool terminated;               /* SIGTERM was sent; SIGKILL is next */
+};
+
+uint64_t call_tag(const char *id)
+{
+	unsigned turn = 0, index = 0;
+
+	if (sscanf(id, "%u.%u", &turn, &index) != 2)
+		abort();
+	return (uint64_t)turn << 16 | index;
+}
+
+void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES])
+{
+	snprintf(ret, CALL_ID_BYTES, "%u.%u", (unsigned)(tag >> 16), (unsigned)(tag & 0xffff));
+}
+
+/* ---- may it happen ------------------------------------------------------------------------------- */
+
+static void decided(struct run *run, const struct call *c, const char *by, json_t *owned_fields)
+{
+	json_put_text(owned_fields, "call", c->id);
+	json_put_text(owned_fields, "tool", c->tool);
+	json_put_text(owned_fields, "by", by);
+	run_emit(run, EVENT_CALL_DECIDED, "call", c->id, owned_fields);
+}
+
+static void refuse_by_schema(struct run *run, const struct call *c, const char *why)
+{
+	json_t *fields = json_pack("{s:s, s:n, s:n, s:[], s:n, s:i}", "effect", "deny", "rule", "source", "also", "policy",
+	                           "ns", 0);
+	json_put_text(fields, "reason", why);
+	decided(run, c, "schema", fields);
+}
+
+static int check_args(const struct tool *tool, const struct call *c, struct err *err)
+{
+	if (!json_is_object(c->args))
+		return err_set(err, EINVAL, "the arguments are no JSON object; see the schema of '%s'", tool->name);
+	AUTO(json_decrefp) json_t *schema = tool_schema_of(tool);
+	return schema_check(schema, c->args, err);
+}
+
+static void unknown_tool(struct run *run, const struct call *c)
+{
+	const char *names[64];
+	size_t count = tool_names(names, COUNT(names));
+	struct buf text = BUF_INIT(KIB(4));
+
+	buf_printf(&text, "there is no tool '%.64s'; there are:", c->tool);
+	for (size_t i = 0; i < count; i++)
+		buf_printf(&text, " %s", names[i]);
+	refuse_by_schema(run, c, buf_text(&text));
+	buf_done(&text);
+}
+
+void call_check(struct run *run, struct call *c)
+{
+	const struct tool *tool = tool_find(c->tool);
+	const struct policy *policy = run->engine->setup.policy;
+	struct err err = ERR_NONE;
+	struct decision d;
+	struct facts facts;
+
+	if (tool == NULL) {
+		unknown_tool(run, c);
+		return;
+	}
+	if (check_args(tool, c, &err) < 0) {
+		refuse_by_schema(run, c, err.text);
+		return;
+	}
+	struct action action = {
+		.kind = ACTION_TOOL,
+		.tool = { .name = tool->name, .category = tool->category, .risk = tool->risk, .args = c->args },
+	};
+	facts_of(run, &facts);
+	policy_decide(policy, &action, &facts, &d);
+	json_t *fields = effect_fields(&d, policy), *also = json_array();
+	for (size_t i = 0; i < d.also_count; i++)
+		json_array_append_new(also, json_string(d.also[i]));
+	json_put(fields, "also", also);
+	decided(run, c, "policy", fields);
+}
+
+/* ---- a person must say ----------------------------------------------------------------------------- */
+
+static json_t *action_of(const struct run *run, const struct call *c)
+{
+	return json_pack("{s:s, s:s, s:O, s:s}", "kind", "tool", "tool", c->tool, "args", c->args, "cwd", run->task->workspace);
+}
+
+static void action_digest(const json_t *action, char hex[static SHA256_HEX_LEN + 1])
+{
+	struct buf canonical = BUF_INIT(LIMIT_JSON_BYTES);
+
+	json_write_canonical(action, &canonical);
+	sha256_hex1(buf_str(&canonical), hex);
+	buf_done(&canonical);
+}
+
+void call_answer(struct run *run, struct call *c, const char *answer, const char *by, const char *reason)
+{
+	AUTO(json_decrefp) json_t *action = action_of(run, c);
+	char digest[SHA256_HEX_LEN + 1];
+
+	action_digest(action, digest);
+	run_emit(run, EVENT_APPROVAL_DECIDED, "call", c->id,
+	         json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "approval", c->approval, "call", c->id, "answer", answer, "by",
+	                   by, "digest", digest, "reason", json_of_str(str_of(reason))));
+}
+
+void call_ask(struct run *run, struct call *c)
+{
+	const struct engine_setup *setup = &run->engine->setup;
+	AUTO(json_decrefp) json_t *action = action_of(run, c);
+	char approval[ID_LEN + 1], digest[SHA256_HEX_LEN + 1];
+	const char *rule = c->rule != NULL && c->rule[0] != '\0' ? c->rule : NULL;
+
+	id_new(approval);
+	action_digest(action, digest);
+	json_t *data = json_pack("{s:s, s:s, s:s, s:O, s:s, s:s}", "approval", approval, "call", c->id, "kind", "tool",
+	                         "action", action, "digest", digest, "reason", c->reason);
+	json_put_text(data, "rule", rule);
+	run_emit(run, EVENT_APPROVAL_REQUESTED, "call", c->id, data);
+	if (!setup->interactive || setup->ask == NULL) {
+		call_answer(run, c, "lapsed", "nobody", "it needs a person's approval, and nobody is there to ask");
+		return;
+	}
+	const struct tool *tool = tool_find(c->tool);
+	setup->ask(setup->userdata, &(struct question){
+		.approval = approval, .task = run->task->id, .user = run->task->user, .kind = "tool", .action = action,
+		.rule = rule, .reason = c->reason, .high_risk = tool != NULL && strcmp(tool->risk, "high") == 0 });
+}
+
+/* ---- running ----------------------------------------------------------------------------------------- */
+
+void call_intend(struct run *run, struct call *c)
+{
+	const struct tool *tool = tool_find(c->tool);
+
+	run_emit(run, EVENT_CALL_STARTED, "call", c->id,
+	         json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature)));
+}
+
+static void finished(struct run *run, const char *id, const char *status, int exit, struct str output, json_t *owned_counts)
+{
+	const struct call *c = task_call_find(run->task, id);
+
+	json_put_text(owned_counts, "call", c->id);
+	json_put_text(owned_counts, "tool", c->tool);
+	json_put_text(owned_counts, "status", status);
+	json_put(owned_counts, "exit", exit >= 0 ? json_integer(exit) : json_null());
+	json_put_str(owned_counts, "output", output);
+	run_emit(run, EVENT_CALL_FINISHED, "call", id, owned_counts);
+}
+
+void call_close(struct run *run, struct call *c, const char *status, const char *text)
+{
+	finished(run, c->id, status, -1, str_of(text),
+	         json_pack("{s:i, s:i, s:i, s:i}", "bytes", 0, "execs", 0, "denied_execs", 0, "ms", 0));
+}
+
+static void live_free(struct live_call *live)
+{
+	watch_free(live->readable);
+	watch_free(live->timer);
+	fd_close(&live->out);
+	output_free(live->output);
+	free(live);
+}
+
+void call_drop_live(struct run *run)
+{
+	if (run->live != NULL)
+		live_free(TAKE(run->live));
+}
+
+/* Takes what is in the pipe; false at its end. */
+static bool drain(struct live_call *live)
+{
+	char chunk[16384];
+
+	for (int i = 0; i < 64; i++) { /* a flood may not starve the loop */
+		ssize_t n = read(live->out, chunk, sizeof chunk);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN;
+		if (n == 0)
+			return false;
+		output_add(live->output, chunk, (size_t)n);
+	}
+	return true;
+}
+
+static void on_output(void *userdata)
+{
+	struct live_call *live = userdata;
+
+	if (!drain(live))
+		watch_free(TAKE(live->readable));
+}
+
+/* Out of its time, or asked to end: first politely, then for certain. */
+static void on_timer(void *userdata)
+{
+	struct run *run = userdata;
+	struct live_call *live = run->live;
+	struct call *c = task_call_find(run->task, live->id);
+
+	if (!c->killing) {
+		call_kill(run, c, "timeout");
+		run_step(run);
+	} else {
+		cell_kill(run->cell, live->tag, SIGKILL);
+	}
+}
+
+void call_kill(struct run *run, struct call *c, const char *why)
+{
+	struct live_call *live = run->live;
+
+	run_emit(run, EVENT_CALL_KILLED, "call", c->id, json_pack("{s:s, s:s}", "call", c->id, "reason", why));
+	if (live == NULL) { /* its intent was not carried out yet, and will not be */
+		call_close(run, c, "cancelled", "Not run: the task was stopped first.");
+		return;
+	}
+	cell_kill(run->cell, live->tag, SIGTERM);
+	watch_arm(live->timer, LIMIT_CELL_GRACE_MS);
+}
+
+/* The run could not even begin: that is a result too. */
+static void failed_to_start(struct run *run, const char *id, const char *why)
+{
+	AUTO(freep) char *text = xasprintf("The tool could not be run: %s", why);
+
+	call_drop_live(run);
+	finished(run, id, "error", -1, str_of(text),
+	         json_pack("{s:i, s:i, s:i, s:i}", "bytes", 0, "execs", 0, "denied_execs", 0, "ms", 0));
+	run_step(run);
+}
+
+static int start_in_cell(struct run *run, struct live_call *live, const struct call *c, const struct tool *tool,
+                         const struct tool_plan *plan, struct err *err)
+{
+	AUTO(fd_closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	AUTO(fd_closep) int in = -1;
+	int ends[2];
+
+	if (null < 0 || pipe2(ends, O_CLOEXEC) < 0)
+		return err_sys(err, "no pipe for the output");
+	live->out = ends[0];
+	in = ends[1];
+	int r = fd_set_nonblock(live->out);
+	if (r < 0)
+		return err_set(err, -r, "no pipe for the output");
+	char **env = tool_environment(run->task->workspace, run->task->user);
+	struct cell_run what = {
+		.call = live->tag,
+		.builtin = plan->builtin,
+		.args = c->args,
+		.readonly = strcmp(tool->category, "read") == 0,
+		.argv = (const char *const *)plan->argv,
+		.env = (const char *const *)env,
+		.cwd = run->task->workspace,
+		.fds = { null, in, in },
+	};
+	r = cell_run(run->cell, &what, err);
+	tool_environment_free(env);
+	return r;
+}
+
+void call_run(struct run *run, struct call *c)
+{
+	const struct tool *tool = tool_find(c->tool);
+	struct tool_plan plan = { 0 };
+	struct err err = ERR_NONE;
+
+	assert(run->live == NULL && tool != NULL);
+	struct live_call *live = xcalloc(1, sizeof *live);
+	memcpy(live->id, c->id, sizeof live->id);
+	live->tag = call_tag(c->id);
+	live->out = -1;
+	live->output = output_new((size_t)run->task->limits.output_bytes);
+	live->started_ms = clock_mono_ms();
+	run->live = live;
+	int r = tool->plan(c->args, run->task->workspace, &plan, &err);
+	if (r == 0)
+		r = start_in_cell(run, live, c, tool, &plan, &err);
+	if (r == 0) {
+		live->wall_ms = plan.wall_ms > 0 ? plan.wall_ms : LIMIT_CALL_WALL_MS;
+		live->readable = watch_fd(run->engine->setup.loop, live->out, on_output, live);
+		live->timer = watch_timer(run->engine->setup.loop, on_timer, run);
+		watch_arm(live->timer, live->wall_ms);
+	}
+	tool_plan_done(&plan);
+	if (r < 0)
+		failed_to_start(run, live->id, err.text);
+}
+
+void call_note_exec(struct run *run, bool denied)
+{
+	if (run->live == NULL)
+		return;
+	run->live->execs++;
+	run->live->denied += denied;
+}
+
+int64_t call_noted_execs(const struct run *run)
+{
+	return run->live != NULL ? run->live->execs : 0;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------ */
+
+static void render(const struct live_call *live, const struct call *c, const struct cell_exit *ended, struct buf *text)
+{
+	char span[32];
+
+	output_render(live->output, text);
+	if (text->len > 0 && text->ptr[text->len - 1] != '\n')
+		buf_add_char(text, '\n');
+	if (ended == NULL)
+		buf_add_text(text, "[the sandbox ended while this ran]");
+	else if (c->killing && strcmp(c->killed_why, "timeout") == 0)
+		buf_printf(text, "[stopped: it ran longer than %s]", clock_span(live->wall_ms, span, sizeof span));
+	else if (c->killing)
+		buf_printf(text, "[stopped: %s]", c->killed_why);
+	else if (ended->signal != 0)
+		buf_printf(text, "[ended by signal %d (%s)]", ended->signal, strsignal(ended->signal));
+	else if (ended->status != 0)
+		buf_printf(text, "[exit status %d]", ended->status);
+	else if (text->len == 0)
+		buf_add_text(text, "[no output]");
+}
+
+static const char *status_of(const struct call *c, const struct cell_exit *ended)
+{
+	if (ended == NULL)
+		return "unknown";
+	if (c->killing)
+		return strcmp(c->killed_why, "timeout") == 0 ? "timeout" : "killed";
+	return ended->status == 0 ? "ok" : "error";
+}
+
+void call_ended(struct run *run, const struct cell_exit *ended)
+{
+	struct live_call *live = run->live;
+
+	if (live == NULL || (ended != NULL && ended->call != live->tag))
+		return;
+	if (live->readable != NULL)
+		drain(live);
+	run->live = NULL;
+	const struct call *c = task_call_find(run->task, live->id);
+	struct buf text = BUF_INIT(LIMIT_EVENT_BYTES / 2);
+	render(live, c, ended, &text);
+	finished(run, live->id, status_of(c, ended), ended != NULL ? ended->status : -1, buf_str(&text),
+	         json_pack("{s:I, s:I, s:I, s:I}", "bytes", (json_int_t)output_total(live->output), "execs",
+	                   (json_int_t)live->execs, "denied_execs", (json_int_t)live->denied, "ms",
+	                   (json_int_t)(clock_mono_ms() - live->started_ms)));
+	buf_done(&text);
+	live_free(live);
+	run_step(run);
+}

@@ -1,0 +1,76 @@
+/* cellwork.c - the life of a task's cell: opened before the task's first step, closed with it. */
+#include "engine/run.h"
+
+#include <string.h>
+
+#include "base/banned.h"
+
+static void on_readable(void *userdata)
+{
+	struct run *run = userdata;
+
+	cell_dispatch(run->cell);
+}
+
+static void on_open(void *userdata, const json_t *mechanisms, const struct err *failure)
+{
+	struct run *run = userdata;
+
+	if (failure != NULL) {
+		run->cell = NULL; /* gone after this callback */
+		run_fail(run, RUN_NO_CELL, failure);
+		return;
+	}
+	run->cell_ready = true;
+	run->cell_readable = watch_fd(run->engine->setup.loop, cell_fd(run->cell), on_readable, run);
+	run_opened(run, mechanisms);
+}
+
+static void on_exec(void *userdata, const struct cell_exec *exec)
+{
+	gate_exec(userdata, exec);
+}
+
+static void on_exec_gone(void *userdata, uint32_t id)
+{
+	gate_exec_gone(userdata, id);
+}
+
+static void on_ended(void *userdata, const struct cell_exit *ended)
+{
+	call_ended(userdata, ended);
+}
+
+/* The kernel or an administrator killed it. The call in it has an unknown outcome; a new cell is made. */
+static void on_lost(void *userdata, const char *why)
+{
+	struct run *run = userdata;
+	struct err err = ERR_NONE;
+
+	err_set(&err, EIO, "the sandbox of task %s ended: %s. Go on with: mishri run --resume %s", run->task->id, why,
+	        run->task->id);
+	run_fail(run, RUN_NO_CELL, &err);
+}
+
+void run_open_cell(struct run *run)
+{
+	static const struct cell_callbacks callbacks = {
+		.on_open = on_open, .on_exec = on_exec, .on_exec_gone = on_exec_gone, .on_exit = on_ended, .on_lost = on_lost,
+	};
+	struct cell_plan plan = { .level = run->level, .workspace = run->workspace };
+
+	id_new(run->cell_id);
+	run->cell_asked_ns = clock_mono_ns();
+	run->cell = cell_open(run->engine->setup.warden, &plan, &callbacks, run);
+}
+
+void run_close_cell(struct run *run, const char *reason)
+{
+	if (run->cell == NULL)
+		return;
+	gate_drop(run);
+	call_drop_live(run);
+	watch_free(TAKE(run->cell_readable));
+	cell_close(TAKE(run->cell));
+	run_emit(run, EVENT_CELL_CLOSED, "task", "", json_pack("{s:s, s:s}", "cell", run->cell_id, "reason", reason));
+}

@@ -1,0 +1,323 @@
+/* engine.c - tasks enter here and leave here: started, taken over, brought to rest.
+ * How a task goes on in between stands in run.c. */
+#include "engine/run.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/banned.h"
+
+static void on_store(void *userdata)
+{
+	struct engine *engine = userdata;
+
+	store_dispatch(engine->setup.store);
+}
+
+static void on_warden(void *userdata)
+{
+	struct engine *engine = userdata;
+
+	warden_dispatch(engine->setup.warden);
+}
+
+static void on_lease_timer(void *userdata)
+{
+	struct engine *engine = userdata;
+
+	store_lease_renew(engine->setup.store);
+	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
+}
+
+/* A fact about the engine itself, in the chain that belongs to no task. */
+static void engine_emit(struct engine *engine, enum event_type type, json_t *owned_data)
+{
+	struct event e = { .type = type, .time_us = clock_wall_us(), .attempt = 1, .data = owned_data };
+
+	json_put_text(owned_data, "engine", store_engine_id(engine->setup.store));
+	size_t len = MIN(strlen(engine->setup.user), (size_t)USER_LEN);
+	memcpy(e.user, engine->setup.user, len);
+	store_append(engine->setup.store, &(struct store_batch){ .root = "", .task = "", .events = &e, .count = 1 });
+}
+
+int engine_new(const struct engine_setup *setup, struct engine **ret, struct err *err)
+{
+	(void)err;
+	struct engine *engine = xcalloc(1, sizeof *engine);
+
+	engine->setup = *setup;
+	engine->store_readable = watch_fd(setup->loop, store_fd(setup->store), on_store, engine);
+	engine->warden_readable = watch_fd(setup->loop, warden_fd(setup->warden), on_warden, engine);
+	engine->lease_timer = watch_timer(setup->loop, on_lease_timer, engine);
+	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
+	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
+	*ret = engine;
+	return 0;
+}
+
+void engine_free(struct engine *engine)
+{
+	if (engine == NULL)
+		return;
+	watch_free(engine->lease_timer);
+	watch_free(engine->warden_readable);
+	while (engine->runs != NULL) {
+		struct run *run = engine->runs;
+		engine->runs = run->next;
+		run_free(run);
+	}
+	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
+	watch_free(engine->store_readable);
+	free(engine);
+}
+
+static json_t *strings(const char *const *texts, size_t count)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, json_of_str(str_of(texts[i])));
+	return array;
+}
+
+static json_t *created_data(const struct engine *engine, const struct task_spec *spec)
+{
+	const char *names[64];
+	json_t *data = json_object();
+
+	json_put_text(data, "goal", spec->goal);
+	json_put_text(data, "agent", spec->agent);
+	json_put_text(data, "role", spec->role);
+	json_put_int(data, "depth", 0);
+	json_put_text(data, "model", spec->model);
+	json_put_text(data, "workspace", spec->workspace);
+	json_put_text(data, "isolation", cell_level_name(spec->level));
+	json_put_text(data, "channel", spec->channel);
+	json_put_bool(data, "interactive", engine->setup.interactive);
+	json_put_text(data, "plan", spec->plan);
+	json_put(data, "tools", strings(names, tool_names(names, COUNT(names))));
+	json_put(data, "policies", strings(spec->policies, spec->policy_count));
+	json_put(data, "limits", json_pack("{s:I, s:I, s:I, s:I}", "turns", (json_int_t)spec->limits.turns, "calls",
+	                                   (json_int_t)spec->limits.calls, "timeout_ms", (json_int_t)spec->limits.timeout_ms,
+	                                   "output_bytes", (json_int_t)spec->limits.output_bytes));
+	if (spec->config != NULL)
+		json_put(data, "config", json_incref(spec->config));
+	return data;
+}
+
+struct run *engine_start(struct engine *engine, const struct task_spec *spec)
+{
+	struct task *task = task_new();
+	struct run *run = run_new(engine, task);
+
+	id_new(task->id);
+	memcpy(task->root, task->id, sizeof task->root);
+	if (spec->session != NULL)
+		memcpy(task->session, spec->session, MIN(strlen(spec->session), (size_t)ID_LEN));
+	else
+		id_new(task->session);
+	id_trace(task->trace_id);
+	memcpy(task->user, engine->setup.user, MIN(strlen(engine->setup.user), (size_t)USER_LEN));
+	run->fresh = true;
+	run->level = spec->level;
+	run->workspace = xstrdup(spec->workspace);
+	run->opening = created_data(engine, spec);
+	run->opening_type = EVENT_TASK_CREATED;
+	run_open_cell(run);
+	return run;
+}
+
+void run_opened(struct run *run, const json_t *mechanisms)
+{
+	const struct policy *policy = run->engine->setup.policy;
+	int64_t ms = (clock_mono_ns() - run->cell_asked_ns) / 1000000;
+
+	run_emit(run, run->opening_type, "task", "", TAKE(run->opening));
+	run_emit(run, EVENT_POLICY_LOADED, "task", "",
+	         json_pack("{s:s, s:o, s:I}", "policy", policy_digest(policy), "sources", policy_sources(policy), "rules",
+	                   (json_int_t)policy_rule_count(policy)));
+	json_t *copy = json_deep_copy(mechanisms);
+	run_emit(run, EVENT_CELL_OPENED, "task", "",
+	         json_pack("{s:s, s:s, s:o, s:I}", "cell", run->cell_id, "level", cell_level_name(run->level), "mechanisms",
+	                   copy != NULL ? copy : json_object(), "ms", (json_int_t)ms));
+	run_step(run);
+}
+
+/* ---- taking over --------------------------------------------------------------------------------- */
+
+struct replay {
+	struct task *task;
+	struct err err;
+};
+
+static bool replay_one(void *userdata, const struct event_row *row)
+{
+	struct replay *replay = userdata;
+	struct event e;
+
+	if (event_parse(row->text, &e, &replay->err) < 0)
+		return false;
+	int r = task_apply(replay->task, &e, &replay->err);
+	event_done(&e);
+	return r == 0;
+}
+
+int engine_load(struct store *store, const char *task, struct task **ret, struct err *err)
+{
+	AUTO(task_freep) struct task *t = task_new();
+	struct replay replay = { .task = t };
+	struct event_filter filter = { .task = task, .with_content = true };
+
+	int r = store_events(store, &filter, replay_one, &replay, err);
+	if (r < 0)
+		return r;
+	if (replay.err.code != 0)
+		return err_set(err, replay.err.code, "%s", replay.err.text);
+	if (t->phase == PHASE_NEW)
+		return err_set(err, ENOENT, "there is no task '%s'; `mishri history` lists them", task);
+	*ret = TAKE(t);
+	return 0;
+}
+
+static enum cell_level level_of(const char *name)
+{
+	for (enum cell_level level = CELL_FULL; level <= CELL_NONE; level++)
+		if (strcmp(cell_level_name(level), name) == 0)
+			return level;
+	return CELL_FULL;
+}
+
+/* What a provider must not give twice: recorded lines that earlier replies used. */
+static bool mark_used(void *userdata, const struct event_row *row)
+{
+	struct event e;
+
+	if (event_parse(row->text, &e, NULL) < 0)
+		return true;
+	const char *ref = json_get_text(e.data, "ref", NULL);
+	if (ref != NULL)
+		llm_model_used(userdata, ref);
+	event_done(&e);
+	return true;
+}
+
+int engine_resume(struct engine *engine, const char *id, struct run **ret, struct err *err)
+{
+	AUTO(task_freep) struct task *task = NULL;
+	struct store *store = engine->setup.store;
+	int64_t generation;
+
+	int r = store_lease_take(store, id, &generation, err);
+	if (r < 0)
+		return r;
+	r = engine_load(store, id, &task, err);
+	if (r < 0)
+		return r;
+	if (task->phase == PHASE_ENDED)
+		return err_set(err, EALREADY, "task %s has ended", id);
+	struct event_filter filter = { .task = task->root, .tree = true, .type = "model.replied" };
+	r = store_events(store, &filter, mark_used, engine->setup.model, err);
+	if (r < 0)
+		return r;
+	struct run *run = run_new(engine, TAKE(task));
+	run->generation = generation;
+	run->level = level_of(run->task->isolation);
+	run->workspace = xstrdup(run->task->workspace);
+	run->opening_type = EVENT_TASK_RESUMED;
+	run->opening = json_pack("{s:s, s:I, s:s}", "engine", store_engine_id(store), "generation", (json_int_t)generation,
+	                         "reason", run->task->phase == PHASE_PARKED ? "parked" : "crash");
+	run_open_cell(run);
+	*ret = run;
+	return 0;
+}
+
+/* ---- the loop, and its end ------------------------------------------------------------------------- */
+
+void engine_loop(struct engine *engine)
+{
+	for (const struct run *run = engine->runs; run != NULL; run = run->next)
+		if (!run->told) {
+			loop_run(engine->setup.loop);
+			return;
+		}
+}
+
+void engine_drain(struct engine *engine, const char *signal)
+{
+	if (engine->drains++ > 0) {
+		loop_stop(engine->setup.loop);
+		return;
+	}
+	engine_emit(engine, EVENT_ENGINE_DRAINING, json_pack("{s:s}", "signal", signal));
+	for (struct run *run = engine->runs; run != NULL; run = run->next) {
+		run->input.draining = true;
+		if (run->task->phase == PHASE_NEW) { /* not begun: nothing to bring to rest */
+			struct err err = ERR_NONE;
+			err_set(&err, EINTR, "interrupted before the task began");
+			run_fail(run, RUN_INTERRUPTED, &err);
+		} else {
+			run_step(run);
+		}
+	}
+}
+
+void engine_answer(struct engine *engine, const char *approval, bool allow, const char *reason)
+{
+	for (struct run *run = engine->runs; run != NULL; run = run->next) {
+		const char *words = reason != NULL && reason[0] != '\0' ? reason : allow ? "approved" : "the person said no";
+		if (gate_answer(run, approval, allow, engine->setup.user, words)) {
+			run_step(run);
+			return;
+		}
+		for (size_t i = 0; i < run->task->call_count; i++) {
+			struct call *c = &run->task->calls[i];
+			if (c->phase != CALL_HELD || strcmp(c->approval, approval) != 0)
+				continue;
+			call_answer(run, c, allow ? "allow" : "deny", engine->setup.user, words);
+			run_step(run);
+			return;
+		}
+	}
+}
+
+const struct task *run_task(const struct run *run)
+{
+	return run->task;
+}
+
+const struct err *run_failure(const struct run *run)
+{
+	return &run->failure;
+}
+
+enum run_failure_kind run_failure_kind(const struct run *run)
+{
+	return run->failure_kind;
+}
+
+/* ---- the environment of tools ------------------------------------------------------------------------ */
+
+char **tool_environment(const char *workspace, const char *user)
+{
+	char **env = xcalloc(16, sizeof *env);
+	size_t n = 0;
+
+	env[n++] = xstrdup("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	env[n++] = xstrdup("HOME=/tmp");
+	env[n++] = xstrdup("TMPDIR=/tmp");
+	env[n++] = xstrdup("LANG=C.UTF-8");
+	env[n++] = xstrdup("TERM=dumb");
+	env[n++] = xstrdup("SHELL=/bin/sh");
+	env[n++] = xasprintf("USER=%s", user);
+	env[n++] = xasprintf("LOGNAME=%s", user);
+	env[n++] = xasprintf("PWD=%s", workspace);
+	env[n] = NULL;
+	return env;
+}
+
+void tool_environment_free(char **env)
+{
+	for (size_t i = 0; env != NULL && env[i] != NULL; i++)
+		free(env[i]);
+	free(env);
+}

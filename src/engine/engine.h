@@ -1,0 +1,94 @@
+/* engine.h - carries tasks out: turns the core's commands into effects and effects into events.
+ *
+ * One thread, one event loop. Nothing starts before the event that says so is durable; every program
+ * that starts in a cell asks here first. The engine neither prints nor reads a terminal: what there is
+ * to see and to ask goes through the callbacks. */
+#ifndef MISHRI_ENGINE_ENGINE_H
+#define MISHRI_ENGINE_ENGINE_H
+
+#include "cell/cell.h"
+#include "core/task.h"
+#include "engine/loop.h"
+#include "llm/llm.h"
+#include "policy/policy.h"
+#include "store/store.h"
+#include "tools/tool.h"
+
+struct engine;
+struct run;                            /* a task that this engine holds */
+
+struct question {                      /* an action that needs a person's answer */
+	const char *approval;          /* id, for engine_answer */
+	const char *task, *user;
+	const char *kind;              /* "tool" or "exec" */
+	const json_t *action;          /* the exact action */
+	const char *rule, *reason;     /* rule: NULL for the default */
+	bool high_risk;
+};
+
+struct engine_setup {
+	struct loop *loop;             /* all borrowed; must outlive the engine */
+	struct store *store;           /* registered as an engine already */
+	struct warden *warden;
+	const struct policy *policy;
+	struct llm *llm;
+	struct llm_model *model;
+	const char *user;
+	bool interactive;              /* `ask` may be called */
+	/* Callbacks; any may be NULL. Events come once they are durable. */
+	void (*on_event)(void *userdata, const struct event *event);
+	void (*on_text)(void *userdata, const char *task, struct str text);
+	void (*on_over)(void *userdata, struct run *run);   /* ended, parked or failed; the last word about a run */
+	void (*ask)(void *userdata, const struct question *question);
+	void (*ask_withdrawn)(void *userdata, const char *approval);
+	void *userdata;
+};
+
+MUST_USE int engine_new(const struct engine_setup *setup, struct engine **ret, struct err *err);
+void engine_free(struct engine *engine);          /* closes cells; what runs is as after a crash */
+
+struct task_spec {
+	const char *goal, *agent, *role, *model, *workspace, *plan, *channel, *session; /* session: NULL makes one */
+	enum cell_level level;
+	struct task_limits limits;
+	const char *const *policies;   /* -p files, absolute */
+	size_t policy_count;
+	json_t *config;                /* borrowed; NULL: none */
+};
+
+/* Starts a new root task; on_over follows. */
+struct run *engine_start(struct engine *engine, const struct task_spec *spec);
+
+/* Takes over a task that no living engine holds, by replay. -EBUSY, -ENOENT; -EALREADY: it has ended. */
+MUST_USE int engine_resume(struct engine *engine, const char *task, struct run **ret, struct err *err);
+
+/* The state of a task by replay, without taking it over. The caller owns *ret. */
+MUST_USE int engine_load(struct store *store, const char *task, struct task **ret, struct err *err);
+
+/* Runs the loop until no task is left. */
+void engine_loop(struct engine *engine);
+
+/* Come to rest: tasks park. A second call ends at once, without waiting for anything. */
+void engine_drain(struct engine *engine, const char *signal);
+
+/* The person's answer. Unknown ids are ignored: the question was withdrawn. reason may be NULL. */
+void engine_answer(struct engine *engine, const char *approval, bool allow, const char *reason);
+
+const struct task *run_task(const struct run *run);              /* borrowed */
+const struct err *run_failure(const struct run *run);            /* code 0: none; else the run could not go on, but can be resumed */
+enum run_failure_kind { RUN_OK, RUN_NO_CELL, RUN_STORE, RUN_INTERRUPTED };
+enum run_failure_kind run_failure_kind(const struct run *run);
+
+/* May this program start? Shared by tasks and `mishri exec`. facts may be NULL-free defaults. */
+void gate_decide(const struct policy *policy, const struct cell_exec *exec, const struct facts *facts, struct decision *ret);
+/* The line that a refused program leaves on its stderr. Appends to ret. */
+void gate_message(const struct cell_exec *exec, const struct decision *decision, struct buf *ret);
+
+/* For struct facts: resolves links and ".." as the file system has them now. */
+char *facts_resolve(void *unused, const char *path);
+
+/* The environment of tools: complete, nothing inherited. The caller frees the array and its texts. */
+MUST_USE char **tool_environment(const char *workspace, const char *user);
+void tool_environment_free(char **env);
+
+#endif

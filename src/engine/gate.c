@@ -1,0 +1,219 @@
+/* gate.c - the exec gate's policy side: a program stands before its first instruction, and here is
+ * decided whether it may go on. Reading the program is the cell's work (cell/inspect.c). */
+#include "engine/run.h"
+
+#include <string.h>
+
+#include "base/banned.h"
+
+void gate_decide(const struct policy *policy, const struct cell_exec *exec, const struct facts *facts, struct decision *ret)
+{
+	struct action action = {
+		.kind = ACTION_EXEC,
+		.exec = {
+			.program = exec->program,
+			.names = exec->names,
+			.name_count = exec->name_count,
+			.trusted_names = exec->trusted_names,
+			.origin = (enum origin)exec->origin,
+			.argv = exec->argv,
+			.argc = exec->argc,
+			.cwd = exec->cwd,
+		},
+	};
+
+	policy_decide(policy, &action, facts, ret);
+}
+
+/* "mishri: denied by RULE: PROGRAM ARG..." */
+static void gate_command(const struct cell_exec *exec, const struct decision *d, struct buf *ret)
+{
+	struct buf words = BUF_INIT(KIB(4));
+
+	buf_add_text(&words, exec->program[0] != '\0' ? exec->program : "(unreadable program)");
+	for (size_t i = 1; i < exec->argc && words.len < 160; i++)
+		buf_printf(&words, " %.80s", exec->argv[i]);
+	buf_printf(ret, "mishri: denied by %s: ", d->rule != NULL ? d->rule : "default");
+	sanitize_text(buf_str(&words), ret);
+	buf_done(&words);
+}
+
+static void one_line(struct buf *text)
+{
+	for (size_t i = 0; i < text->len; i++)
+		if (text->ptr[i] == '\n' || text->ptr[i] == '\t')
+			text->ptr[i] = ' ';
+}
+
+void gate_message(const struct cell_exec *exec, const struct decision *d, struct buf *ret)
+{
+	gate_command(exec, d, ret);
+	buf_add_text(ret, " (");
+	sanitize_text(str_of(d->reason), ret);
+	if (exec->why_untrusted[0] != '\0')
+		buf_printf(ret, "; %s", exec->why_untrusted);
+	buf_add_char(ret, ')');
+	one_line(ret);
+}
+
+static json_t *exec_event(const struct run *run, const struct cell_exec *exec, const struct decision *d)
+{
+	static const char *const origins[] = { "untrusted", "workspace", "system" };
+	json_t *data = effect_fields(d, run->engine->setup.policy);
+	json_t *argv = json_array();
+	char call[CALL_ID_BYTES];
+
+	call_id_of(exec->call, call);
+	for (size_t i = 0; i < exec->argc; i++)
+		json_array_append_new(argv, json_of_str(str_of(exec->argv[i])));
+	json_put_text(data, "call", call);
+	json_put_int(data, "pid", exec->pid);
+	json_put_text(data, "program", exec->program);
+	json_put_text(data, "origin", name_of(origins, COUNT(origins), (size_t)exec->origin));
+	json_put(data, "argv", argv);
+	json_put_text(data, "cwd", exec->cwd);
+	return data;
+}
+
+static void write_down(struct run *run, json_t *owned_data)
+{
+	AUTO(freep) char *call = xstrdup(json_get_text(owned_data, "call", ""));
+
+	run_emit(run, EVENT_EXEC_DECIDED, "call", call, owned_data);
+}
+
+static void held_free(struct held_exec *h)
+{
+	free(h->refusal);
+	json_decref(h->facts);
+	free(h);
+}
+
+void gate_drop(struct run *run)
+{
+	while (run->held != NULL) {
+		struct held_exec *h = run->held;
+		run->held = h->next;
+		held_free(h);
+	}
+}
+
+static void settle(struct run *run, struct held_exec *h, const char *answer, const char *by, const char *reason)
+{
+	bool allow = strcmp(answer, "allow") == 0;
+	AUTO(freep) char *call = xstrdup(json_get_text(h->facts, "call", ""));
+	AUTO(freep) char *message = xasprintf("%s (%s)", h->refusal, reason);
+
+	run_emit(run, EVENT_APPROVAL_DECIDED, "call", call,
+	         json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "approval", h->approval, "call", call, "answer", answer,
+	                   "by", by, "digest", h->digest, "reason", json_of_str(str_of(reason))));
+	cell_exec_answer(run->cell, h->id, allow, message);
+	call_note_exec(run, !allow);
+	json_put_text(h->facts, "effect", allow ? "allow" : "deny");
+	json_put_text(h->facts, "reason", reason);
+	write_down(run, TAKE(h->facts));
+}
+
+static struct held_exec *unlink_held(struct run *run, const char *approval, uint32_t id)
+{
+	for (struct held_exec **at = &run->held; *at != NULL; at = &(*at)->next) {
+		struct held_exec *h = *at;
+		if (approval != NULL ? strcmp(h->approval, approval) != 0 : h->id != id)
+			continue;
+		*at = h->next;
+		return h;
+	}
+	return NULL;
+}
+
+bool gate_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason)
+{
+	struct held_exec *h = unlink_held(run, approval, 0);
+
+	if (h == NULL)
+		return false;
+	settle(run, h, allow ? "allow" : "deny", by, reason);
+	held_free(h);
+	return true;
+}
+
+void gate_exec_gone(struct run *run, uint32_t id)
+{
+	const struct engine_setup *setup = &run->engine->setup;
+	struct held_exec *h = unlink_held(run, NULL, id);
+
+	if (h == NULL)
+		return;
+	AUTO(freep) char *call = xstrdup(json_get_text(h->facts, "call", ""));
+	run_emit(run, EVENT_APPROVAL_DECIDED, "call", call,
+	         json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "approval", h->approval, "call", call, "answer", "deny", "by",
+	                   "nobody", "digest", h->digest, "reason", "the program ended while it waited"));
+	if (setup->ask_withdrawn != NULL)
+		setup->ask_withdrawn(setup->userdata, h->approval);
+	held_free(h);
+	run_step(run);
+}
+
+/* A person must say: the program stands still, nothing else does. Without a person the answer is no. */
+static void hold(struct run *run, const struct cell_exec *exec, const struct decision *d, json_t *owned_data)
+{
+	const struct engine_setup *setup = &run->engine->setup;
+	struct held_exec *h = xcalloc(1, sizeof *h);
+	struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
+
+	gate_command(exec, d, &text);
+	one_line(&text);
+	h->refusal = buf_take(&text);
+	h->id = exec->id;
+	h->facts = owned_data;
+	id_new(h->approval);
+	AUTO(json_decrefp) json_t *action = json_pack("{s:s, s:O, s:O, s:O, s:O}", "kind", "exec",
+		"program", json_object_get(owned_data, "program"), "origin", json_object_get(owned_data, "origin"),
+		"argv", json_object_get(owned_data, "argv"), "cwd", json_object_get(owned_data, "cwd"));
+	json_write_canonical(action, &text);
+	sha256_hex1(buf_str(&text), h->digest);
+	buf_done(&text);
+	const char *call = json_get_text(owned_data, "call", "");
+	json_t *data = json_pack("{s:s, s:s, s:s, s:O, s:s, s:s}", "approval", h->approval, "call", call, "kind", "exec",
+	                         "action", action, "digest", h->digest, "reason", d->reason);
+	json_put_text(data, "rule", d->rule);
+	run_emit(run, EVENT_APPROVAL_REQUESTED, "call", call, data);
+	if (!setup->interactive || setup->ask == NULL) {
+		settle(run, h, "lapsed", "nobody", "it needs a person's approval, and nobody is there to ask");
+		held_free(h);
+		return;
+	}
+	h->next = run->held;
+	run->held = h;
+	setup->ask(setup->userdata, &(struct question){
+		.approval = h->approval, .task = run->task->id, .user = run->task->user, .kind = "exec",
+		.action = action, .rule = d->rule, .reason = d->reason, .high_risk = d->high_risk });
+}
+
+void gate_exec(struct run *run, const struct cell_exec *exec)
+{
+	const struct policy *policy = run->engine->setup.policy;
+	struct decision d;
+	struct facts facts;
+	struct buf message = BUF_INIT(KIB(8));
+
+	facts_of(run, &facts);
+	gate_decide(policy, exec, &facts, &d);
+	json_t *data = exec_event(run, exec, &d);
+	if (d.effect == EFFECT_ASK) {
+		hold(run, exec, &d, data);
+		run_step(run);
+		return;
+	}
+	bool allow = d.effect == EFFECT_ALLOW;
+	if (!allow)
+		gate_message(exec, &d, &message);
+	cell_exec_answer(run->cell, exec->id, allow, buf_text(&message));
+	call_note_exec(run, !allow);
+	if (!allow || call_noted_execs(run) <= LIMIT_EXEC_EVENTS)
+		write_down(run, data);
+	else
+		json_decref(data);
+	buf_done(&message);
+	run_step(run);
+}

@@ -1,0 +1,155 @@
+/* model.c - the model's side of a run: what is asked, what comes back, what is tried again.
+ * It never reads meaning out of a reply: the calls in it are proposals and nothing more. */
+#include "engine/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/banned.h"
+
+static const char *turn_name(const struct task *t, char name[static 24])
+{
+	snprintf(name, 24, "%lld", (long long)t->turns + 1);
+	return name;
+}
+
+void model_ask(struct run *run)
+{
+	const struct llm_model *model = run->engine->setup.model;
+	char turn[24];
+
+	run_emit(run, EVENT_MODEL_REQUESTED, "turn", turn_name(run->task, turn),
+	         json_pack("{s:I, s:s, s:s, s:I}", "turn", (json_int_t)run->task->turns + 1, "provider",
+	                   llm_model_provider(model), "model", llm_model_name(model), "messages",
+	                   (json_int_t)json_array_size(run->task->messages) + 1));
+}
+
+static void failed(struct run *run, const char *cls, int status, const char *message, int64_t retry_after_ms)
+{
+	char turn[24];
+	json_t *data = json_pack("{s:I, s:s, s:I}", "turn", (json_int_t)run->task->turns + 1, "class", cls, "ms",
+	                         (json_int_t)(clock_mono_ms() - run->request_ms));
+
+	json_put_text(data, "message", message);
+	json_put(data, "status", status != 0 ? json_integer(status) : json_null());
+	json_put(data, "retry_after_ms", retry_after_ms >= 0 ? json_integer(retry_after_ms) : json_null());
+	run_emit(run, EVENT_MODEL_FAILED, "turn", turn_name(run->task, turn), data);
+}
+
+static void put_count(json_t *object, const char *key, int64_t tokens)
+{
+	json_put(object, key, tokens >= 0 ? json_integer(tokens) : json_null());
+}
+
+static json_t *usage_of(const struct llm_usage *usage)
+{
+	json_t *object = json_object();
+
+	put_count(object, "input", usage->input);
+	put_count(object, "cache_read", usage->cache_read);
+	put_count(object, "cache_write", usage->cache_write);
+	put_count(object, "output", usage->output);
+	put_count(object, "reasoning", usage->reasoning);
+	return object;
+}
+
+static void propose(struct run *run, const struct llm_tool_call *call, int64_t turn, size_t index)
+{
+	struct str text = str_trim(str_of(call->args));
+	json_t *args = NULL;
+	char id[CALL_ID_BYTES];
+
+	if (text.len == 0)
+		args = json_object();
+	else if (json_parse(text, &args, NULL) < 0 || !json_is_object(args)) {
+		json_decref(args);
+		args = json_of_str(str_of(call->args));
+	}
+	snprintf(id, sizeof id, "%lld.%zu", (long long)turn, index + 1);
+	json_t *data = json_pack("{s:s, s:I, s:o}", "call", id, "turn", (json_int_t)turn, "args", args);
+	json_put_text(data, "id", call->id);
+	json_put_text(data, "tool", call->name);
+	run_emit(run, EVENT_CALL_PROPOSED, "call", id, data);
+}
+
+static void replied(struct run *run, const struct llm_reply *reply)
+{
+	int64_t turn = run->task->turns + 1;
+	char name[24];
+	json_t *data = json_pack("{s:I, s:I, s:I}", "turn", (json_int_t)turn, "calls", (json_int_t)reply->call_count, "ms",
+	                         (json_int_t)(clock_mono_ms() - run->request_ms));
+
+	json_put_text(data, "text", reply->text);
+	json_put_text(data, "finish", reply->finish != NULL ? reply->finish : "stop");
+	json_put_text(data, "model", reply->model);
+	json_put_text(data, "response_id", reply->response_id);
+	json_put_text(data, "ref", reply->ref);
+	json_put(data, "usage", usage_of(&reply->usage));
+	put_count(data, "usd_nanos", reply->usage.usd_nanos);
+	put_count(data, "first_ms", reply->first_ms);
+	run_emit(run, EVENT_MODEL_REPLIED, "turn", turn_name(run->task, name), data);
+	for (size_t i = 0; i < MIN(reply->call_count, (size_t)LIMIT_CALLS_PER_REPLY); i++)
+		propose(run, &reply->calls[i], turn, i);
+}
+
+static void on_done(void *userdata, struct llm_reply *reply, const struct llm_failure *failure)
+{
+	struct run *run = userdata;
+
+	run->request = NULL;
+	if (failure != NULL)
+		failed(run, failure->retry_forbidden ? "terminal" : llm_class_name(failure->cls), failure->http_status,
+		       failure->text, failure->retry_after_ms);
+	else if (reply->call_count == 0 && str_trim(str_of(reply->text)).len == 0)
+		failed(run, "transient", 200, "the model's reply was empty: neither text nor a call", -1);
+	else
+		replied(run, reply);
+	run_step(run);
+}
+
+static void on_text(void *userdata, struct str text)
+{
+	const struct run *run = userdata;
+	const struct engine_setup *setup = &run->engine->setup;
+
+	if (setup->on_text != NULL)
+		setup->on_text(setup->userdata, run->task->id, text);
+}
+
+void model_send(struct run *run)
+{
+	AUTO(json_decrefp) json_t *messages = prompt_messages(run->task);
+	AUTO(json_decrefp) json_t *tools = prompt_tools(run->task);
+	struct llm_request request = {
+		.model = run->engine->setup.model,
+		.agent = run->task->role,
+		.messages = messages,
+		.tools = tools,
+		.on_text = on_text,
+		.on_done = on_done,
+		.userdata = run,
+	};
+
+	run->request_ms = clock_mono_ms();
+	run->request = llm_start(run->engine->setup.llm, &request);
+}
+
+void model_cancel(struct run *run)
+{
+	if (run->request != NULL)
+		llm_cancel(TAKE(run->request));
+	failed(run, "cancelled", 0, "the request was stopped", -1);
+}
+
+void model_retry(struct run *run)
+{
+	const struct task *t = run->task;
+	uint32_t random;
+	char turn[24];
+
+	id_random(&random, sizeof random);
+	int64_t delay_ms = retry_delay_ms(t->failures, t->retry_after_ms, random);
+	run_emit(run, EVENT_RETRY_SCHEDULED, "turn", turn_name(t, turn),
+	         json_pack("{s:I, s:I, s:s, s:s}", "turn", (json_int_t)t->turns + 1, "delay_ms", (json_int_t)delay_ms,
+	                   "class", t->failure_class, "reason", t->failure_text));
+}

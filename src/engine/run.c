@@ -1,0 +1,309 @@
+/* run.c - the heart: commands become events, events become durable, and only then effects happen.
+ * What a command means in detail stands in model.c, call.c and gate.c. */
+#include "engine/run.h"
+
+#include <string.h>
+
+#include "base/banned.h"
+
+struct run *run_new(struct engine *engine, struct task *task)
+{
+	struct run *run = xcalloc(1, sizeof *run);
+
+	run->engine = engine;
+	run->task = task;
+	run->next = engine->runs;
+	engine->runs = run;
+	return run;
+}
+
+static void drop_pending(struct run *run)
+{
+	for (size_t i = 0; i < run->pending_count; i++)
+		event_done(&run->pending[i]);
+	free(run->pending);
+	free(run->deferred);
+	run->pending = NULL;
+	run->deferred = NULL;
+	run->pending_count = run->deferred_count = 0;
+}
+
+void run_free(struct run *run)
+{
+	if (run->request != NULL)
+		llm_cancel(run->request);
+	call_drop_live(run);
+	gate_drop(run);
+	watch_free(run->cell_readable);
+	watch_free(run->wakeup);
+	cell_close(run->cell);
+	drop_pending(run);
+	task_free(run->task);
+	json_decref(run->opening);
+	free(run->workspace);
+	free(run);
+}
+
+void run_tell(struct run *run)
+{
+	if (run->told)
+		return;
+	run->told = run->over = true;
+	watch_free(TAKE(run->wakeup));
+	if (run->engine->setup.on_over != NULL)
+		run->engine->setup.on_over(run->engine->setup.userdata, run);
+	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
+		if (!other->told)
+			return;
+	loop_stop(run->engine->setup.loop);
+}
+
+/* This run cannot go on: nothing more is written, so that what is durable stays the whole truth. */
+void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why)
+{
+	if (run->over)
+		return;
+	run->over = true;
+	run->failure = *why;
+	run->failure_kind = kind;
+	if (run->request != NULL)
+		llm_cancel(TAKE(run->request));
+	call_drop_live(run);
+	gate_drop(run);
+	watch_free(TAKE(run->cell_readable));
+	cell_close(TAKE(run->cell));
+	drop_pending(run);
+	run_tell(run);
+}
+
+/* The span of an event and the span above it. */
+static void set_spans(const struct task *t, const char *what, const char *name, struct event *e)
+{
+	task_span(t, what, name, e->span_id);
+	if (strcmp(what, "task") == 0) {
+		memcpy(e->parent_span_id, t->parent_span_id, sizeof e->parent_span_id);
+	} else if (strcmp(what, "turn") == 0) {
+		task_span(t, "task", "", e->parent_span_id);
+	} else {
+		AUTO(freep) char *turn = xstrndup(name, strcspn(name, "."));
+		task_span(t, "turn", turn, e->parent_span_id);
+	}
+}
+
+void run_emit(struct run *run, enum event_type type, const char *what, const char *name, json_t *owned_data)
+{
+	struct task *t = run->task;
+	struct event e = { .type = type, .time_us = clock_wall_us(), .attempt = 1, .data = owned_data };
+	struct err err = ERR_NONE;
+
+	if (run->over) {
+		event_done(&e);
+		return;
+	}
+	memcpy(e.session, t->session, sizeof e.session);
+	memcpy(e.task, t->id, sizeof e.task);
+	memcpy(e.parent, t->parent, sizeof e.parent);
+	memcpy(e.user, t->user, sizeof e.user);
+	memcpy(e.trace_id, t->trace_id, sizeof e.trace_id);
+	set_spans(t, what, name, &e);
+	const struct call *c = strcmp(what, "call") == 0 ? task_call_find(t, name) : NULL;
+	if (c != NULL)
+		e.attempt = MAX(c->attempt, 1);
+	else if (strcmp(what, "turn") == 0)
+		e.attempt = t->failures + 1;
+	/* Our own events are in the catalogue and in place: anything else is a bug, and must not be stored. */
+	if (event_check(type, e.data, &err) < 0 || task_apply(t, &e, &err) < 0) {
+		run_fail(run, RUN_STORE, &err);
+		event_done(&e);
+		assert(!"an event of our own that does not fit");
+		return;
+	}
+	run->pending = xrealloc(run->pending, (run->pending_count + 1) * sizeof *run->pending);
+	run->pending[run->pending_count++] = e;
+}
+
+static void defer(struct run *run, struct deferred effect)
+{
+	run->deferred = xrealloc(run->deferred, (run->deferred_count + 1) * sizeof *run->deferred);
+	run->deferred[run->deferred_count++] = effect;
+}
+
+/* ---- one batch on its way to the disk ---------------------------------------------------------- */
+
+struct batch {
+	struct run *run;
+	struct event *events;           /* our references, to publish them */
+	size_t count;
+	struct deferred *deferred;
+	size_t deferred_count;
+};
+
+static void batch_free(struct batch *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		event_done(&b->events[i]);
+	free(b->events);
+	free(b->deferred);
+	free(b);
+}
+
+static void start_deferred(struct run *run, const struct deferred *effect)
+{
+	struct call *call;
+
+	switch (effect->what) {
+	case DO_SEND_REQUEST:
+		if (run->task->model_phase == MODEL_ASKED && run->request == NULL)
+			model_send(run);
+		break;
+	case DO_RUN_CALL:
+		call = task_call_find(run->task, effect->call);
+		if (call != NULL && call->phase == CALL_RUNNING)
+			call_run(run, call);
+		break;
+	}
+}
+
+static void on_commit(void *userdata, int result, int64_t first_seq, const struct err *err)
+{
+	struct batch *b = userdata;
+	struct run *run = b->run;
+	const struct engine_setup *setup = &run->engine->setup;
+
+	run->committing = false;
+	if (run->told) { /* it failed while this batch was on its way */
+		batch_free(b);
+		return;
+	}
+	if (result < 0) {
+		run_fail(run, RUN_STORE, err);
+		batch_free(b);
+		return;
+	}
+	for (size_t i = 0; i < b->count; i++) {
+		b->events[i].seq = first_seq + (int64_t)i;
+		if (setup->on_event != NULL)
+			setup->on_event(setup->userdata, &b->events[i]);
+	}
+	for (size_t i = 0; i < b->deferred_count && !run->over; i++)
+		start_deferred(run, &b->deferred[i]);
+	batch_free(b);
+	run_step(run);
+}
+
+static bool is_at_rest(const struct task *t)
+{
+	return t->phase == PHASE_ENDED || t->phase == PHASE_PARKED;
+}
+
+static void flush(struct run *run)
+{
+	if (run->committing || run->pending_count == 0 || run->over)
+		return;
+	struct batch *b = xcalloc(1, sizeof *b);
+	b->run = run;
+	b->count = MIN(run->pending_count, LIMIT_BATCH_EVENTS);
+	b->events = xcalloc(b->count, sizeof *b->events);
+	for (size_t i = 0; i < b->count; i++) {
+		b->events[i] = run->pending[i];
+		json_incref(b->events[i].data);
+	}
+	bool all = b->count == run->pending_count;
+	if (all) {
+		b->deferred = TAKE(run->deferred);
+		b->deferred_count = run->deferred_count;
+		run->deferred_count = 0;
+	}
+	bool last = all && is_at_rest(run->task) && !run->fresh;
+	struct store_batch batch = {
+		.root = run->task->root,
+		.task = run->task->id,
+		.generation = run->generation,
+		.lease = last ? LEASE_RELEASE : run->fresh ? LEASE_CREATE : LEASE_HOLD,
+		.events = run->pending,
+		.count = b->count,
+		.checkpoint = last,
+		.on_commit = on_commit,
+		.userdata = b,
+	};
+	run->fresh = false;
+	run->committing = true;
+	store_append(run->engine->setup.store, &batch);
+	run->pending_count -= b->count;
+	memmove(run->pending, run->pending + b->count, run->pending_count * sizeof *run->pending);
+}
+
+/* ---- commands ---------------------------------------------------------------------------------- */
+
+static void finish(struct run *run, const struct command *c)
+{
+	run_close_cell(run, "finished");
+	run_emit(run, EVENT_TASK_FINISHED, "task", "",
+	         json_pack("{s:s, s:i, s:o}", "state", c->state, "exit", c->exit, "result", json_of_str(str_of(c->text))));
+}
+
+static void park(struct run *run, const struct command *c)
+{
+	run_close_cell(run, "parked");
+	run_emit(run, EVENT_TASK_PARKED, "task", "", json_pack("{s:s}", "reason", c->status));
+}
+
+static void obey(struct run *run, const struct command *c)
+{
+	switch (c->type) {
+	case COMMAND_CHECK_CALL: call_check(run, c->call); break;
+	case COMMAND_ASK_PERSON: call_ask(run, c->call); break;
+	case COMMAND_RUN_CALL:
+		call_intend(run, c->call);
+		struct deferred effect = { DO_RUN_CALL, "" };
+		memcpy(effect.call, c->call->id, sizeof effect.call);
+		defer(run, effect);
+		break;
+	case COMMAND_KILL_CALL: call_kill(run, c->call, c->status); break;
+	case COMMAND_CLOSE_CALL: call_close(run, c->call, c->status, c->text); break;
+	case COMMAND_CALL_MODEL:
+		model_ask(run);
+		defer(run, (struct deferred){ DO_SEND_REQUEST, "" });
+		break;
+	case COMMAND_CANCEL_MODEL: model_cancel(run); break;
+	case COMMAND_RETRY_MODEL: model_retry(run); break;
+	case COMMAND_PARK: park(run, c); break;
+	case COMMAND_FINISH: finish(run, c); break;
+	}
+}
+
+static void on_wakeup(void *userdata)
+{
+	run_step(userdata);
+}
+
+static void arm_wakeup(struct run *run)
+{
+	int64_t at_us = task_wakeup_us(run->task);
+
+	if (at_us == INT64_MAX)
+		return;
+	if (run->wakeup == NULL)
+		run->wakeup = watch_timer(run->engine->setup.loop, on_wakeup, run);
+	watch_arm(run->wakeup, MAX((at_us - clock_wall_us()) / 1000 + 1, 1));
+}
+
+void run_step(struct run *run)
+{
+	struct command c;
+
+	if (run->over)
+		return;
+	run->input.now_us = clock_wall_us();
+	while (!run->over && task_decide(run->task, &run->input, &c)) {
+		obey(run, &c);
+		command_done(&c);
+	}
+	if (run->over)
+		return;
+	flush(run);
+	if (is_at_rest(run->task) && !run->committing && run->pending_count == 0)
+		run_tell(run);
+	else
+		arm_wakeup(run);
+}

@@ -1,0 +1,120 @@
+/* run.h - one task in the hands of this engine. Internal to engine/. */
+#ifndef MISHRI_ENGINE_RUN_H
+#define MISHRI_ENGINE_RUN_H
+
+#include "base/hash.h"
+#include "engine/engine.h"
+
+/* What a durable intent lets happen. */
+struct deferred {
+	enum { DO_SEND_REQUEST, DO_RUN_CALL } what;
+	char call[CALL_ID_BYTES];
+};
+
+struct live_call;                      /* a call that runs in the cell */
+
+struct held_exec {                     /* a program that waits at the gate for a person */
+	uint32_t id;
+	char approval[ID_LEN + 1], digest[SHA256_HEX_LEN + 1];
+	char *refusal;                 /* for its stderr, should the answer be no; the reason is added */
+	json_t *facts;                 /* exec.decided as it will be written */
+	struct held_exec *next;
+};
+
+struct run {
+	struct engine *engine;
+	struct run *next;
+	struct task *task;
+	int64_t generation;            /* of the lease */
+	bool fresh;                    /* the lease comes with the first batch */
+
+	struct event *pending;         /* events of the next batch; applied to the task already */
+	size_t pending_count;
+	struct deferred *deferred;     /* what waits for it */
+	size_t deferred_count;
+	bool committing;               /* a batch is on its way */
+	bool over;                     /* nothing more will happen here */
+	bool told;                     /* on_over was called */
+
+	struct task_input input;
+	struct watch *wakeup;
+	struct err failure;
+	enum run_failure_kind failure_kind;
+
+	enum cell_level level;
+	char *workspace;
+	json_t *opening;               /* data of the event that opens this run */
+	enum event_type opening_type;  /* task.created or task.resumed */
+
+	struct cell *cell;
+	struct watch *cell_readable;
+	char cell_id[ID_LEN + 1];
+	int64_t cell_asked_ns;
+	bool cell_ready;
+
+	struct llm_call *request;
+	int64_t request_ms;            /* monotonic start */
+
+	struct live_call *live;
+	struct held_exec *held;
+};
+
+
+struct engine {
+	struct engine_setup setup;
+	struct run *runs;
+	int drains;                    /* how often engine_drain was called */
+	struct watch *store_readable, *warden_readable, *lease_timer;
+};
+
+/* run.c */
+struct run *run_new(struct engine *engine, struct task *task);
+void run_free(struct run *run);
+void run_emit(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data);
+void run_step(struct run *run);                                  /* decide and flush until nothing is left to do */
+void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
+void run_tell(struct run *run);                                  /* on_over, once */
+
+/* engine.c */
+void run_opened(struct run *run, const json_t *mechanisms);      /* the cell is there: the task begins or goes on */
+
+/* cellwork.c */
+void run_open_cell(struct run *run);
+void run_close_cell(struct run *run, const char *reason);
+
+/* model.c */
+void model_ask(struct run *run);                                 /* COMMAND_CALL_MODEL */
+void model_send(struct run *run);                                /* the effect */
+void model_cancel(struct run *run);
+void model_retry(struct run *run);
+
+/* call.c */
+void call_check(struct run *run, struct call *call);
+void call_ask(struct run *run, struct call *call);
+void call_answer(struct run *run, struct call *call, const char *answer, const char *by, const char *reason);
+void call_intend(struct run *run, struct call *call);            /* COMMAND_RUN_CALL */
+void call_run(struct run *run, struct call *call);               /* the effect */
+void call_kill(struct run *run, struct call *call, const char *why);
+void call_close(struct run *run, struct call *call, const char *status, const char *text);
+void call_ended(struct run *run, const struct cell_exit *ended); /* from the cell; NULL: the cell is lost */
+void call_note_exec(struct run *run, bool denied);
+uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
+void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
+int64_t call_noted_execs(const struct run *run);
+void call_drop_live(struct run *run);                            /* frees what runs, without an event */
+
+/* gate.c */
+void gate_exec(struct run *run, const struct cell_exec *exec);
+void gate_exec_gone(struct run *run, uint32_t id);
+bool gate_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
+void gate_drop(struct run *run);
+
+/* facts.c */
+void facts_of(const struct run *run, struct facts *ret);         /* borrowed from run */
+json_t *effect_fields(const struct decision *decision, const struct policy *policy);  /* effect rule source reason policy ns */
+
+/* prompt.c */
+json_t *prompt_messages(const struct task *task);                /* system prompt and conversation; the caller owns it */
+json_t *prompt_tools(const struct task *task);
+
+#endif
