@@ -31,6 +31,8 @@ struct command {
 	int (*run)(int argc, char **argv);
 };
 
+enum { COMMAND_STOPS = 1 };          /* flag: the first word that is no option ends the options (mishri exec) */
+
 /* Parsed options of a command. Values are borrowed from argv. */
 struct options;
 /* The options of `command` and the global ones (--data DIR, --no-user-config, --json, --help, --no-color);
@@ -40,10 +42,17 @@ void options_freep(struct options **options);
 const char *option_text(const struct options *o, const char *name, const char *otherwise);  /* the last one given */
 bool option_given(const struct options *o, const char *name);
 size_t option_all(const struct options *o, const char *name, const char **ret, size_t max); /* repeated ones, in order */
+/* A duration ("30s"), a count or a size ("64k") of an option; `otherwise` when it was not given. A bad
+ * value prints what would be right and gives -EINVAL. */
+MUST_USE int option_duration_ms(const struct options *o, const char *name, int64_t otherwise, int64_t *ret);
+MUST_USE int option_count(const struct options *o, const char *name, int64_t otherwise, int64_t *ret);
 size_t option_positionals(const struct options *o, const char *const **ret);
 
 /* "mishri: TEXT" on stderr; returns `code`. */
 int complain(int code, const char *format, ...) PRINTF(2, 3);
+
+/* Help of one command, on `to` (a FILE). */
+void command_help(const struct command *command, void *to);
 
 /* One per file cmd_*.c; main.c lists them. */
 extern const struct command cmd_run, cmd_history, cmd_show, cmd_events, cmd_exec, cmd_doctor, cmd_policy_check,

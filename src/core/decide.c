@@ -80,7 +80,7 @@ static bool settle(const struct task *t, const char *why, bool close_all, struct
 {
 	*ret_waiting = false;
 	if (t->model_phase == MODEL_ASKED) {
-		*ret = (struct command){ COMMAND_CANCEL_MODEL };
+		*ret = (struct command){ .type = COMMAND_CANCEL_MODEL };
 		return true;
 	}
 	for (size_t i = 0; i < t->call_count; i++) {
@@ -149,7 +149,7 @@ static bool after_failure(const struct task *t, struct command *ret)
 
 	if (strcmp(t->failure_class, "transient") == 0 && t->failures < LIMIT_MODEL_ATTEMPTS &&
 	    t->retry_after_ms <= LIMIT_RETRY_AFTER_MS) {
-		*ret = (struct command){ COMMAND_RETRY_MODEL };
+		*ret = (struct command){ .type = COMMAND_RETRY_MODEL };
 		return true;
 	}
 	int exit = strcmp(t->failure_class, "transient") == 0 || t->failure_status == 200 ? 5 : 1;
@@ -183,7 +183,7 @@ static bool ask_model(const struct task *t, int64_t now_us, struct command *ret)
 	if (t->turns >= t->limits.turns)
 		return finish(ret, "failed", 8, xasprintf("The limit of %lld turns was reached. Give more with --max-turns.",
 		                                          (long long)t->limits.turns));
-	*ret = (struct command){ COMMAND_CALL_MODEL };
+	*ret = (struct command){ .type = COMMAND_CALL_MODEL };
 	return true;
 }
 

@@ -1,0 +1,431 @@
+/* sim.c - drives the core through disasters with a seeded scheduler: `sim FIRST COUNT [-v]`.
+ *
+ * The world around the core is played here: a disk that keeps only what was committed, a model that
+ * fails and rambles, tools of every nature, policy that allows, asks and denies, people who answer or
+ * do not, crashes before and after every commit and in the middle of every effect, interrupts. After
+ * each seed the promises of the architecture are checked; a seed that breaks one is printed. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/task.h"
+
+#include "base/banned.h"
+
+enum { MAX_STEPS = 20000, MAX_CALLS = 512 };
+
+struct started {                       /* the world's own account of effects, which no crash can touch */
+	char call[CALL_ID_BYTES];
+	char nature[16];
+	int starts, ends;
+	bool unfinished;               /* it runs, or ran when the engine went */
+};
+
+struct world {
+	uint64_t seed, random;
+	bool verbose;
+	struct buf log;                /* the disk: committed events, a line each */
+	struct task *task;             /* the engine's memory; NULL after a crash */
+	struct event pending[LIMIT_BATCH_EVENTS];
+	size_t pending_count;
+	bool send_request, run_call;   /* effects that wait for the commit */
+	char run_id[CALL_ID_BYTES];
+	bool request_out;              /* the model thinks */
+	char running[CALL_ID_BYTES];   /* a tool runs; "" otherwise */
+	struct task_input input;
+	int64_t now_us;
+	int turns_to_go, crashes, runs;
+	struct started started[MAX_CALLS];
+	size_t started_count;
+};
+
+static _Noreturn void broken(const struct world *w, const char *promise)
+{
+	printf("seed %llu breaks a promise: %s\nthe history so far:\n%s", (unsigned long long)w->seed, promise, buf_text(&w->log));
+	exit(1);
+}
+
+#define PROMISE(w, condition, text) do { if (!(condition)) broken(w, text); } while (0)
+
+static uint64_t next_random(struct world *w) /* splitmix64 */
+{
+	uint64_t z = w->random += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+static int pick(struct world *w, int below)
+{
+	return (int)(next_random(w) % (uint64_t)below);
+}
+
+static bool chance(struct world *w, int percent)
+{
+	return pick(w, 100) < percent;
+}
+
+/* ---- the engine, as far as it matters: emit, commit, effects ------------------------------------- */
+
+static void emit(struct world *w, enum event_type type, json_t *data)
+{
+	struct event e = { .type = type, .time_us = ++w->now_us, .attempt = 1, .data = data };
+	struct err err = ERR_NONE;
+
+	snprintf(e.task, sizeof e.task, "%s", "0123456789ab");
+	snprintf(e.session, sizeof e.session, "%s", "ba9876543210");
+	snprintf(e.trace_id, sizeof e.trace_id, "%s", "0af7651916cd43dd8448eb211c80319c");
+	PROMISE(w, event_check(type, data, &err) == 0, err.text);
+	PROMISE(w, task_apply(w->task, &e, &err) == 0, err.text);
+	PROMISE(w, w->pending_count < COUNT(w->pending), "a batch is bounded");
+	w->pending[w->pending_count++] = e;
+}
+
+static void crash(struct world *w, const char *when)
+{
+	if (w->verbose)
+		printf("  crash %s\n", when);
+	for (size_t i = 0; i < w->pending_count; i++)
+		event_done(&w->pending[i]);
+	w->pending_count = 0;
+	task_free(w->task);
+	w->task = NULL;
+	w->request_out = w->send_request = w->run_call = false;
+	w->running[0] = '\0';
+	w->crashes++;
+}
+
+static struct started *account(struct world *w, const char *call)
+{
+	for (size_t i = 0; i < w->started_count; i++)
+		if (strcmp(w->started[i].call, call) == 0)
+			return &w->started[i];
+	PROMISE(w, w->started_count < MAX_CALLS, "calls are bounded");
+	struct started *s = &w->started[w->started_count++];
+	snprintf(s->call, sizeof s->call, "%s", call);
+	return s;
+}
+
+static void start_tool(struct world *w, const char *call)
+{
+	struct started *s = account(w, call);
+
+	PROMISE(w, w->running[0] == '\0', "one call runs at a time");
+	s->starts++;
+	s->unfinished = true;
+	PROMISE(w, strcmp(s->nature, "at_most_once") != 0 || s->starts == 1, "an at-most-once effect starts at most once");
+	snprintf(w->running, sizeof w->running, "%s", call);
+}
+
+static void commit(struct world *w)
+{
+	if (w->pending_count == 0)
+		return;
+	if (chance(w, 8)) {
+		crash(w, "before a commit");
+		return;
+	}
+	for (size_t i = 0; i < w->pending_count; i++) {
+		event_format(&w->pending[i], &w->log);
+		buf_add_char(&w->log, '\n');
+		event_done(&w->pending[i]);
+	}
+	w->pending_count = 0;
+	if (chance(w, 8)) {
+		crash(w, "after a commit");
+		return;
+	}
+	if (w->send_request && w->task->model_phase == MODEL_ASKED)
+		w->request_out = true;
+	const struct call *c = w->run_call ? task_call_find(w->task, w->run_id) : NULL;
+	if (c != NULL && c->phase == CALL_RUNNING && !c->killing)
+		start_tool(w, w->run_id);
+	w->send_request = w->run_call = false;
+}
+
+static json_t *finished_data(const struct call *c, const char *status)
+{
+	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:i}", "call", c->id, "tool", c->tool, "status", status,
+	                 "exit", 0, "output", "out", "bytes", 3, "execs", 1, "denied_execs", 0, "ms", 1);
+}
+
+static void check_call(struct world *w, const struct call *c)
+{
+	static const char *const effects[] = { "allow", "allow", "allow", "ask", "deny" };
+	const char *effect = effects[pick(w, COUNT(effects))];
+	bool schema = strcmp(effect, "deny") == 0 && chance(w, 50);
+
+	emit(w, EVENT_CALL_DECIDED, json_pack("{s:s, s:s, s:s, s:s, s:s, s:n, s:s, s:[], s:n, s:i}", "call", c->id, "tool",
+	     c->tool, "effect", effect, "by", schema ? "schema" : "policy", "rule", "r", "source", "reason", "because", "also",
+	     "policy", "ns", 1));
+}
+
+static void ask_person(struct world *w, const struct call *c)
+{
+	char approval[ID_LEN + 1];
+
+	snprintf(approval, sizeof approval, "a%011d", pick(w, 1000000));
+	emit(w, EVENT_APPROVAL_REQUESTED, json_pack("{s:s, s:s, s:s, s:{}, s:s, s:s, s:s}", "approval", approval, "call",
+	     c->id, "kind", "tool", "action", "digest", "d", "rule", "r", "reason", "because"));
+}
+
+static void obey(struct world *w, const struct command *cmd)
+{
+	static const char *const natures[] = { "pure", "idempotent", "at_most_once" };
+	const struct call *c = cmd->call;
+
+	switch (cmd->type) {
+	case COMMAND_CHECK_CALL: check_call(w, c); break;
+	case COMMAND_ASK_PERSON: ask_person(w, c); break;
+	case COMMAND_RUN_CALL:
+		snprintf(w->run_id, sizeof w->run_id, "%s", c->id);
+		w->run_call = true;
+		struct started *s = account(w, c->id);
+		if (s->nature[0] == '\0')
+			snprintf(s->nature, sizeof s->nature, "%s", natures[pick(w, COUNT(natures))]);
+		emit(w, EVENT_CALL_STARTED, json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", s->nature));
+		break;
+	case COMMAND_KILL_CALL:
+		emit(w, EVENT_CALL_KILLED, json_pack("{s:s, s:s}", "call", c->id, "reason", cmd->status));
+		if (w->running[0] == '\0') /* its start was not committed yet */
+			emit(w, EVENT_CALL_FINISHED, finished_data(task_call_find(w->task, c->id), "cancelled"));
+		break;
+	case COMMAND_CLOSE_CALL: emit(w, EVENT_CALL_FINISHED, finished_data(c, cmd->status)); break;
+	case COMMAND_CALL_MODEL:
+		PROMISE(w, !w->request_out, "one request at a time");
+		w->send_request = true;
+		emit(w, EVENT_MODEL_REQUESTED, json_pack("{s:I, s:s, s:s, s:i}", "turn", (json_int_t)w->task->turns + 1,
+		     "provider", "sim", "model", "m", "messages", 1));
+		break;
+	case COMMAND_CANCEL_MODEL:
+		w->request_out = false;
+		emit(w, EVENT_MODEL_FAILED, json_pack("{s:I, s:s, s:n, s:s, s:i}", "turn", (json_int_t)w->task->turns + 1,
+		     "class", "cancelled", "status", "message", "stopped", "ms", 1));
+		break;
+	case COMMAND_RETRY_MODEL:
+		emit(w, EVENT_RETRY_SCHEDULED, json_pack("{s:I, s:I, s:s, s:s}", "turn", (json_int_t)w->task->turns + 1,
+		     "delay_ms", (json_int_t)retry_delay_ms(w->task->failures, w->task->retry_after_ms, (uint32_t)next_random(w)),
+		     "class", "transient", "reason", "because"));
+		break;
+	case COMMAND_PARK:
+		PROMISE(w, w->running[0] == '\0' && !w->request_out, "a parked task has nothing under way");
+		emit(w, EVENT_TASK_PARKED, json_pack("{s:s}", "reason", "interrupted"));
+		break;
+	case COMMAND_FINISH:
+		PROMISE(w, w->running[0] == '\0' && !w->request_out, "a finished task has nothing under way");
+		emit(w, EVENT_TASK_FINISHED, json_pack("{s:s, s:i, s:s}", "state", cmd->state, "exit", cmd->exit, "result", cmd->text));
+		break;
+	}
+}
+
+/* ---- the world --------------------------------------------------------------------------------------- */
+
+static void reply(struct world *w)
+{
+	int calls = w->turns_to_go-- > 0 ? 1 + pick(w, 4) : 0;
+	int turn = (int)w->task->turns + 1;
+	static const char *const finishes[] = { "stop", "stop", "stop", "stop", "length", "content_filter" };
+
+	if (chance(w, 2))
+		calls = LIMIT_CALLS_PER_REPLY + 5; /* a model that floods */
+	emit(w, EVENT_MODEL_REPLIED, json_pack("{s:i, s:s, s:s, s:i, s:{s:i, s:i}, s:n, s:i}", "turn", turn, "text", "hm",
+	     "finish", calls > 0 ? "tool_calls" : finishes[pick(w, COUNT(finishes))], "calls", calls, "usage", "input", 10,
+	     "output", 5, "usd_nanos", "ms", 1));
+	for (int i = 0; i < MIN(calls, LIMIT_CALLS_PER_REPLY); i++) {
+		char id[CALL_ID_BYTES];
+		snprintf(id, sizeof id, "%d.%d", turn, i + 1);
+		emit(w, EVENT_CALL_PROPOSED, json_pack("{s:s, s:i, s:s, s:s, s:o}", "call", id, "turn", turn, "id", id, "tool",
+		     "shell", "args", chance(w, 90) ? json_object() : json_string("not json")));
+	}
+}
+
+static void fail_request(struct world *w)
+{
+	static const char *const classes[] = { "transient", "transient", "transient", "transient", "auth", "quota", "terminal" };
+
+	emit(w, EVENT_MODEL_FAILED, json_pack("{s:I, s:s, s:i, s:s, s:I, s:i}", "turn", (json_int_t)w->task->turns + 1,
+	     "class", classes[pick(w, COUNT(classes))], "status", 500, "message", "because", "retry_after_ms",
+	     (json_int_t)(chance(w, 20) ? 7000 : -1), "ms", 1));
+}
+
+static void tool_ends(struct world *w)
+{
+	const struct call *c = task_call_find(w->task, w->running);
+	struct started *s = account(w, w->running);
+
+	s->ends++;
+	s->unfinished = false;
+	w->running[0] = '\0';
+	emit(w, EVENT_CALL_FINISHED, finished_data(c, c->killing ? "killed" : "ok"));
+}
+
+static const struct call *held(const struct world *w)
+{
+	for (size_t i = 0; i < w->task->call_count; i++)
+		if (w->task->calls[i].phase == CALL_HELD)
+			return &w->task->calls[i];
+	return NULL;
+}
+
+static void answer(struct world *w, const struct call *c)
+{
+	static const char *const answers[] = { "allow", "deny", "lapsed" };
+
+	emit(w, EVENT_APPROVAL_DECIDED, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "approval", c->approval, "call", c->id,
+	     "answer", answers[pick(w, COUNT(answers))], "by", "someone", "digest", "d", "reason", "because"));
+}
+
+/* Something happens outside the engine. */
+static void happen(struct world *w)
+{
+	if (chance(w, 5)) {
+		crash(w, "while something ran");
+	} else if (chance(w, 2)) {
+		w->input.draining = true;
+	} else if (w->request_out) {
+		w->request_out = false;
+		if (chance(w, 15))
+			fail_request(w);
+		else
+			reply(w);
+	} else if (w->running[0] != '\0') {
+		tool_ends(w);
+	} else if (held(w) != NULL) {
+		answer(w, held(w));
+	} else {
+		int64_t wakeup = task_wakeup_us(w->task);
+		PROMISE(w, wakeup != INT64_MAX, "an active task always waits for something");
+		w->now_us = MAX(w->now_us, wakeup);
+	}
+	if (chance(w, 5))
+		w->now_us += (int64_t)pick(w, 200) * 1000000;
+}
+
+/* Everything that a task is, as text, to compare a replayed one with the one in memory. */
+static void dump(const struct task *t, struct buf *ret)
+{
+	buf_printf(ret, "%d %d %zu %lld %lld %lld %lld %d %s %d\n", t->phase, t->model_phase, t->call_count,
+	           (long long)t->turns, (long long)t->calls_total, (long long)t->denied, (long long)t->unanswered,
+	           t->failures, t->state, t->exit);
+	for (size_t i = 0; i < t->call_count; i++)
+		buf_printf(ret, "%s %d %d %d %d\n", t->calls[i].id, t->calls[i].phase, t->calls[i].attempt,
+		           t->calls[i].repeatable, t->calls[i].killing);
+	json_write_canonical(t->messages, ret);
+}
+
+static struct task *replay(const struct world *w)
+{
+	struct task *t = task_new();
+	struct str rest = buf_str(&w->log), line;
+	struct err err = ERR_NONE;
+
+	while (str_next(&rest, '\n', &line)) {
+		struct event e;
+		if (line.len == 0)
+			continue;
+		PROMISE(w, event_parse(line, &e, &err) == 0, err.text);
+		PROMISE(w, task_apply(t, &e, &err) == 0, err.text);
+		event_done(&e);
+	}
+	return t;
+}
+
+static void replay_equals_memory(struct world *w)
+{
+	struct buf a = BUF_INIT(MIB(16)), b = BUF_INIT(MIB(16));
+	AUTO(task_freep) struct task *again = replay(w);
+
+	dump(w->task, &a);
+	dump(again, &b);
+	PROMISE(w, str_eq(buf_str(&a), buf_str(&b)), "a replayed task equals the one in memory");
+	buf_done(&a);
+	buf_done(&b);
+}
+
+/* A provider refuses a conversation in which a call has no result, or two. */
+static void conversation_is_whole(const struct world *w)
+{
+	const json_t *messages = w->task->messages;
+
+	for (size_t i = 0; i < json_array_size(messages); i++) {
+		const json_t *calls = json_object_get(json_array_get(messages, i), "calls");
+		for (size_t k = 0; k < json_array_size(calls); k++) {
+			const char *id = json_get_text(json_array_get(calls, k), "id", "");
+			int results = 0;
+			for (size_t j = i + 1; j < json_array_size(messages); j++)
+				results += strcmp(json_get_text(json_array_get(messages, j), "call", ""), id) == 0;
+			PROMISE(w, results == 1, "every call in the conversation has exactly one result");
+		}
+	}
+}
+
+static void begin(struct world *w)
+{
+	w->input.draining = false;
+	w->runs++;
+	if (w->log.len == 0) {
+		w->task = task_new();
+		emit(w, EVENT_TASK_CREATED, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:[], s:[], s:{s:i, s:i, s:i}}",
+		     "goal", "g", "agent", "a", "role", "worker", "depth", 0, "model", "sim/m", "workspace", "/w", "isolation",
+		     "full", "channel", "cli", "interactive", 1, "plan", "never", "tools", "policies", "limits", "turns",
+		     1 + pick(w, 12), "calls", 1 + pick(w, 40), "timeout_ms", 600000));
+		return;
+	}
+	w->task = replay(w);
+	if (w->task->phase != PHASE_ENDED)
+		emit(w, EVENT_TASK_RESUMED, json_pack("{s:s, s:i, s:s}", "engine", "e", "generation", w->runs, "reason", "crash"));
+}
+
+static void run_seed(uint64_t seed, bool verbose, long *crashes)
+{
+	struct world w = { .seed = seed, .random = seed, .verbose = verbose, .log = BUF_INIT(MIB(16)), .now_us = 1000000 };
+
+	w.turns_to_go = pick(&w, 8);
+	for (int step = 0;; step++) {
+		struct command c;
+		PROMISE(&w, step < MAX_STEPS, "every task comes to its end");
+		if (w.task == NULL)
+			begin(&w);
+		if (w.task->phase == PHASE_ENDED && w.pending_count == 0)
+			break;
+		w.input.now_us = w.now_us;
+		while (task_decide(w.task, &w.input, &c)) {
+			if (c.type == COMMAND_CALL_MODEL)
+				conversation_is_whole(&w);
+			obey(&w, &c);
+			command_done(&c);
+		}
+		commit(&w);
+		if (w.task == NULL || w.task->phase == PHASE_ENDED)
+			continue;
+		replay_equals_memory(&w);
+		if (w.task->phase == PHASE_PARKED) {
+			task_free(w.task); /* somebody resumes it later */
+			w.task = NULL;
+			continue;
+		}
+		happen(&w);
+	}
+	replay_equals_memory(&w);
+	PROMISE(&w, w.task->turns <= w.task->limits.turns, "the limit of turns holds");
+	for (size_t i = 0; i < w.task->call_count; i++)
+		PROMISE(&w, w.task->calls[i].phase == CALL_CLOSED, "every proposed call has its result at the end");
+	*crashes += w.crashes;
+	task_free(w.task);
+	buf_done(&w.log);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t first = 1, count = 1000;
+	long crashes = 0;
+
+	if (argc > 1 && str_to_u64(str_of(argv[1]), &first) < 0)
+		return 2;
+	if (argc > 2 && str_to_u64(str_of(argv[2]), &count) < 0)
+		return 2;
+	for (uint64_t seed = first; seed < first + count; seed++)
+		run_seed(seed, argc > 3, &crashes);
+	printf("%llu seeds, %ld crashes survived\n", (unsigned long long)count, crashes);
+	return 0;
+}
