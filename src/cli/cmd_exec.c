@@ -1,0 +1,221 @@
+/* cmd_exec.c - `mishri exec`: one program in a fresh cell under the policy, without a model and without
+ * a history. Its descriptors are the program's; what the gate says goes to stderr. */
+#include "cli/common.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/banned.h"
+
+static const struct option_row options[] = {
+	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
+	{ "--workspace", 'w', "DIR", "what the program may see and change (default: this directory)", false },
+	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
+	{ "--user", 0, "NAME", "act for this user (root only)", false },
+};
+
+struct execution {
+	struct loop *loop;
+	struct warden *warden;
+	struct policy *policy;
+	struct cell *cell;
+	struct watch *warden_readable, *cell_readable, *sigint, *sigterm;
+	const char *workspace;
+	char user[USER_LEN + 1];
+	const char *const *argv;
+	int code;
+	int signals;
+	struct cell_exit ended;
+	bool refused;                  /* the first program itself was */
+};
+
+static void on_warden(void *userdata)
+{
+	struct execution *x = userdata;
+
+	warden_dispatch(x->warden);
+}
+
+static void on_cell(void *userdata)
+{
+	struct execution *x = userdata;
+
+	cell_dispatch(x->cell);
+}
+
+static void on_open(void *userdata, const json_t *mechanisms, const struct err *failure)
+{
+	struct execution *x = userdata;
+	struct err err = ERR_NONE;
+
+	(void)mechanisms;
+	if (failure != NULL) {
+		x->cell = NULL;
+		x->code = complain(EXIT_CONFIG, "%s", failure->text);
+		loop_stop(x->loop);
+		return;
+	}
+	x->cell_readable = watch_fd(x->loop, cell_fd(x->cell), on_cell, x);
+	char **env = tool_environment(x->workspace, x->user);
+	struct cell_run what = {
+		.call = 1, .argv = x->argv, .env = (const char *const *)env, .cwd = x->workspace,
+		.fds = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
+	};
+	int r = cell_run(x->cell, &what, &err);
+	tool_environment_free(env);
+	if (r < 0) {
+		x->code = complain(EXIT_FAILED, "%s", err.text);
+		loop_stop(x->loop);
+	}
+}
+
+static void on_exec(void *userdata, const struct cell_exec *exec)
+{
+	struct execution *x = userdata;
+	struct facts facts = {
+		.user = x->user, .role = "", .agent = "", .channel = "cli", .workspace = x->workspace,
+		.time_us = clock_wall_us(), .resolve = facts_resolve,
+	};
+	struct decision d;
+	struct buf message = BUF_INIT(KIB(8));
+
+	gate_decide(x->policy, exec, &facts, &d);
+	if (d.effect == EFFECT_ASK)
+		snprintf(d.reason, sizeof d.reason, "it needs a person's approval, and `mishri exec` asks nobody");
+	if (d.effect != EFFECT_ALLOW)
+		gate_message(exec, &d, &message);
+	if (d.effect != EFFECT_ALLOW && exec->first) {
+		x->refused = true;
+		x->code = d.effect == EFFECT_ASK ? EXIT_NOBODY : EXIT_DENIED;
+	}
+	cell_exec_answer(x->cell, exec->id, d.effect == EFFECT_ALLOW, buf_text(&message));
+	buf_done(&message);
+}
+
+static void on_ended(void *userdata, const struct cell_exit *ended)
+{
+	struct execution *x = userdata;
+
+	x->ended = *ended;
+	if (!x->refused)
+		x->code = ended->status;
+	loop_stop(x->loop);
+}
+
+static void on_lost(void *userdata, const char *why)
+{
+	struct execution *x = userdata;
+
+	x->code = complain(EXIT_FAILED, "the sandbox ended: %s", why);
+	loop_stop(x->loop);
+}
+
+static void pass_signal(struct execution *x, int signo)
+{
+	if (x->signals++ == 0 && x->cell_readable != NULL) {
+		cell_kill(x->cell, 1, signo);
+		return;
+	}
+	x->code = 128 + signo; /* a second one ends at once */
+	loop_stop(x->loop);
+}
+
+static void on_sigint(void *userdata)
+{
+	pass_signal(userdata, SIGINT);
+}
+
+static void on_sigterm(void *userdata)
+{
+	pass_signal(userdata, SIGTERM);
+}
+
+static void report(const struct execution *x)
+{
+	AUTO(json_decrefp) json_t *object = json_pack("{s:i, s:i, s:I, s:I, s:I, s:I}", "exit", x->code, "signal",
+		x->ended.signal, "cpu_ms", (json_int_t)x->ended.cpu_ms, "max_rss_bytes", (json_int_t)x->ended.max_rss_bytes,
+		"execs", (json_int_t)x->ended.execs, "denied", (json_int_t)x->ended.denied);
+	AUTO(freep) char *text = json_text(object);
+
+	fprintf(stderr, "%s\n", text);
+}
+
+static int execute(struct execution *x, enum cell_level level)
+{
+	static const struct cell_callbacks callbacks = {
+		.on_open = on_open, .on_exec = on_exec, .on_exit = on_ended, .on_lost = on_lost,
+	};
+	struct cell_plan plan = { .level = level, .workspace = x->workspace };
+	struct err err = ERR_NONE;
+
+	if (loop_new(&x->loop, &err) < 0)
+		return complain(EXIT_FAILED, "%s", err.text);
+	x->warden_readable = watch_fd(x->loop, warden_fd(x->warden), on_warden, x);
+	x->sigint = watch_signal(x->loop, SIGINT, on_sigint, x);
+	x->sigterm = watch_signal(x->loop, SIGTERM, on_sigterm, x);
+	x->cell = cell_open(x->warden, &plan, &callbacks, x);
+	loop_run(x->loop);
+	watch_free(x->cell_readable);
+	cell_close(x->cell);
+	watch_free(x->sigint);
+	watch_free(x->sigterm);
+	watch_free(x->warden_readable);
+	loop_free(x->loop);
+	return x->code;
+}
+
+static int prepare(struct execution *x, const struct options *o, char **ret_workspace, enum cell_level *ret_level)
+{
+	static const char *const levels[] = { "full", "reduced", "none" };
+	const char *policies[16];
+	struct err err = ERR_NONE;
+
+	int level = name_find(levels, COUNT(levels), option_text(o, "--isolation", "full"));
+	if (level < 0)
+		return complain(EXIT_USAGE, "--isolation: '%s' is not known; right would be full, reduced or none",
+		                option_text(o, "--isolation", ""));
+	*ret_level = (enum cell_level)level;
+	if (option_positionals(o, &x->argv) == 0)
+		return complain(EXIT_USAGE, "exec: a program is wanted: mishri exec -- ls -l");
+	if (cli_user(o, x->user, &err) < 0)
+		return complain(EXIT_USAGE, "%s", err.text);
+	if (cli_workspace(option_text(o, "--workspace", "."), ret_workspace, &err) < 0)
+		return complain(EXIT_USAGE, "%s", err.text);
+	x->workspace = *ret_workspace;
+	size_t count = option_all(o, "--policy", policies, COUNT(policies));
+	if (cli_load_policy(o, x->workspace, policies, count, &x->policy, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
+	return 0;
+}
+
+static int run(int argc, char **argv)
+{
+	AUTO(options_freep) struct options *o = NULL;
+	AUTO(freep) char *workspace = NULL;
+	struct execution x = { 0 };
+	enum cell_level level = CELL_FULL;
+	struct err err = ERR_NONE;
+
+	if (options_parse(&cmd_exec, argc, argv, &o) < 0)
+		return EXIT_USAGE;
+	if (warden_start(NULL, 0, &x.warden, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
+	int code = prepare(&x, o, &workspace, &level);
+	if (code == 0) {
+		code = execute(&x, level);
+		if (option_given(o, "--json"))
+			report(&x);
+	}
+	policy_free(x.policy);
+	warden_stop(x.warden);
+	return code;
+}
+
+const struct command cmd_exec = {
+	.name = "exec", .args = "-- PROGRAM ARG...", .about = "run one program in a fresh cell under the policy",
+	.options = options, .option_count = COUNT(options), .flags = COMMAND_STOPS, .run = run,
+	.examples = "  mishri exec -- make test\n"
+	            "  mishri exec -p policy.yaml -w ~/project -- sh -c 'ls | wc -l'\n",
+};

@@ -1,0 +1,312 @@
+/* cmd_run.c - `mishri run`: carries a goal out, or goes on with a task. What is wrong is looked for in
+ * the order that the contract of the command line gives. */
+#include "cli/common.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+
+#include "base/banned.h"
+
+static const struct option_row options[] = {
+	{ "--model", 'm', "PROVIDER/MODEL", "the model: openai/NAME, recorded/FILE, ...", false },
+	{ "--workspace", 'w', "DIR", "where the task works (default: this directory)", false },
+	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
+	{ "--plan", 0, "WHEN", "auto, always or never: one agent without a plan (this version has no other)", false },
+	{ "--max-turns", 0, "N", "calls of the model at most", false },
+	{ "--timeout", 0, "DURATION", "time at most: 90s, 10m, 2h", false },
+	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
+	{ "--output-format", 0, "FORMAT", "text (default), json or stream-json", false },
+	{ "--resume", 0, "TASK", "go on with a task that was interrupted", false },
+	{ "--session", 0, "ID", "the session that the task belongs to", false },
+	{ "--user", 0, "NAME", "act for this user (root only)", false },
+	{ "--config", 'c', "KEY=VALUE", "set a configuration key; may be repeated", true },
+};
+
+enum { POLICIES_MOST = 16 };
+
+struct wish {                          /* what the command line and the configuration ask for */
+	const struct options *o;
+	struct config *config;
+	enum output_format format;
+	char *goal, *workspace;
+	const char *policies[POLICIES_MOST];
+	char *policies_resolved[POLICIES_MOST];
+	size_t policy_count;
+	struct task_limits limits;
+	enum cell_level level;
+	const char *session, *model, *plan;
+};
+
+static int one_of(const char *option, const char *word, const char *const *names, size_t count, int *ret)
+{
+	int at = name_find(names, count, word);
+
+	if (at < 0) {
+		struct buf all = BUF_INIT(KIB(1));
+		for (size_t i = 0; i < count; i++)
+			buf_printf(&all, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " or ", names[i]);
+		complain(0, "%s: '%s' is not known; right would be %s", option, word, buf_text(&all));
+		buf_done(&all);
+		return -EINVAL;
+	}
+	*ret = at;
+	return 0;
+}
+
+static int read_goal(const struct options *o, char **ret)
+{
+	const char *const *words;
+	size_t count = option_positionals(o, &words);
+	struct buf text = BUF_INIT(LIMIT_GOAL_BYTES);
+	struct err err = ERR_NONE;
+
+	if (count > 1)
+		return complain(-EINVAL, "run: one goal is wanted, %zu words were given; put the goal in quotes", count);
+	if (count == 1 && strcmp(words[0], "-") != 0) {
+		if (strlen(words[0]) > LIMIT_GOAL_BYTES)
+			return complain(-EINVAL, "run: the goal has more than %zu bytes", LIMIT_GOAL_BYTES);
+		buf_add_text(&text, words[0]);
+	} else if (count == 0 && isatty(STDIN_FILENO)) {
+		return complain(-EINVAL, "run: a goal is wanted: mishri run \"make the tests pass\"");
+	} else if (io_read_fd(STDIN_FILENO, &text, &err) < 0) {
+		buf_done(&text);
+		return complain(-EINVAL, "run: the goal on standard input: %s", err.text);
+	}
+	if (str_trim(buf_str(&text)).len == 0) {
+		buf_done(&text);
+		return complain(-EINVAL, "run: the goal is empty; say what is to be done");
+	}
+	AUTO(json_decrefp) json_t *utf8 = json_of_str(buf_str(&text));
+	bool same = json_string_length(utf8) == text.len && memcmp(json_string_value(utf8), buf_text(&text), text.len) == 0;
+	bool nul = memchr(buf_text(&text), 0, text.len) != NULL;
+	*ret = buf_take(&text);
+	if (same && !nul)
+		return 0;
+	free(TAKE(*ret));
+	return complain(-EINVAL, "run: the goal is not text in UTF-8");
+}
+
+static int read_words(struct wish *w)
+{
+	static const char *const formats[] = { "text", "json", "stream-json" };
+	static const char *const levels[] = { "full", "reduced", "none" };
+	static const char *const plans[] = { "never", "auto", "always" };
+	int format, level, plan;
+
+	if (one_of("--output-format", option_text(w->o, "--output-format", "text"), formats, COUNT(formats), &format) < 0 ||
+	    one_of("--isolation", option_text(w->o, "--isolation", "full"), levels, COUNT(levels), &level) < 0 ||
+	    one_of("--plan", option_text(w->o, "--plan", "auto"), plans, COUNT(plans), &plan) < 0)
+		return -EINVAL;
+	if (plan == 2)
+		return complain(-EINVAL, "run: --plan always needs a master and workers, which this version does not have; "
+		                         "--plan never is right");
+	w->format = (enum output_format)format;
+	w->level = (enum cell_level)level;
+	w->plan = plans[plan];
+	w->session = option_text(w->o, "--session", NULL);
+	if (w->session != NULL && !id_valid(w->session))
+		return complain(-EINVAL, "run: --session wants an id of %d characters, as `mishri history --json` shows", ID_LEN);
+	return 0;
+}
+
+static void wish_done(struct wish *w)
+{
+	config_free(w->config);
+	free(w->goal);
+	free(w->workspace);
+	for (size_t i = 0; i < w->policy_count; i++)
+		free(w->policies_resolved[i]);
+}
+
+/* Absolute names, so that a resume from another directory finds the same files. */
+static int resolve_policies(struct wish *w, struct err *err)
+{
+	for (size_t i = 0; i < w->policy_count; i++) {
+		w->policies_resolved[i] = realpath(w->policies[i], NULL);
+		if (w->policies_resolved[i] == NULL) {
+			w->policy_count = i;
+			return err_sys(err, "policy '%s'", w->policies[i]);
+		}
+		w->policies[i] = w->policies_resolved[i];
+	}
+	return 0;
+}
+
+/* Tasks that a crash left behind are named, never taken over unasked. */
+static void name_left_task(void *userdata, const struct task_row *row)
+{
+	int *count = userdata;
+
+	if (row->alive || ++*count > 3)
+		return;
+	struct buf goal = BUF_INIT(LIMIT_GOAL_BYTES * 8);
+	sanitize_text((struct str){ row->goal, strcspn(row->goal, "\n") }, &goal);
+	fprintf(stderr, "mishri: task %s was left unfinished (%.60s); go on with: mishri run --resume %s\n", row->task,
+	        buf_text(&goal), row->task);
+	buf_done(&goal);
+}
+
+static int model_exit(int r)
+{
+	return r == -EACCES ? EXIT_AUTH : EXIT_CONFIG;
+}
+
+static int open_model(struct session *s, const char *name, struct err *err)
+{
+	if (name == NULL || name[0] == '\0')
+		return err_set(err, EACCES, "no model is set: give one with -m (openai/NAME with OPENAI_API_KEY, or OPENAI_BASE_URL "
+		                            "for a local server), or try `mishri demo`, which needs none");
+	return llm_model_open(name, NULL, NULL, &s->model, err);
+}
+
+static int start(struct session *s, struct wish *w)
+{
+	struct err err = ERR_NONE;
+	int left = 0;
+	struct task_filter filter = { .state = "running", .limit = 10 };
+
+	if (store_tasks(s->store, &filter, name_left_task, &left, &err) < 0)
+		return complain(EXIT_FAILED, "%s", err.text);
+	int r = open_model(s, w->model, &err);
+	if (r < 0)
+		return complain(model_exit(r), "%s", err.text);
+	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
+	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
+		return complain(EXIT_FAILED, "%s", err.text);
+	struct task_spec spec = {
+		.goal = w->goal, .agent = "worker", .role = "worker", .model = w->model, .workspace = w->workspace,
+		.plan = w->plan, .channel = "cli", .session = w->session, .level = w->level, .limits = w->limits,
+		.policies = w->policies, .policy_count = w->policy_count,
+	};
+	s->run = engine_start(s->engine, &spec);
+	return session_finish(s);
+}
+
+static int run_new_goal(struct session *s, struct wish *w)
+{
+	struct err err = ERR_NONE;
+
+	if (read_goal(w->o, &w->goal) < 0)
+		return EXIT_USAGE;
+	if (cli_workspace(option_text(w->o, "--workspace", "."), &w->workspace, &err) < 0)
+		return complain(EXIT_USAGE, "%s", err.text);
+	w->policy_count = option_all(w->o, "--policy", w->policies, COUNT(w->policies));
+	if (cli_config(w->o, w->workspace, &w->config, &err) < 0 || wish_limits(w, &err) < 0 || resolve_policies(w, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
+	if (cli_load_policy(w->o, w->workspace, w->policies, w->policy_count, &s->policy, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
+	if (cli_open_store(w->o, STORE_CREATE, &s->store, &err) < 0 || store_engine_register(s->store, "", &err) < 0)
+		return complain(EXIT_FAILED, "%s", err.text);
+	return start(s, w);
+}
+
+/* A finished task prints its result again. */
+static int print_again(const struct wish *w, const struct task *t)
+{
+	int64_t ms = t->active_us / 1000 + (t->last_us - t->run_since_us) / 1000;
+
+	return print_result(w->format, result_object(t, t->state, t->result, t->exit, ms));
+}
+
+static int policies_of(const json_t *created, struct wish *w)
+{
+	size_t i;
+	json_t *path;
+
+	json_array_foreach(json_object_get(created, "policies"), i, path)
+		if (w->policy_count < POLICIES_MOST)
+			w->policies[w->policy_count++] = json_string_value(path);
+	return 0;
+}
+
+struct opening {
+	json_t *data;
+};
+
+static bool keep_opening(void *userdata, const struct event_row *row)
+{
+	struct opening *opening = userdata;
+	struct event e;
+
+	if (event_parse(row->text, &e, NULL) == 0) {
+		opening->data = json_incref(e.data);
+		event_done(&e);
+	}
+	return false;
+}
+
+static int run_again(struct session *s, struct wish *w)
+{
+	AUTO(task_freep) struct task *t = NULL;
+	struct err err = ERR_NONE;
+	char id[ID_LEN + 1];
+
+	if (cli_open_store(w->o, 0, &s->store, &err) < 0)
+		return complain(EXIT_FAILED, "%s", err.text);
+	if (store_task_find(s->store, option_text(w->o, "--resume", ""), id, &err) < 0)
+		return complain(EXIT_USAGE, "%s", err.text);
+	if (engine_load(s->store, id, &t, &err) < 0)
+		return complain(EXIT_FAILED, "%s", err.text);
+	if (t->phase == PHASE_ENDED)
+		return print_again(w, t);
+	struct opening opening = { NULL };
+	struct event_filter filter = { .task = id, .type = "task.created" };
+	if (store_events(s->store, &filter, keep_opening, &opening, &err) < 0)
+		return complain(EXIT_FAILED, "%s", err.text);
+	AUTO(json_decrefp) json_t *created = opening.data;
+	policies_of(created, w);
+	if (cli_workspace(t->workspace, &w->workspace, &err) < 0)
+		return complain(EXIT_USAGE, "%s", err.text);
+	size_t given = w->policy_count;
+	if (cli_load_policy(w->o, w->workspace, w->policies, given, &s->policy, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
+	w->policy_count = 0; /* borrowed from the event, not ours to free */
+	if (store_engine_register(s->store, "", &err) < 0)
+		return complain(EXIT_FAILED, "%s", err.text);
+	int r = open_model(s, t->model, &err);
+	if (r < 0)
+		return complain(model_exit(r), "%s", err.text);
+	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
+	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
+		return complain(EXIT_FAILED, "%s", err.text);
+	r = engine_resume(s->engine, id, &s->run, &err);
+	if (r < 0)
+		return complain(r == -EBUSY ? EXIT_USAGE : EXIT_FAILED, "%s", err.text);
+	return session_finish(s);
+}
+
+static int run(int argc, char **argv)
+{
+	AUTO(options_freep) struct options *o = NULL;
+	struct session s = { 0 };
+	struct wish w = { 0 };
+	struct err err = ERR_NONE;
+	struct cell_builtin builtins[64];
+
+	if (options_parse(&cmd_run, argc, argv, &o) < 0)
+		return EXIT_USAGE;
+	w.o = o;
+	if (read_words(&w) < 0)
+		return EXIT_USAGE;
+	if (cli_user(o, s.user, &err) < 0)
+		return complain(EXIT_USAGE, "%s", err.text);
+	s.format = w.format;
+	if (warden_start(builtins, tool_builtins(builtins, COUNT(builtins)), &s.warden, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
+	int code = option_given(o, "--resume") ? run_again(&s, &w) : run_new_goal(&s, &w);
+	session_close(&s);
+	wish_done(&w);
+	return code;
+}
+
+const struct command cmd_run = {
+	.name = "run", .args = "[GOAL]", .about = "carry a goal out",
+	.options = options, .option_count = COUNT(options), .run = run,
+	.examples = "  mishri run -m openai/gpt-5 \"make the tests pass\"\n"
+	            "  OPENAI_BASE_URL=http://127.0.0.1:8080/v1 mishri run -m openai/local -w ~/project -p policy.yaml \"...\"\n"
+	            "  mishri run --output-format json --max-turns 20 --timeout 10m - < goal.txt\n"
+	            "  mishri run --resume TASK\n",
+};

@@ -1,0 +1,60 @@
+/* common.h - what several commands need: where things are kept, and how a run is set up. */
+#ifndef MISHRI_CLI_COMMON_H
+#define MISHRI_CLI_COMMON_H
+
+#include "cli/command.h"
+#include "engine/config.h"
+#include "engine/engine.h"
+
+/* Opens the store of --data, MISHRI_DATA or the usual place. flags: of store_open. */
+MUST_USE int cli_open_store(const struct options *o, unsigned flags, struct store **ret, struct err *err);
+
+/* The directory itself; the caller owns it. */
+MUST_USE char *cli_data_dir(const struct options *o);
+
+/* The Unix user's name, or --user for root. -EPERM otherwise. Writes to user. */
+MUST_USE int cli_user(const struct options *o, char user[static USER_LEN + 1], struct err *err);
+
+/* An existing directory, resolved; the caller owns *ret. */
+MUST_USE int cli_workspace(const char *path, char **ret, struct err *err);
+
+/* The policy in force for a workspace: the layers, and the -p files in the place of the project's. */
+MUST_USE int cli_load_policy(const struct options *o, const char *workspace, const char *const *files, size_t count,
+                             struct policy **ret, struct err *err);
+
+bool cli_color(const struct options *o, int fd);        /* a terminal, NO_COLOR unset, no --no-color */
+
+enum output_format { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_STREAM };
+
+/* Everything that a run needs, open. */
+struct session {
+	struct warden *warden;         /* started by the caller, before anything else */
+	struct loop *loop;
+	struct store *store;
+	struct policy *policy;
+	struct llm *llm;
+	struct llm_model *model;
+	struct engine *engine;
+	struct watch *sigint, *sigterm;
+	struct progress *progress;     /* NULL: quiet */
+	struct asker *asker;           /* NULL: nobody to ask */
+	enum output_format format;
+	char user[USER_LEN + 1];
+	int signo;                     /* the first signal that asked to stop; 0: none */
+	struct run *run;               /* the one that is waited for */
+	int64_t since_ms;              /* monotonic */
+};
+
+/* Makes loop, model client and engine of a session whose warden, store, policy, model and user are
+ * set. ask: questions may go to the terminal. */
+MUST_USE int session_open(struct session *s, bool ask, bool quiet, bool color, struct err *err);
+void session_close(struct session *s);
+
+/* Runs the loop to the end of s->run; prints the result in the session's format. Returns the exit code. */
+int session_finish(struct session *s);
+
+/* The result object of CLI.md for a task at rest. The caller owns it. */
+json_t *result_object(const struct task *task, const char *state, const char *result, int exit, int64_t elapsed_ms);
+int print_result(enum output_format format, json_t *owned_object);
+
+#endif

@@ -1,0 +1,211 @@
+/* session.c - one run from open parts to printed result. Decides nothing about the task. */
+#include "cli/common.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/ask.h"
+#include "cli/progress.h"
+
+#include "base/banned.h"
+
+static void stream_line(const struct event *e)
+{
+	struct buf text = BUF_INIT(LIMIT_EVENT_BYTES * 2);
+
+	event_format(e, &text);
+	printf("{\"seq\":%lld,%s\n", (long long)e->seq, buf_text(&text) + 1);
+	fflush(stdout);
+	buf_done(&text);
+}
+
+static void on_event(void *userdata, const struct event *e)
+{
+	struct session *s = userdata;
+
+	if (s->format == OUTPUT_STREAM)
+		stream_line(e);
+	if (s->progress != NULL)
+		progress_event(s->progress, e);
+}
+
+static void on_text(void *userdata, const char *task, struct str text)
+{
+	struct session *s = userdata;
+
+	(void)task;
+	if (s->progress != NULL)
+		progress_text(s->progress, text);
+}
+
+static void on_ask(void *userdata, const struct question *q)
+{
+	struct session *s = userdata;
+
+	asker_ask(s->asker, q);
+}
+
+static void on_ask_withdrawn(void *userdata, const char *approval)
+{
+	struct session *s = userdata;
+
+	asker_withdraw(s->asker, approval);
+}
+
+static void on_answer(void *userdata, const char *approval, bool allow, const char *reason)
+{
+	struct session *s = userdata;
+
+	engine_answer(s->engine, approval, allow, reason);
+}
+
+static void on_pause(void *userdata, bool paused)
+{
+	struct session *s = userdata;
+
+	if (s->progress != NULL)
+		progress_pause(s->progress, paused);
+}
+
+static void stop(struct session *s, int signo)
+{
+	if (s->signo == 0)
+		s->signo = signo;
+	engine_drain(s->engine, signo == SIGINT ? "SIGINT" : "SIGTERM");
+}
+
+static void on_sigint(void *userdata)
+{
+	stop(userdata, SIGINT);
+}
+
+static void on_sigterm(void *userdata)
+{
+	stop(userdata, SIGTERM);
+}
+
+int session_open(struct session *s, bool ask, bool quiet, bool color, struct err *err)
+{
+	s->since_ms = clock_mono_ms();
+	int r = loop_new(&s->loop, err);
+	if (r < 0)
+		return r;
+	r = llm_new(loop_base(s->loop), &s->llm, err);
+	if (r < 0)
+		return r;
+	if (!quiet)
+		s->progress = progress_new(s->loop, isatty(STDERR_FILENO) == 1, color);
+	if (ask)
+		s->asker = asker_new(s->loop, on_answer, on_pause, s);
+	struct engine_setup setup = {
+		.loop = s->loop, .store = s->store, .warden = s->warden, .policy = s->policy, .llm = s->llm,
+		.model = s->model, .user = s->user, .interactive = ask,
+		.on_event = on_event, .on_text = on_text, .ask = ask ? on_ask : NULL,
+		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s,
+	};
+	r = engine_new(&setup, &s->engine, err);
+	if (r < 0)
+		return r;
+	s->sigint = watch_signal(s->loop, SIGINT, on_sigint, s);
+	s->sigterm = watch_signal(s->loop, SIGTERM, on_sigterm, s);
+	return 0;
+}
+
+void session_close(struct session *s)
+{
+	progress_free(s->progress);
+	asker_free(s->asker);
+	watch_free(s->sigint);
+	watch_free(s->sigterm);
+	engine_free(s->engine);
+	llm_free(s->llm);
+	llm_model_close(s->model);
+	loop_free(s->loop);
+	policy_free(s->policy);
+	store_close(s->store);
+	warden_stop(s->warden);
+}
+
+json_t *result_object(const struct task *t, const char *state, const char *result, int exit, int64_t elapsed_ms)
+{
+	json_t *cost = json_pack("{s:o, s:I, s:I, s:I, s:I}", "usd_nanos",
+	                         t->usd_unknown ? json_null() : json_integer(t->usd_nanos), "input", (json_int_t)t->input,
+	                         "cache_read", (json_int_t)t->cache_read, "cache_write", (json_int_t)t->cache_write,
+	                         "output", (json_int_t)t->output);
+	json_t *object = json_object();
+
+	json_put_text(object, "task", t->id[0] != '\0' ? t->id : NULL);
+	json_put_text(object, "session", t->session[0] != '\0' ? t->session : NULL);
+	json_put_text(object, "state", state);
+	json_put_text(object, "result", result);
+	json_put_int(object, "exit", exit);
+	json_put_int(object, "turns", t->turns);
+	json_put_int(object, "calls", t->calls_total);
+	json_put_int(object, "denied", t->denied);
+	json_put(object, "cost", cost);
+	json_put_int(object, "elapsed_ms", elapsed_ms);
+	return object;
+}
+
+/* text: the result goes to stdout when there is one, and to stderr when it is what went wrong. */
+int print_result(enum output_format format, json_t *owned_object)
+{
+	AUTO(json_decrefp) json_t *object = owned_object;
+	int exit = (int)json_get_int(object, "exit", EXIT_FAILED);
+
+	if (format == OUTPUT_TEXT) {
+		struct buf text = BUF_INIT(MIB(16));
+		bool done = strcmp(json_get_text(object, "state", ""), "done") == 0;
+		sanitize_text(str_of(json_get_text(object, "result", "")), &text);
+		fprintf(done ? stdout : stderr, "%s%s\n", done ? "" : "mishri: ", buf_text(&text));
+		buf_done(&text);
+		return exit;
+	}
+	if (format == OUTPUT_STREAM) {
+		AUTO(json_decrefp) json_t *line = json_pack("{s:s}", "type", "result");
+		json_object_update(line, object);
+		AUTO(freep) char *text = json_text(line);
+		puts(text);
+	} else {
+		AUTO(freep) char *text = json_text(object);
+		puts(text);
+	}
+	fflush(stdout);
+	return exit;
+}
+
+static int failed(const struct session *s, const struct task *t, int64_t elapsed_ms)
+{
+	const struct err *why = run_failure(s->run);
+	int signal_exit = s->signo == SIGTERM ? EXIT_SIGTERM : EXIT_SIGINT;
+
+	switch (run_failure_kind(s->run)) {
+	case RUN_NO_CELL:
+		return print_result(s->format, result_object(t, "failed", why->text, EXIT_CONFIG, elapsed_ms));
+	case RUN_STORE:
+		return print_result(s->format, result_object(t, "failed", why->text, EXIT_FAILED, elapsed_ms));
+	case RUN_INTERRUPTED:
+	case RUN_OK:
+		break;
+	}
+	return print_result(s->format, result_object(t, "parked", "interrupted", signal_exit, elapsed_ms));
+}
+
+int session_finish(struct session *s)
+{
+	engine_loop(s->engine);
+	if (s->progress != NULL)
+		progress_pause(s->progress, true);
+
+	const struct task *t = run_task(s->run);
+	int64_t elapsed_ms = clock_mono_ms() - s->since_ms;
+	if (run_failure(s->run)->code != 0 || (t->phase != PHASE_ENDED && t->phase != PHASE_PARKED))
+		return failed(s, t, elapsed_ms);
+	if (t->phase == PHASE_PARKED) {
+		AUTO(freep) char *text = xasprintf("interrupted; go on with: mishri run --resume %s", t->id);
+		return print_result(s->format, result_object(t, "parked", text, s->signo == SIGTERM ? EXIT_SIGTERM : EXIT_SIGINT, elapsed_ms));
+	}
+	return print_result(s->format, result_object(t, t->state, t->result, t->exit, elapsed_ms));
+}
