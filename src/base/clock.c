@@ -49,7 +49,12 @@ int clock_parse(const char *text, int64_t *ret_wall_us)
 
 	if (rest == NULL || sscanf(rest, ".%6dZ%n", &us, &used) != 1 || rest[used] != '\0')
 		return -EINVAL;
-	*ret_wall_us = (int64_t)timegm(&tm) * 1000000 + us;
+	int64_t wall_us = (int64_t)timegm(&tm) * 1000000 + us;
+	char again[CLOCK_TEXT_BYTES];
+	/* strptime and sscanf take signs, spaces and the 31st of February; clock_format writes none of them. */
+	if (wall_us < 0 || strcmp(clock_format(wall_us, again), text) != 0)
+		return -EINVAL;
+	*ret_wall_us = wall_us;
 	return 0;
 }
 

@@ -36,8 +36,7 @@ int json_parse(struct str text, json_t **ret, struct err *err)
 		return err_set(err, EFBIG, "JSON of more than %zu bytes", LIMIT_JSON_BYTES);
 	if (too_deep(text))
 		return err_set(err, EINVAL, "JSON nested deeper than %d levels", LIMIT_JSON_DEPTH);
-	json_t *value = json_loadb(text.ptr, text.len,
-	                           JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+	json_t *value = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
 	if (value == NULL)
 		return err_set(err, EINVAL, "line %d, column %d: %s", why.line, why.column, why.text);
 	*ret = value;

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "base/limits.h"
+
 #include "base/banned.h"
 
 static bool is_space(char c)
@@ -97,8 +99,7 @@ int str_to_duration_ms(struct str s, int64_t *ret)
 int str_to_bytes(struct str s, uint64_t *ret)
 {
 	static const struct unit units[] = {
-		{ "", 1 },                { "k", 1024 },           { "K", 1024 },
-		{ "M", 1024ull * 1024 },  { "m", 1024ull * 1024 }, { "G", 1024ull * 1024 * 1024 },
+		{ "", 1 }, { "k", KIB(1) }, { "K", KIB(1) }, { "m", MIB(1) }, { "M", MIB(1) }, { "G", KIB(MIB(1)) },
 	};
 	return with_unit(s, units, COUNT(units), ret);
 }
@@ -113,8 +114,8 @@ size_t utf8_length(const unsigned char *s, size_t len)
 	for (size_t i = 1; i < n; i++)
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
-	if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) ||
-	    (c == 0xf0 && s[1] < 0x90) || (c == 0xf4 && s[1] > 0x8f))
+	if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) ||
+	    (c == 0xf4 && s[1] > 0x8f))
 		return 0;
 	return n;
 }

@@ -90,7 +90,8 @@ FIELDS(model_replied) = {
 	{ "calls", INT, 0, "number of tool calls; their call.proposed events follow" },
 	{ "model", TEXT, OPTIONAL | NULLABLE, "the model that answered, where the provider says so" },
 	{ "response_id", TEXT, OPTIONAL | NULLABLE, "the provider's id of the reply" },
-	{ "usage", OBJECT, 0, "tokens in disjoint buckets: input, cache_read, cache_write, output; reasoning is inside output; null where unknown" },
+	{ "usage", OBJECT, 0,
+	  "tokens in disjoint buckets: input, cache_read, cache_write, output (reasoning included); null = unknown" },
 	{ "usd_nanos", INT, NULLABLE, "cost in nano-USD; null where unknown" },
 	{ "ref", TEXT, OPTIONAL | NULLABLE, "what the provider must not give again: the line of a recorded file" },
 	{ "ms", INT, 0, "from the request to the last byte" },
@@ -191,6 +192,7 @@ FIELDS(cell_closed) = {
 	{ "reason", TEXT, 0, "finished, parked, cancelled, lost" },
 };
 
+// clang-format off
 #define ROW(name, fields, about) { name, about, fields, COUNT(fields) }
 static const struct row rows[] = {
 	[EVENT_ENGINE_STARTED] = ROW("engine.started", engine_started, "An engine opened the store."),
@@ -217,6 +219,7 @@ static const struct row rows[] = {
 	[EVENT_CELL_OPENED] = ROW("cell.opened", cell_opened, "A sandbox was made for the task."),
 	[EVENT_CELL_CLOSED] = ROW("cell.closed", cell_closed, "The sandbox and every process in it ended."),
 };
+// clang-format on
 _Static_assert(COUNT(rows) == EVENT_TYPES, "every event type has a row");
 
 const char *event_name(enum event_type type)
@@ -336,7 +339,11 @@ static int read_text(const json_t *object, const char *key, char *to, size_t siz
 
 static int read_common(const json_t *object, struct event *e, struct err *err)
 {
-	const struct { const char *key; char *to; size_t size; } texts[] = {
+	const struct {
+		const char *key;
+		char *to;
+		size_t size;
+	} texts[] = {
 		{ "session", e->session, sizeof e->session },
 		{ "task", e->task, sizeof e->task },
 		{ "parent", e->parent, sizeof e->parent },
@@ -417,7 +424,8 @@ json_t *event_schema(enum event_type type)
 void event_document(struct buf *ret)
 {
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		buf_printf(ret, "\n### %s\n\n%s\n\n| field | type | |\n| --- | --- | --- |\n", rows[i].name, rows[i].about);
+		buf_printf(ret, "\n### %s\n\n%s\n\n| field | type | |\n| --- | --- | --- |\n", rows[i].name,
+		           rows[i].about);
 		for (size_t k = 0; k < rows[i].field_count; k++) {
 			const struct field *f = &rows[i].fields[k];
 			buf_printf(ret, "| `%s` | %s%s%s | %s |\n", f->name,
