@@ -33,7 +33,7 @@ bool statement_reads_all(enum statement id)
 
 static int code_of(sqlite3 *handle, int rc)
 {
-	int system = handle != NULL ? sqlite3_system_errno(handle) : 0;
+	int os_code = handle != NULL ? sqlite3_system_errno(handle) : 0;
 
 	switch (rc & 0xff) {
 	case SQLITE_FULL: return ENOSPC;
@@ -45,8 +45,8 @@ static int code_of(sqlite3 *handle, int rc)
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB: return EUCLEAN;
 	case SQLITE_CONSTRAINT: return EINVAL;
-	case SQLITE_CANTOPEN: return system != 0 ? system : EIO;
-	default: return system == ENOSPC || system == EDQUOT ? ENOSPC : EIO;
+	case SQLITE_CANTOPEN: return os_code != 0 ? os_code : EIO;
+	default: return os_code == ENOSPC || os_code == EDQUOT ? ENOSPC : EIO;
 	}
 }
 
