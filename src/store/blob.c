@@ -160,10 +160,10 @@ static void unescape(char *key)
 {
 	char *to = key;
 
-	for (; *key != '\0'; key++) {
-		*to++ = *key != '~' ? *key : key[1] == '1' ? '/' : '~';
-		if (*key == '~' && key[1] != '\0')
-			key++;
+	while (*key != '\0') {
+		bool escaped = key[0] == '~' && key[1] != '\0';
+		*to++ = !escaped ? key[0] : key[1] == '1' ? '/' : '~';
+		key += escaped ? 2 : 1;
 	}
 	*to = '\0';
 }
