@@ -40,6 +40,7 @@
 #define LIMIT_EVENT_BYTES           MIB(8)
 #define LIMIT_BATCH_EVENTS          1024
 #define LIMIT_STORE_QUEUE_BATCHES   4096
+#define LIMIT_STORE_GROUP_EVENTS    8192     /* in one transaction, unless one batch alone has more */
 #define LIMIT_STORE_BUSY_MS         10000
 #define LIMIT_LEASE_MS              45000
 #define LIMIT_LEASE_RENEW_MS        15000

@@ -1,0 +1,87 @@
+/* internal.h - what the files of this folder share; nobody else includes it. */
+#ifndef MISHRI_STORE_INTERNAL_H
+#define MISHRI_STORE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "base/hash.h"
+#include "store/schema.h"
+#include "store/store.h"
+
+#define GENESIS "0000000000000000000000000000000000000000000000000000000000000000"
+#define REMOVED "[content removed]"
+
+/* ---- blob.c: long strings out of events and in again ---- */
+
+/* An event as it is stored. The caller owns what is in it. */
+struct stored {
+	struct event event;          /* data: without long strings */
+	char *text;
+	size_t len;
+	json_t *refs;                /* JSON Pointer → digest; NULL: nothing was moved */
+	json_t *blobs;               /* digest → string */
+};
+/* Takes event->data over in any case. -EINVAL: not of the catalogue; -EFBIG. */
+MUST_USE int stored_make(struct event *event, struct stored *ret, struct err *err);
+void stored_done(struct stored *s);
+
+/* Puts the strings of `refs` back into a parsed event (text → object) and removes the key "blobs". */
+MUST_USE int blobs_restore(struct db *db, json_t *event, struct err *err);
+
+/* ---- project.c ---- */
+
+struct fact { int64_t seq, time_us; const char *task, *parent, *session, *user; const json_t *data, *refs; };
+MUST_USE int project(struct db *db, enum event_type type, const struct fact *fact, struct err *err);
+
+/* ---- batch.c: a batch, and its way into a transaction ---- */
+
+struct pending {
+	struct pending *next;
+	char root[ID_LEN + 1], task[ID_LEN + 1], engine[ID_LEN + 1];
+	int64_t generation, inbox_upto;
+	enum lease_action lease;
+	bool checkpoint;
+	struct stored *events;
+	size_t count;
+	void (*on_commit)(void *userdata, int result, int64_t first_seq, const struct err *err);
+	void *userdata;
+	bool waited_for;             /* store_append_wait looks at `done` itself */
+	bool done;
+	int result;                  /* < 0 already when queued: it was not fit to be stored */
+	int64_t first_seq;
+	struct err err;
+};
+struct pending *pending_new(const struct store_batch *batch, const char *engine);
+void pending_free(struct pending *p);
+
+/* Inside a transaction. Failure: the caller undoes what was written. -ESTALE: fenced. */
+MUST_USE int batch_write(struct db *db, struct pending *p);
+
+/* ---- lease.c ---- */
+
+/* A process as it can be recognised again. */
+struct process { int64_t pid, start, pid_namespace; char boot[40]; };
+void process_self(struct process *ret);
+enum life { LIFE_GONE, LIFE_UNKNOWN, LIFE_ALIVE };
+enum life process_life(const struct process *p);
+/* Columns from `first` on: pid, start, boot, pid_namespace. A null pid is gone. */
+enum life holder_life(const struct query *q, int first);
+
+/* ---- writer.c ---- */
+
+struct writer;
+MUST_USE int writer_start(const char *path, struct writer **ret, struct err *err);
+void writer_stop(struct writer *w);                     /* after what is queued; NULL is fine */
+void writer_queue(struct writer *w, struct pending *p); /* takes p over, unless it is waited for */
+void writer_renew(struct writer *w, const char *engine);
+void writer_wait(struct writer *w, const struct pending *p);
+int writer_fd(const struct writer *w);
+struct pending *writer_collect(struct writer *w);       /* finished ones, oldest first; the caller owns them */
+
+struct store {
+	struct db db;                /* of the calling thread */
+	struct writer *writer;       /* NULL: read-only */
+	char engine[ID_LEN + 1];
+};
+
+#endif

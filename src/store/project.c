@@ -1,0 +1,149 @@
+/* project.c - what follows from an event for the tables that questions are put to.
+ * Everything is made from the stored event alone, so that it can be made again. A row says which
+ * statements an event type runs; their parameters say where the values come from:
+ *   :seq :time :task :parent :session :user   of the event
+ *   $name, $name::key                         a field of data, or a key of such a field; null where missing
+ *   @name                                     digest of the blob that holds data's field; null where it is in place */
+#include "store/internal.h"
+
+#include <stdio.h>
+
+#include "base/banned.h"
+
+static const struct { enum event_type type; enum statement sql; } rows[] = {
+	{ EVENT_TASK_CREATED, SQL_ADD_TASK },
+	{ EVENT_TASK_CREATED, SQL_ADD_COSTS },
+	{ EVENT_TASK_RESUMED, SQL_SET_RUNNING },
+	{ EVENT_TASK_PARKED, SQL_SET_PARKED },
+	{ EVENT_TASK_CANCELLED, SQL_SET_CANCELLED },
+	{ EVENT_TASK_FINISHED, SQL_SET_FINISHED },
+	{ EVENT_MODEL_REPLIED, SQL_ADD_REPLY },
+	{ EVENT_CALL_PROPOSED, SQL_ADD_CALL },
+	{ EVENT_CALL_PROPOSED, SQL_COUNT_CALL },
+	{ EVENT_CALL_DECIDED, SQL_SET_DECISION },
+	{ EVENT_CALL_DECIDED, SQL_COUNT_DENIED },
+	{ EVENT_APPROVAL_DECIDED, SQL_COUNT_REFUSED },
+	{ EVENT_EXEC_DECIDED, SQL_COUNT_DENIED },
+	{ EVENT_CALL_STARTED, SQL_SET_STARTED },
+	{ EVENT_CALL_FINISHED, SQL_SET_RESULT },
+};
+
+static void bind_text(sqlite3_stmt *stmt, int at, const char *text)
+{
+	sqlite3_bind_text(stmt, at, text, -1, SQLITE_STATIC);
+}
+
+static void bind_json(sqlite3_stmt *stmt, int at, const json_t *value)
+{
+	if (json_is_string(value))
+		sqlite3_bind_text64(stmt, at, json_string_value(value), json_string_length(value), SQLITE_STATIC, SQLITE_UTF8);
+	else if (json_is_integer(value))
+		sqlite3_bind_int64(stmt, at, json_integer_value(value));
+	else
+		sqlite3_bind_null(stmt, at);
+}
+
+static const json_t *field(const json_t *data, const char *path)
+{
+	const char *colons = strstr(path, "::");
+	char name[64];
+
+	if (colons == NULL)
+		return json_object_get(data, path);
+	snprintf(name, sizeof name, "%.*s", (int)(colons - path), path);
+	return json_object_get(json_object_get(data, name), colons + 2);
+}
+
+static void bind_common(sqlite3_stmt *stmt, int at, const char *name, const struct fact *f)
+{
+	const struct { const char *name, *value; } texts[] = {
+		{ "task", f->task }, { "parent", f->parent }, { "session", f->session }, { "user", f->user },
+	};
+
+	if (strcmp(name, "seq") == 0)
+		sqlite3_bind_int64(stmt, at, f->seq);
+	else if (strcmp(name, "time") == 0)
+		sqlite3_bind_int64(stmt, at, f->time_us);
+	for (size_t i = 0; i < COUNT(texts); i++)
+		if (strcmp(name, texts[i].name) == 0)
+			bind_text(stmt, at, texts[i].value);
+}
+
+static void bind_fact(sqlite3_stmt *stmt, const struct fact *f)
+{
+	for (int at = 1; at <= sqlite3_bind_parameter_count(stmt); at++) {
+		const char *name = sqlite3_bind_parameter_name(stmt, at);
+		char pointer[64];
+		if (name[0] == '$') {
+			bind_json(stmt, at, field(f->data, name + 1));
+		} else if (name[0] == '@') {
+			snprintf(pointer, sizeof pointer, "/data/%s", name + 1);
+			bind_json(stmt, at, json_object_get(f->refs, pointer));
+		} else {
+			bind_common(stmt, at, name + 1, f);
+		}
+	}
+}
+
+int project(struct db *db, enum event_type type, const struct fact *fact, struct err *err)
+{
+	int r = 0;
+
+	if (fact->task[0] == '\0')
+		return 0;
+	for (size_t i = 0; i < COUNT(rows) && r >= 0; i++) {
+		if (rows[i].type != type)
+			continue;
+		struct query q = query_start(db, rows[i].sql, "");
+		if (q.rc == SQLITE_OK)
+			bind_fact(q.stmt, fact);
+		r = run_query(q, err);
+	}
+	return r;
+}
+
+static int project_again(struct db *db, const struct query *q, struct err *err)
+{
+	AUTO(json_decrefp) json_t *event = NULL;
+	int64_t time_us;
+	int type = event_find(query_text(q, 2));
+
+	if (type < 0)                   /* a newer version's; it has no rows here */
+		return 0;
+	if (json_parse(query_str(q, 5), &event, err) < 0 || clock_parse(query_text(q, 1), &time_us) < 0)
+		return err_set(err, EBADMSG, "%s: event %lld is not as it was written; look with 'mishri audit verify'",
+		               q->db->path, (long long)query_int(q, 0));
+	struct fact fact = {
+		.seq = query_int(q, 0), .time_us = time_us, .task = query_text(q, 4), .session = query_text(q, 3),
+		.parent = json_get_text(event, "parent", ""), .user = json_get_text(event, "user", ""),
+		.data = json_object_get(event, "data"), .refs = json_object_get(event, "blobs"),
+	};
+	return project(db, (enum event_type)type, &fact, err);
+}
+
+static int rebuild(struct db *db, struct err *err)
+{
+	static const enum statement clear[] = { SQL_CLEAR_CALLS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS };
+
+	for (size_t i = 0; i < COUNT(clear); i++) {
+		int r = db_run(db, err, clear[i], "");
+		if (r < 0)
+			return r;
+	}
+	AUTO(query_done) struct query q = query_start(db, SQL_VERIFY_EVENTS, "");
+	int r;
+	while ((r = query_next(&q, err)) > 0) {
+		r = project_again(db, &q, err);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+int store_rebuild(struct store *store, struct err *err)
+{
+	if (store->writer == NULL)
+		return err_set(err, EROFS, "%s: opened for reading only", store->db.path);
+	int r = tx_begin(&store->db, err);
+	return r < 0 ? r : tx_end(&store->db, rebuild(&store->db, err), err);
+}

@@ -1,0 +1,285 @@
+/* query.c - questions about tasks, calls and events. It reads and never writes. */
+#include "store/internal.h"
+
+#include <stdio.h>
+
+#include "base/banned.h"
+
+static const char *const state_names[] = {
+	[TASK_RUNNING] = "running", [TASK_PARKED] = "parked", [TASK_DONE] = "done",
+	[TASK_FAILED] = "failed", [TASK_DENIED] = "denied", [TASK_CANCELLED] = "cancelled",
+};
+_Static_assert(COUNT(state_names) == TASK_STATES, "every state has a name");
+
+const char *task_state_name(enum task_state state)
+{
+	return name_of(state_names, COUNT(state_names), state);
+}
+
+/* ---- tasks ---- */
+
+/* The order of TASK_COLUMNS in statements.def. */
+enum {
+	T_TASK, T_ROOT, T_PARENT, T_SESSION, T_USER, T_AGENT, T_ROLE, T_MODEL, T_WORKSPACE, T_GOAL, T_RESULT, T_STATE,
+	T_EXIT, T_STARTED, T_ENDED, T_TURNS, T_CALLS, T_DENIED, T_INPUT, T_CACHE_READ, T_CACHE_WRITE, T_OUTPUT,
+	T_USD_NANOS, T_PID, T_START, T_BOOT, T_PID_NAMESPACE, T_UNTIL,
+};
+
+void task_row_done(struct task_row *row)
+{
+	char **texts[] = { &row->goal, &row->agent, &row->role, &row->user, &row->model, &row->workspace, &row->result };
+
+	for (size_t i = 0; i < COUNT(texts); i++)
+		free(TAKE(*texts[i]));
+}
+
+static void read_id(const struct query *q, int column, char to[static ID_LEN + 1])
+{
+	snprintf(to, ID_LEN + 1, "%s", query_text(q, column));
+}
+
+static void read_numbers(const struct query *q, struct task_row *row)
+{
+	row->exit = query_is_null(q, T_EXIT) ? -1 : (int)query_int(q, T_EXIT);
+	row->started_us = query_int(q, T_STARTED);
+	row->ended_us = query_int(q, T_ENDED);
+	row->turns = query_int(q, T_TURNS);
+	row->calls = query_int(q, T_CALLS);
+	row->denied = query_int(q, T_DENIED);
+	row->input = query_int(q, T_INPUT);
+	row->cache_read = query_int(q, T_CACHE_READ);
+	row->cache_write = query_int(q, T_CACHE_WRITE);
+	row->output = query_int(q, T_OUTPUT);
+	row->usd_nanos = query_is_null(q, T_USD_NANOS) ? -1 : query_int(q, T_USD_NANOS);
+}
+
+static void read_holder(const struct query *q, struct task_row *row)
+{
+	enum life life = holder_life(q, T_PID);
+	bool held = life == LIFE_ALIVE || (life == LIFE_UNKNOWN && query_int(q, T_UNTIL) > clock_mono_ms());
+
+	row->holder_pid = held ? (int)query_int(q, T_PID) : 0;
+	row->alive = held && row->state == TASK_RUNNING;
+}
+
+static void read_task(const struct query *q, struct task_row *row)
+{
+	const struct { int column; char **to; } texts[] = {
+		{ T_USER, &row->user }, { T_AGENT, &row->agent }, { T_ROLE, &row->role }, { T_MODEL, &row->model },
+		{ T_WORKSPACE, &row->workspace }, { T_GOAL, &row->goal },
+	};
+
+	*row = (struct task_row){ 0 };
+	read_id(q, T_TASK, row->task);
+	read_id(q, T_ROOT, row->root);
+	read_id(q, T_PARENT, row->parent);
+	read_id(q, T_SESSION, row->session);
+	for (size_t i = 0; i < COUNT(texts); i++)
+		*texts[i].to = xstrdup(query_text(q, texts[i].column));
+	row->result = query_is_null(q, T_RESULT) ? NULL : xstrdup(query_text(q, T_RESULT));
+	int state = name_find(state_names, COUNT(state_names), query_text(q, T_STATE));
+	row->state = state >= 0 ? (enum task_state)state : TASK_FAILED;
+	read_numbers(q, row);
+	read_holder(q, row);
+}
+
+int store_task_get(struct store *store, const char *task, struct task_row *ret, struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(&store->db, SQL_TASK_GET, "t", task);
+	int r = query_next(&q, err);
+
+	if (r == 0)
+		return err_set(err, ENOENT, "there is no task %s; 'mishri history' lists them", task);
+	if (r < 0)
+		return r;
+	read_task(&q, ret);
+	return 0;
+}
+
+/* "%text%" for LIKE, with its special characters escaped. */
+static char *like_pattern(const char *text)
+{
+	struct buf b = BUF_INIT(LIMIT_JSON_BYTES);
+
+	buf_add_char(&b, '%');
+	for (; *text != '\0'; text++) {
+		if (*text == '%' || *text == '_' || *text == '\\')
+			buf_add_char(&b, '\\');
+		buf_add_char(&b, *text);
+	}
+	buf_add_char(&b, '%');
+	return buf_take(&b);
+}
+
+int store_tasks(struct store *store, const struct task_filter *filter,
+                void (*visit)(void *userdata, const struct task_row *row), void *userdata, struct err *err)
+{
+	AUTO(freep) char *pattern = filter->text != NULL ? like_pattern(filter->text) : NULL;
+	AUTO(query_done) struct query q = query_start(
+		&store->db, filter->parent != NULL ? SQL_TASKS_OLDEST : SQL_TASKS_NEWEST, "tttiti",
+		filter->parent != NULL ? filter->parent : "", filter->user, filter->state, filter->since_us, pattern,
+		filter->limit > 0 ? filter->limit : (int64_t)100);
+	int r;
+
+	while ((r = query_next(&q, err)) > 0) {
+		struct task_row row;
+		read_task(&q, &row);
+		visit(userdata, &row);
+		task_row_done(&row);
+	}
+	return r;
+}
+
+static int find_last(struct db *db, char ret[static ID_LEN + 1], struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(db, SQL_TASK_LAST, "");
+	int r = query_next(&q, err);
+
+	if (r == 0)
+		return err_set(err, ENOENT, "%s: there is no task yet", db->path);
+	if (r > 0)
+		read_id(&q, 0, ret);
+	return MIN(r, 0);
+}
+
+static int find_beginning(struct db *db, const char *name, char ret[static ID_LEN + 1], struct err *err)
+{
+	AUTO(freep) char *beyond = xasprintf("%s~", name);
+	AUTO(query_done) struct query q = query_start(db, SQL_TASK_BEGINS, "tt", name, beyond);
+	char found[ID_LEN + 1] = "", list[256] = "";
+	size_t count = 0, len = 0;
+	int r;
+
+	while ((r = query_next(&q, err)) > 0) {
+		if (count++ == 0)
+			read_id(&q, 0, found);
+		len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", count > 1 ? ", " : "", query_text(&q, 0));
+	}
+	if (r < 0)
+		return r;
+	if (count == 0)
+		return err_set(err, ENOENT, "there is no task '%s'; 'mishri history' lists them", name);
+	if (count > 1)
+		return err_set(err, EEXIST, "'%s' may be each of %s: give more characters", name, list);
+	memcpy(ret, found, sizeof found);
+	return 0;
+}
+
+int store_task_find(struct store *store, const char *name, char ret[static ID_LEN + 1], struct err *err)
+{
+	if (strcmp(name, "last") == 0)
+		return find_last(&store->db, ret, err);
+	if (strlen(name) < 4 || strlen(name) > ID_LEN)
+		return err_set(err, ENOENT, "'%s' names no task: give its id, at least 4 characters of it, or 'last'", name);
+	return find_beginning(&store->db, name, ret, err);
+}
+
+/* ---- calls ---- */
+
+/* A key of the data of an event's text, as text; the caller owns it. */
+static int data_field(struct db *db, struct str text, const char *key, char **ret, struct err *err)
+{
+	AUTO(json_decrefp) json_t *event = NULL;
+
+	if (text.len == 0) {
+		*ret = xstrdup("");
+		return 0;
+	}
+	int r = json_parse(text, &event, err);
+	if (r == 0)
+		r = blobs_restore(db, event, err);
+	if (r < 0)
+		return r;
+	const json_t *value = json_object_get(json_object_get(event, "data"), key);
+	*ret = json_is_string(value) && strcmp(key, "output") == 0 ? xstrdup(json_string_value(value)) : json_text(value);
+	return 0;
+}
+
+static int visit_call(struct db *db, const struct query *q, void (*visit)(void *, const struct call_row *),
+                      void *userdata, struct err *err)
+{
+	AUTO(freep) char *args = NULL;
+	AUTO(freep) char *output = NULL;
+
+	int r = data_field(db, query_str(q, 9), "args", &args, err);
+	if (r == 0)
+		r = data_field(db, query_str(q, 10), "output", &output, err);
+	if (r < 0)
+		return r;
+	struct call_row row = {
+		.turn = query_int(q, 1), .tool = query_text(q, 2), .args = args, .effect = query_text(q, 3),
+		.rule = query_text(q, 4), .status = query_text(q, 5), .output = output,
+		.exit = query_is_null(q, 6) ? -1 : (int)query_int(q, 6), .started_us = query_int(q, 7), .ms = query_int(q, 8),
+	};
+	snprintf(row.call, sizeof row.call, "%s", query_text(q, 0));
+	visit(userdata, &row);
+	return 0;
+}
+
+int store_calls(struct store *store, const char *task, void (*visit)(void *userdata, const struct call_row *row),
+                void *userdata, struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(&store->db, SQL_CALLS, "t", task);
+	int r;
+
+	while ((r = query_next(&q, err)) > 0) {
+		r = visit_call(&store->db, &q, visit, userdata, err);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+/* ---- events ---- */
+
+/* The range of names: "call." holds "call.decided"; without the dot it is one name. */
+static char *type_range_end(const char *type)
+{
+	size_t len = strlen(type);
+
+	if (len == 0)
+		return xstrdup("~");
+	if (type[len - 1] == '.')
+		return xasprintf("%.*s/", (int)len - 1, type);  /* the character after the dot */
+	return xasprintf("%s!", type);                          /* comes before every character of a name */
+}
+
+static int with_content(struct db *db, struct str text, struct buf *ret, struct err *err)
+{
+	AUTO(json_decrefp) json_t *event = NULL;
+
+	int r = json_parse(text, &event, err);
+	if (r == 0)
+		r = blobs_restore(db, event, err);
+	if (r == 0)
+		json_write(event, ret);
+	return r;
+}
+
+int store_events(struct store *store, const struct event_filter *filter,
+                 bool (*visit)(void *userdata, const struct event_row *row), void *userdata, struct err *err)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
+	const char *from = filter->type != NULL ? filter->type : "";
+	AUTO(freep) char *upto = type_range_end(from);
+	enum statement id = filter->task == NULL ? (filter->type == NULL ? SQL_EVENTS_ALL : SQL_EVENTS_TYPE)
+	                                         : (filter->tree ? SQL_EVENTS_TREE : SQL_EVENTS_TASK);
+
+	AUTO(query_done) struct query q =
+		query_start(&store->db, id, filter->task != NULL ? "ittit" : "itti", filter->after_seq, from, upto,
+	                    filter->limit > 0 ? filter->limit : (int64_t)-1, filter->task);
+	int r;
+	while ((r = query_next(&q, err)) > 0) {
+		struct event_row row = { query_int(&q, 0), query_str(&q, 1), query_text(&q, 2), query_text(&q, 3) };
+		if (filter->with_content) {
+			buf_reset(&text);
+			r = with_content(&store->db, row.text, &text, err);
+			row.text = buf_str(&text);
+		}
+		if (r < 0)
+			return err_prefix(err, "event %lld", (long long)row.seq);
+		if (!visit(userdata, &row))
+			return 0;
+	}
+	return r;
+}

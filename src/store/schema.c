@@ -1,0 +1,161 @@
+/* schema.c - the tables as a list of migrations. A migration adds; it never rewrites the text of an
+ * event, and a text once released is never edited: what comes later is a new row. */
+#include "store/schema.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+#include "base/banned.h"
+
+enum { APPLICATION_ID = 0x4d697368 };                   /* "Mish" */
+
+static const char *const migrations[] = {
+	/* 1: everything. */
+	"CREATE TABLE events (seq INTEGER PRIMARY KEY, time TEXT NOT NULL, type TEXT NOT NULL, session TEXT NOT NULL,"
+	" task TEXT NOT NULL, data TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL) STRICT;"
+	"CREATE INDEX events_task ON events (task);"
+	"CREATE INDEX events_type ON events (type);"
+	"CREATE TRIGGER events_stay BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;"
+	"CREATE TRIGGER events_last BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;"
+
+	"CREATE TABLE chains (root TEXT PRIMARY KEY, head TEXT NOT NULL, events INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE checkpoints (id INTEGER PRIMARY KEY, root TEXT NOT NULL, seq INTEGER NOT NULL, data TEXT NOT NULL,"
+	" prev TEXT NOT NULL, hash TEXT NOT NULL) STRICT;"
+	"CREATE TRIGGER checkpoints_stay BEFORE UPDATE ON checkpoints"
+	" BEGIN SELECT RAISE(ABORT, 'checkpoints are never changed'); END;"
+	"CREATE TRIGGER checkpoints_last BEFORE DELETE ON checkpoints"
+	" BEGIN SELECT RAISE(ABORT, 'checkpoints are never deleted'); END;"
+
+	"CREATE TABLE blobs (digest TEXT NOT NULL UNIQUE, data BLOB NOT NULL) STRICT;"
+
+	/* goal and result: the text, or '' with the digest of the blob that holds it. */
+	"CREATE TABLE tasks (seq INTEGER PRIMARY KEY, task TEXT NOT NULL UNIQUE, root TEXT NOT NULL, parent TEXT NOT NULL,"
+	" session TEXT NOT NULL, user TEXT NOT NULL, agent TEXT NOT NULL, role TEXT NOT NULL, model TEXT NOT NULL,"
+	" workspace TEXT NOT NULL, goal TEXT NOT NULL, goal_blob TEXT, state TEXT NOT NULL, exit INTEGER, result TEXT,"
+	" result_blob TEXT, started_us INTEGER NOT NULL, ended_us INTEGER) STRICT;"
+	"CREATE INDEX tasks_parent ON tasks (parent);"
+	"CREATE INDEX tasks_root ON tasks (root);"
+
+	/* usd_nanos: null as soon as one reply's cost is unknown. */
+	"CREATE TABLE costs (task TEXT PRIMARY KEY REFERENCES tasks (task), turns INTEGER NOT NULL, calls INTEGER NOT NULL,"
+	" denied INTEGER NOT NULL, input INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL,"
+	" output INTEGER NOT NULL, usd_nanos INTEGER) STRICT, WITHOUT ROWID;"
+
+	/* Arguments and output are read from the events `seq` and `finished`. */
+	"CREATE TABLE calls (seq INTEGER PRIMARY KEY, task TEXT NOT NULL REFERENCES tasks (task), call TEXT NOT NULL,"
+	" turn INTEGER NOT NULL, tool TEXT NOT NULL, effect TEXT, rule TEXT, status TEXT, exit INTEGER,"
+	" started_us INTEGER, ms INTEGER, finished INTEGER) STRICT;"
+	"CREATE UNIQUE INDEX calls_call ON calls (task, call);"
+
+	"CREATE TABLE engines (engine TEXT PRIMARY KEY, pid INTEGER NOT NULL, start INTEGER NOT NULL, boot TEXT NOT NULL,"
+	" pid_namespace INTEGER NOT NULL, socket TEXT NOT NULL, uid INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+
+	"CREATE TABLE leases (task TEXT PRIMARY KEY REFERENCES tasks (task) DEFERRABLE INITIALLY DEFERRED,"
+	" engine TEXT NOT NULL, generation INTEGER NOT NULL, until_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX leases_engine ON leases (engine);"
+
+	"CREATE TABLE inbox (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" task TEXT NOT NULL REFERENCES tasks (task) DEFERRABLE INITIALLY DEFERRED, time_us INTEGER NOT NULL,"
+	" kind TEXT NOT NULL, user TEXT NOT NULL, body TEXT NOT NULL) STRICT;"
+	"CREATE INDEX inbox_task ON inbox (task);",
+};
+enum { VERSION = COUNT(migrations) };
+
+static int read_versions(struct db *db, int64_t *ret_application, int64_t *ret_version, struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(db, SQL_VERSIONS, "");
+	int r = query_next(&q, err);
+
+	if (r < 0)
+		return r;
+	*ret_application = query_int(&q, 0);
+	*ret_version = query_int(&q, 1);
+	return 0;
+}
+
+/* Changing to WAL does not wait for locks by itself. */
+static int enter_wal(struct db *db, struct err *err)
+{
+	int64_t deadline = clock_mono_ms() + LIMIT_STORE_BUSY_MS;
+	struct timespec pause = { .tv_nsec = 2000000 };
+	int r = db_exec(db, "PRAGMA journal_mode=WAL", err);
+
+	while (r == -EBUSY && clock_mono_ms() < deadline) {
+		nanosleep(&pause, NULL);
+		r = db_exec(db, "PRAGMA journal_mode=WAL", err);
+	}
+	return r;
+}
+
+static int migrate(struct db *db, struct err *err)
+{
+	int64_t application, version = 0;
+	char stamp[96];
+	int r = tx_begin(db, err);
+
+	if (r < 0)
+		return r;
+	r = read_versions(db, &application, &version, err);     /* again: another process may have been faster */
+	for (size_t i = (size_t)version; r == 0 && i < VERSION; i++)
+		r = db_exec(db, migrations[i], err);
+	snprintf(stamp, sizeof stamp, "PRAGMA application_id=%d; PRAGMA user_version=%d;", APPLICATION_ID, VERSION);
+	if (r == 0 && version < VERSION)
+		r = db_exec(db, stamp, err);
+	return tx_end(db, r, err);
+}
+
+int schema_prepare(struct db *db, bool may_write, struct err *err)
+{
+	int64_t application, version;
+	int r = read_versions(db, &application, &version, err);
+
+	if (r < 0)
+		return r;
+	if (application != APPLICATION_ID && (application != 0 || version != 0))
+		return err_set(err, EUCLEAN, "%s: this is a database of another program; give another --data DIR", db->path);
+	if (version > VERSION)
+		return err_set(err, ENOTSUP, "%s: written by a newer version of mishri (format %lld, this one knows %d): "
+		               "install that version, or give another --data DIR", db->path, (long long)version, (int)VERSION);
+	if (version == VERSION)
+		return 0;
+	if (!may_write)
+		return err_set(err, ENOENT, "%s: nothing has been stored yet", db->path);
+	r = enter_wal(db, err);
+	return r < 0 ? r : migrate(db, err);
+}
+
+static int compare_object(struct db *db, const struct query *want, struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(db, SQL_SCHEMA_OBJECT, "t", query_text(want, 0));
+	int r = query_next(&q, err);
+
+	if (r < 0)
+		return r;
+	if (r == 0 || strcmp(query_text(&q, 0), query_text(want, 1)) != 0)
+		return err_set(err, EBADMSG, "%s: '%s' is not as mishri made it", db->path, query_text(want, 0));
+	return 0;
+}
+
+int schema_check_objects(struct db *db, struct err *err)
+{
+	struct db fresh;
+	int r = db_open(&fresh, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+
+	if (r < 0)
+		return r;
+	r = migrate(&fresh, err);
+	if (r == 0) {
+		AUTO(query_done) struct query want = query_start(&fresh, SQL_SCHEMA_OBJECTS, "");
+		while (r == 0 && (r = query_next(&want, err)) > 0)
+			r = compare_object(db, &want, err);
+	}
+	db_close(&fresh);
+	if (r < 0)
+		return r;
+	AUTO(query_done) struct query odd = query_start(db, SQL_SCHEMA_ODD_TRIGGER, "");
+	r = query_next(&odd, err);
+	return r <= 0 ? r : err_set(err, EBADMSG, "%s: trigger '%s' is not of mishri", db->path, query_text(&odd, 0));
+}

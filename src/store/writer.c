@@ -1,0 +1,260 @@
+/* writer.c - the thread that commits. Whatever waits when it comes round is one transaction, so that
+ * a busy store costs one sync for many batches. After a failure it writes nothing more: what an
+ * engine believes and what is stored must not drift apart. */
+#include "store/internal.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/io.h"
+
+#include "base/banned.h"
+
+struct list { struct pending *first, **end; size_t count; };
+
+struct writer {
+	struct db db;                           /* of the thread */
+	struct err broken;                      /* of the thread: why nothing is written any more */
+	pthread_t thread;
+	int fd;                                 /* eventfd: something is finished */
+
+	pthread_mutex_t lock;                   /* of what follows */
+	pthread_cond_t work, progress;          /* something to do; something was done */
+	struct list queue, finished;
+	char renew[ID_LEN + 1];                 /* lengthen the leases of this engine; "": no */
+	bool stop;
+};
+
+static void list_add(struct list *list, struct pending *p)
+{
+	if (list->first == NULL)
+		list->end = &list->first;
+	p->next = NULL;
+	*list->end = p;
+	list->end = &p->next;
+	list->count++;
+}
+
+static struct pending *list_take(struct list *list)
+{
+	struct pending *p = list->first;
+
+	list->first = p->next;
+	list->count--;
+	return p;
+}
+
+/* ---- one transaction; runs on the thread, without the lock ---- */
+
+static void fail(struct pending *p, const struct err *why)
+{
+	p->err = *why;
+	p->result = -why->code;
+}
+
+/* Anything but a fence ends writing. */
+static int write_one(struct writer *w, struct pending *p)
+{
+	int r = p->result;
+
+	if (r < 0) {
+		w->broken = p->err;
+		return r;
+	}
+	r = db_run(&w->db, &p->err, SQL_SAVE, "");
+	if (r == 0)
+		r = batch_write(&w->db, p);
+	p->result = r;
+	if (r < 0 && sqlite3_get_autocommit(w->db.handle) == 0 && db_run(&w->db, &w->broken, SQL_UNDO, "") < 0)
+		return -w->broken.code;
+	if (r < 0 && r != -ESTALE) {
+		w->broken = p->err;
+		return r;
+	}
+	return db_run(&w->db, &w->broken, SQL_SAVED, "");
+}
+
+/* How many were written or refused before writing broke. */
+static size_t write_all(struct writer *w, struct list *group)
+{
+	size_t done = 0;
+
+	for (struct pending *p = group->first; p != NULL; p = p->next, done++)
+		if (write_one(w, p) < 0)
+			break;
+	return done;
+}
+
+static void write_group(struct writer *w, struct list *group, const char *renew)
+{
+	size_t done = 0, i = 0;
+
+	if (w->broken.code == 0 && tx_begin(&w->db, &w->broken) == 0) {
+		if (renew[0] != '\0' && db_run(&w->db, &w->broken, SQL_LEASE_RENEW, "ti", renew,
+		                              clock_mono_ms() + LIMIT_LEASE_MS) < 0)
+			done = 0;
+		else
+			done = write_all(w, group);
+		if (sqlite3_get_autocommit(w->db.handle) != 0 || tx_end(&w->db, 0, &w->broken) < 0)
+			done = 0;
+	}
+	for (struct pending *p = group->first; p != NULL; p = p->next, i++)
+		if (p->result >= 0 && i >= done)
+			fail(p, &w->broken);
+}
+
+/* ---- the thread ---- */
+
+static void take_group(struct writer *w, struct list *group)
+{
+	size_t events = 0;
+
+	while (w->queue.first != NULL && events < LIMIT_STORE_GROUP_EVENTS) {
+		events += w->queue.first->count;
+		list_add(group, list_take(&w->queue));
+	}
+}
+
+static void finish_group(struct writer *w, struct list *group)
+{
+	bool tell = false;
+
+	while (group->first != NULL) {
+		struct pending *p = list_take(group);
+		p->done = true;
+		if (p->waited_for)
+			continue;               /* from here on it is the waiter's */
+		list_add(&w->finished, p);
+		tell = true;
+	}
+	pthread_cond_broadcast(&w->progress);
+	if (tell && eventfd_write(w->fd, 1) < 0 && errno != EAGAIN)
+		abort();
+}
+
+static void *writer_main(void *argument)
+{
+	struct writer *w = argument;
+
+	pthread_mutex_lock(&w->lock);
+	for (;;) {
+		char renew[ID_LEN + 1];
+		struct list group = { 0 };
+		while (w->queue.first == NULL && w->renew[0] == '\0' && !w->stop)
+			pthread_cond_wait(&w->work, &w->lock);
+		if (w->queue.first == NULL && w->renew[0] == '\0')
+			break;
+		take_group(w, &group);
+		memcpy(renew, w->renew, sizeof renew);
+		w->renew[0] = '\0';
+		pthread_mutex_unlock(&w->lock);
+		write_group(w, &group, renew);
+		pthread_mutex_lock(&w->lock);
+		finish_group(w, &group);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+/* Signals are the business of the thread that has the event loop. */
+static int start_thread(struct writer *w)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int code = pthread_create(&w->thread, NULL, writer_main, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -code;
+}
+
+int writer_start(const char *path, struct writer **ret, struct err *err)
+{
+	struct writer *w = xcalloc(1, sizeof *w);
+	int r = db_open(&w->db, path, SQLITE_OPEN_READWRITE, err);
+
+	w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->work, NULL);
+	pthread_cond_init(&w->progress, NULL);
+	if (r == 0 && w->fd < 0)
+		r = err_sys(err, "store: eventfd");
+	if (r == 0 && (r = start_thread(w)) < 0)
+		err_set(err, -r, "store: cannot start the writer thread: %s", strerror(-r));
+	if (r < 0) {
+		fd_close(&w->fd);
+		db_close(&w->db);
+		free(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+/* ---- from the calling thread ---- */
+
+void writer_queue(struct writer *w, struct pending *p)
+{
+	pthread_mutex_lock(&w->lock);
+	while (w->queue.count >= LIMIT_STORE_QUEUE_BATCHES)
+		pthread_cond_wait(&w->progress, &w->lock);
+	list_add(&w->queue, p);
+	pthread_cond_signal(&w->work);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void writer_renew(struct writer *w, const char *engine)
+{
+	pthread_mutex_lock(&w->lock);
+	snprintf(w->renew, sizeof w->renew, "%s", engine);
+	pthread_cond_signal(&w->work);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void writer_wait(struct writer *w, const struct pending *p)
+{
+	pthread_mutex_lock(&w->lock);
+	while (!p->done)
+		pthread_cond_wait(&w->progress, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+}
+
+int writer_fd(const struct writer *w)
+{
+	return w->fd;
+}
+
+struct pending *writer_collect(struct writer *w)
+{
+	eventfd_t count;
+
+	(void)eventfd_read(w->fd, &count);                      /* nothing there: EAGAIN, and the list is empty */
+	pthread_mutex_lock(&w->lock);
+	struct pending *first = w->finished.first;
+	w->finished = (struct list){ 0 };
+	pthread_mutex_unlock(&w->lock);
+	return first;
+}
+
+void writer_stop(struct writer *w)
+{
+	if (w == NULL)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_signal(&w->work);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	for (struct pending *p = writer_collect(w), *next; p != NULL; p = next) {
+		next = p->next;
+		pending_free(p);
+	}
+	fd_close(&w->fd);
+	db_close(&w->db);
+	pthread_cond_destroy(&w->progress);
+	pthread_cond_destroy(&w->work);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
