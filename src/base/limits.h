@@ -28,6 +28,11 @@
 #define LIMIT_RETRY_AFTER_MS        300000   /* a longer Retry-After ends the attempt instead */
 #define LIMIT_MODEL_CONNECT_MS      15000
 #define LIMIT_MODEL_IDLE_MS         300000   /* no byte for this long: the stream is dead */
+#define LIMIT_MODEL_TAIL_MS         1000     /* the same, once the provider said that its reply is whole */
+#define LIMIT_REQUEST_BODY_BYTES    MIB(32)
+#define LIMIT_CALL_ID_BYTES         128
+#define LIMIT_MODEL_NAME_BYTES      512
+#define LIMIT_API_KEY_BYTES         KIB(4)
 
 /* a task, unless flags or configuration say less */
 #define LIMIT_TASK_TURNS            100

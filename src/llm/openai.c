@@ -1,0 +1,238 @@
+/* openai.c - the dialect of chat completions (POST /v1/chat/completions), which most servers speak. It asks for a
+ * stream with usage, and takes a reply in one piece where a server ignores that. Where servers differ from the
+ * documented form in a way that loses nothing, they are understood; everything else fails the reply. */
+#include "llm/provider.h"
+
+#include "base/banned.h"
+
+/* ---- the request ---- */
+
+static json_t *request_calls(const json_t *calls)
+{
+	json_t *list = json_array();
+	const json_t *call;
+	size_t i;
+
+	json_array_foreach(calls, i, call) {
+		const char *args = json_get_text(call, "args", "");
+		json_t *function = json_object(), *item = json_object();
+		json_put_text(function, "name", json_get_text(call, "name", ""));
+		json_put_text(function, "arguments", args[0] != '\0' ? args : "{}");
+		json_put_text(item, "id", json_get_text(call, "id", ""));
+		json_put_text(item, "type", "function");
+		json_put(item, "function", function);
+		json_array_append_new(list, item);
+	}
+	return list;
+}
+
+static json_t *request_messages(const json_t *messages)
+{
+	json_t *list = json_array();
+	const json_t *message;
+	size_t i;
+
+	json_array_foreach(messages, i, message) {
+		const char *role = json_get_text(message, "role", "user");
+		const json_t *calls = json_object_get(message, "calls");
+		json_t *text = json_object_get(message, "text");
+		json_t *item = json_object();
+		json_put_text(item, "role", role);
+		if (strcmp(role, "tool") == 0)
+			json_put_text(item, "tool_call_id", json_get_text(message, "call", ""));
+		if (json_array_size(calls) > 0 && json_string_length(text) == 0)
+			json_put(item, "content", json_null());
+		else
+			json_put(item, "content", json_is_string(text) ? json_incref(text) : json_string(""));
+		if (json_array_size(calls) > 0)
+			json_put(item, "tool_calls", request_calls(calls));
+		json_array_append_new(list, item);
+	}
+	return list;
+}
+
+static json_t *request_tools(const json_t *tools)
+{
+	json_t *list = json_array();
+	const json_t *tool;
+	size_t i;
+
+	json_array_foreach(tools, i, tool) {
+		json_t *function = json_object(), *item = json_object();
+		json_t *schema = json_object_get(tool, "schema");
+		json_put_text(function, "name", json_get_text(tool, "name", ""));
+		json_put_text(function, "description", json_get_text(tool, "description", ""));
+		json_put(function, "parameters", schema != NULL ? json_incref(schema) : json_object());
+		json_put_text(item, "type", "function");
+		json_put(item, "function", function);
+		json_array_append_new(list, item);
+	}
+	return list;
+}
+
+static json_t *openai_request(const struct llm_model *model, const struct llm_request *request)
+{
+	json_t *body = json_object(), *options = json_object();
+
+	json_put_text(body, "model", model->name);
+	json_put(body, "messages", request_messages(request->messages));
+	if (json_array_size(request->tools) > 0)
+		json_put(body, "tools", request_tools(request->tools));
+	if (request->max_output_tokens > 0)
+		json_put_int(body, model->provider->max_tokens_key, request->max_output_tokens);
+	json_put_bool(body, "stream", true);
+	json_put_bool(options, "include_usage", true);
+	json_put(body, "stream_options", options);
+	return body;
+}
+
+static void openai_headers(const struct llm_model *model, void (*add)(void *to, const char *line), void *to)
+{
+	if (model->key == NULL)
+		return;
+	AUTO(freep) char *line = xasprintf("Authorization: Bearer %s", model->key);
+	add(to, line);
+	explicit_bzero(line, strlen(line));
+}
+
+/* ---- the reply ---- */
+
+/* Prompt tokens include what was read from and written to the cache; ours are disjoint. */
+static void read_usage(struct gather *g, const json_t *usage)
+{
+	if (!json_is_object(usage))
+		return;
+	const json_t *prompt = json_object_get(usage, "prompt_tokens_details");
+	const json_t *completion = json_object_get(usage, "completion_tokens_details");
+	const json_t *cost = json_object_get(usage, "cost");
+	struct llm_usage *u = &g->usage;
+	int64_t all = gather_tokens(usage, "prompt_tokens"), total = gather_tokens(usage, "total_tokens");
+
+	u->cache_read = gather_tokens(prompt, "cached_tokens");
+	u->cache_write = gather_tokens(prompt, "cache_write_tokens");
+	u->output = gather_tokens(usage, "completion_tokens");
+	u->reasoning = gather_tokens(completion, "reasoning_tokens");
+	int64_t cached = MAX(u->cache_read, (int64_t)0) + MAX(u->cache_write, (int64_t)0);
+	u->input = all >= cached ? all - cached : all;
+	/* Some servers leave reasoning out of completion_tokens; their total gives them away. */
+	if (all >= 0 && u->output >= 0 && u->reasoning > 0 && total == all + u->output + u->reasoning)
+		u->output += u->reasoning;
+	if (g->reports_usd && json_is_number(cost) && json_number_value(cost) >= 0 && json_number_value(cost) < 1e6)
+		u->usd_nanos = (int64_t)(json_number_value(cost) * 1e9 + 0.5);
+}
+
+static void read_calls(struct gather *g, const json_t *calls, bool streamed)
+{
+	const json_t *piece;
+	size_t i;
+
+	json_array_foreach(calls, i, piece) {
+		const json_t *function = json_object_get(piece, "function");
+		int64_t index = json_get_int(piece, "index", streamed ? -1 : (int64_t)i);
+		struct gathered_call *call = gather_call(g, index, json_object_get(piece, "id"),
+		                                         json_object_get(function, "name"));
+		if (call != NULL)
+			gather_args(g, call, json_object_get(function, "arguments"));
+	}
+}
+
+/* Text, or a list of parts of which those with text count. */
+static void read_content(struct gather *g, const json_t *content)
+{
+	const json_t *part;
+	size_t i;
+
+	gather_text(g, content);
+	json_array_foreach(content, i, part)
+		gather_text(g, json_object_get(part, "text"));
+}
+
+/* `message` is a whole one or what a piece of the stream adds. */
+static void read_message(struct gather *g, const json_t *message, bool streamed)
+{
+	const json_t *refusal = json_object_get(message, "refusal");
+
+	if (json_string_length(json_object_get(message, "reasoning_content")) > 0 ||
+	    json_string_length(json_object_get(message, "reasoning")) > 0)
+		g->spoke = true;
+	read_content(g, json_object_get(message, "content"));
+	gather_text(g, refusal);
+	g->refused |= json_string_length(refusal) > 0;
+	read_calls(g, json_object_get(message, "tool_calls"), streamed);
+}
+
+static void read_finish(struct gather *g, const json_t *choice)
+{
+	const json_t *finish = json_object_get(choice, "finish_reason");
+
+	if (json_string_length(finish) == 0)
+		return;
+	if (strcmp(json_string_value(finish), "error") == 0) {
+		struct llm_failure failure;
+		fault_set(&failure, LLM_TRANSIENT, g->http_status, "%s broke its reply off without a reason", g->who);
+		gather_fail(g, &failure);
+		return;
+	}
+	gather_word(&g->finish, finish);
+	g->whole = true;
+}
+
+static void read_value(struct gather *g, const json_t *value, const char *message_key)
+{
+	const json_t *choice;
+	struct llm_failure failure;
+	size_t i;
+
+	if (fault_read(value, g->who, g->http_status, &failure)) {
+		gather_fail(g, &failure);
+		return;
+	}
+	gather_word(&g->response_id, json_object_get(value, "id"));
+	gather_word(&g->model, json_object_get(value, "model"));
+	json_array_foreach(json_object_get(value, "choices"), i, choice) {
+		if (json_get_int(choice, "index", 0) != 0)
+			continue;
+		if (fault_read(choice, g->who, g->http_status, &failure)) {
+			gather_fail(g, &failure);
+			return;
+		}
+		g->begun = true;
+		read_message(g, json_object_get(choice, message_key), message_key[0] == 'd');
+		read_finish(g, choice);
+	}
+	read_usage(g, json_object_get(value, "usage"));
+}
+
+static void openai_event(struct gather *g, struct str name UNUSED, struct str data)
+{
+	AUTO(json_decrefp) json_t *value = NULL;
+	struct err err = ERR_NONE;
+
+	if (str_eq(str_trim(data), STR("[DONE]"))) {
+		g->ended = true;
+		return;
+	}
+	if (json_parse(data, &value, &err) < 0)
+		gather_unreadable(g, err.text);
+	else
+		read_value(g, value, "delta");
+}
+
+/* A message in one piece is whole even where a server forgets to say why it ended. */
+static void openai_whole(struct gather *g, const json_t *value)
+{
+	if (json_is_object(value) && json_object_get(value, "choices") == NULL) {
+		gather_unreadable(g, "it is JSON, but no chat completion: is the base address right? It often ends in /v1");
+		return;
+	}
+	read_value(g, value, "message");
+	g->whole = true;
+}
+
+const struct dialect openai_dialect = {
+	.path = "/chat/completions",
+	.request = openai_request,
+	.headers = openai_headers,
+	.event = openai_event,
+	.whole = openai_whole,
+};
