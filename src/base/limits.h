@@ -74,8 +74,26 @@
 /* tools */
 #define LIMIT_CALL_WALL_MS          600000
 #define LIMIT_CALL_OUTPUT_BYTES     KIB(64)  /* kept: this much head and tail together */
-#define LIMIT_READ_FILE_BYTES       KIB(256)
+#define LIMIT_SHELL_WALL_MS         120000   /* where the model names no other time */
+#define LIMIT_BUILTIN_WALL_MS       60000    /* a tool that starts no program */
+#define LIMIT_TOOL_PATH_BYTES       4096
+#define LIMIT_TOOL_LINKS            40       /* symbolic links followed in one path */
+#define LIMIT_READ_FILE_BYTES       MIB(64)  /* a larger file is left to shell and search */
+#define LIMIT_READ_SHOWN_BYTES      KIB(56)  /* of one file in one call: fits into the output with its first line */
+#define LIMIT_READ_LINES            2000     /* where the model names no other number */
 #define LIMIT_WRITE_FILE_BYTES      MIB(1)
+#define LIMIT_EDIT_FILE_BYTES       MIB(8)
+#define LIMIT_LIST_ENTRIES          1000
+#define LIMIT_LIST_DEPTH            8
+#define LIMIT_SEARCH_DEPTH          64
+#define LIMIT_SEARCH_MATCHES        200
+#define LIMIT_SEARCH_LINE_BYTES     240      /* of one shown line */
+#define LIMIT_SEARCH_FILE_BYTES     MIB(8)   /* a larger file is passed over, and said so */
+#define LIMIT_SEARCH_FILES          200000
+#define LIMIT_IGNORE_FILE_BYTES     KIB(64)
+#define LIMIT_IGNORE_RULES          1000     /* of all ignore files on the way to a directory */
+#define LIMIT_REGEX_STEPS           100000   /* PCRE2 match limit of schemas and search */
+#define LIMIT_REGEX_BYTES           KIB(4)
 #define LIMIT_EXEC_EVENTS           1000     /* allowed program starts written down one by one, per call */
 
 #endif

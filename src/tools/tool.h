@@ -51,6 +51,12 @@ uint64_t output_total(const struct output *output);          /* raw bytes seen *
 /* UTF-8 without control bytes but \n and \t: others, and bidirectional and zero-width characters, are
  * shown escaped; invalid bytes as U+FFFD; "[... N bytes left out ...]" in the gap. Appends to ret. */
 void output_render(const struct output *output, struct buf *ret);
+/* The same, and what was found: counts of what the text shows escaped, replaced or left out. */
+struct findings {
+	uint64_t bytes, left_out;    /* of the raw stream */
+	uint64_t control, bidirectional, invisible, tags, invalid;
+};
+void output_render_found(const struct output *output, struct buf *ret, struct findings *found);
 /* The same for one text, e.g. for a terminal. */
 void sanitize_text(struct str text, struct buf *ret);
 

@@ -1,0 +1,9 @@
+/* rows.h - one line per tool; table.c lists them. */
+#ifndef MISHRI_TOOLS_ROWS_H
+#define MISHRI_TOOLS_ROWS_H
+
+#include "tools/tool.h"
+
+extern const struct tool tool_shell, tool_read_file, tool_write_file;
+
+#endif

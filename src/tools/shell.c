@@ -1,0 +1,52 @@
+/* shell.c - the tool `shell`: one command line, run by a shell in the cell. It refuses to look into the
+ * text: what the text does is decided program by program, where the programs start. */
+#include "tools/inside.h"
+#include "tools/rows.h"
+
+#include <unistd.h>
+
+#include "base/banned.h"
+
+#define SHELL_SECONDS_DEFAULT 120
+#define SHELL_SECONDS_MAX 600
+#define TEXT_OF(n) TEXT_OF_(n)
+#define TEXT_OF_(n) #n
+_Static_assert(SHELL_SECONDS_DEFAULT * 1000 == LIMIT_SHELL_WALL_MS, "the schema tells the default");
+_Static_assert(SHELL_SECONDS_MAX * 1000 == LIMIT_CALL_WALL_MS, "the schema tells the maximum");
+
+static int shell_plan(const json_t *args, const char *workspace, struct tool_plan *ret, struct err *err)
+{
+	struct str command = arg_str(args, "command");
+	size_t n = 0;
+
+	(void)workspace;
+	if (memchr(command.ptr, '\0', command.len) != NULL)
+		return err_set(err, EINVAL, "/command: has a NUL character in it: no command line can have one");
+	char **argv = xcalloc(5, sizeof *argv);
+	argv[n++] = xstrdup(access("/bin/bash", X_OK) == 0 ? "/bin/bash" : "/bin/sh");
+	argv[n++] = xstrdup("-c");
+	if (command.ptr[0] == '-' || command.ptr[0] == '+')
+		argv[n++] = xstrdup("--"); /* otherwise the shell takes the command for an option */
+	argv[n] = xstrndup(command.ptr, command.len);
+	*ret = (struct tool_plan){
+		.argv = argv,
+		.wall_ms = arg_int(args, "timeout_s", SHELL_SECONDS_DEFAULT) * 1000,
+	};
+	return 0;
+}
+
+const struct tool tool_shell = {
+	.name = "shell",
+	.about = "Runs a command line with bash in the workspace and returns what it printed and its exit status. "
+	         "Nobody can type into it: standard input is empty.",
+	.category = "exec",
+	.risk = "low",
+	.permissions = "fs.read fs.write exec",
+	.nature = NATURE_AT_MOST_ONCE,
+	.schema = "{\"type\":\"object\",\"required\":[\"command\"],\"additionalProperties\":false,\"properties\":{"
+	          "\"command\":{\"type\":\"string\",\"minLength\":1,\"description\":\"the command line\"},"
+	          "\"timeout_s\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":" TEXT_OF(SHELL_SECONDS_MAX) ","
+	          "\"default\":" TEXT_OF(SHELL_SECONDS_DEFAULT) ","
+	          "\"description\":\"seconds until everything it started is ended\"}}}",
+	.plan = shell_plan,
+};

@@ -1,0 +1,71 @@
+/* table.c - the tools there are, and what their rows have in common. It refuses to know anything about
+ * a single tool: that is in the tool's own file. */
+#include "tools/rows.h"
+
+#include <string.h>
+
+#include "base/banned.h"
+
+static const struct tool *const tools[] = {
+	&tool_read_file, &tool_write_file, &tool_shell,
+};
+
+static const char *const natures[] = {
+	[NATURE_AT_MOST_ONCE] = "at_most_once",
+	[NATURE_IDEMPOTENT] = "idempotent",
+	[NATURE_PURE] = "pure",
+};
+
+const char *nature_name(enum nature nature)
+{
+	return name_of(natures, COUNT(natures), nature);
+}
+
+void tool_plan_done(struct tool_plan *plan)
+{
+	for (char **arg = plan->argv; arg != NULL && *arg != NULL; arg++)
+		free(*arg);
+	free(plan->argv);
+	*plan = (struct tool_plan){ 0 };
+}
+
+const struct tool *tool_find(const char *name)
+{
+	for (size_t i = 0; i < COUNT(tools); i++)
+		if (strcmp(tools[i]->name, name) == 0)
+			return tools[i];
+	return NULL;
+}
+
+const struct tool *tool_at(size_t i)
+{
+	return i < COUNT(tools) ? tools[i] : NULL;
+}
+
+size_t tool_names(const char **ret, size_t max)
+{
+	size_t count = MIN(max, COUNT(tools));
+
+	for (size_t i = 0; i < count; i++)
+		ret[i] = tools[i]->name;
+	return count;
+}
+
+size_t tool_builtins(struct cell_builtin *ret, size_t max)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < COUNT(tools) && count < max; i++)
+		if (tools[i]->run != NULL)
+			ret[count++] = (struct cell_builtin){ tools[i]->name, tools[i]->run };
+	return count;
+}
+
+json_t *tool_schema_of(const struct tool *tool)
+{
+	json_t *schema = NULL;
+	int r = json_parse(str_of(tool->schema), &schema, NULL);
+
+	assert(r == 0); /* the text is ours */
+	return schema;
+}
