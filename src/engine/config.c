@@ -1,0 +1,450 @@
+/* config.c - settings out of files, environment and flags. It refuses unknown keys, values that are out of
+ * range, an admin file that others can write, and to take from a project file what tools must not change. */
+#include "engine/config.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/io.h"
+#include "base/yaml.h"
+#include "engine/dirs.h"
+#include "base/banned.h"
+
+#define DAY_MS 86400000ll
+
+static const struct config_key keys[] = {
+	{ .name = "model", .type = CONFIG_MODEL, .project = true,
+	  .about = "the model, as PROVIDER/MODEL" },
+	{ .name = "workspace", .type = CONFIG_TEXT,
+	  .about = "the directory to work in; the current one where nothing is said" },
+	{ .name = "isolation", .type = CONFIG_CHOICE, .otherwise = "full", .choices = "full reduced none",
+	  .about = "how strongly tools are shut in" },
+	{ .name = "plan", .type = CONFIG_CHOICE, .otherwise = "auto", .choices = "auto always never", .project = true,
+	  .about = "whether a master plans and delegates" },
+	{ .name = "max_turns", .type = CONFIG_INT, .otherwise = "100", .least = 1, .most = 100000, .project = true,
+	  .about = "model calls of one task" },
+	{ .name = "max_calls", .type = CONFIG_INT, .otherwise = "1000", .least = 1, .most = 1000000, .project = true,
+	  .about = "tool calls of one task" },
+	{ .name = "timeout", .type = CONFIG_DURATION, .otherwise = "1h", .least = 1000, .most = 30 * DAY_MS, .project = true,
+	  .about = "wall time of one task" },
+	{ .name = "output_limit", .type = CONFIG_BYTES, .otherwise = "64k", .least = 1024, .most = 16 << 20, .project = true,
+	  .about = "what is kept of the output of one call" },
+	{ .name = "budget", .type = CONFIG_MONEY, .least = 0, .most = 1000000000ll * 1000000000ll,
+	  .about = "US dollars that one run may spend; no limit where nothing is said" },
+	{ .name = "color", .type = CONFIG_CHOICE, .otherwise = "auto", .choices = "auto always never", .project = true,
+	  .about = "colour on a terminal" },
+};
+
+struct value {
+	char *text, *origin;
+	int64_t number;
+	bool locked;
+};
+
+struct config {
+	struct value values[COUNT(keys)];
+	char *untrusted;
+};
+
+const struct config_key *config_key_at(size_t i)
+{
+	return i < COUNT(keys) ? &keys[i] : NULL;
+}
+
+static size_t key_names(const char **ret)
+{
+	for (size_t i = 0; i < COUNT(keys); i++)
+		ret[i] = keys[i].name;
+	return COUNT(keys);
+}
+
+static int key_find(const char *name, struct err *err)
+{
+	const char *names[COUNT(keys)];
+	size_t count = key_names(names);
+	int at = name_find(names, count, name);
+	const char *near = at < 0 ? name_nearest(names, count, name) : NULL;
+
+	if (at >= 0)
+		return at;
+	if (near != NULL)
+		return err_set(err, EINVAL, "unknown key '%s': did you mean '%s'?", name, near);
+	return err_set(err, EINVAL, "unknown key '%s'; `mishri config` lists the keys", name);
+}
+
+static const struct value *value_of(const struct config *config, const char *key)
+{
+	int at = key_find(key, NULL);
+
+	assert(at >= 0);
+	return &config->values[at];
+}
+
+static bool is_choice(const char *choices, const char *value)
+{
+	struct str one;
+
+	for (struct str rest = str_of(choices); str_next(&rest, ' ', &one);)
+		if (str_eq(one, str_of(value)))
+			return true;
+	return false;
+}
+
+/* "2", "2.5", "0.000000001": dollars to nano-dollars, exactly. */
+static int parse_money(struct str text, int64_t *ret)
+{
+	struct str whole, fraction = STR("");
+	uint64_t dollars, nanos = 0;
+
+	if (!str_next(&text, '.', &whole) || str_to_u64(whole, &dollars) < 0 || dollars > 1000000000)
+		return -EINVAL;
+	if (text.ptr != NULL) {
+		fraction = text;
+		if (fraction.len == 0 || fraction.len > 9 || str_to_u64(fraction, &nanos) < 0)
+			return -EINVAL;
+	}
+	for (size_t i = fraction.len; i < 9; i++)
+		nanos *= 10;
+	*ret = (int64_t)(dollars * 1000000000 + nanos);
+	return 0;
+}
+
+static int parse_number(const struct config_key *key, const char *text, int64_t *ret)
+{
+	uint64_t n;
+	int r;
+
+	switch (key->type) {
+	case CONFIG_DURATION:
+		return str_to_duration_ms(str_of(text), ret);
+	case CONFIG_MONEY:
+		return parse_money(str_of(text), ret);
+	case CONFIG_INT:
+	case CONFIG_BYTES:
+		r = key->type == CONFIG_INT ? str_to_u64(str_of(text), &n) : str_to_bytes(str_of(text), &n);
+		if (r == 0)
+			*ret = n <= INT64_MAX ? (int64_t)n : INT64_MAX;
+		return r;
+	case CONFIG_TEXT:
+	case CONFIG_MODEL:
+	case CONFIG_CHOICE:
+		break;
+	}
+	*ret = 0;
+	return 0;
+}
+
+static int check_value(const struct config_key *key, const char *text, int64_t *ret_number, struct err *err)
+{
+	static const char *const forms[] = {
+		[CONFIG_INT] = "a whole number, such as 50", [CONFIG_DURATION] = "a time, such as 90s, 30m or 2h",
+		[CONFIG_BYTES] = "a size, such as 64k or 1M", [CONFIG_MONEY] = "US dollars, such as 2.50",
+	};
+	const char *slash = strchr(text, '/');
+
+	if (text[0] == '\0')
+		return err_set(err, EINVAL, "%s: is empty: it is %s", key->name, key->about);
+	if (key->type == CONFIG_CHOICE && !is_choice(key->choices, text))
+		return err_set(err, EINVAL, "%s: '%s' is not one of: %s", key->name, text, key->choices);
+	if (key->type == CONFIG_MODEL && (slash == NULL || slash == text || slash[1] == '\0'))
+		return err_set(err, EINVAL, "%s: '%s' must be PROVIDER/MODEL, such as ollama/llama3", key->name, text);
+	int r = parse_number(key, text, ret_number);
+	if (r == -EINVAL)
+		return err_set(err, EINVAL, "%s: '%s' must be %s", key->name, text, forms[key->type]);
+	if (r == 0 && *ret_number < key->least)
+		return err_set(err, EINVAL, "%s: %s is too little", key->name, text);
+	if (r < 0 || *ret_number > key->most)
+		return err_set(err, EINVAL, "%s: %s is too much", key->name, text);
+	return 0;
+}
+
+/* A locked value stays; what the others say must still be right. Takes origin over. */
+static int put(struct config *config, size_t at, const char *text, char *origin, struct err *err)
+{
+	AUTO(freep) char *from = origin;
+	struct value *v = &config->values[at];
+	int64_t number;
+	int r = check_value(&keys[at], text, &number, err);
+
+	if (r < 0 || v->locked)
+		return r;
+	free(v->text);
+	free(v->origin);
+	*v = (struct value){ .text = xstrdup(text), .origin = TAKE(from), .number = number };
+	return 0;
+}
+
+/* Every descriptor is looked at before it is read: a named pipe must not hold the start up. */
+static int read_regular(const char *path, uid_t owner, bool owned, struct buf *ret, struct err *err)
+{
+	AUTO(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return -ENOENT;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, EINVAL, "%s: is no regular file", path);
+	if (owned && (st.st_uid != owner || (st.st_mode & 022) != 0))
+		return err_set(err, EPERM, "%s: must belong to %s, and nobody else may be able to write it (chmod 644)",
+		               path, owner == 0 ? "root" : "its owner");
+	if (io_read_fd(fd, ret, err) < 0)
+		return err_prefix(err, "%s", path);
+	return 0;
+}
+
+struct file_layer {
+	const char *path;
+	bool admin, project, locked_only;
+};
+
+static int apply_node(struct config *config, const struct file_layer *layer, const struct yaml_node *node,
+                      struct err *err)
+{
+	int at = key_find(yaml_text(yaml_key(node)), err);
+	struct err why;
+
+	assert(at >= 0); /* yaml_only_keys has been here */
+	if (layer->project && !keys[at].project)
+		return yaml_err(yaml_key(node), err, "%s: is not for a project file, which tools can write: use the user "
+		                "file or a flag", keys[at].name);
+	if (!yaml_is_scalar(node) || yaml_type(node) == YAML_NULL)
+		return yaml_err(node, err, "%s: must be one value, not %s", keys[at].name, yaml_type_name(yaml_type(node)));
+	if (put(config, (size_t)at, yaml_text(node), xasprintf("%s:%d", layer->path, yaml_line(node)), &why) < 0)
+		return yaml_err(node, err, "%s", why.text);
+	return 0;
+}
+
+/* Marks the locked keys; after this put() changes them no more. */
+static int apply_locks(struct config *config, const struct yaml_node *locked, struct err *err)
+{
+	int r = yaml_want(locked, YAML_LIST, "locked", err);
+
+	for (const struct yaml_node *n = yaml_first(locked); r == 0 && n != NULL; n = yaml_next(n)) {
+		struct err why;
+		int at = yaml_is_text(n) ? key_find(yaml_text(n), &why) : err_set(&why, EINVAL, "must be the name of a key");
+		if (at < 0)
+			return yaml_err(n, err, "locked: %s", why.text);
+		config->values[at].locked = true;
+	}
+	return r;
+}
+
+static bool is_locked_in(const struct yaml_node *root, const char *key)
+{
+	const struct yaml_node *locked = yaml_get(root, "locked");
+
+	for (const struct yaml_node *n = locked != NULL ? yaml_first(locked) : NULL; n != NULL; n = yaml_next(n))
+		if (yaml_is_text(n) && strcmp(yaml_text(n), key) == 0)
+			return true;
+	return false;
+}
+
+static int apply_file(struct config *config, const struct file_layer *layer, struct str text, struct err *err)
+{
+	const char *names[COUNT(keys) + 1];
+	size_t count = key_names(names);
+	AUTO(yaml_freep) struct yaml *yaml = NULL;
+
+	int r = yaml_parse(layer->path, text, LIMIT_FILE_BYTES, &yaml, err);
+	if (r < 0)
+		return r;
+	const struct yaml_node *root = yaml_root(yaml), *locked = yaml_get(root, "locked");
+	if (locked != NULL && !layer->admin)
+		return yaml_err(locked, err, "locked: only the admin file can lock keys");
+	if (layer->admin)
+		names[count++] = "locked";
+	r = yaml_only_keys(root, names, count, err);
+	for (const struct yaml_node *n = yaml_first(root); r == 0 && n != NULL; n = yaml_next(n))
+		if (n != locked && (!layer->locked_only || is_locked_in(root, yaml_text(yaml_key(n)))))
+			r = apply_node(config, layer, n, err);
+	return r == 0 && locked != NULL ? apply_locks(config, locked, err) : r;
+}
+
+/* A file in which everything is commented out says nothing, and that is fine. */
+static bool only_comments(struct str text)
+{
+	struct str line;
+
+	while (str_next(&text, '\n', &line)) {
+		line = str_trim(line);
+		if (line.len > 0 && line.ptr[0] != '#')
+			return false;
+	}
+	return true;
+}
+
+static int load_file(struct config *config, const struct file_layer *layer, uid_t owner, struct err *err)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_FILE_BYTES);
+	int r = read_regular(layer->path, owner, layer->admin, &text, err);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0 || only_comments(buf_str(&text)))
+		return r;
+	return apply_file(config, layer, buf_str(&text), err);
+}
+
+static int load_project(struct config *config, const struct config_sources *sources, struct err *err)
+{
+	AUTO(freep) char *path = xasprintf("%s/.mishri/config.yaml", sources->project);
+	struct file_layer layer = { .path = path, .project = true };
+	struct stat st;
+
+	if (stat(path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	if (sources->data == NULL || !trust_check(sources->data, sources->project)) {
+		config->untrusted = TAKE(path);
+		return 0;
+	}
+	return load_file(config, &layer, 0, err);
+}
+
+/* MISHRI_MAX_TURNS is max_turns. A variable that only looks like one of ours is a slip of the finger;
+ * others that begin the same way belong to somebody else. */
+static int load_variable(struct config *config, const char *entry, struct err *err)
+{
+	static const char prefix[] = "MISHRI_";
+	const char *names[COUNT(keys)], *equals = strchr(entry, '=');
+	size_t count = key_names(names);
+
+	if (equals == NULL || equals[1] == '\0' || strncmp(entry, prefix, strlen(prefix)) != 0)
+		return 0;
+	AUTO(freep) char *variable = xstrndup(entry, (size_t)(equals - entry));
+	AUTO(freep) char *name = xstrdup(variable + strlen(prefix));
+	for (char *c = name; *c != '\0'; c++)
+		*c = (char)tolower((unsigned char)*c);
+	int at = name_find(names, count, name);
+	if (at >= 0) {
+		int r = put(config, (size_t)at, equals + 1, xstrdup(variable), err);
+		return r < 0 ? err_prefix(err, "%s", variable) : 0;
+	}
+	const char *near = strcmp(name, "data") != 0 ? name_nearest(names, count, name) : NULL;
+	if (near == NULL)
+		return 0;
+	AUTO(freep) char *meant = xasprintf("%s%s", prefix, near);
+	for (char *c = meant; *c != '\0'; c++)
+		*c = (char)toupper((unsigned char)*c);
+	return err_set(err, EINVAL, "%s: unknown variable: did you mean '%s'?", variable, meant);
+}
+
+static int load_layers(struct config *config, const struct config_sources *sources, struct err *err)
+{
+	struct file_layer admin = { .path = sources->admin_file, .admin = true, .locked_only = sources->only_flags };
+	struct file_layer user = { .path = sources->user_file };
+	int r = 0;
+
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		config->values[i].origin = xstrdup("built-in");
+		if (keys[i].otherwise != NULL && put(config, i, keys[i].otherwise, xstrdup("built-in"), err) < 0)
+			abort(); /* the table is wrong */
+	}
+	if (sources->admin_file != NULL)
+		r = load_file(config, &admin, sources->admin_owner, err);
+	if (sources->only_flags)
+		return r;
+	if (r == 0 && sources->user_file != NULL)
+		r = load_file(config, &user, 0, err);
+	if (r == 0 && sources->project != NULL)
+		r = load_project(config, sources, err);
+	for (const char *const *entry = sources->env; r == 0 && entry != NULL && *entry != NULL; entry++)
+		r = load_variable(config, *entry, err);
+	return r;
+}
+
+int config_load(const struct config_sources *sources, struct config **ret, struct err *err)
+{
+	AUTO(config_freep) struct config *config = xcalloc(1, sizeof *config);
+	int r = load_layers(config, sources, err);
+
+	if (r < 0)
+		return r;
+	*ret = TAKE(config);
+	return 0;
+}
+
+void config_free(struct config *config)
+{
+	if (config == NULL)
+		return;
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		free(config->values[i].text);
+		free(config->values[i].origin);
+	}
+	free(config->untrusted);
+	free(config);
+}
+
+void config_freep(struct config **config)
+{
+	config_free(*config);
+}
+
+int config_set(struct config *config, const char *key, const char *value, const char *flag, struct err *err)
+{
+	int at = key_find(key, err);
+
+	if (at < 0)
+		return err_prefix(err, "%s", flag);
+	const struct value *v = &config->values[at];
+	if (v->locked && (v->text == NULL || strcmp(v->text, value) != 0))
+		return err_set(err, EPERM, "%s: %s is locked to '%s' (%s)", flag, key, v->text != NULL ? v->text : "nothing",
+		               v->origin);
+	return put(config, (size_t)at, value, xstrdup(flag), err) < 0 ? err_prefix(err, "%s", flag) : 0;
+}
+
+int config_set_pair(struct config *config, const char *pair, struct err *err)
+{
+	const char *equals = strchr(pair, '=');
+
+	if (equals == NULL || equals == pair)
+		return err_set(err, EINVAL, "-c '%s': must be KEY=VALUE, such as max_turns=20", pair);
+	AUTO(freep) char *key = xstrndup(pair, (size_t)(equals - pair));
+	return config_set(config, key, equals + 1, "-c", err);
+}
+
+const char *config_text(const struct config *config, const char *key)
+{
+	return value_of(config, key)->text;
+}
+
+int64_t config_number(const struct config *config, const char *key)
+{
+	return value_of(config, key)->number;
+}
+
+const char *config_origin(const struct config *config, const char *key)
+{
+	return value_of(config, key)->origin;
+}
+
+bool config_locked(const struct config *config, const char *key)
+{
+	return value_of(config, key)->locked;
+}
+
+const char *config_untrusted(const struct config *config)
+{
+	return config->untrusted;
+}
+
+json_t *config_json(const struct config *config)
+{
+	json_t *all = json_object();
+
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		const struct value *v = &config->values[i];
+		json_t *one = json_object();
+		if (keys[i].type == CONFIG_INT && v->text != NULL)
+			json_put_int(one, "value", v->number);
+		else
+			json_put_text(one, "value", v->text);
+		json_put_text(one, "origin", v->origin);
+		json_put_bool(one, "locked", v->locked);
+		json_put(all, keys[i].name, one);
+	}
+	return all;
+}

@@ -1,0 +1,20 @@
+/* dirs.h - where things are kept on this machine, and which project directories a person trusts. */
+#ifndef MISHRI_ENGINE_DIRS_H
+#define MISHRI_ENGINE_DIRS_H
+
+#include "base/err.h"
+
+/* Absolute paths; nothing is made. flag: --data or NULL. The caller owns *ret.
+ * --data, else MISHRI_DATA, else $XDG_STATE_HOME/mishri, else ~/.local/state/mishri. */
+MUST_USE int dirs_data(const char *flag, char **ret, struct err *err);
+/* For sockets: with --data or MISHRI_DATA that directory, else $XDG_RUNTIME_DIR/mishri, else `data`. */
+MUST_USE char *dirs_runtime(const char *flag, const char *data);
+/* $XDG_CONFIG_HOME/mishri/config.yaml, else ~/.config/mishri/config.yaml; NULL: there is no home. */
+MUST_USE char *dirs_user_config(void);
+
+/* The file `trusted` in the data directory: one absolute path a line. A directory below a trusted one is
+ * not trusted. Anything unreadable is no trust. */
+bool trust_check(const char *data, const char *directory);
+MUST_USE int trust_add(const char *data, const char *directory, struct err *err);
+
+#endif
