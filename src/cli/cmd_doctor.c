@@ -26,11 +26,13 @@ static void add(json_t *rows, const char *name, bool ok, const char *detail, con
 static void check_store(const struct options *o, json_t *rows)
 {
 	AUTO(store_closep) struct store *store = NULL;
-	AUTO(freep) char *dir = cli_data_dir(o);
+	AUTO(freep) char *dir = NULL;
 	struct store_report report;
 	struct err err = ERR_NONE;
 
-	int r = cli_open_store(o, STORE_READ_ONLY, &store, &err);
+	int r = cli_data_dir(o, &dir, &err);
+	if (r == 0)
+		r = cli_open_store(o, STORE_READ_ONLY, &store, &err);
 	if (r == -ENOENT) {
 		AUTO(freep) char *text = xasprintf("none yet; it will be made in %s", dir);
 		add(rows, "store", true, text, "");

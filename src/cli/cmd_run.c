@@ -92,23 +92,45 @@ static int read_goal(const struct options *o, char **ret)
 static int read_words(struct wish *w)
 {
 	static const char *const formats[] = { "text", "json", "stream-json" };
-	static const char *const levels[] = { "full", "reduced", "none" };
-	static const char *const plans[] = { "never", "auto", "always" };
-	int format, level, plan;
+	int format;
 
-	if (one_of("--output-format", option_text(w->o, "--output-format", "text"), formats, COUNT(formats), &format) < 0 ||
-	    one_of("--isolation", option_text(w->o, "--isolation", "full"), levels, COUNT(levels), &level) < 0 ||
-	    one_of("--plan", option_text(w->o, "--plan", "auto"), plans, COUNT(plans), &plan) < 0)
+	if (one_of("--output-format", option_text(w->o, "--output-format", "text"), formats, COUNT(formats), &format) < 0)
 		return -EINVAL;
-	if (plan == 2)
-		return complain(-EINVAL, "run: --plan always needs a master and workers, which this version does not have; "
-		                         "--plan never is right");
 	w->format = (enum output_format)format;
-	w->level = (enum cell_level)level;
-	w->plan = plans[plan];
 	w->session = option_text(w->o, "--session", NULL);
 	if (w->session != NULL && !id_valid(w->session))
 		return complain(-EINVAL, "run: --session wants an id of %d characters, as `mishri history --json` shows", ID_LEN);
+	return 0;
+}
+
+static const struct config_flag config_flags[] = {
+	{ "--model", "model" },         { "--plan", "plan" },       { "--max-turns", "max_turns" },
+	{ "--timeout", "timeout" },     { "--isolation", "isolation" },
+};
+
+/* What the configuration says, checked against what this version can keep. Returns an exit code. */
+static int read_config(struct wish *w)
+{
+	static const char *const levels[] = { "full", "reduced", "none" };
+	struct err err = ERR_NONE;
+	bool usage;
+
+	if (cli_config(w->o, w->workspace, config_flags, COUNT(config_flags), &w->config, &usage, &err) < 0)
+		return complain(usage ? EXIT_USAGE : EXIT_CONFIG, "%s", err.text);
+	w->model = config_text(w->config, "model");
+	w->plan = config_text(w->config, "plan");
+	w->level = (enum cell_level)name_find(levels, COUNT(levels), config_text(w->config, "isolation"));
+	w->limits = (struct task_limits){
+		.turns = config_number(w->config, "max_turns"),
+		.calls = config_number(w->config, "max_calls"),
+		.timeout_ms = config_number(w->config, "timeout"),
+		.output_bytes = config_number(w->config, "output_limit"),
+	};
+	if (strcmp(w->plan, "always") == 0)
+		return complain(EXIT_CONFIG, "plan: always needs a master and workers, which this version does not have; never is right");
+	if (config_text(w->config, "budget") != NULL)
+		return complain(EXIT_CONFIG, "budget: this version knows no prices, so it cannot keep a limit of money; take the key out "
+		                             "(%s) and bound the run with max_turns and timeout", config_origin(w->config, "budget"));
 	return 0;
 }
 
@@ -194,7 +216,10 @@ static int run_new_goal(struct session *s, struct wish *w)
 	if (cli_workspace(option_text(w->o, "--workspace", "."), &w->workspace, &err) < 0)
 		return complain(EXIT_USAGE, "%s", err.text);
 	w->policy_count = option_all(w->o, "--policy", w->policies, COUNT(w->policies));
-	if (cli_config(w->o, w->workspace, &w->config, &err) < 0 || wish_limits(w, &err) < 0 || resolve_policies(w, &err) < 0)
+	int code = read_config(w);
+	if (code != 0)
+		return code;
+	if (resolve_policies(w, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);
 	if (cli_load_policy(w->o, w->workspace, w->policies, w->policy_count, &s->policy, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);

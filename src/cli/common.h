@@ -9,14 +9,20 @@
 /* Opens the store of --data, MISHRI_DATA or the usual place. flags: of store_open. */
 MUST_USE int cli_open_store(const struct options *o, unsigned flags, struct store **ret, struct err *err);
 
-/* The directory itself; the caller owns it. */
-MUST_USE char *cli_data_dir(const struct options *o);
+/* The directory itself; the caller owns *ret. */
+MUST_USE int cli_data_dir(const struct options *o, char **ret, struct err *err);
 
 /* The Unix user's name, or --user for root. -EPERM otherwise. Writes to user. */
 MUST_USE int cli_user(const struct options *o, char user[static USER_LEN + 1], struct err *err);
 
 /* An existing directory, resolved; the caller owns *ret. */
 MUST_USE int cli_workspace(const char *path, char **ret, struct err *err);
+
+/* The configuration for a workspace (NULL: none), with the flags of `o` that are keys, and -c. `flags`:
+ * {option, key} pairs. -EINVAL or -EPERM; *ret_usage says that a flag was wrong, not a file. */
+struct config_flag { const char *option, *key; };
+MUST_USE int cli_config(const struct options *o, const char *workspace, const struct config_flag *flags, size_t count,
+                        struct config **ret, bool *ret_usage, struct err *err);
 
 /* The policy in force for a workspace: the layers, and the -p files in the place of the project's. */
 MUST_USE int cli_load_policy(const struct options *o, const char *workspace, const char *const *files, size_t count,

@@ -9,10 +9,10 @@
 
 #include "base/banned.h"
 
-void command_done(struct command *command)
+void step_done(struct step *step)
 {
-	free(command->text);
-	command->text = NULL;
+	free(step->text);
+	step->text = NULL;
 }
 
 static int64_t deadline_us(const struct task *t)
@@ -28,9 +28,9 @@ int64_t task_wakeup_us(const struct task *t)
 	return t->model_phase == MODEL_WAITING ? MIN(at, t->retry_at_us) : at;
 }
 
-static bool close_call(struct command *ret, struct call *c, const char *status, char *text)
+static bool close_call(struct step *ret, struct call *c, const char *status, char *text)
 {
-	*ret = (struct command){ COMMAND_CLOSE_CALL, .call = c, .status = status, .text = text };
+	*ret = (struct step){ STEP_CLOSE_CALL, .call = c, .status = status, .text = text };
 	return true;
 }
 
@@ -47,24 +47,24 @@ static const char unknown_outcome[] =
 	"It was not run again. Find out what happened before you repeat it.";
 
 /* The next step of one call; false when it waits or is closed. */
-static bool step_call(struct call *c, struct command *ret)
+static bool step_call(struct call *c, struct step *ret)
 {
 	switch (c->phase) {
 	case CALL_PROPOSED:
-		*ret = (struct command){ COMMAND_CHECK_CALL, .call = c };
+		*ret = (struct step){ STEP_CHECK_CALL, .call = c };
 		return true;
 	case CALL_REFUSED:
 		return close_call(ret, c, c->invalid ? "invalid" : "denied", refusal(c));
 	case CALL_ASKED:
-		*ret = (struct command){ COMMAND_ASK_PERSON, .call = c };
+		*ret = (struct step){ STEP_ASK_PERSON, .call = c };
 		return true;
 	case CALL_ALLOWED:
-		*ret = (struct command){ COMMAND_RUN_CALL, .call = c };
+		*ret = (struct step){ STEP_RUN_CALL, .call = c };
 		return true;
 	case CALL_LOST:
 		if (!c->repeatable)
 			return close_call(ret, c, "unknown", xstrdup(unknown_outcome));
-		*ret = (struct command){ COMMAND_RUN_CALL, .call = c };
+		*ret = (struct step){ STEP_RUN_CALL, .call = c };
 		return true;
 	case CALL_HELD:
 	case CALL_RUNNING:
@@ -76,17 +76,17 @@ static bool step_call(struct call *c, struct command *ret)
 
 /* Brings everything that is under way to its end. What was only proposed is closed where the task
  * ends, and left as it is where it parks. True while there is something to do, or (*ret_waiting) to wait for. */
-static bool settle(const struct task *t, const char *why, bool close_all, struct command *ret, bool *ret_waiting)
+static bool settle(const struct task *t, const char *why, bool close_all, struct step *ret, bool *ret_waiting)
 {
 	*ret_waiting = false;
 	if (t->model_phase == MODEL_ASKED) {
-		*ret = (struct command){ .type = COMMAND_CANCEL_MODEL };
+		*ret = (struct step){ .type = STEP_CANCEL_MODEL };
 		return true;
 	}
 	for (size_t i = 0; i < t->call_count; i++) {
 		struct call *c = &t->calls[i];
 		if (c->phase == CALL_RUNNING && !c->killing) {
-			*ret = (struct command){ COMMAND_KILL_CALL, .call = c, .status = why };
+			*ret = (struct step){ STEP_KILL_CALL, .call = c, .status = why };
 			return true;
 		}
 		if (c->phase == CALL_RUNNING) {
@@ -100,14 +100,14 @@ static bool settle(const struct task *t, const char *why, bool close_all, struct
 	return *ret_waiting;
 }
 
-static bool finish(struct command *ret, const char *state, int exit, char *text)
+static bool finish(struct step *ret, const char *state, int exit, char *text)
 {
-	*ret = (struct command){ COMMAND_FINISH, .state = state, .exit = exit, .text = text };
+	*ret = (struct step){ STEP_FINISH, .state = state, .exit = exit, .text = text };
 	return true;
 }
 
 /* Ends the task for a reason from outside; first everything under way comes to its end. */
-static bool end_early(const struct task *t, const char *why, const char *state, int exit, char *text, struct command *ret)
+static bool end_early(const struct task *t, const char *why, const char *state, int exit, char *text, struct step *ret)
 {
 	bool waiting;
 
@@ -118,17 +118,17 @@ static bool end_early(const struct task *t, const char *why, const char *state, 
 	return finish(ret, state, exit, text);
 }
 
-static bool park(const struct task *t, struct command *ret)
+static bool park(const struct task *t, struct step *ret)
 {
 	bool waiting;
 
 	if (settle(t, "interrupted", false, ret, &waiting))
 		return !waiting;
-	*ret = (struct command){ COMMAND_PARK, .status = "interrupted" };
+	*ret = (struct step){ STEP_PARK, .status = "interrupted" };
 	return true;
 }
 
-static bool out_of_time(const struct task *t, struct command *ret)
+static bool out_of_time(const struct task *t, struct step *ret)
 {
 	char span[32];
 
@@ -143,13 +143,13 @@ static bool out_of_time(const struct task *t, struct command *ret)
 }
 
 /* A request failed and nothing is scheduled yet. */
-static bool after_failure(const struct task *t, struct command *ret)
+static bool after_failure(const struct task *t, struct step *ret)
 {
 	static const struct { const char *cls; int exit; } ends[] = { { "auth", 4 }, { "quota", 5 } };
 
 	if (strcmp(t->failure_class, "transient") == 0 && t->failures < LIMIT_MODEL_ATTEMPTS &&
 	    t->retry_after_ms <= LIMIT_RETRY_AFTER_MS) {
-		*ret = (struct command){ .type = COMMAND_RETRY_MODEL };
+		*ret = (struct step){ .type = STEP_RETRY_MODEL };
 		return true;
 	}
 	int exit = strcmp(t->failure_class, "transient") == 0 || t->failure_status == 200 ? 5 : 1;
@@ -161,7 +161,7 @@ static bool after_failure(const struct task *t, struct command *ret)
 	return finish(ret, "failed", exit, xstrdup(t->failure_text));
 }
 
-static bool after_last_reply(const struct task *t, struct command *ret)
+static bool after_last_reply(const struct task *t, struct step *ret)
 {
 	if (strcmp(t->finish, "length") == 0)
 		return finish(ret, "failed", 1, xasprintf("The reply was cut off at the model's output limit: %s", t->reply));
@@ -170,7 +170,7 @@ static bool after_last_reply(const struct task *t, struct command *ret)
 	return finish(ret, "done", t->unanswered > 0 ? 9 : 0, xstrdup(t->reply));
 }
 
-static bool ask_model(const struct task *t, int64_t now_us, struct command *ret)
+static bool ask_model(const struct task *t, int64_t now_us, struct step *ret)
 {
 	if (t->model_phase == MODEL_ASKED)
 		return false;
@@ -183,11 +183,11 @@ static bool ask_model(const struct task *t, int64_t now_us, struct command *ret)
 	if (t->turns >= t->limits.turns)
 		return finish(ret, "failed", 8, xasprintf("The limit of %lld turns was reached. Give more with --max-turns.",
 		                                          (long long)t->limits.turns));
-	*ret = (struct command){ .type = COMMAND_CALL_MODEL };
+	*ret = (struct step){ .type = STEP_CALL_MODEL };
 	return true;
 }
 
-bool task_decide(const struct task *t, const struct task_input *input, struct command *ret)
+bool task_decide(const struct task *t, const struct task_input *input, struct step *ret)
 {
 	if (t->phase != PHASE_ACTIVE)
 		return false;

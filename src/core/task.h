@@ -1,11 +1,11 @@
 /* task.h - the state of one task, and what comes next. Pure: no I/O, no clock, no randomness.
  *
  *   task_apply(task, event)    fold one event into the state
- *   task_decide(task, input)   what to do now, as commands
+ *   task_decide(task, input)   what to do now, step by step
  *
- * The engine turns every command into events (the intent), makes them durable, and only then lets the
- * effect happen; what the effect brings is an event again. Because a command's event changes the state
- * so that the command is not given again, the engine may ask until nothing is left to do. */
+ * The engine turns every step into events (the intent), makes them durable, and only then lets the
+ * effect happen; what the effect brings is an event again. Because its event changes the state
+ * so that the step is not given again, the engine may ask until nothing is left to do. */
 #ifndef MISHRI_CORE_TASK_H
 #define MISHRI_CORE_TASK_H
 
@@ -94,28 +94,28 @@ void task_freep(struct task **task);
  * follow this state (a damaged history); err says why, the task is unusable then. */
 MUST_USE int task_apply(struct task *task, const struct event *event, struct err *err);
 
-enum command_type {
-	COMMAND_CHECK_CALL,            /* schema, limits, policy → call.decided */
-	COMMAND_ASK_PERSON,            /* → approval.requested */
-	COMMAND_RUN_CALL,              /* → call.started, then run it */
-	COMMAND_KILL_CALL,             /* → call.killed, then end it; its end brings call.finished */
-	COMMAND_CLOSE_CALL,            /* → call.finished with status and text, nothing is run */
-	COMMAND_CALL_MODEL,            /* → model.requested, then send it */
-	COMMAND_CANCEL_MODEL,          /* stop the request → model.failed, class cancelled */
-	COMMAND_RETRY_MODEL,           /* → retry.scheduled with a delay by retry_delay_ms */
-	COMMAND_PARK,                  /* → task.parked */
-	COMMAND_FINISH,                /* → task.finished with state, exit and text */
+enum step_type {
+	STEP_CHECK_CALL,            /* schema, limits, policy → call.decided */
+	STEP_ASK_PERSON,            /* → approval.requested */
+	STEP_RUN_CALL,              /* → call.started, then run it */
+	STEP_KILL_CALL,             /* → call.killed, then end it; its end brings call.finished */
+	STEP_CLOSE_CALL,            /* → call.finished with status and text, nothing is run */
+	STEP_CALL_MODEL,            /* → model.requested, then send it */
+	STEP_CANCEL_MODEL,          /* stop the request → model.failed, class cancelled */
+	STEP_RETRY_MODEL,           /* → retry.scheduled with a delay by retry_delay_ms */
+	STEP_PARK,                  /* → task.parked */
+	STEP_FINISH,                /* → task.finished with state, exit and text */
 };
 
-struct command {
-	enum command_type type;
-	struct call *call;             /* the *_CALL commands and ASK_PERSON; borrowed from the task */
+struct step {
+	enum step_type type;
+	struct call *call;             /* the *_CALL steps and ASK_PERSON; borrowed from the task */
 	const char *status;            /* CLOSE_CALL: of call.finished; KILL_CALL: the reason */
 	const char *state;             /* FINISH */
 	int exit;                      /* FINISH */
-	char *text;                    /* CLOSE_CALL, FINISH, PARK: owned by the command */
+	char *text;                    /* CLOSE_CALL, FINISH, PARK: owned by the step */
 };
-void command_done(struct command *command);
+void step_done(struct step *step);
 
 struct task_input {
 	int64_t now_us;                /* wall clock */
@@ -123,9 +123,9 @@ struct task_input {
 	bool cancelled;                /* a person ended the task */
 };
 
-/* The next command, or false when the task waits for something (or has ended). The command is given
+/* The next step, or false when the task waits for something (or has ended). It is given
  * again until the event that it calls for was applied. */
-bool task_decide(const struct task *task, const struct task_input *input, struct command *ret);
+bool task_decide(const struct task *task, const struct task_input *input, struct step *ret);
 
 /* When task_decide must be asked again although nothing happened; INT64_MAX: never. */
 int64_t task_wakeup_us(const struct task *task);

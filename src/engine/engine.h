@@ -1,4 +1,4 @@
-/* engine.h - carries tasks out: turns the core's commands into effects and effects into events.
+/* engine.h - carries tasks out: turns the steps of the core into effects and effects into events.
  *
  * One thread, one event loop. Nothing starts before the event that says so is durable; every program
  * that starts in a cell asks here first. The engine neither prints nor reads a terminal: what there is

@@ -1,5 +1,5 @@
-/* run.c - the heart: commands become events, events become durable, and only then effects happen.
- * What a command means in detail stands in model.c, call.c and gate.c. */
+/* run.c - the heart: steps of the core become events, events become durable, and only then effects happen.
+ * What a step means in detail stands in model.c, call.c and gate.c. */
 #include "engine/run.h"
 
 #include <string.h>
@@ -233,42 +233,42 @@ static void flush(struct run *run)
 	memmove(run->pending, run->pending + b->count, run->pending_count * sizeof *run->pending);
 }
 
-/* ---- commands ---------------------------------------------------------------------------------- */
+/* ---- steps of the core ---------------------------------------------------------------------------------- */
 
-static void finish(struct run *run, const struct command *c)
+static void finish(struct run *run, const struct step *c)
 {
 	run_close_cell(run, "finished");
 	run_emit(run, EVENT_TASK_FINISHED, "task", "",
 	         json_pack("{s:s, s:i, s:o}", "state", c->state, "exit", c->exit, "result", json_of_str(str_of(c->text))));
 }
 
-static void park(struct run *run, const struct command *c)
+static void park(struct run *run, const struct step *c)
 {
 	run_close_cell(run, "parked");
 	run_emit(run, EVENT_TASK_PARKED, "task", "", json_pack("{s:s}", "reason", c->status));
 }
 
-static void obey(struct run *run, const struct command *c)
+static void obey(struct run *run, const struct step *c)
 {
 	switch (c->type) {
-	case COMMAND_CHECK_CALL: call_check(run, c->call); break;
-	case COMMAND_ASK_PERSON: call_ask(run, c->call); break;
-	case COMMAND_RUN_CALL:
+	case STEP_CHECK_CALL: call_check(run, c->call); break;
+	case STEP_ASK_PERSON: call_ask(run, c->call); break;
+	case STEP_RUN_CALL:
 		call_intend(run, c->call);
 		struct deferred effect = { DO_RUN_CALL, "" };
 		memcpy(effect.call, c->call->id, sizeof effect.call);
 		defer(run, effect);
 		break;
-	case COMMAND_KILL_CALL: call_kill(run, c->call, c->status); break;
-	case COMMAND_CLOSE_CALL: call_close(run, c->call, c->status, c->text); break;
-	case COMMAND_CALL_MODEL:
+	case STEP_KILL_CALL: call_kill(run, c->call, c->status); break;
+	case STEP_CLOSE_CALL: call_close(run, c->call, c->status, c->text); break;
+	case STEP_CALL_MODEL:
 		model_ask(run);
 		defer(run, (struct deferred){ DO_SEND_REQUEST, "" });
 		break;
-	case COMMAND_CANCEL_MODEL: model_cancel(run); break;
-	case COMMAND_RETRY_MODEL: model_retry(run); break;
-	case COMMAND_PARK: park(run, c); break;
-	case COMMAND_FINISH: finish(run, c); break;
+	case STEP_CANCEL_MODEL: model_cancel(run); break;
+	case STEP_RETRY_MODEL: model_retry(run); break;
+	case STEP_PARK: park(run, c); break;
+	case STEP_FINISH: finish(run, c); break;
 	}
 }
 
@@ -290,14 +290,14 @@ static void arm_wakeup(struct run *run)
 
 void run_step(struct run *run)
 {
-	struct command c;
+	struct step c;
 
 	if (run->over)
 		return;
 	run->input.now_us = clock_wall_us();
 	while (!run->over && task_decide(run->task, &run->input, &c)) {
 		obey(run, &c);
-		command_done(&c);
+		step_done(&c);
 	}
 	if (run->over)
 		return;

@@ -83,7 +83,7 @@ void run_open_cell(struct run *run);
 void run_close_cell(struct run *run, const char *reason);
 
 /* model.c */
-void model_ask(struct run *run);                                 /* COMMAND_CALL_MODEL */
+void model_ask(struct run *run);                                 /* STEP_CALL_MODEL */
 void model_send(struct run *run);                                /* the effect */
 void model_cancel(struct run *run);
 void model_retry(struct run *run);
@@ -92,7 +92,7 @@ void model_retry(struct run *run);
 void call_check(struct run *run, struct call *call);
 void call_ask(struct run *run, struct call *call);
 void call_answer(struct run *run, struct call *call, const char *answer, const char *by, const char *reason);
-void call_intend(struct run *run, struct call *call);            /* COMMAND_RUN_CALL */
+void call_intend(struct run *run, struct call *call);            /* STEP_RUN_CALL */
 void call_run(struct run *run, struct call *call);               /* the effect */
 void call_kill(struct run *run, struct call *call, const char *why);
 void call_close(struct run *run, struct call *call, const char *status, const char *text);

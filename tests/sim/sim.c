@@ -169,15 +169,15 @@ static void ask_person(struct world *w, const struct call *c)
 	     c->id, "kind", "tool", "action", "digest", "d", "rule", "r", "reason", "because"));
 }
 
-static void obey(struct world *w, const struct command *cmd)
+static void obey(struct world *w, const struct step *cmd)
 {
 	static const char *const natures[] = { "pure", "idempotent", "at_most_once" };
 	const struct call *c = cmd->call;
 
 	switch (cmd->type) {
-	case COMMAND_CHECK_CALL: check_call(w, c); break;
-	case COMMAND_ASK_PERSON: ask_person(w, c); break;
-	case COMMAND_RUN_CALL:
+	case STEP_CHECK_CALL: check_call(w, c); break;
+	case STEP_ASK_PERSON: ask_person(w, c); break;
+	case STEP_RUN_CALL:
 		snprintf(w->run_id, sizeof w->run_id, "%s", c->id);
 		w->run_call = true;
 		struct started *s = account(w, c->id);
@@ -185,33 +185,33 @@ static void obey(struct world *w, const struct command *cmd)
 			snprintf(s->nature, sizeof s->nature, "%s", natures[pick(w, COUNT(natures))]);
 		emit(w, EVENT_CALL_STARTED, json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", s->nature));
 		break;
-	case COMMAND_KILL_CALL:
+	case STEP_KILL_CALL:
 		emit(w, EVENT_CALL_KILLED, json_pack("{s:s, s:s}", "call", c->id, "reason", cmd->status));
 		if (w->running[0] == '\0') /* its start was not committed yet */
 			emit(w, EVENT_CALL_FINISHED, finished_data(task_call_find(w->task, c->id), "cancelled"));
 		break;
-	case COMMAND_CLOSE_CALL: emit(w, EVENT_CALL_FINISHED, finished_data(c, cmd->status)); break;
-	case COMMAND_CALL_MODEL:
+	case STEP_CLOSE_CALL: emit(w, EVENT_CALL_FINISHED, finished_data(c, cmd->status)); break;
+	case STEP_CALL_MODEL:
 		PROMISE(w, !w->request_out, "one request at a time");
 		w->send_request = true;
 		emit(w, EVENT_MODEL_REQUESTED, json_pack("{s:I, s:s, s:s, s:i}", "turn", (json_int_t)w->task->turns + 1,
 		     "provider", "sim", "model", "m", "messages", 1));
 		break;
-	case COMMAND_CANCEL_MODEL:
+	case STEP_CANCEL_MODEL:
 		w->request_out = false;
 		emit(w, EVENT_MODEL_FAILED, json_pack("{s:I, s:s, s:n, s:s, s:i}", "turn", (json_int_t)w->task->turns + 1,
 		     "class", "cancelled", "status", "message", "stopped", "ms", 1));
 		break;
-	case COMMAND_RETRY_MODEL:
+	case STEP_RETRY_MODEL:
 		emit(w, EVENT_RETRY_SCHEDULED, json_pack("{s:I, s:I, s:s, s:s}", "turn", (json_int_t)w->task->turns + 1,
 		     "delay_ms", (json_int_t)retry_delay_ms(w->task->failures, w->task->retry_after_ms, (uint32_t)next_random(w)),
 		     "class", "transient", "reason", "because"));
 		break;
-	case COMMAND_PARK:
+	case STEP_PARK:
 		PROMISE(w, w->running[0] == '\0' && !w->request_out, "a parked task has nothing under way");
 		emit(w, EVENT_TASK_PARKED, json_pack("{s:s}", "reason", "interrupted"));
 		break;
-	case COMMAND_FINISH:
+	case STEP_FINISH:
 		PROMISE(w, w->running[0] == '\0' && !w->request_out, "a finished task has nothing under way");
 		emit(w, EVENT_TASK_FINISHED, json_pack("{s:s, s:i, s:s}", "state", cmd->state, "exit", cmd->exit, "result", cmd->text));
 		break;
@@ -382,7 +382,7 @@ static void run_seed(uint64_t seed, bool verbose, long *crashes)
 
 	w.turns_to_go = pick(&w, 8);
 	for (int step = 0;; step++) {
-		struct command c;
+		struct step c;
 		PROMISE(&w, step < MAX_STEPS, "every task comes to its end");
 		if (w.task == NULL)
 			begin(&w);
@@ -390,10 +390,10 @@ static void run_seed(uint64_t seed, bool verbose, long *crashes)
 			break;
 		w.input.now_us = w.now_us;
 		while (task_decide(w.task, &w.input, &c)) {
-			if (c.type == COMMAND_CALL_MODEL)
+			if (c.type == STEP_CALL_MODEL)
 				conversation_is_whole(&w);
 			obey(&w, &c);
-			command_done(&c);
+			step_done(&c);
 		}
 		commit(&w);
 		if (w.task == NULL || w.task->phase == PHASE_ENDED)
