@@ -20,7 +20,7 @@
 #include "store/store.h"
 
 struct fixture {
-	char dir[64];
+	char dir[96];
 	struct store *store;
 	struct err err;
 };
