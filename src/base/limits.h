@@ -94,6 +94,7 @@
 #define LIMIT_IGNORE_RULES          1000     /* of all ignore files on the way to a directory */
 #define LIMIT_REGEX_STEPS           100000   /* PCRE2 match limit of schemas and search */
 #define LIMIT_REGEX_BYTES           KIB(4)
+#define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
 #define LIMIT_EXEC_EVENTS           1000     /* allowed program starts written down one by one, per call */
 
 #endif

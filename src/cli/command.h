@@ -56,6 +56,7 @@ void command_help(const struct command *command, void *to);
 
 /* One per file cmd_*.c; main.c lists them. */
 extern const struct command cmd_run, cmd_history, cmd_show, cmd_events, cmd_exec, cmd_doctor, cmd_policy_check,
-	cmd_policy_lint, cmd_config, cmd_demo, cmd_version;
+	cmd_policy_lint, cmd_config, cmd_demo, cmd_version, cmd_tools_list, cmd_tools_show, cmd_tools_check,
+	cmd_sanitize, cmd_schema;
 
 #endif

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "base/yaml.h"
@@ -364,6 +365,16 @@ int config_load(const struct config_sources *sources, struct config **ret, struc
 		return r;
 	*ret = TAKE(config);
 	return 0;
+}
+
+int config_load_usual(const char *data, const char *project, bool only_flags, struct config **ret, struct err *err)
+{
+	AUTO(freep) char *user_file = dirs_user_config();
+	struct config_sources sources = {
+		.admin_file = "/etc/mishri/config.yaml", .user_file = user_file, .project = project, .data = data,
+		.env = (const char *const *)environ, .only_flags = only_flags,
+	};
+	return config_load(&sources, ret, err);
 }
 
 void config_free(struct config *config)

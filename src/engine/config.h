@@ -42,6 +42,10 @@ struct config;
 /* 0, or -errno: err says "FILE:LINE:COL: KEY: why" or "VARIABLE: why" with what would be right. A file that
  * does not exist is an empty one. */
 MUST_USE int config_load(const struct config_sources *sources, struct config **ret, struct err *err);
+/* The same from the places where this machine keeps them: /etc/mishri/config.yaml (root's), the user's file,
+ * the environment of this process. */
+MUST_USE int config_load_usual(const char *data, const char *project, bool only_flags, struct config **ret,
+                               struct err *err);
 void config_free(struct config *config);                    /* NULL is fine */
 void config_freep(struct config **config);
 
