@@ -155,7 +155,7 @@ static void what_comes_next(void **state)
 		{ "created asked replied:2 proposed:1.1 proposed:1.2 deny:1.1 finished:1.1", 0, "check 1.2" },
 		{ RUNS("pure") " finished:1.1 asked replied:1 proposed:2.1 deny:2.1 finished:2.1", 0, "finish failed 8" },
 		{ "created asked replied:4 proposed:1.1 proposed:1.2 proposed:1.3 proposed:1.4", 0,
-		  "close 1.1 the limit of calls was reached" },
+		  "close 1.1 cancelled" },
 		{ "created asked failed:transient", 0, "retry" },
 		{ "created asked failed:transient retry", 0, "nothing" },
 		{ "created asked failed:transient retry resumed", 0, "nothing" },
