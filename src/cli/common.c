@@ -123,3 +123,35 @@ bool cli_color(const struct options *o, int fd)
 	return isatty(fd) == 1 && (no_color == NULL || no_color[0] == '\0') && !option_given(o, "--no-color") &&
 	       (term == NULL || strcmp(term, "dumb") != 0);
 }
+
+int cli_load_policy(const struct options *o, const char *workspace, const char *const *files, size_t count,
+                    struct policy **ret, struct err *err)
+{
+	AUTO(freep) char *data = NULL;
+	AUTO(freep) char *user = dirs_user_config();
+	const char *tools[64];
+	struct policy_files found = { 0 };
+
+	int r = cli_data_dir(o, &data, err);
+	if (r < 0)
+		return r;
+	if (user != NULL)
+		*strrchr(user, '/') = '\0'; /* the directory of the user's configuration holds the user's policy too */
+	struct policy_places places = {
+		.admin_dir = POLICY_ADMIN_DIR,
+		.config_dir = user,
+		.workspace = workspace,
+		.trusted = workspace != NULL && trust_check(data, workspace),
+		.no_user_config = option_given(o, "--no-user-config"),
+		.given = files,
+		.given_count = count,
+	};
+	r = policy_files_find(&places, &found, err);
+	if (r == 0) {
+		if (found.untrusted != NULL)
+			fprintf(stderr, "mishri: %s is not read: this directory is not trusted\n", found.untrusted);
+		r = policy_load_files(found.files, found.count, tools, tool_names(tools, COUNT(tools)), ret, err);
+	}
+	policy_files_done(&found);
+	return r;
+}
