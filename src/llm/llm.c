@@ -69,21 +69,29 @@ static void start_reading(struct llm_call *call, int status)
 	call->reading = true;
 }
 
-static void finish_reading(struct llm_call *call, const char *cut)
+static void note_first(struct llm_call *call)
 {
-	struct llm_reply reply;
-	struct llm_failure failure;
+	if (call->reader.gather.spoke && call->first_ms < 0)
+		call->first_ms = clock_mono_ms() - call->started_ms;
+}
 
+/* True: *ret_reply is set; false: *ret_failure. */
+static bool finish_reading(struct llm_call *call, const char *cut, struct llm_reply *ret_reply,
+                           struct llm_failure *ret_failure)
+{
 	call->busy = true;
-	bool whole = reader_finish(&call->reader, cut, &reply, &failure);
-	if (whole)
-		reply.first_ms = call->first_ms;
-	call_finish(call, whole ? &reply : NULL, whole ? NULL : &failure);
+	if (!reader_finish(&call->reader, cut, ret_reply, ret_failure))
+		return false;
+	note_first(call);
+	ret_reply->first_ms = call->first_ms;
+	return true;
 }
 
 static void on_bytes(void *userdata, int status, struct str bytes)
 {
 	struct llm_call *call = userdata;
+	struct llm_reply reply;
+	struct llm_failure failure;
 
 	if (!call->reading)
 		start_reading(call, status);
@@ -94,14 +102,14 @@ static void on_bytes(void *userdata, int status, struct str bytes)
 		call_free(call);
 		return;
 	}
-	if (call->reader.gather.spoke && call->first_ms < 0)
-		call->first_ms = clock_mono_ms() - call->started_ms;
+	note_first(call);
 	if (call->reader.gather.ended)
 		http_set_idle(call->transfer, MIN(call->request.idle_ms, (int64_t)LIMIT_MODEL_TAIL_MS));
 	if (go_on)
 		return;
-	http_cancel(call->transfer);
-	finish_reading(call, NULL);
+	http_cancel(TAKE(call->transfer));
+	bool whole = finish_reading(call, NULL, &reply, &failure);
+	call_finish(call, whole ? &reply : NULL, whole ? NULL : &failure);
 }
 
 static void read_headers(const struct http_end *end, struct llm_failure *failure)
@@ -137,16 +145,13 @@ static void on_end(void *userdata, const struct http_end *end)
 	struct llm_failure failure;
 	bool whole = false, error = end->status >= 300 || end->status < 200;
 
-	call->busy = true;
 	if (!call->reading && !error)
 		start_reading(call, end->status);
 	if (call->reading && (end->status < 300 || end->status >= 400))
-		whole = reader_finish(&call->reader, end->why, &reply, &failure);
+		whole = finish_reading(call, end->why, &reply, &failure);
 	else
 		describe_no_reply(call, end, &failure);
-	if (whole)
-		reply.first_ms = call->first_ms;
-	else if (error && end->status != 0)
+	if (!whole && error && end->status != 0)
 		read_headers(end, &failure);
 	call_finish(call, whole ? &reply : NULL, whole ? NULL : &failure);
 }
