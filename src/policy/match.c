@@ -204,6 +204,8 @@ static enum truth number_match(const struct matcher *m, const json_t *value)
 /* A number or a boolean of a tool's arguments. Where the rule wants text, its text is compared. */
 static enum truth scalar_match(struct eval *e, const struct matcher *m, const json_t *value)
 {
+	if (m->op == OP_WITHIN)
+		return MAYBE;                              /* a number is no path */
 	if (m->scalar == NULL || json_is_string(m->scalar)) {
 		AUTO(freep) char *text = json_text(value);
 		return text_match(e, m, str_of(text));
