@@ -56,6 +56,7 @@
 #define LIMIT_POLICY_RULES          10000
 #define LIMIT_POLICY_REGEX_STEPS    100000   /* PCRE2 match limit; reached = the stricter outcome */
 #define LIMIT_POLICY_DEPTH          32
+#define LIMIT_POLICY_REGEX_HEAP_BYTES MIB(4)  /* what one match may take */
 
 /* cell */
 #define LIMIT_CELL_MESSAGE_BYTES    KIB(200) /* one datagram of the cell protocol */
