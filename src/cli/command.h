@@ -46,7 +46,7 @@ size_t option_positionals(const struct options *o, const char *const **ret);
 int complain(int code, const char *format, ...) PRINTF(2, 3);
 
 /* One per file cmd_*.c; main.c lists them. */
-extern const struct command cmd_run, cmd_history, cmd_show, cmd_events, cmd_exec, cmd_doctor, cmd_policy_check,
-	cmd_policy_lint, cmd_config, cmd_demo, cmd_version;
+extern const struct command cmd_run, cmd_history, cmd_show, cmd_events, cmd_tree, cmd_audit_verify, cmd_exec, cmd_doctor,
+	cmd_policy_check, cmd_policy_lint, cmd_config, cmd_demo, cmd_version;
 
 #endif

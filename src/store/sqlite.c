@@ -96,7 +96,7 @@ static int set_up(struct db *db, struct err *err)
 	sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, 0);
 	return db_exec(db,
 	               "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA recursive_triggers=ON;"
-	               "PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON;",
+	               "PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON; PRAGMA journal_size_limit=67108864;",
 	               err);
 }
 
