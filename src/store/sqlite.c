@@ -45,7 +45,7 @@ static int code_of(sqlite3 *handle, int rc)
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB: return EUCLEAN;
 	case SQLITE_CONSTRAINT: return EINVAL;
-	case SQLITE_CANTOPEN: return os_code != 0 ? os_code : EIO;
+	case SQLITE_CANTOPEN: return os_code != 0 && os_code != ENOENT ? os_code : EIO; /* the file itself is there */
 	default: return os_code == ENOSPC || os_code == EDQUOT ? ENOSPC : EIO;
 	}
 }
