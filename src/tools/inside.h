@@ -11,7 +11,7 @@
 struct place {
 	int root;                    /* the workspace, O_PATH */
 	char *workspace;             /* resolved */
-	char *given;                 /* as the model wrote it, fit to be shown on one line */
+	char *given;                 /* as the model wrote it, fit to be shown: one line, not long */
 	char *relative;              /* "." is the workspace itself */
 	bool exists;
 	struct stat st;              /* when it exists */

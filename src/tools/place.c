@@ -116,13 +116,29 @@ static int cannot_resolve(const struct place *p, struct err *err)
 	}
 }
 
+enum { GIVEN_LONGEST = 300 };
+
+/* Both ends of what the model wrote: a sentence must have room for what is wrong with it. */
+static char *shorten(const struct buf *given)
+{
+	size_t head = GIVEN_LONGEST / 2, tail = given->len - MIN(given->len, (size_t)GIVEN_LONGEST / 2);
+
+	if (given->len <= GIVEN_LONGEST)
+		return xstrdup(buf_text(given));
+	while (((unsigned char)given->ptr[head] & 0xc0) == 0x80)
+		head--;
+	while (((unsigned char)given->ptr[tail] & 0xc0) == 0x80)
+		tail++;
+	return xasprintf("%.*s...%s", (int)head, given->ptr, given->ptr + tail);
+}
+
 int place_find(const char *workspace, const char *path, struct place *ret, struct err *err)
 {
 	AUTO(place_done) struct place p = PLACE_NONE;
-	struct buf given = BUF_INIT(MIB(1));
+	AUTO(buf_done) struct buf given = BUF_INIT(MIB(1));
 
 	show_name(path, &given);
-	p.given = buf_take(&given);
+	p.given = shorten(&given);
 	p.workspace = realpath(workspace, NULL);
 	p.root = p.workspace != NULL ? open(p.workspace, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (p.root < 0)
