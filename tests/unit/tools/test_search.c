@@ -86,12 +86,12 @@ static void passes_over_what_git_ignores(void **state)
 	put_file("src/.gitignore", STR("tmp\n!src.log\n"), 0644);
 	static const char *const names[] = {
 		"build/x", "a.log", "keep.log", "only-top", "src/only-top", "src/gen/y.c", "src/gen/y.h", "src/tmp/z",
-		"src/src.log", "src/b.log", "src/plain",
+		"src/src.log", "src/b.log", "src/plain", "src/build",
 	};
 	for (size_t i = 0; i < COUNT(names); i++)
 		put_file(names[i], STR("needle\n"), 0644);
 	static const struct row rows[] = {
-		{ "{\"pattern\":\"needle\"}", 0, "5 matching lines in 5 of 7 files\nkeep.log:1:needle\nsrc/gen/y.h:1:needle\n"
+		{ "{\"pattern\":\"needle\"}", 0, "6 matching lines in 6 of 8 files\nkeep.log:1:needle\nsrc/build:1:needle\nsrc/gen/y.h:1:needle\n"
 		  "src/only-top:1:needle\nsrc/plain:1:needle\nsrc/src.log:1:needle\n" },
 		/* the rules of the directories above hold, too */
 		{ "{\"pattern\":\"needle\",\"path\":\"src/gen\"}", 0, "1 matching line in 1 of 1 file\nsrc/gen/y.h:1:" },
