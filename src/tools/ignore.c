@@ -97,7 +97,7 @@ static struct str after_name(struct str path, struct str name)
 	return str_skip(path, name.len + 1);
 }
 
-bool glob_match(const char *pattern_text, const char *path_text)
+bool ignore_glob(const char *pattern_text, const char *path_text)
 {
 	struct str pattern = str_of(pattern_text), path = str_of(path_text), from = path;
 	struct str deep = { NULL, 0 };       /* what follows the last "**" */
@@ -198,7 +198,7 @@ bool ignore_matches(const struct ignore *ignore, const char *path, bool is_dir)
 		const struct ignore_rule *rule = &ignore->rules[i - 1];
 		if (rule->only_dirs && !is_dir)
 			continue;
-		if (glob_match(rule->pattern, rule->anywhere ? (slash != NULL ? slash + 1 : path) : path + rule->base))
+		if (ignore_glob(rule->pattern, rule->anywhere ? (slash != NULL ? slash + 1 : path) : path + rule->base))
 			return !rule->keeps;
 	}
 	return false;

@@ -6,7 +6,7 @@
 
 /* Does a relative path match? "*", "?" and "[a-z]" stay within one name, a name that is "**" is any number
  * of directories, "\" takes the next character as it is. Time is bounded by the product of the lengths. */
-bool glob_match(const char *pattern, const char *path);
+bool ignore_glob(const char *pattern, const char *path);
 
 struct ignore {
 	struct ignore_rule *rules;   /* of the nearest directory last */

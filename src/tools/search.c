@@ -105,7 +105,7 @@ static bool wanted(const struct search *s, const char *path)
 
 	if (s->glob == NULL)
 		return true;
-	return glob_match(s->glob, strchr(s->glob, '/') != NULL || slash == NULL ? path : slash + 1);
+	return ignore_glob(s->glob, strchr(s->glob, '/') != NULL || slash == NULL ? path : slash + 1);
 }
 
 static void search_file(struct search *s, int dir, const char *name, const char *path)

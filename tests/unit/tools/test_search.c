@@ -22,7 +22,7 @@ static void globs(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++)
-		if (glob_match(rows[i].pattern, rows[i].path) != rows[i].want)
+		if (ignore_glob(rows[i].pattern, rows[i].path) != rows[i].want)
 			fail_msg("'%s' '%s'", rows[i].pattern, rows[i].path);
 }
 
@@ -35,8 +35,8 @@ static void globs_take_bounded_time(void **state)
 	(void)state;
 	for (size_t i = 0; i < 255; i++)
 		name[i] = 'a';
-	assert_false(glob_match("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", name));
-	assert_false(glob_match("**/a/**/a/**/a/**/a/**/a/**/b", "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a"));
+	assert_false(ignore_glob("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", name));
+	assert_false(ignore_glob("**/a/**/a/**/a/**/a/**/a/**/b", "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a"));
 	assert_true(clock_mono_ms() - before < 1000);
 }
 
