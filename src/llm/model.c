@@ -18,6 +18,8 @@
 static const struct provider providers[] = {
 	{ .name = "openai", .dialect = &openai_dialect, .key_var = "OPENAI_API_KEY", .base_var = "OPENAI_BASE_URL",
 	  .base = "https://api.openai.com/v1", .max_tokens_key = "max_completion_tokens" },
+	{ .name = "anthropic", .dialect = &anthropic_dialect, .key_var = "ANTHROPIC_API_KEY",
+	  .base_var = "ANTHROPIC_BASE_URL", .base = "https://api.anthropic.com" },
 	{ .name = "openrouter", .dialect = &openai_dialect, .key_var = "OPENROUTER_API_KEY",
 	  .base_var = "OPENROUTER_BASE_URL", .base = "https://openrouter.ai/api/v1", .max_tokens_key = "max_tokens",
 	  .reports_usd = true },

@@ -15,8 +15,10 @@ struct dialect {
 	void (*event)(struct gather *g, struct str name, struct str data);
 	/* A reply that came as one JSON value, because the server does not stream. */
 	void (*whole)(struct gather *g, const json_t *value);
+	/* The reply is whole; may be NULL. */
+	void (*finish)(struct gather *g);
 };
-extern const struct dialect openai_dialect;
+extern const struct dialect anthropic_dialect, openai_dialect;
 
 struct provider {
 	const char *name;
