@@ -44,13 +44,25 @@ static json_t *call_input(const char *args)
 	return input;
 }
 
+static json_t *word(const char *made_up)
+{
+	struct buf text = BUF_INIT(WORD_BYTES + 2);
+	json_t *value = NULL;
+
+	request_add_word(&text, made_up, WORD_BYTES);
+	if (json_parse(buf_str(&text), &value, NULL) < 0)
+		abort();
+	buf_done(&text);
+	return value;
+}
+
 static void add_call_block(json_t *blocks, const json_t *call)
 {
 	json_t *block = json_object();
 
 	json_put_text(block, "type", "tool_use");
-	json_put(block, "id", request_word(json_get_text(call, "id", ""), WORD_BYTES));
-	json_put(block, "name", request_word(json_get_text(call, "name", ""), WORD_BYTES));
+	json_put(block, "id", word(json_get_text(call, "id", "")));
+	json_put(block, "name", word(json_get_text(call, "name", "")));
 	json_put(block, "input", call_input(json_get_text(call, "args", "")));
 	json_array_append_new(blocks, block);
 }
@@ -111,7 +123,7 @@ static void add_result(json_t *blocks, const json_t *message)
 	json_t *block = json_object();
 
 	json_put_text(block, "type", "tool_result");
-	json_put(block, "tool_use_id", request_word(json_get_text(message, "call", ""), WORD_BYTES));
+	json_put(block, "tool_use_id", word(json_get_text(message, "call", "")));
 	json_put_text(block, "content", json_get_text(message, "text", ""));
 	json_array_append_new(blocks, block);
 }
@@ -199,9 +211,9 @@ static json_t *request_tools(const json_t *tools)
 	return list;
 }
 
-static json_t *anthropic_request(const struct llm_model *model, const struct llm_request *request)
+static void anthropic_request(const struct llm_model *model, const struct llm_request *request, struct buf *ret)
 {
-	json_t *body = json_object(), *guide = request_guide(request->messages);
+	AUTO(json_decrefp) json_t *body = json_object(), *guide = request_guide(request->messages);
 	json_t *turns = request_turns(request->messages);
 	json_t *newest = json_array_get(turns, json_array_size(turns) - 1);
 
@@ -217,7 +229,7 @@ static json_t *anthropic_request(const struct llm_model *model, const struct llm
 	json_decref(guide);
 	json_put(body, "messages", turns);
 	json_put_bool(body, "stream", true);
-	return body;
+	json_write(body, ret);
 }
 
 static void anthropic_headers(const struct llm_model *model, void (*add)(void *to, const char *line), void *to)

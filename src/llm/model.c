@@ -227,8 +227,8 @@ static int check_name(struct str name, const struct provider *provider, struct e
 	if (name.len > LIMIT_MODEL_NAME_BYTES && provider->dialect != NULL)
 		return err_set(err, EINVAL, "a model name has at most %d bytes", LIMIT_MODEL_NAME_BYTES);
 	for (size_t i = 0; i < name.len && provider->dialect != NULL; i++) {
-		if ((unsigned char)name.ptr[i] <= ' ' || name.ptr[i] == 0x7f)
-			return err_set(err, EINVAL, "a model name has no spaces or control characters");
+		if (name.ptr[i] <= ' ' || name.ptr[i] > '~')
+			return err_set(err, EINVAL, "a model name is printable ASCII without spaces");
 	}
 	return 0;
 }

@@ -7,8 +7,8 @@
 /* How requests and replies look. One file per dialect; no dialect knows of HTTP or of another one. */
 struct dialect {
 	const char *path;                       /* put behind the base address */
-	/* The body of the request. The caller owns it. */
-	json_t *(*request)(const struct llm_model *model, const struct llm_request *request);
+	/* The body of the request. */
+	void (*request)(const struct llm_model *model, const struct llm_request *request, struct buf *ret);
 	/* The headers that carry the key and the version: "Name: value". model->key may be NULL. */
 	void (*headers)(const struct llm_model *model, void (*add)(void *to, const char *line), void *to);
 	/* One event of a stream. */

@@ -30,7 +30,8 @@
 //   status               with `error` { type, code, message } in the provider's shape, or with `body` (text or
 //                        object) as it is; `headers` are added, e.g. { "retry-after": "1" }
 //   headers              also for replies that go well
-//   hang                 'before' the headers, 'headers' after them, 'first' after the first event: then silence
+//   hang                 'before' the headers, 'headers' after them, 'first' after the first event, 'last' after the
+//                        last one, without ending the body: then silence
 //   cut_after            the connection is reset after so many bytes of the body
 //   drop                 the connection is reset without an answer
 //   malformed            an event that is no JSON, after the first one
@@ -521,7 +522,7 @@ async function sendReply(response, dialect, reply, body, n) {
 		response.flushHeaders();
 		return;
 	}
-	if (await sendPieces(response, reply, texts))
+	if (await sendPieces(response, reply, texts) && reply.hang !== 'last')
 		response.end();
 }
 

@@ -227,14 +227,18 @@ static void replies(void **state UNUSED)
 		{ "no-done", "Hello", "stop", 0, -1, -1 },
 		{ "refused", "No.", "refusal", 0, -1, -1 },
 		{ "slow-pieces", "0123456789", "stop", 0, -1, -1 },
+		{ "hang-last", "Hello", "stop", 0, -1, -1 },
 	};
 	struct world w = world_open();
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int left = 1;
 		struct outcome outcome = { .base = w.base, .left = &left };
-		(void)start(w.llm, w.model, rows[i].say, 500, &outcome);
+		int64_t begin_ms = clock_mono_ms();
+		(void)start(w.llm, w.model, rows[i].say, 5000, &outcome);
 		run(w.base);
+		/* Also where the server goes silent after [DONE] instead of ending the body. */
+		assert_in_range(clock_mono_ms() - begin_ms, 0, 4000);
 		if (outcome.failed)
 			fail_msg("%s: %s", rows[i].say, outcome.failure.text);
 		assert_string_equal(outcome.reply.text, rows[i].text);
