@@ -56,6 +56,7 @@
 #define LIMIT_POLICY_RULES          10000
 #define LIMIT_POLICY_REGEX_STEPS    100000   /* PCRE2 match limit; reached = the stricter outcome */
 #define LIMIT_POLICY_DEPTH          32
+#define LIMIT_POLICY_REGEX_HEAP_BYTES MIB(4)  /* what one match may take */
 
 /* cell */
 #define LIMIT_CELL_MESSAGE_BYTES    KIB(200) /* one datagram of the cell protocol */
@@ -70,6 +71,23 @@
 #define LIMIT_CELL_TMP_BYTES        MIB(1024)
 #define LIMIT_CELL_DENY_STUB_MS     100
 #define LIMIT_CELL_GRACE_MS         5000     /* from cancel to SIGKILL */
+#define LIMIT_CELL_REPORT_BYTES     KIB(32)  /* what is in force, or what a machine offers, as JSON */
+#define LIMIT_CELL_DENY_TEXT_BYTES  1024     /* the line that a refused program prints */
+#define LIMIT_CELL_NAMES            8        /* names of one program */
+#define LIMIT_CELL_ENV_READ_BYTES   KIB(256) /* a program with a larger environment is untrusted */
+#define LIMIT_CELL_OPEN_MS          10000    /* from OPEN to a cell or an error */
+#define LIMIT_CELL_SEND_MS          5000     /* a peer that takes no message for so long is lost */
+#define LIMIT_CELL_HELD_CHECK_MS    50       /* how often a held program is asked for a fatal signal */
+#define LIMIT_CELL_WAIT_BATCH       256      /* reports of processes between two looks at the socket */
+#define LIMIT_CELL_MOUNTS           256      /* mounts of one cell that are known by number */
+
+/* Where the engine runs as root, a cell's user is one of these outside. They lie above what distributions, containers
+ * (524288 and on) and sub-id ranges hand out, and below 2^31, where old programs take a number for a negative one; see
+ * the table of systemd's UIDS-GIDS. The second range stands for third owners of files in a workspace: no process has them. */
+#define LIMIT_CELL_ID_FIRST         2000000000u
+#define LIMIT_CELL_ID_COUNT         65536u
+#define LIMIT_CELL_FOREIGN_FIRST    2000065536u
+#define LIMIT_CELL_ID_INSIDE        1000u    /* what such a user is called inside */
 
 /* tools */
 #define LIMIT_CALL_WALL_MS          600000

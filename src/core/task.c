@@ -355,6 +355,7 @@ static int on_started(struct task *t, const struct event *e, struct err *err)
 	if (c->phase == CALL_LOST && !c->repeatable)
 		return out_of_place(t, e, err);
 	c->attempt++;
+	c->killing = false; /* that was the attempt before */
 	c->phase = CALL_RUNNING;
 	return 0;
 }

@@ -34,6 +34,10 @@ void policy_freep(struct policy **policy);
 const char *policy_digest(const struct policy *policy);    /* SHA-256 of the set, hexadecimal; borrowed */
 size_t policy_rule_count(const struct policy *policy);
 json_t *policy_sources(const struct policy *policy);       /* [{layer, file, sha256}]; the caller owns it */
+json_t *policy_rules(const struct policy *policy);         /* [{id, effect, kind, layer, source, matches, unless?, reason?, approval?}]; the same */
+size_t policy_test_count(const struct policy *policy);     /* tests in the files; all have passed */
+/* What is allowed but unwise: ["FILE:LINE:COL: what: what would be right"]; the caller owns it. */
+json_t *policy_lint(const struct policy *policy);
 
 enum action_kind { ACTION_TOOL, ACTION_EXEC, ACTION_NET, ACTION_DELEGATE, ACTION_SCHEDULE, ACTION_MODEL };
 enum origin { ORIGIN_UNTRUSTED, ORIGIN_WORKSPACE, ORIGIN_SYSTEM }; /* 0 is the safest */
@@ -60,6 +64,9 @@ struct action {
 		const char *host, *scheme;
 		int port;
 	} net;
+	struct { const char *agent; } delegate;            /* NULL in these three: not known */
+	struct { const char *cron, *goal; } schedule;
+	struct { const char *provider, *model; } model;
 };
 
 struct facts {

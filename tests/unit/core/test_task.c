@@ -174,6 +174,7 @@ static void what_comes_next(void **state)
 		{ RUNS("at_most_once") " killed:1.1 finished:1.1", DRAIN, "park interrupted" },
 		{ RUNS("at_most_once") " resumed", DRAIN, "close 1.1 unknown" },
 		{ RUNS("pure") " resumed", DRAIN, "park interrupted" },
+		{ RUNS("pure") " killed:1.1 resumed started:1.1=pure", DRAIN, "kill 1.1 interrupted" },
 		{ ONE_CALL, DRAIN, "park interrupted" },
 		{ "created parked", 0, "nothing" },
 		{ "created parked resumed", 0, "model" },

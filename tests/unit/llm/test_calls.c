@@ -19,6 +19,8 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include <event2/event.h>
+
 #include "llm/llm.h"
 
 #include "base/banned.h"

@@ -1,0 +1,210 @@
+/* filter.c - the seccomp filter of a cell. What is listed here is refused; system calls that this library does not
+ * know (newer kernels have some) answer ENOSYS, as an older kernel would. Nothing is killed but code of a foreign
+ * architecture, whose numbers mean other calls. The filter is built once, in the warden. */
+#include "cell/filter.h"
+
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/banned.h"
+
+/* Refused whatever the arguments. ENOSYS where programs then take an older way. */
+static const struct refused {
+	const char *name;
+	int error;
+} refused[] = {
+	/* out of the gate, or into a process that is held: clone3 hides its flags in memory */
+	{ "clone3", ENOSYS }, { "ptrace", EPERM }, { "process_vm_readv", EPERM }, { "process_vm_writev", EPERM },
+	{ "process_madvise", EPERM }, { "pidfd_getfd", EPERM }, { "kcmp", EPERM }, { "memfd_secret", EPERM },
+	/* another view of the system */
+	{ "setns", EPERM }, { "mount", EPERM }, { "umount", EPERM }, { "umount2", EPERM }, { "pivot_root", EPERM },
+	{ "chroot", EPERM }, { "open_tree", EPERM }, { "move_mount", EPERM }, { "fsopen", EPERM }, { "fsconfig", EPERM },
+	{ "fsmount", EPERM }, { "fspick", EPERM }, { "mount_setattr", EPERM }, { "open_by_handle_at", EPERM },
+	{ "name_to_handle_at", EPERM }, { "fanotify_init", EPERM }, { "quotactl", EPERM }, { "quotactl_fd", EPERM },
+	/* parts of the kernel with a large surface and no use in a cell */
+	{ "io_uring_setup", ENOSYS }, { "io_uring_enter", ENOSYS }, { "io_uring_register", ENOSYS }, { "bpf", EPERM },
+	{ "perf_event_open", EPERM }, { "userfaultfd", EPERM }, { "keyctl", EPERM }, { "add_key", EPERM },
+	{ "request_key", EPERM }, { "vmsplice", EPERM },
+	/* the machine itself */
+	{ "init_module", EPERM }, { "finit_module", EPERM }, { "delete_module", EPERM }, { "kexec_load", EPERM },
+	{ "kexec_file_load", EPERM }, { "reboot", EPERM }, { "swapon", EPERM }, { "swapoff", EPERM }, { "acct", EPERM },
+	{ "syslog", EPERM }, { "settimeofday", EPERM }, { "clock_settime", EPERM }, { "clock_adjtime", EPERM },
+	{ "adjtimex", EPERM }, { "sethostname", EPERM }, { "setdomainname", EPERM }, { "iopl", EPERM }, { "ioperm", EPERM },
+	{ "vhangup", EPERM }, { "uselib", ENOSYS }, { "_sysctl", ENOSYS }, { "lookup_dcookie", EPERM },
+	{ "nfsservctl", ENOSYS }, { "modify_ldt", EPERM },
+};
+
+/* Refused with these arguments, of which the kernel reads 32 bits: some bit of the mask is set (value ANY), or
+ * (argument & mask) == value. */
+#define CLONE_NEW (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+#define ANY UINT32_MAX
+static const struct refused_with {
+	int number;
+	unsigned argument;
+	uint32_t mask, value;
+} refused_with[] = {
+	/* CLONE_PARENT: whose child a process is says which call it belongs to */
+	{ SYS_clone, 0, CLONE_UNTRACED | CLONE_PARENT | CLONE_NEW, ANY },
+	/* a shared working directory could change while a program is held */
+	{ SYS_clone, 0, CLONE_FS | CLONE_THREAD, CLONE_FS },
+	{ SYS_unshare, 0, CLONE_NEW | CLONE_NEWTIME, ANY },
+	/* typing into a terminal that somebody else reads */
+	{ SYS_ioctl, 1, UINT32_MAX, TIOCSTI }, { SYS_ioctl, 1, UINT32_MAX, TIOCLINUX },
+	/* a connection that is no connect() */
+	{ SYS_sendto, 3, MSG_FASTOPEN, ANY }, { SYS_sendmsg, 2, MSG_FASTOPEN, ANY }, { SYS_sendmmsg, 3, MSG_FASTOPEN, ANY },
+};
+
+enum { SYSCALLS_MAX = 512, SOCK_TYPE_BITS = 0xf };
+
+#define DENY (SECCOMP_RET_ERRNO | EPERM)
+#define LOAD_NUMBER BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
+#define LOAD_ARGUMENT(i) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offsetof(struct seccomp_data, args) + 8u * (i)))
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half of an argument comes first");
+
+/* What libseccomp cannot say in one filter with a default of ENOSYS: arguments that are refused. It only ever refuses
+ * or falls through to the list behind it. */
+static void add_refused_with(struct buf *code)
+{
+	for (size_t i = 0; i < COUNT(refused_with); i++) {
+		const struct refused_with *row = &refused_with[i];
+		const struct sock_filter any[] = {
+			LOAD_NUMBER,
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)row->number, 0, 3),
+			LOAD_ARGUMENT(row->argument),
+			BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, row->mask, 0, 1),
+			BPF_STMT(BPF_RET | BPF_K, DENY),
+		};
+		const struct sock_filter equal[] = {
+			LOAD_NUMBER,
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)row->number, 0, 4),
+			LOAD_ARGUMENT(row->argument),
+			BPF_STMT(BPF_ALU | BPF_AND | BPF_K, row->mask),
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, row->value, 0, 1),
+			BPF_STMT(BPF_RET | BPF_K, DENY),
+		};
+		if (row->value == ANY)
+			buf_add(code, any, sizeof any);
+		else
+			buf_add(code, equal, sizeof equal);
+	}
+}
+
+/* Unix sockets, and TCP where there is a network: no UDP, no netlink, no vsock, no raw or packet sockets, no MPTCP. */
+static void add_sockets(struct buf *code, bool inet)
+{
+	const struct sock_filter pairs[] = {
+		LOAD_NUMBER,
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socketpair, 0, 3),
+		LOAD_ARGUMENT(0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, DENY),
+	};
+	const struct sock_filter sockets[] = {
+		LOAD_NUMBER,
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 11),
+		LOAD_ARGUMENT(0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 9, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, inet ? AF_INET : AF_UNIX, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, inet ? AF_INET6 : AF_UNIX, 0, 6),
+		LOAD_ARGUMENT(1),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SOCK_TYPE_BITS),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_STREAM, 0, 3),
+		LOAD_ARGUMENT(2),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, DENY),
+	};
+
+	buf_add(code, pairs, sizeof pairs);
+	buf_add(code, sockets, sizeof sockets);
+}
+
+static void add_arguments(struct buf *code, bool inet)
+{
+	AUTO(buf_done) struct buf body = BUF_INIT(KIB(16));
+
+	add_refused_with(&body);
+	add_sockets(&body, inet);
+	/* Another architecture goes past, to the list, which ends it. */
+	const struct sock_filter head[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, seccomp_arch_native(), 1, 0),
+		BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)(body.len / sizeof(struct sock_filter))),
+	};
+	assert(!body.full);
+	buf_add(code, head, sizeof head);
+	buf_add_str(code, buf_str(&body));
+}
+
+static int add_names(scmp_filter_ctx ctx)
+{
+	int r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+
+	if (r == 0)
+		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	for (int number = 0; number < SYSCALLS_MAX && r == 0; number++) {
+		AUTO(freep) char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
+		uint32_t action = SCMP_ACT_ALLOW;
+		for (size_t i = 0; name != NULL && i < COUNT(refused); i++)
+			if (strcmp(refused[i].name, name) == 0)
+				action = SCMP_ACT_ERRNO((uint32_t)refused[i].error);
+		if (name != NULL && action != SCMP_ACT_ERRNO(ENOSYS))
+			r = seccomp_rule_add(ctx, action, number, 0);
+	}
+	return r;
+}
+
+/* libseccomp 2.5 exports to a descriptor only. */
+static int export_to(scmp_filter_ctx ctx, struct buf *code, struct err *err)
+{
+	AUTO(fd_closep) int fd = memfd_create("filter", MFD_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return err_sys(err, "memfd_create");
+	r = seccomp_export_bpf(ctx, fd);
+	if (r < 0)
+		return err_set(err, -r, "libseccomp could not write the filter");
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_sys(err, "seek in the filter");
+	return io_read_fd(fd, code, err);
+}
+
+int filter_make(bool inet, struct filter *ret, struct err *err)
+{
+	AUTO(buf_done) struct buf code = BUF_INIT(sizeof(struct sock_filter) * BPF_MAXINSNS);
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+
+	if (ctx == NULL)
+		return err_set(err, ENOMEM, "libseccomp could not start");
+	add_arguments(&code, inet);
+	int r = add_names(ctx);
+	r = r < 0 ? err_set(err, -r, "libseccomp refused a rule") : export_to(ctx, &code, err);
+	seccomp_release(ctx);
+	if (r < 0)
+		return r;
+	ret->count = (unsigned short)(code.len / sizeof(struct sock_filter));
+	ret->code = (struct sock_filter *)(void *)buf_take(&code);
+	return 0;
+}
+
+void filter_done(struct filter *filter)
+{
+	free(TAKE(filter->code));
+	filter->count = 0;
+}
+
+int filter_enter(const struct filter *filter)
+{
+	struct sock_fprog program = { filter->count, filter->code };
+
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno : 0;
+}

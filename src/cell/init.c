@@ -1,0 +1,316 @@
+/* init.c - pid 1 of a cell: sets the cell up, then one loop over its socket and its children. It parses nothing that
+ * the programs of the cell write, and trusts its peer to be the engine only as far as the table of requests goes. With
+ * the socket it ends, and with it everything in the cell. */
+#include "cell/init.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "cell/enter.h"
+#include "cell/gate.h"
+#include "cell/launch.h"
+#include "base/banned.h"
+
+enum { STATE_SETUP = 1, STATE_SERVING = 2 };
+enum { PARTING_STATUS = 126 };
+
+/* A message that the socket would not take yet. */
+struct pending {
+	struct pending *next;
+	size_t len;
+	char bytes[];
+};
+
+struct init {
+	const struct init_setup *setup;
+	struct entered entered;
+	struct gate gate;
+	unsigned state;
+	int signals;
+	struct pending *first, **last;
+	char *room;
+};
+
+/* The end of pid 1 is the end of the cell: in a full cell the kernel kills the rest, elsewhere the gate does. */
+static _Noreturn void part(struct init *init)
+{
+	if (init->state == STATE_SERVING && init->setup->plan->level != CELL_FULL)
+		gate_end(&init->gate);
+	_exit(0);
+}
+
+/* ---- to the peer ---- */
+
+/* 0: sent. -EAGAIN: the socket is full. Anything else: the peer is gone. */
+static int send_now(const struct init *init, struct str bytes)
+{
+	return msg_send_bytes(init->setup->socket, bytes, NULL, 0);
+}
+
+static void flush_pending(struct init *init)
+{
+	while (init->first != NULL) {
+		struct pending *p = init->first;
+		int r = send_now(init, (struct str){ p->bytes, p->len });
+		if (r == -EAGAIN)
+			return;
+		if (r < 0)
+			part(init);
+		init->first = p->next;
+		if (init->first == NULL)
+			init->last = &init->first;
+		free(p);
+	}
+}
+
+/* Order is kept; what waits is bounded by the programs that may be held and the processes that may end. */
+static void tell(struct init *init, const struct msg *msg)
+{
+	AUTO(buf_done) struct buf bytes = BUF_INIT(LIMIT_CELL_MESSAGE_BYTES);
+	int r = msg_encode(msg, &bytes);
+
+	assert(r == 0);
+	if (init->first == NULL) {
+		r = send_now(init, buf_str(&bytes));
+		if (r == 0)
+			return;
+		if (r != -EAGAIN)
+			part(init);
+	}
+	struct pending *p = xmalloc(sizeof *p + bytes.len);
+	p->next = NULL;
+	p->len = bytes.len;
+	memcpy(p->bytes, buf_text(&bytes), bytes.len);
+	*init->last = p;
+	init->last = &p->next;
+}
+
+static void tell_exec(void *userdata, uint32_t id, const struct gate_run *run, bool first, pid_t pid,
+                      const struct inspected *what)
+{
+	const char *names[LIMIT_CELL_NAMES];
+	struct str rest = buf_str(&what->arguments), word;
+	size_t count = 0;
+
+	for (size_t i = 0; i < rest.len; i++)
+		count += rest.ptr[i] == '\0';
+	AUTO(freep) const char **argv = xcalloc(count + 1, sizeof *argv);
+	for (size_t i = 0; rest.len > 0 && str_next(&rest, '\0', &word); i++)
+		if (i < count)
+			argv[i] = word.ptr;
+	for (size_t i = 0; i < what->name_count; i++)
+		names[i] = what->names[i];
+	tell(userdata, &(struct msg){
+		.type = MSG_EXEC, .id = id, .call = run->call, .first = first, .pid = (uint64_t)pid,
+		.program = what->program, .origin = what->origin, .names = { names, what->name_count },
+		.trusted_names = what->trusted_names, .argv = { argv, count }, .cwd = what->cwd, .why = what->why,
+	});
+}
+
+static void tell_gone(void *userdata, uint32_t id)
+{
+	tell(userdata, &(struct msg){ .type = MSG_GONE, .id = id });
+}
+
+static uint64_t milliseconds(const struct timeval *tv)
+{
+	return (uint64_t)tv->tv_sec * 1000 + (uint64_t)tv->tv_usec / 1000;
+}
+
+static void tell_ended(void *userdata, const struct gate_run *run, int status, const struct rusage *used)
+{
+	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+	tell(userdata, &(struct msg){
+		.type = MSG_EXIT, .call = run->call, .signal = (uint64_t)signal,
+		.status = (uint64_t)(signal != 0 ? 128 + signal : WEXITSTATUS(status)),
+		.cpu_ms = milliseconds(&used->ru_utime) + milliseconds(&used->ru_stime),
+		.max_rss_bytes = (uint64_t)used->ru_maxrss * 1024, .execs = run->execs, .denied = run->denied,
+	});
+}
+
+static const struct gate_events events = { tell_exec, tell_gone, tell_ended };
+
+/* ---- from the peer ---- */
+
+static int on_run(void *self, struct msg *run)
+{
+	struct init *init = self;
+	struct err err = ERR_NONE;
+
+	bool program = run->builtin[0] == '\0';
+	if ((program && run->argv.count == 0) || init->gate.leaders >= LIMIT_CELL_CALLS)
+		return -EPROTO;
+	if (launch(&init->gate, init->setup, run, &err) == 0)
+		return 0;
+	dprintf(run->fds[2], "mishri: %s\n", err.text);
+	tell(init, &(struct msg){ .type = MSG_EXIT, .call = run->call, .status = PARTING_STATUS });
+	return 0;
+}
+
+static int on_answer(void *self, struct msg *answer)
+{
+	struct init *init = self;
+
+	return gate_answer(&init->gate, (uint32_t)answer->id, answer->allow, answer->text) ? 0 : -EPROTO;
+}
+
+static int on_kill(void *self, struct msg *msg)
+{
+	struct init *init = self;
+
+	gate_kill(&init->gate, msg->call, (int)msg->signal);
+	return 0;
+}
+
+static int on_close(void *self, struct msg *msg UNUSED)
+{
+	part(self);
+}
+
+/* The whole of what the engine may ask for. */
+static const struct msg_rule requests[] = {
+	{ MSG_RUN,    STATE_SERVING, 3, on_run },
+	{ MSG_ANSWER, STATE_SERVING, 0, on_answer },
+	{ MSG_KILL,   STATE_SERVING, 0, on_kill },
+	{ MSG_CLOSE,  STATE_SERVING, 0, on_close },
+};
+
+static void take_requests(struct init *init)
+{
+	for (int i = 0; i < LIMIT_CELL_WAIT_BATCH; i++) {
+		struct msg msg;
+		int r = msg_receive(init->setup->socket, init->room, &msg);
+		if (r == -EAGAIN)
+			return;
+		if (r <= 0)
+			part(init);
+		r = msg_dispatch(requests, COUNT(requests), init->state, init, &msg);
+		msg_done(&msg);
+		if (r < 0)
+			part(init);
+	}
+}
+
+static _Noreturn void serve(struct init *init)
+{
+	struct signalfd_siginfo drained[8];
+	bool more = false;
+
+	for (;;) {
+		struct pollfd fds[] = {
+			{ init->setup->socket, (short)(POLLIN | (init->first != NULL ? POLLOUT : 0)), 0 },
+			{ init->signals, POLLIN, 0 },
+		};
+		if (poll(fds, COUNT(fds), more ? 0 : gate_timeout_ms(&init->gate)) < 0 && errno != EINTR)
+			part(init);
+		if (fds[1].revents != 0)
+			(void)!read(init->signals, drained, sizeof drained);
+		if (fds[1].revents != 0 || more)
+			more = gate_reports(&init->gate);
+		if ((fds[0].revents & POLLOUT) != 0)
+			flush_pending(init);
+		if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
+			take_requests(init);
+		gate_tick(&init->gate);
+	}
+}
+
+/* ---- set-up ---- */
+
+static void signals_take(struct init *init)
+{
+	sigset_t mask;
+
+	/* Default action, blocked, read from a descriptor: anything else loses reports of tracees. */
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	init->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	assert(init->signals >= 0);
+}
+
+static char *mechanisms(const struct init *init)
+{
+	const struct plan *plan = init->setup->plan;
+	AUTO(json_decrefp) json_t *out = json_object();
+	bool full = plan->level == CELL_FULL;
+
+	json_put_text(out, "level", cell_level_name(plan->level));
+	json_put_text(out, "namespaces", full ? "user mount pid net ipc uts cgroup" : "");
+	json_put_int(out, "landlock_abi", init->entered.landlock_abi);
+	json_put_bool(out, "seccomp", init->setup->filter != NULL);
+	json_put_text(out, "exec_gate", init->gate.asks ? "ptrace" : "off");
+	json_put_text(out, "network", full ? "its own loopback" : plan->level == CELL_REDUCED ? "no sockets but Unix" : "the host's");
+	json_put_text(out, "workspace", plan->as_root && full ? "idmapped" : "as it is");
+	json_put_bool(out, "workspace_readonly", plan->workspace_readonly);
+	json_put_int(out, "uid_inside", plan->uid_inside);
+	json_put_int(out, "uid_outside", plan->uid_outside);
+	json_put_text(out, "tmp", init->entered.scratch);
+	return json_text(out);
+}
+
+static int set_up(struct init *init, struct err *err)
+{
+	const struct init_setup *setup = init->setup;
+	int r = setup->plan->level == CELL_FULL ? enter_full(setup->plan, setup->workspace_fd, &init->entered, err)
+	                                        : enter_plain(setup->plan, &init->entered, err);
+
+	if (r == 0 && setup->trial)
+		r = gate_trial(err);
+	return r;
+}
+
+static _Noreturn void fail(const struct init *init, const struct err *err)
+{
+	int r = msg_send(init->setup->socket, &(struct msg){ .type = MSG_UNABLE, .code = (uint64_t)err->code, .text = err->text });
+
+	_exit(r < 0 ? 2 : 1);
+}
+
+static void wait_for_go(struct init *init)
+{
+	struct msg msg;
+	int r = msg_receive(init->setup->socket, init->room, &msg);
+
+	if (r <= 0 || msg.type != MSG_GO || msg.fd_count != 0)
+		_exit(2);
+	msg_done(&msg);
+}
+
+_Noreturn void init_main(const struct init_setup *setup)
+{
+	static struct init init;
+	struct err err = ERR_NONE;
+
+	init.setup = setup;
+	init.state = STATE_SETUP;
+	init.last = &init.first;
+	init.room = xmalloc(LIMIT_CELL_MESSAGE_BYTES);
+	setsid();
+	signals_take(&init);
+	wait_for_go(&init);
+	if (set_up(&init, &err) < 0)
+		fail(&init, &err);
+	fd_close(&(int){ setup->workspace_fd });
+	init.gate.places = &init.entered.places;
+	init.gate.asks = setup->plan->level != CELL_NONE;
+	init.gate.max_tracees = setup->plan->processes;
+	init.gate.events = &events;
+	init.gate.userdata = &init;
+	AUTO(freep) char *text = mechanisms(&init);
+	/* Still the warden, which reads this and then hands the other end to the engine. */
+	if (msg_send(setup->socket, &(struct msg){ .type = MSG_READY, .text = text }) < 0 ||
+	    fd_set_nonblock(setup->socket) < 0)
+		_exit(2);
+	init.state = STATE_SERVING;
+	serve(&init);
+}

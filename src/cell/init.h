@@ -1,0 +1,21 @@
+/* init.h - pid 1 of a cell. */
+#ifndef MISHRI_CELL_INIT_H
+#define MISHRI_CELL_INIT_H
+
+#include "cell/filter.h"
+#include "cell/plan.h"
+
+struct init_setup {
+	int socket;                          /* to the warden, then to the engine */
+	int workspace_fd;                    /* mapped tree, or -1 */
+	bool trial;                          /* try whether ptrace works before saying READY */
+	const struct plan *plan;
+	const struct filter *filter;
+	const struct cell_builtin *builtins;
+	size_t builtin_count;
+};
+
+/* Waits for GO, enters the cell, says READY or UNABLE, serves until the socket closes. */
+_Noreturn void init_main(const struct init_setup *setup);
+
+#endif

@@ -1,0 +1,16 @@
+/* landlock.h - the kernel's file rules, by raw system calls: the headers of Debian 12 know ABI 2, kernels know more. */
+#ifndef MISHRI_CELL_LANDLOCK_H
+#define MISHRI_CELL_LANDLOCK_H
+
+#include "cell/plan.h"
+
+int landlock_abi(void);                       /* 0: the kernel has none */
+
+/* Confines the calling thread for good, as a cell of this plan: whatever the ABI in force can express is forbidden
+ * unless a rule gives it. no_new_privs must be set. *ret_abi: what is in force. */
+MUST_USE int landlock_enter(const struct plan *plan, const char *scratch, int *ret_abi, struct err *err);
+
+/* One more layer: no write, no new name, no truncation, but through descriptors that are open and to /dev. */
+MUST_USE int landlock_readonly(struct err *err);
+
+#endif

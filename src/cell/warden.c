@@ -1,0 +1,348 @@
+/* warden.c - the process that makes cells. Forked before the engine has keys, threads or a store, it stays small, so
+ * that a cell costs little, and holds nothing that a cell could leak. It runs no program, reads no file of the user's
+ * and opens no connection; it answers two requests, and dies with the engine. */
+#include "cell/warden.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "cell/ids.h"
+#include "cell/init.h"
+#include "cell/probe.h"
+#include "base/banned.h"
+
+/* A cell that is being set up. Once it is READY the engine has it, and the warden only reaps. */
+struct nursling {
+	uint32_t id;
+	enum cell_level level;
+	pid_t pid;
+	int pidfd, socket;
+	int64_t until_ms;
+	struct nursling *next;
+};
+
+struct keeper {
+	int engine, signals;
+	const struct cell_builtin *builtins;
+	size_t builtin_count;
+	struct filter filters[2];            /* [inet]; made when first needed */
+	bool proven[CELL_NONE + 1];          /* a cell of this level has traced its children */
+	struct nursling *nurslings;
+	char *room;
+};
+
+enum { ALWAYS = 1 };
+
+static void tell_engine(const struct keeper *w, const struct msg *msg)
+{
+	if (msg_send(w->engine, msg) < 0)
+		_exit(1);
+}
+
+static void tell_unmade(const struct keeper *w, uint32_t id, const struct err *err)
+{
+	tell_engine(w, &(struct msg){ .type = MSG_UNMADE, .id = id, .code = (uint64_t)err->code, .text = err->text });
+}
+
+/* ---- making one ---- */
+
+static int clone_failed(enum cell_level level, struct err *err)
+{
+	if (level != CELL_FULL || (errno != EPERM && errno != ENOSPC && errno != EACCES && errno != EINVAL))
+		return err_sys(err, "cannot make the first process of a cell");
+	if (errno == ENOSPC)
+		return err_set(err, ENOSPC, "no more user namespaces: raise the sysctl user.max_user_namespaces");
+	return err_set(err, errno, "user namespaces are forbidden here: set the sysctls kernel.unprivileged_userns_clone=1"
+	               " and kernel.apparmor_restrict_unprivileged_userns=0 where they exist, or allow them to this"
+	               " container; or ask for isolation 'reduced'");
+}
+
+static int filter_get(struct keeper *w, enum cell_level level, const struct filter **ret, struct err *err)
+{
+	bool inet = level == CELL_FULL;
+	int r = 0;
+
+	if (level == CELL_NONE)
+		*ret = NULL;
+	else if (w->filters[inet].code == NULL)
+		r = filter_make(inet, &w->filters[inet], err);
+	if (r == 0 && level != CELL_NONE)
+		*ret = &w->filters[inet];
+	return r;
+}
+
+/* In the new process: nothing of the warden's but what a cell needs. */
+static _Noreturn void nursling_main(const struct keeper *w, const struct plan *plan, const struct filter *filter,
+                                    int socket, int tree)
+{
+	enum { SOCKET_FD = 3, TREE_FD = 4 };
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		_exit(2);
+	/* First out of the way of each other, then into place. */
+	int high = fcntl(socket, F_DUPFD_CLOEXEC, 64), high_tree = tree >= 0 ? fcntl(tree, F_DUPFD_CLOEXEC, 64) : -1;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (high < 0 || null < 0 || dup2(null, 2) < 0 || dup3(high, SOCKET_FD, O_CLOEXEC) < 0 ||
+	    (high_tree >= 0 && dup3(high_tree, TREE_FD, O_CLOEXEC) < 0))
+		_exit(2);
+	close_range(high_tree >= 0 ? TREE_FD + 1 : SOCKET_FD + 1, ~0u, 0);
+	init_main(&(struct init_setup){
+		.socket = SOCKET_FD, .workspace_fd = high_tree >= 0 ? TREE_FD : -1, .trial = !w->proven[plan->level],
+		.plan = plan, .filter = filter, .builtins = w->builtins, .builtin_count = w->builtin_count,
+	});
+}
+
+static int spawn(struct keeper *w, const struct plan *plan, int tree, struct nursling *child, struct err *err)
+{
+	const struct filter *filter = NULL;
+	int ends[2], pidfd = -1, r = filter_get(w, plan->level, &filter, err);
+
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return err_sys(err, "socketpair");
+	struct clone_args args = { .flags = CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = SIGCHLD };
+	if (plan->level == CELL_FULL)
+		args.flags |= CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+		              CLONE_NEWCGROUP;
+	long pid = syscall(SYS_clone3, &args, sizeof args);
+	if (pid == 0)
+		nursling_main(w, plan, filter, ends[1], tree);
+	if (pid < 0)
+		r = clone_failed(plan->level, err);
+	close(ends[1]);
+	child->pid = (pid_t)pid;
+	child->pidfd = pidfd;
+	child->socket = ends[0];
+	if (r == 0 && plan->level == CELL_FULL)
+		r = ids_write(plan, child->pid, err);
+	if (r == 0 && msg_send(child->socket, &(struct msg){ .type = MSG_GO }) < 0)
+		r = err_sys(err, "the first process of a cell is gone");
+	return r;
+}
+
+static void nursling_free(struct nursling *child)
+{
+	fd_close(&child->pidfd);             /* pid 1 loses its peer with the socket, and exits */
+	fd_close(&child->socket);
+	free(child);
+}
+
+static int on_open(void *self, struct msg *open)
+{
+	struct keeper *w = self;
+	static unsigned nth;
+	struct err err = ERR_NONE;
+	struct plan plan;
+	AUTO(fd_closep) int tree = -1;
+	struct nursling *child = xcalloc(1, sizeof *child);
+
+	child->id = (uint32_t)open->id;
+	child->pidfd = child->socket = -1;
+	child->level = (enum cell_level)open->level;
+	child->until_ms = clock_mono_ms() + LIMIT_CELL_OPEN_MS;
+	int r = plan_make(open, &plan, &err);
+	if (r == 0)
+		r = ids_choose(&plan, (unsigned)getpid() + nth++, &err);
+	if (r == 0 && plan.as_root && plan.level == CELL_FULL)
+		r = ids_map_workspace(&plan, &tree, &err);
+	if (r == 0)
+		r = spawn(w, &plan, tree, child, &err);
+	if (r < 0) {
+		tell_unmade(w, child->id, &err);
+		nursling_free(child);
+		return 0;
+	}
+	child->next = w->nurslings;
+	w->nurslings = child;
+	return 0;
+}
+
+static int on_probe(void *self, struct msg *msg UNUSED)
+{
+	const struct keeper *w = self;
+	AUTO(freep) char *text = probe_text();
+
+	tell_engine(w, &(struct msg){ .type = MSG_PROBED, .text = text });
+	return 0;
+}
+
+/* The whole of what the engine may ask for. */
+static const struct msg_rule requests[] = {
+	{ MSG_OPEN,  ALWAYS, 0, on_open },
+	{ MSG_PROBE, ALWAYS, 0, on_probe },
+};
+
+/* ---- what pid 1 says while it is set up ---- */
+
+static void hand_over(struct keeper *w, const struct nursling *child, const char *mechanisms)
+{
+	w->proven[child->level] = true;
+	tell_engine(w, &(struct msg){ .type = MSG_MADE, .id = child->id, .text = mechanisms,
+	                              .fds = { child->pidfd, child->socket }, .fd_count = 2 });
+}
+
+static void on_nursling(struct keeper *w, struct nursling *child)
+{
+	struct err err = { .code = EIO, .text = "the first process of the cell died while it was set up" };
+	struct msg msg = { 0 };
+	int r = msg_receive(child->socket, w->room, &msg);
+
+	if (r == 1 && msg.type == MSG_READY && msg.fd_count == 0) {
+		hand_over(w, child, msg.text);
+	} else {
+		if (r == 1 && msg.type == MSG_UNABLE && msg.fd_count == 0) {
+			err.code = msg.code > 0 ? (int)msg.code : EIO;
+			snprintf(err.text, sizeof err.text, "%s", msg.text);
+		}
+		kill(child->pid, SIGKILL);
+		tell_unmade(w, child->id, &err);
+	}
+	if (r == 1)
+		msg_done(&msg);
+}
+
+/* Takes one out of the list when it is no nursling any more. */
+static void look_after(struct keeper *w, const struct pollfd *fds)
+{
+	struct nursling **at = &w->nurslings;
+	int64_t now = clock_mono_ms();
+
+	for (size_t i = 0; *at != NULL; i++) {
+		struct nursling *child = *at;
+		bool late = now >= child->until_ms;
+		if (fds[i].revents == 0 && !late) {
+			at = &child->next;
+			continue;
+		}
+		if (fds[i].revents != 0) {
+			on_nursling(w, child);
+		} else {
+			kill(child->pid, SIGKILL);
+			tell_unmade(w, child->id, &(struct err){ ETIMEDOUT, "the cell was not ready in time" });
+		}
+		*at = child->next;
+		nursling_free(child);
+	}
+}
+
+/* ---- the process ---- */
+
+/* The environment lies at the top of the stack, where every cell would inherit it: keys may be in it. */
+static void forget_environment(void)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(KIB(8));
+	static char *empty[] = { NULL };
+
+	for (char **at = environ; *at != NULL; at++)
+		explicit_bzero(*at, strlen(*at));
+	environ = empty;
+	if (io_read_file("/proc/self/stat", &text, NULL) < 0)
+		_exit(1);
+	const char *after_name = strrchr(buf_text(&text), ')');
+	struct str rest = str_of(after_name != NULL ? after_name + 2 : ""), field;
+	uint64_t range[2] = { 0, 0 };
+	/* Fields 50 and 51 of proc(5), counted from 3 behind the name: env_start, env_end. */
+	for (int i = 3; i <= 51 && str_next(&rest, ' ', &field); i++)
+		if (i >= 50 && str_to_u64(field, &range[i - 50]) < 0)
+			_exit(1);
+	if (range[0] != 0 && range[1] > range[0])
+		explicit_bzero((void *)(uintptr_t)range[0], (size_t)(range[1] - range[0]));
+}
+
+static void keeper_init(struct keeper *w, int socket)
+{
+	sigset_t mask;
+
+	forget_environment();
+	for (int number = 1; number < NSIG; number++)
+		if (number != SIGKILL && number != SIGSTOP)
+			signal(number, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	setsid();                            /* ^C is the engine's affair */
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || chdir("/") < 0)
+		_exit(1);
+	if (dup3(socket, 3, O_CLOEXEC) < 0 && socket != 3)
+		_exit(1);
+	close_range(4, ~0u, 0);
+	/* An ordinary user may write the id maps of his children only while they are dumpable. */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	prctl(PR_SET_NAME, "mishri-warden", 0, 0, 0);
+	if (geteuid() == 0 && unshare(CLONE_NEWNET) < 0 && errno != EPERM)
+		_exit(1);
+	w->engine = 3;
+	w->room = xmalloc(LIMIT_CELL_MESSAGE_BYTES);
+	w->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (w->signals < 0)
+		_exit(1);
+}
+
+static void take_request(struct keeper *w)
+{
+	struct msg msg;
+	int r = msg_receive(w->engine, w->room, &msg);
+
+	if (r <= 0)
+		_exit(r == 0 ? 0 : 1);
+	r = msg_dispatch(requests, COUNT(requests), ALWAYS, w, &msg);
+	msg_done(&msg);
+	if (r < 0)
+		_exit(1);
+}
+
+static size_t poll_list(const struct keeper *w, struct pollfd **fds, size_t *room)
+{
+	size_t n = 2;
+
+	for (const struct nursling *c = w->nurslings; c != NULL; c = c->next)
+		n++;
+	if (n > *room)
+		*fds = xrealloc(*fds, (*room = n * 2) * sizeof **fds);
+	(*fds)[0] = (struct pollfd){ w->engine, POLLIN, 0 };
+	(*fds)[1] = (struct pollfd){ w->signals, POLLIN, 0 };
+	n = 2;
+	for (const struct nursling *c = w->nurslings; c != NULL; c = c->next)
+		(*fds)[n++] = (struct pollfd){ c->socket, POLLIN, 0 };
+	return n;
+}
+
+_Noreturn void warden_main(int socket, const struct cell_builtin *builtins, size_t count, pid_t engine)
+{
+	struct keeper w = { .builtins = builtins, .builtin_count = count };
+	struct signalfd_siginfo drained[8];
+	struct pollfd *fds = NULL;
+	size_t room = 0;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != engine)
+		_exit(1);
+	keeper_init(&w, socket);
+	for (;;) {
+		size_t n = poll_list(&w, &fds, &room);
+		if (poll(fds, n, w.nurslings != NULL ? LIMIT_CELL_OPEN_MS / 10 : -1) < 0 && errno != EINTR)
+			_exit(1);
+		if (fds[1].revents != 0) {
+			(void)!read(w.signals, drained, sizeof drained);
+			while (waitpid(-1, NULL, WNOHANG) > 0)
+				;
+		}
+		look_after(&w, fds + 2);
+		if (fds[0].revents != 0)
+			take_request(&w);
+	}
+}

@@ -1,0 +1,391 @@
+/* cmd_policy.c - `mishri policy check|explain|lint|test|show`: what a policy says, before an agent finds out. It decides
+ * and prints; it starts no program and changes nothing. */
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/common.h"
+#include "policy/files.h"
+#include "policy/probe.h"
+#include "tools/tool.h"
+
+#include "base/banned.h"
+
+enum { POLICIES_MOST = 64 };
+
+static const struct option_row check_options[] = {
+	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
+	{ "--workspace", 'w', "DIR", "the workspace (default: the current directory)", false },
+	{ "--user", 0, "NAME", "the user that asks (default: you)", false },
+	{ "--when", 0, "KEY=VALUE", "a fact: role, agent, channel, interactive, depth, taint, calls or time", true },
+	{ "--tool", 0, "NAME", "decide about a call of this tool", false },
+	{ "--args", 0, "JSON", "its arguments (default: {})", false },
+	{ "--net", 0, "HOST:PORT", "decide about a connection", false },
+	{ "--exec", 0, "PROGRAM ARG...", "decide about a program start; the rest of the line is the program's", false },
+};
+
+static const struct option_row show_options[] = {
+	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
+	{ "--workspace", 'w', "DIR", "the workspace (default: the current directory)", false },
+};
+
+static int print_json(const json_t *value)
+{
+	AUTO(freep) char *text = json_text(value);
+
+	return puts(text) < 0 || fflush(stdout) != 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int flushed(int code)
+{
+	return fflush(stdout) != 0 ? EXIT_FAILED : code;
+}
+
+/* ---- check and explain ---- */
+
+struct check {
+	const struct command *command;
+	const struct options *o;
+	char *workspace;
+	struct policy *policy;
+	struct probe probe;
+	char **exec;                   /* what stands behind --exec */
+	int exec_count;
+};
+
+static void check_done(struct check *c)
+{
+	policy_free(c->policy);
+	probe_done(&c->probe);
+	free(c->workspace);
+}
+
+static int usage(const struct check *c, const char *text)
+{
+	return complain(EXIT_USAGE, "%s: %s", c->command->name, text);
+}
+
+static const char *own_name(char number[static 24])
+{
+	const struct passwd *who = getpwuid(getuid());
+
+	snprintf(number, 24, "%u", (unsigned)getuid());
+	return who != NULL ? who->pw_name : number;
+}
+
+/* 0 or an exit code. */
+static int read_facts(struct check *c)
+{
+	const char *pairs[64];
+	char number[24];
+	struct err err = ERR_NONE;
+
+	probe_init(&c->probe, c->workspace);
+	c->probe.facts.resolve = resolve_path;
+	c->probe.facts.time_us = clock_wall_us();
+	if (probe_set_fact(&c->probe, "user", option_text(c->o, "--user", own_name(number)), &err) < 0)
+		return usage(c, err.text);
+	size_t count = option_all(c->o, "--when", pairs, COUNT(pairs));
+	for (size_t i = 0; i < MIN(count, COUNT(pairs)); i++) {
+		const char *equals = strchr(pairs[i], '=');
+		if (equals == NULL)
+			return complain(EXIT_USAGE, "%s: --when %s: no '='; write --when role=worker", c->command->name, pairs[i]);
+		AUTO(freep) char *key = xstrndup(pairs[i], (size_t)(equals - pairs[i]));
+		if (probe_set_fact(&c->probe, key, equals + 1, &err) < 0)
+			return complain(EXIT_USAGE, "%s: --when %s", c->command->name, err.text);
+	}
+	return 0;
+}
+
+static int read_tool(struct check *c, const char *name)
+{
+	AUTO(json_decrefp) json_t *args = NULL;
+	const struct tool *tool = tool_find(name);
+	struct err err = ERR_NONE;
+
+	if (json_parse(str_of(option_text(c->o, "--args", "{}")), &args, &err) < 0)
+		return complain(EXIT_USAGE, "%s: --args: %s", c->command->name, err.text);
+	if (!json_is_object(args))
+		return usage(c, "--args is no JSON object: write --args '{\"path\": \"a\"}'");
+	probe_set_tool(&c->probe, name, tool != NULL ? tool->category : NULL, tool != NULL ? tool->risk : NULL, args);
+	return 0;
+}
+
+static int read_exec(struct check *c)
+{
+	const char *const *argv = (const char *const *)c->exec;
+	size_t argc = (size_t)c->exec_count;
+	struct err err = ERR_NONE;
+
+	int r = probe_set_exec(&c->probe, argv, argc, true, &err);
+	if (r == -ENOENT) {
+		fprintf(stderr, "mishri: %s; judged by its spelling\n", err.text);
+		r = probe_set_exec(&c->probe, argv, argc, false, &err);
+	}
+	return r < 0 ? usage(c, err.text) : 0;
+}
+
+/* 0 or an exit code. */
+static int read_action(struct check *c)
+{
+	const char *tool = option_text(c->o, "--tool", NULL), *net = option_text(c->o, "--net", NULL), *const *words;
+	struct err err = ERR_NONE;
+
+	if (option_positionals(c->o, &words) > 0)
+		return complain(EXIT_USAGE, "%s: '%s' is one word too many; a program stands behind --exec", c->command->name,
+		                words[0]);
+	if ((tool != NULL) + (net != NULL) + (c->exec != NULL) != 1)
+		return usage(c, "give one action: --tool NAME --args JSON, --exec PROGRAM ARG..., or --net HOST:PORT");
+	if (option_given(c->o, "--args") && tool == NULL)
+		return usage(c, "--args goes with --tool");
+	if (tool != NULL)
+		return read_tool(c, tool);
+	if (c->exec != NULL)
+		return read_exec(c);
+	return probe_set_net(&c->probe, net, NULL, &err) < 0 ? usage(c, err.text) : 0;
+}
+
+/* What --exec is followed by is no option of ours: cuts argv there. */
+static int cut_exec(struct check *c, int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--exec") != 0)
+			continue;
+		c->exec = argv + i + 1;
+		c->exec_count = argc - i - 1;
+		if (c->exec_count > 0 && strcmp(c->exec[0], "--") == 0) {
+			c->exec++;
+			c->exec_count--;
+		}
+		return i;
+	}
+	return argc;
+}
+
+static void print_decision(const struct check *c, const struct decision *d)
+{
+	printf("%s", effect_name(d->effect));
+	if (d->rule != NULL)
+		printf(" by %s (%s)", d->rule, d->source);
+	printf(": %s\n", d->reason);
+	for (size_t i = 0; i < d->also_count; i++)
+		printf("  also: %s\n", d->also[i]);
+	if (c->command == &cmd_policy_check)
+		return;
+	const struct facts *f = &c->probe.facts;
+	const struct action *a = &c->probe.action;
+	if (a->kind == ACTION_EXEC) {
+		printf("  program: %s, from %s; goes by", a->exec.program, origin_name(a->exec.origin));
+		for (size_t i = 0; i < a->exec.name_count; i++)
+			printf(" %s", a->exec.names[i]);
+		putchar('\n');
+	}
+	if (a->kind == ACTION_TOOL)
+		printf("  tool: %s, category %s, risk %s\n", a->tool.name, a->tool.category != NULL ? a->tool.category : "unknown",
+		       a->tool.risk != NULL ? a->tool.risk : "unknown");
+	char time[CLOCK_TEXT_BYTES];
+	printf("  facts: user %s, role %s, agent %s, channel %s, depth %d, calls %lld, %s, workspace %s, %s\n", f->user,
+	       f->role, f->agent, f->channel, f->depth, (long long)f->calls, f->interactive ? "somebody there" : "nobody there",
+	       f->workspace, clock_format(f->time_us, time));
+	printf("  policy: %s, %lld ns\n", policy_digest(c->policy), (long long)d->ns);
+}
+
+static int decide(struct check *c)
+{
+	static const int codes[] = { [EFFECT_DENY] = EXIT_DENIED, [EFFECT_ASK] = EXIT_NOBODY, [EFFECT_ALLOW] = EXIT_DONE };
+	struct decision d;
+
+	policy_decide(c->policy, &c->probe.action, &c->probe.facts, &d);
+	if (option_given(c->o, "--json")) {
+		AUTO(json_decrefp) json_t *json = decision_json(&d, c->policy);
+		if (print_json(json) != EXIT_DONE)
+			return EXIT_FAILED;
+	} else {
+		print_decision(c, &d);
+	}
+	return flushed(codes[d.effect]);
+}
+
+static int check(const struct command *command, int argc, char **argv)
+{
+	AUTO(options_freep) struct options *o = NULL;
+	AUTO(check_done) struct check c = { .command = command };
+	const char *files[POLICIES_MOST];
+	struct err err = ERR_NONE;
+
+	if (options_parse(command, cut_exec(&c, argc, argv), argv, &o) < 0)
+		return EXIT_USAGE;
+	c.o = o;
+	size_t count = option_all(o, "--policy", files, COUNT(files));
+	if (cli_workspace(option_text(o, "--workspace", "."), &c.workspace, &err) < 0)
+		return complain(EXIT_USAGE, "%s", err.text);
+	int r = read_facts(&c);
+	if (r == 0)
+		r = read_action(&c);
+	if (r != 0)
+		return r;
+	if (cli_load_policy(o, c.workspace, files, MIN(count, COUNT(files)), &c.policy, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
+	return decide(&c);
+}
+
+static int run_check(int argc, char **argv)
+{
+	return check(&cmd_policy_check, argc, argv);
+}
+
+static int run_explain(int argc, char **argv)
+{
+	return check(&cmd_policy_explain, argc, argv);
+}
+
+/* ---- lint and test ---- */
+
+/* Loads the files that the words name, as one set. 0 or an exit code; err is set where it is EXIT_CONFIG. */
+static int load_named(const struct command *command, const struct options *o, struct policy **ret, struct err *err)
+{
+	const char *const *words, *tools[64];
+	struct policy_file files[POLICIES_MOST];
+	size_t count = option_positionals(o, &words);
+
+	if (count == 0 || count > COUNT(files))
+		return complain(EXIT_USAGE, "%s: name 1 to %d policy files", command->name, POLICIES_MOST);
+	for (size_t i = 0; i < count; i++)
+		files[i] = (struct policy_file){ LAYER_PROJECT, words[i] };
+	return policy_load_files(files, count, tools, tool_names(tools, COUNT(tools)), ret, err) < 0 ? EXIT_CONFIG : 0;
+}
+
+static int run_lint(int argc, char **argv)
+{
+	AUTO(options_freep) struct options *o = NULL;
+	AUTO(policy_freep) struct policy *policy = NULL;
+	AUTO(json_decrefp) json_t *warnings = NULL;
+	struct err err = ERR_NONE;
+
+	if (options_parse(&cmd_policy_lint, argc, argv, &o) < 0)
+		return EXIT_USAGE;
+	int r = load_named(&cmd_policy_lint, o, &policy, &err);
+	if (r == EXIT_USAGE)
+		return r;
+	warnings = policy != NULL ? policy_lint(policy) : json_array();
+	if (option_given(o, "--json")) {
+		AUTO(json_decrefp) json_t *all = json_object();
+		json_put_text(all, "error", policy == NULL ? err.text : NULL);
+		json_put(all, "warnings", json_incref(warnings));
+		return print_json(all) == EXIT_DONE ? r : EXIT_FAILED;
+	}
+	if (policy == NULL)
+		printf("%s\n", err.text);
+	for (size_t i = 0; i < json_array_size(warnings); i++)
+		printf("%s\n", json_string_value(json_array_get(warnings, i)));
+	return flushed(r);
+}
+
+static int run_test(int argc, char **argv)
+{
+	AUTO(options_freep) struct options *o = NULL;
+	AUTO(policy_freep) struct policy *policy = NULL;
+	struct err err = ERR_NONE;
+
+	if (options_parse(&cmd_policy_test, argc, argv, &o) < 0)
+		return EXIT_USAGE;
+	int r = load_named(&cmd_policy_test, o, &policy, &err);
+	if (r == EXIT_USAGE)
+		return r;
+	if (option_given(o, "--json")) {
+		AUTO(json_decrefp) json_t *all = json_object();
+		json_put_text(all, "error", policy == NULL ? err.text : NULL);
+		json_put_int(all, "passed", policy != NULL ? (int64_t)policy_test_count(policy) : 0);
+		return print_json(all) == EXIT_DONE ? r : EXIT_FAILED;
+	}
+	if (policy == NULL)
+		printf("%s\n", err.text);
+	else
+		printf("%zu rules, %zu tests: all pass\n", policy_rule_count(policy), policy_test_count(policy));
+	return flushed(r);
+}
+
+/* ---- show ---- */
+
+static void print_set(const json_t *sources, const json_t *rules)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(sources, i, row)
+		printf("# %s layer: %s, default %s\n", json_get_text(row, "layer", ""), json_get_text(row, "file", ""),
+		       json_get_text(row, "default", "not set"));
+	json_array_foreach(rules, i, row) {
+		const char *unless = json_get_text(row, "unless", NULL);
+		printf("%-5s %-8s %s  %s%s%s  (%s)\n", json_get_text(row, "effect", ""), json_get_text(row, "kind", ""),
+		       json_get_text(row, "id", ""), json_get_text(row, "matches", ""), unless != NULL ? ", unless " : "",
+		       unless != NULL ? unless : "", json_get_text(row, "source", ""));
+	}
+}
+
+static int run_show(int argc, char **argv)
+{
+	AUTO(options_freep) struct options *o = NULL;
+	AUTO(policy_freep) struct policy *policy = NULL;
+	AUTO(freep) char *workspace = NULL;
+	const char *files[POLICIES_MOST], *const *words;
+	struct err err = ERR_NONE;
+
+	if (options_parse(&cmd_policy_show, argc, argv, &o) < 0)
+		return EXIT_USAGE;
+	if (option_positionals(o, &words) > 0)
+		return complain(EXIT_USAGE, "policy show: '%s' is one word too many; a file stands behind -p", words[0]);
+	size_t count = option_all(o, "--policy", files, COUNT(files));
+	if (cli_workspace(option_text(o, "--workspace", "."), &workspace, &err) < 0)
+		return complain(EXIT_USAGE, "%s", err.text);
+	if (cli_load_policy(o, workspace, files, MIN(count, COUNT(files)), &policy, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
+	AUTO(json_decrefp) json_t *sources = policy_sources(policy);
+	AUTO(json_decrefp) json_t *rules = policy_rules(policy);
+	if (!option_given(o, "--json")) {
+		print_set(sources, rules);
+		return flushed(EXIT_DONE);
+	}
+	AUTO(json_decrefp) json_t *all = json_object();
+	json_put_text(all, "policy", policy_digest(policy));
+	json_put(all, "sources", json_incref(sources));
+	json_put(all, "rules", json_incref(rules));
+	return print_json(all);
+}
+
+/* ---- rows ---- */
+
+const struct command cmd_policy_check = {
+	.name = "policy check", .args = "(--tool NAME --args JSON | --exec PROGRAM ARG... | --net HOST:PORT)",
+	.about = "decide about one action: exit 0 allow, 6 deny, 9 ask",
+	.options = check_options, .option_count = COUNT(check_options), .flags = COMMAND_STOPS, .run = run_check,
+	.examples = "  mishri policy check -p policy.yaml --exec git push --force\n"
+	            "  mishri policy check --user alice --when taint=secret --net api.github.com:443\n"
+	            "  mishri policy check --json --tool write_file --args '{\"path\": \"/etc/passwd\"}'\n",
+};
+
+const struct command cmd_policy_explain = {
+	.name = "policy explain", .args = "(--tool NAME --args JSON | --exec PROGRAM ARG... | --net HOST:PORT)",
+	.about = "the same, with what was read and which other rules match",
+	.options = check_options, .option_count = COUNT(check_options), .flags = COMMAND_STOPS, .run = run_explain,
+	.examples = "  mishri policy explain -p policy.yaml --exec git push --force\n",
+};
+
+const struct command cmd_policy_lint = {
+	.name = "policy lint", .args = "FILE...", .about = "check policy files: exit 0 good, 3 refused", .run = run_lint,
+	.examples = "  mishri policy lint .mishri/policy.yaml\n",
+};
+
+const struct command cmd_policy_test = {
+	.name = "policy test", .args = "FILE...", .about = "run the tests in policy files: exit 0 all pass, 3 refused",
+	.run = run_test, .examples = "  mishri policy test .mishri/policy.yaml\n",
+};
+
+const struct command cmd_policy_show = {
+	.name = "policy show", .args = "", .about = "the policy in force here: all layers, with their sources",
+	.options = show_options, .option_count = COUNT(show_options), .run = run_show,
+	.examples = "  mishri policy show -p policy.yaml\n",
+};

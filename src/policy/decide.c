@@ -1,0 +1,219 @@
+/* decide.c - from an action and the facts to a decision. The strictest match wins, in a layer and over all layers; what
+ * no rule speaks about falls to the defaults, and where there is none, to deny. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "policy/rules.h"
+
+#include "base/banned.h"
+
+/* What one layer says, as its rules are read. */
+struct say {
+	const struct rule *firm, *soft;                    /* the strictest; soft: overridable */
+	bool matched;
+};
+
+struct hits {
+	const struct rule *rules[COUNT(((struct decision *)0)->also) + 1];
+	size_t count;
+};
+
+static const struct rule *stricter(const struct rule *a, const struct rule *b)
+{
+	return a == NULL || b->effect < a->effect ? b : a;
+}
+
+static void hit(struct say *say, struct hits *hits, const struct rule *rule)
+{
+	if (rule->overridable)
+		say->soft = stricter(say->soft, rule);
+	else
+		say->firm = stricter(say->firm, rule);
+	say->matched = true;
+	if (hits->count < COUNT(hits->rules))
+		hits->rules[hits->count++] = rule;
+}
+
+/* An overridable rule yields where a lower layer has a matching rule of its own. */
+static const struct rule *deciding_rule(const struct say *says)
+{
+	const struct rule *best = NULL;
+
+	for (size_t layer = 0; layer < LAYER_COUNT; layer++) {
+		bool overridden = false;
+		for (size_t lower = layer + 1; lower < LAYER_COUNT; lower++)
+			overridden |= says[lower].matched;
+		if (says[layer].firm != NULL)
+			best = stricter(best, says[layer].firm);
+		if (says[layer].soft != NULL && !overridden)
+			best = stricter(best, says[layer].soft);
+	}
+	return best;
+}
+
+/* The strictest default of the layers in which no rule matched. NULL: none set. */
+static const struct file *deciding_default(const struct policy *p, size_t only, const struct say *says)
+{
+	const struct file *best = NULL;
+
+	for (size_t i = 0; i < p->file_count; i++) {
+		const struct file *f = &p->files[i];
+		if ((only == ALL_FILES || only == i) && f->has_default && !says[f->layer].matched &&
+		    (best == NULL || f->default_effect < best->default_effect))
+			best = f;
+	}
+	return best;
+}
+
+/* ---- words ---- */
+
+/* Adds to the reason; cuts at a whole character; control characters of a path become '?'. */
+static void say_more(struct decision *d, const char *format, ...) PRINTF(2, 3);
+
+static void say_more(struct decision *d, const char *format, ...)
+{
+	size_t len = strlen(d->reason);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(d->reason + len, sizeof d->reason - len, format, args);
+	va_end(args);
+	for (; d->reason[len] != '\0';) {
+		size_t n = utf8_length((const unsigned char *)d->reason + len, strlen(d->reason + len));
+		if (n == 0 && len + 4 >= sizeof d->reason - 1) {
+			d->reason[len] = '\0';
+			break;
+		}
+		if (n == 0 || (unsigned char)d->reason[len] < 0x20 || d->reason[len] == 0x7f)
+			d->reason[len] = '?';
+		len += MAX(n, 1u);
+	}
+}
+
+/* Does the rule speak of this very tool, program or host, and fail only in the rest? */
+static bool is_near(struct eval *e, const struct rule *rule)
+{
+	for (size_t i = 0; i < rule->clause.count; i++) {
+		enum subject s = rule->clause.terms[i].key->subject;
+		if (s == SUBJECT_TOOL || s == SUBJECT_PROGRAM || s == SUBJECT_HOST) {
+			struct rule name = { .clause = { &rule->clause.terms[i], 1 } };
+			return rule_matches(e, &name) != NO;
+		}
+	}
+	return false;
+}
+
+/* What would be allowed: the rules that speak of this name, else the first ones of this kind. */
+static void say_allowed(struct eval *e, size_t only, struct decision *ret)
+{
+	enum { SHOWN = 3, LOOKED_AT = 1000 };
+	const struct rule_index *index = &e->policy->kinds[e->action->kind];
+	const struct rule *shown[SHOWN];
+	size_t count = 0;
+
+	for (int near = 1; near >= 0 && count == 0; near--)
+		for (size_t i = 0; i < MIN(index->count, (size_t)LOOKED_AT) && count < SHOWN; i++) {
+			const struct rule *r = index->all[i];
+			if (r->effect == EFFECT_ALLOW && r->means[0] != '\0' && (only == ALL_FILES || only == r->file) &&
+			    (!near || is_near(e, r)))
+				shown[count++] = r;
+		}
+	for (size_t i = 0; i < count; i++)
+		say_more(ret, "%s%s (%s)", i == 0 ? "; allowed would be: " : "; or ", shown[i]->means, shown[i]->id);
+}
+
+static void explain_rule(const struct rule *rule, bool sure, struct decision *ret)
+{
+	if (rule->reason != NULL)
+		say_more(ret, "%s", rule->reason);
+	else if (rule->means[0] != '\0')
+		say_more(ret, "rule %s says %s %s for %s", rule->id, effect_name(rule->effect), kind_names[rule->kind],
+		         rule->means);
+	else
+		say_more(ret, "rule %s says %s for every %s", rule->id, effect_name(rule->effect), kind_names[rule->kind]);
+	if (!sure)
+		say_more(ret, " (it cannot be ruled out that this is meant, so it counts)");
+	if (rule->effect != EFFECT_ALLOW && rule->exception != NULL)
+		say_more(ret, "; it does not hold for %s", rule->exception);
+}
+
+static void explain_default(struct eval *e, size_t only, const struct file *file, struct decision *ret)
+{
+	if (file != NULL)
+		say_more(ret, "no rule of the %s layer speaks of this, and its default is %s (%s)", layer_names[file->layer],
+		         effect_name(ret->effect), file->default_source);
+	else
+		say_more(ret, "no rule allows this %s", kind_names[e->action->kind]);
+	if (ret->effect != EFFECT_ALLOW)
+		say_allowed(e, only, ret);
+}
+
+/* ---- the decision ---- */
+
+static void fill(struct eval *e, size_t only, const struct say *says, const struct hits *hits, struct decision *ret)
+{
+	const struct rule *rule = deciding_rule(says);
+	const struct file *file = deciding_default(e->policy, only, says);
+	bool by_default = rule == NULL || (file != NULL && file->default_effect < rule->effect);
+
+	ret->effect = !by_default ? rule->effect : file != NULL ? file->default_effect : EFFECT_DENY;
+	if (by_default) {
+		explain_default(e, only, file, ret);
+	} else {
+		ret->rule = rule->id;
+		ret->source = rule->source;
+		explain_rule(rule, rule_matches(e, rule) == YES, ret);
+	}
+	for (size_t i = 0; i < hits->count && ret->also_count < COUNT(ret->also); i++)
+		if (by_default || hits->rules[i] != rule)
+			ret->also[ret->also_count++] = hits->rules[i]->id;
+	ret->high_risk = (!by_default && rule->high_risk) ||
+	                 (e->action->kind == ACTION_TOOL && e->action->tool.risk != NULL &&
+	                  strcmp(e->action->tool.risk, "high") == 0);
+}
+
+void decide_by(const struct policy *policy, size_t only, const struct action *action, const struct facts *facts,
+               struct decision *ret)
+{
+	AUTO(eval_done) struct eval e = { .policy = policy, .action = action, .facts = facts };
+	const struct rule_index *index = &policy->kinds[action->kind];
+	struct say says[LAYER_COUNT] = { 0 };
+	struct hits hits = { 0 };
+	int64_t start = clock_mono_ns();
+
+	*ret = (struct decision){ .effect = EFFECT_DENY };
+	for (size_t i = 0; i < index->count; i++) {
+		const struct rule *rule = index->all[i];
+		if (only != ALL_FILES && only != rule->file)
+			continue;
+		enum truth t = rule_matches(&e, rule);
+		if (t == YES || (t == MAYBE && rule->effect != EFFECT_ALLOW))
+			hit(&says[policy->files[rule->file].layer], &hits, rule);
+	}
+	fill(&e, only, says, &hits, ret);
+	ret->ns = clock_mono_ns() - start;
+}
+
+void policy_decide(const struct policy *policy, const struct action *action, const struct facts *facts,
+                   struct decision *ret)
+{
+	assert((int)action->kind < KIND_COUNT);
+	decide_by(policy, ALL_FILES, action, facts, ret);
+}
+
+json_t *decision_json(const struct decision *decision, const struct policy *policy)
+{
+	json_t *o = json_object(), *also = json_array();
+
+	json_put_text(o, "effect", effect_name(decision->effect));
+	json_put_text(o, "rule", decision->rule);
+	json_put_text(o, "source", decision->source);
+	json_put_text(o, "reason", decision->reason);
+	for (size_t i = 0; i < decision->also_count; i++)
+		json_array_append_new(also, json_of_str(str_of(decision->also[i])));
+	json_put(o, "also", also);
+	json_put_text(o, "policy", policy_digest(policy));
+	json_put_int(o, "ns", decision->ns);
+	return o;
+}

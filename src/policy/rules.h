@@ -1,0 +1,204 @@
+/* rules.h - the loaded form of a policy, shared by the files of this folder only. */
+#ifndef MISHRI_POLICY_RULES_H
+#define MISHRI_POLICY_RULES_H
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include "base/hash.h"
+#include "base/yaml.h"
+#include "policy/policy.h"
+
+/* Does it match? In the order of strictness for and/or. MAYBE: it cannot be said (a pattern took too long, a name
+ * can be forged, a path cannot be resolved); it counts as a match in deny and ask, as none in allow, and `unless`
+ * and `not` keep it as it is, so that doubt never opens anything. */
+enum truth { NO, MAYBE, YES };
+
+enum { KIND_COUNT = ACTION_MODEL + 1, LAYER_COUNT = LAYER_BUILTIN + 1 };
+
+/* How the value of a key is written and compared. */
+enum form {
+	FORM_TEXT,         /* glob, list, {regex, eq, ne, in, within, not} */
+	FORM_PATH,         /* the same; in globs * stops at '/', and ${workspace} is known */
+	FORM_HOST,         /* the same; case and spelling of addresses do not matter */
+	FORM_TOOL, FORM_GROUP, FORM_CATEGORY, FORM_RISK, FORM_ROLE, FORM_CHANNEL, /* the same; names must be known */
+	FORM_PROGRAM,      /* the same, and {from, sha256} */
+	FORM_ANY,          /* an argument of a tool: all operators */
+	FORM_NUMBER,       /* number, list, {eq, ne, lt, le, gt, ge, in, not} */
+	FORM_BOOL,         /* true or false */
+	FORM_REGEX,        /* a pattern or a list of them */
+	FORM_FLAG,         /* a flag or a list of them */
+	FORM_TIME,         /* "HH:MM-HH:MM", UTC */
+	FORM_WEEKDAY,      /* mon or mon-fri, UTC */
+	FORM_LATER,        /* part of the language, not of this version */
+};
+
+/* Every key that matches something, in matchers.def. */
+enum subject {
+#define KEY(section, name, kinds, form, subject) SUBJECT_##subject,
+#include "policy/matchers.def"
+#undef KEY
+	SUBJECT_COUNT
+};
+
+enum section { SECTION_RULE, SECTION_ARGV, SECTION_WHEN, SECTION_ARGS };
+
+struct key_row {
+	enum section section;
+	const char *name;
+	unsigned kinds;            /* bits: 1 << enum action_kind */
+	enum form form;
+	enum subject subject;
+};
+extern const struct key_row key_rows[SUBJECT_COUNT];
+
+enum op {
+	OP_ANY, OP_ALL, OP_NOT,    /* of the children */
+	OP_LITERAL, OP_GLOB, OP_REGEX, OP_WITHIN,
+	OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE,
+	OP_FROM, OP_SHA256, OP_FLAG, OP_TIME, OP_WEEKDAY,
+};
+
+struct matcher {
+	enum op op;
+	enum form form;
+	char *text;                /* literal, glob, directory, flag, digest; the text of a scalar to compare with */
+	pcre2_code *regex;
+	json_t *scalar;            /* OP_EQ and its kin */
+	int from, to;              /* OP_TIME: minutes of the day; OP_WEEKDAY: a mask; OP_FROM: an origin */
+	struct matcher *children;
+	size_t count;
+};
+
+/* One condition of a rule: this subject matches. */
+struct term {
+	const struct key_row *key;
+	char *pointer;             /* SECTION_ARGS: the argument's name or JSON Pointer */
+	struct matcher matcher;
+	int cost;                  /* cheap ones are tried first */
+};
+
+struct clause {
+	struct term *terms;
+	size_t count;
+};
+
+struct approval {
+	bool given;
+	char *from;                /* "group:NAME", "user:NAME" or NULL: anybody who may answer */
+	int count;
+	int64_t expires_ms;        /* 0: no own end */
+	char *remember;            /* never, task, session, or a duration */
+};
+
+struct rule {
+	char *id, *source, *reason;
+	char *means, *exception;   /* the matchers and the `unless` in the words of the file, for reasons */
+	char *shape;               /* the matchers as canonical JSON, for shadowing */
+	enum effect effect;
+	enum action_kind kind;
+	struct clause clause, unless;
+	struct approval approval;
+	size_t file;
+	int line, column;
+	bool has_when, has_unless, overridable, high_risk;
+	bool decided_a_test;
+};
+
+struct group {
+	char *name;
+	char **members;
+	size_t count, file;
+	int line;
+};
+
+struct file {
+	enum layer layer;
+	char *name;
+	char sha256[SHA256_HEX_LEN + 1];
+	bool has_default;
+	enum effect default_effect;
+	char *default_source;      /* "FILE:LINE" */
+	char *title;               /* `name`, or NULL */
+};
+
+/* The rules that could match a name: those that name it literally, found by hashing, and all others. */
+struct rule_index {
+	struct rule **all;
+	size_t count;
+};
+
+struct policy {
+	struct file *files;
+	size_t file_count;
+	struct rule **rules;
+	size_t rule_count;
+	struct group *groups;
+	size_t group_count;
+	struct rule_index kinds[KIND_COUNT];
+	size_t test_count;
+	char digest[SHA256_HEX_LEN + 1];
+};
+
+/* What a loading policy knows besides its text. */
+struct loader {
+	struct policy *policy;
+	const char *const *tools;
+	size_t tool_count;
+	size_t file;               /* the one that is read now */
+	struct err *err;
+};
+
+extern const char *const kind_names[KIND_COUNT];
+extern const char *const layer_names[LAYER_COUNT];
+
+/* matcher.c: YAML to matchers. 0 or -EINVAL. */
+MUST_USE int clause_parse(struct loader *l, const struct yaml_node *map, const char *const *also, size_t also_count,
+                          enum action_kind kind, struct clause *ret);
+void clause_done(struct clause *clause);
+bool text_is_plain_list(const struct matcher *m);          /* only literals and globs, any of them */
+
+/* rule.c */
+MUST_USE int rule_parse(struct loader *l, const struct yaml_node *node);
+void rule_free(struct rule *rule);
+
+/* extra.c: files, limits and budgets. */
+MUST_USE int extra_check(struct loader *l, const struct yaml_node *root);
+
+/* selftest.c: the `tests` of a file, against the rules of this file alone. */
+MUST_USE int tests_run(struct loader *l, const struct yaml_node *tests);
+
+/* shadow.c: a rule of the file that can never win is an error. */
+MUST_USE int shadow_check(struct loader *l);
+
+/* match.c */
+struct eval {
+	const struct policy *policy;
+	const struct action *action;
+	const struct facts *facts;
+	struct buf args_text, argv_text;                   /* the words joined by one space; made when asked for */
+	char *host;                                        /* in its one spelling; made when asked for */
+	pcre2_match_data *match;
+	pcre2_match_context *limits;
+};
+void eval_done(struct eval *e);
+enum truth rule_matches(struct eval *e, const struct rule *rule);
+
+/* flag.c: is this flag among the words of argv? */
+enum truth flag_given(const char *flag, const char *const *argv, size_t argc);
+
+/* host.c: lower case, no brackets, no dot at the end, addresses in their one spelling. The caller owns it. */
+char *host_canonical(const char *host);
+
+/* path.c */
+char *path_clean(const char *path);                        /* without ".", "..", "//"; absolute; the caller owns it */
+bool path_is_within(const char *path, const char *dir);    /* both clean */
+
+/* decide.c: as policy_decide(), by the rules of one file, or of all when file is ALL_FILES. */
+#define ALL_FILES SIZE_MAX
+void decide_by(const struct policy *policy, size_t file, const struct action *action, const struct facts *facts,
+               struct decision *ret);
+
+extern const char builtin_policy[];
+
+#endif
