@@ -101,7 +101,8 @@
 #define LIMIT_READ_LINES            2000     /* where the model names no other number */
 #define LIMIT_WRITE_FILE_BYTES      MIB(1)
 #define LIMIT_EDIT_FILE_BYTES       MIB(8)
-#define LIMIT_LIST_ENTRIES          1000
+#define LIMIT_LIST_ENTRIES          1000     /* shown in one answer */
+#define LIMIT_DIR_ENTRIES           100000   /* read of one directory */
 #define LIMIT_LIST_DEPTH            8
 #define LIMIT_SEARCH_DEPTH          64
 #define LIMIT_SEARCH_MATCHES        200

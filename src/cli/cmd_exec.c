@@ -81,11 +81,11 @@ static void on_exec(void *userdata, const struct cell_exec *exec)
 	struct decision d;
 	struct buf message = BUF_INIT(KIB(8));
 
-	gate_decide(x->policy, exec, &facts, &d);
+	exec_decide(x->policy, exec, &facts, &d);
 	if (d.effect == EFFECT_ASK)
 		snprintf(d.reason, sizeof d.reason, "it needs a person's approval, and `mishri exec` asks nobody");
 	if (d.effect != EFFECT_ALLOW)
-		gate_message(exec, &d, &message);
+		exec_message(exec, &d, &message);
 	if (d.effect != EFFECT_ALLOW && exec->first) {
 		x->refused = true;
 		x->code = d.effect == EFFECT_ASK ? EXIT_NOBODY : EXIT_DENIED;

@@ -16,6 +16,10 @@ struct progress {
 	char doing[WIDTH + 1];         /* "" when nothing runs */
 	int64_t since_ms, streamed;
 	int64_t turns, calls, tokens, usd_nanos;
+	struct {
+		char call[24], *line;
+	} proposed[LIMIT_CALLS_PER_REPLY]; /* of this turn; shown when their time comes */
+	size_t proposed_count;
 	bool usd_unknown;
 };
 
@@ -74,11 +78,18 @@ struct progress *progress_new(struct loop *loop, bool terminal, bool color)
 	return p;
 }
 
+static void forget_proposed(struct progress *p)
+{
+	while (p->proposed_count > 0)
+		free(p->proposed[--p->proposed_count].line);
+}
+
 void progress_free(struct progress *p)
 {
 	if (p == NULL)
 		return;
 	clear_status(p);
+	forget_proposed(p);
 	watch_free(p->tick);
 	free(p);
 }
@@ -151,6 +162,7 @@ static void on_replied(struct progress *p, const struct event *e)
 	static const char *const buckets[] = { "input", "cache_read", "cache_write", "output" };
 
 	p->turns = json_get_int(e->data, "turn", 0);
+	forget_proposed(p);
 	for (size_t i = 0; i < COUNT(buckets); i++)
 		p->tokens += json_get_int(usage, buckets[i], 0);
 	p->usd_unknown |= json_is_null(json_object_get(e->data, "usd_nanos"));
@@ -169,7 +181,20 @@ static void on_proposed(struct progress *p, const struct event *e)
 	AUTO(freep) char *what = gist(json_object_get(e->data, "args"));
 
 	p->calls++;
-	fprintf(stderr, "  %s%s%s %s  %s\n", BOLD(p), json_get_text(e->data, "call", ""), PLAIN(p), tool, what);
+	if (p->proposed_count == COUNT(p->proposed))
+		return;
+	snprintf(p->proposed[p->proposed_count].call, sizeof p->proposed[0].call, "%s", json_get_text(e->data, "call", ""));
+	p->proposed[p->proposed_count++].line = xasprintf("%s  %s", tool, what);
+}
+
+/* Calls are decided and run one after another: now it is this one's turn. */
+static void on_decided(struct progress *p, const struct event *e)
+{
+	const char *call = json_get_text(e->data, "call", "");
+
+	for (size_t i = 0; i < p->proposed_count; i++)
+		if (strcmp(p->proposed[i].call, call) == 0)
+			fprintf(stderr, "  %s%s%s  %s\n", BOLD(p), call, PLAIN(p), p->proposed[i].line);
 }
 
 static void on_exec(struct progress *p, const struct event *e)
@@ -179,7 +204,7 @@ static void on_exec(struct progress *p, const struct event *e)
 	AUTO(freep) char *argv = json_text(json_object_get(e->data, "argv"));
 	AUTO(freep) char *words = brief(argv, 80);
 	AUTO(freep) char *reason = brief(json_get_text(e->data, "reason", ""), 160);
-	fprintf(stderr, "      %sstopped at the exec gate%s by %s: %s as %s (%s)\n", RED(p), PLAIN(p),
+	fprintf(stderr, "       %sstopped at the exec gate%s by %s: %s as %s (%s)\n", RED(p), PLAIN(p),
 	        json_get_text(e->data, "rule", "default"), json_get_text(e->data, "program", ""), words, reason);
 }
 
@@ -190,7 +215,7 @@ static void on_call_finished(struct progress *p, const struct event *e)
 	char span[32];
 
 	p->doing[0] = '\0';
-	fprintf(stderr, "      %s%s%s", ok ? GREEN(p) : RED(p), status, PLAIN(p));
+	fprintf(stderr, "       %s%s%s", ok ? GREEN(p) : RED(p), status, PLAIN(p));
 	if (json_get_int(e->data, "exit", 0) > 0)
 		fprintf(stderr, ", exit status %lld", (long long)json_get_int(e->data, "exit", 0));
 	if (json_is_integer(json_object_get(e->data, "exit")))
@@ -223,6 +248,7 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_MODEL_REPLIED: on_replied(p, e); break;
 	case EVENT_RETRY_SCHEDULED: on_retry(p, e); break;
 	case EVENT_CALL_PROPOSED: on_proposed(p, e); break;
+	case EVENT_CALL_DECIDED: on_decided(p, e); break;
 	case EVENT_CALL_STARTED: doing(p, "running"); break;
 	case EVENT_EXEC_DECIDED: on_exec(p, e); break;
 	case EVENT_CALL_FINISHED: on_call_finished(p, e); break;
@@ -233,7 +259,6 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_TASK_CANCELLED:
 	case EVENT_TASK_FINISHED:
 	case EVENT_MODEL_FAILED:
-	case EVENT_CALL_DECIDED:
 	case EVENT_APPROVAL_REQUESTED:
 	case EVENT_APPROVAL_DECIDED:
 	case EVENT_CALL_KILLED:

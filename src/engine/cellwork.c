@@ -28,12 +28,12 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 
 static void on_exec(void *userdata, const struct cell_exec *exec)
 {
-	gate_exec(userdata, exec);
+	exec_arrived(userdata, exec);
 }
 
 static void on_exec_gone(void *userdata, uint32_t id)
 {
-	gate_exec_gone(userdata, id);
+	exec_gone(userdata, id);
 }
 
 static void on_ended(void *userdata, const struct cell_exit *ended)
@@ -68,7 +68,7 @@ void run_close_cell(struct run *run, const char *reason)
 {
 	if (run->cell == NULL)
 		return;
-	gate_drop(run);
+	exec_drop(run);
 	call_drop_live(run);
 	watch_free(TAKE(run->cell_readable));
 	cell_close(TAKE(run->cell));

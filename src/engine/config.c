@@ -146,6 +146,10 @@ static int check_value(const struct config_key *key, const char *text, int64_t *
 
 	if (text[0] == '\0')
 		return err_set(err, EINVAL, "%s: is empty: it is %s", key->name, key->about);
+	for (const char *c = text; *c != '\0'; c++)
+		if (iscntrl((unsigned char)*c))
+			return err_set(err, EINVAL, "%s: has a line break or another control character in it: give one plain line",
+			               key->name);
 	if (key->type == CONFIG_CHOICE && !is_choice(key->choices, text))
 		return err_set(err, EINVAL, "%s: '%s' is not one of: %s", key->name, text, key->choices);
 	if (key->type == CONFIG_MODEL && (slash == NULL || slash == text || slash[1] == '\0'))

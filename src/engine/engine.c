@@ -265,7 +265,7 @@ void engine_answer(struct engine *engine, const char *approval, bool allow, cons
 {
 	for (struct run *run = engine->runs; run != NULL; run = run->next) {
 		const char *words = reason != NULL && reason[0] != '\0' ? reason : allow ? "approved" : "the person said no";
-		if (gate_answer(run, approval, allow, engine->setup.user, words)) {
+		if (exec_answer(run, approval, allow, engine->setup.user, words)) {
 			run_step(run);
 			return;
 		}

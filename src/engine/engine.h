@@ -80,9 +80,9 @@ enum run_failure_kind { RUN_OK, RUN_NO_CELL, RUN_STORE, RUN_INTERRUPTED };
 enum run_failure_kind run_failure_kind(const struct run *run);
 
 /* May this program start? Shared by tasks and `mishri exec`. facts may be NULL-free defaults. */
-void gate_decide(const struct policy *policy, const struct cell_exec *exec, const struct facts *facts, struct decision *ret);
+void exec_decide(const struct policy *policy, const struct cell_exec *exec, const struct facts *facts, struct decision *ret);
 /* The line that a refused program leaves on its stderr. Appends to ret. */
-void gate_message(const struct cell_exec *exec, const struct decision *decision, struct buf *ret);
+void exec_message(const struct cell_exec *exec, const struct decision *decision, struct buf *ret);
 
 /* For struct facts: resolves links and ".." as the file system has them now. */
 char *facts_resolve(void *unused, const char *path);

@@ -1,5 +1,5 @@
 /* run.c - the heart: steps of the core become events, events become durable, and only then effects happen.
- * What a step means in detail stands in model.c, call.c and gate.c. */
+ * What a step means in detail stands in model.c, call.c and exec.c. */
 #include "engine/run.h"
 
 #include <string.h>
@@ -33,7 +33,7 @@ void run_free(struct run *run)
 	if (run->request != NULL)
 		llm_cancel(run->request);
 	call_drop_live(run);
-	gate_drop(run);
+	exec_drop(run);
 	watch_free(run->cell_readable);
 	watch_free(run->wakeup);
 	cell_close(run->cell);
@@ -69,7 +69,7 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 	if (run->request != NULL)
 		llm_cancel(TAKE(run->request));
 	call_drop_live(run);
-	gate_drop(run);
+	exec_drop(run);
 	watch_free(TAKE(run->cell_readable));
 	cell_close(TAKE(run->cell));
 	drop_pending(run);
@@ -226,6 +226,8 @@ static void flush(struct run *run)
 		.on_commit = on_commit,
 		.userdata = b,
 	};
+	if (run->fresh)
+		run->generation = 1; /* what LEASE_CREATE makes */
 	run->fresh = false;
 	run->committing = true;
 	store_append(run->engine->setup.store, &batch);

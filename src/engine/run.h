@@ -103,11 +103,11 @@ void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
 int64_t call_noted_execs(const struct run *run);
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
-/* gate.c */
-void gate_exec(struct run *run, const struct cell_exec *exec);
-void gate_exec_gone(struct run *run, uint32_t id);
-bool gate_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
-void gate_drop(struct run *run);
+/* exec.c */
+void exec_arrived(struct run *run, const struct cell_exec *exec);
+void exec_gone(struct run *run, uint32_t id);
+bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
+void exec_drop(struct run *run);
 
 /* facts.c */
 void facts_of(const struct run *run, struct facts *ret);         /* borrowed from run */

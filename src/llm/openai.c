@@ -1,11 +1,27 @@
 /* openai.c - the dialect of chat completions (POST /v1/chat/completions), which most servers speak. It asks for a
  * stream with usage, and takes a reply in one piece where a server ignores that. Where servers differ from the
  * documented form in a way that loses nothing, they are understood; everything else fails the reply. */
+#include <ctype.h>
+
 #include "llm/provider.h"
 
 #include "base/banned.h"
 
 /* ---- the request ---- */
+
+/* A model may have made a name up. Sent back as it is, it would make the service refuse the whole conversation, now
+ * and for ever; the result that follows it says what was wrong. */
+static json_t *request_name(const char *name)
+{
+	enum { NAME_BYTES = 64 };
+	char safe[NAME_BYTES + 1] = "_";
+
+	for (size_t i = 0; i < NAME_BYTES && name[i] != '\0'; i++) {
+		safe[i] = strchr("_-", name[i]) != NULL || isalnum((unsigned char)name[i]) ? name[i] : '_';
+		safe[i + 1] = '\0';
+	}
+	return json_string(safe);
+}
 
 static json_t *request_calls(const json_t *calls)
 {
@@ -16,7 +32,7 @@ static json_t *request_calls(const json_t *calls)
 	json_array_foreach(calls, i, call) {
 		const char *args = json_get_text(call, "args", "");
 		json_t *function = json_object(), *item = json_object();
-		json_put_text(function, "name", json_get_text(call, "name", ""));
+		json_put(function, "name", request_name(json_get_text(call, "name", "")));
 		json_put_text(function, "arguments", args[0] != '\0' ? args : "{}");
 		json_put_text(item, "id", json_get_text(call, "id", ""));
 		json_put_text(item, "type", "function");

@@ -45,7 +45,7 @@ static int code_of(sqlite3 *handle, int rc)
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB: return EUCLEAN;
 	case SQLITE_CONSTRAINT: return EINVAL;
-	case SQLITE_CANTOPEN: return os_code != 0 ? os_code : EIO;
+	case SQLITE_CANTOPEN: return os_code != 0 && os_code != ENOENT ? os_code : EIO; /* the file itself is there */
 	default: return os_code == ENOSPC || os_code == EDQUOT ? ENOSPC : EIO;
 	}
 }
@@ -96,7 +96,7 @@ static int set_up(struct db *db, struct err *err)
 	sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, 0);
 	return db_exec(db,
 	               "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA recursive_triggers=ON;"
-	               "PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON;",
+	               "PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON; PRAGMA journal_size_limit=67108864;",
 	               err);
 }
 

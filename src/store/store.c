@@ -41,8 +41,9 @@ static bool is_frozen(const char *dir, const char *path)
 {
 	AUTO(freep) char *wal = xasprintf("%s-wal", path);
 	struct statvfs fs;
+	struct stat st;
 
-	return statvfs(dir, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0 && access(wal, F_OK) < 0;
+	return statvfs(dir, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0 && (stat(wal, &st) < 0 || st.st_size == 0);
 }
 
 static int open_frozen(const char *path, struct db *ret, struct err *err)
@@ -65,13 +66,15 @@ static int open_frozen(const char *path, struct db *ret, struct err *err)
 	return r;
 }
 
-static int open_main(const char *dir, const char *path, unsigned flags, struct db *ret, struct err *err)
+static int open_to_read(const char *dir, const char *path, struct db *ret, struct err *err)
 {
-	bool read_only = (flags & STORE_READ_ONLY) != 0;
-
-	if (read_only && is_frozen(dir, path))
+	if (is_frozen(dir, path))
 		return open_frozen(path, ret, err);
-	return db_open(ret, path, read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, err);
+	int r = db_open(ret, path, SQLITE_OPEN_READONLY, err);
+	if (r < 0 && r != -EUCLEAN && access(dir, W_OK) < 0)
+		return err_set(err, EACCES, "%s: even reading writes into '%s' (the -shm beside the file): run as its owner, "
+		               "or copy the folder and give it with --data", path, dir);
+	return r;
 }
 
 int store_open(const char *dir, unsigned flags, struct store **ret, struct err *err)
@@ -88,7 +91,7 @@ int store_open(const char *dir, unsigned flags, struct store **ret, struct err *
 	if (r < 0)
 		return r;
 	store = xcalloc(1, sizeof *store);
-	r = open_main(dir, path, flags, &store->db, err);
+	r = may_write ? db_open(&store->db, path, SQLITE_OPEN_READWRITE, err) : open_to_read(dir, path, &store->db, err);
 	if (r == 0)
 		r = schema_prepare(&store->db, may_write, err);
 	if (r == 0 && may_write)

@@ -1,6 +1,8 @@
 /* inside.c - arguments, answers and names, the same for every tool that runs in a cell. */
 #include "tools/inside.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -32,6 +34,51 @@ void show_name(const char *name, struct buf *ret)
 		if (*at != '\0')
 			buf_printf(ret, "\\x%02x", (unsigned)(unsigned char)*at++);
 	}
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+int names_read(int dir, size_t max, struct names *ret)
+{
+	struct names names = { 0 };
+	size_t room = 0;
+	int fd = fcntl(dir, F_DUPFD_CLOEXEC, 0);
+	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (stream == NULL) {
+		int saved = errno;
+		fd_close(&fd);
+		return -saved;
+	}
+	for (struct dirent *e; (e = readdir(stream)) != NULL;) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (names.count == max) {
+			names.more = true;
+			break;
+		}
+		if (names.count == room) {
+			room = room * 2 + 32;
+			names.list = xrealloc(names.list, room * sizeof *names.list);
+		}
+		names.list[names.count++] = xstrdup(e->d_name);
+	}
+	closedir(stream);
+	if (names.count > 0)
+		qsort(names.list, names.count, sizeof *names.list, by_name);
+	*ret = names;
+	return 0;
+}
+
+void names_done(struct names *names)
+{
+	while (names->count > 0)
+		free(names->list[--names->count]);
+	free(names->list);
+	*names = (struct names){ 0 };
 }
 
 int answer(const struct buf *text)

@@ -11,7 +11,7 @@
 struct place {
 	int root;                    /* the workspace, O_PATH */
 	char *workspace;             /* resolved */
-	char *given;                 /* as the model wrote it, fit to be shown on one line */
+	char *given;                 /* as the model wrote it, fit to be shown: one line, not long */
 	char *relative;              /* "." is the workspace itself */
 	bool exists;
 	struct stat st;              /* when it exists */
@@ -32,6 +32,8 @@ MUST_USE int place_open(const struct place *place, int flags, struct err *err);
 MUST_USE int place_open_file(struct place *place, struct err *err);
 /* The directory that holds the place; make: creates what is missing. *ret_name points into place. */
 MUST_USE int place_open_parent(const struct place *place, bool make, const char **ret_name, struct err *err);
+/* A descriptor of `path` below a directory, no link followed on the way. -1 with errno. */
+MUST_USE int open_below(int dir, const char *path, int flags);
 /* "No such file", with the name of a neighbour that is spelled nearly so. */
 int place_missing(const struct place *place, struct err *err);
 /* Replaces or makes the file in one step: readers see the old bytes or the new ones. Keeps the mode. */
@@ -43,6 +45,15 @@ struct str arg_str(const json_t *args, const char *key);    /* empty when it is 
 
 /* A file name as one harmless line. Appends. */
 void show_name(const char *name, struct buf *ret);
+
+/* The names in a directory but "." and "..", sorted, at most `max` of them. dir stays the caller's. */
+struct names {
+	char **list;
+	size_t count;
+	bool more;                   /* there were others */
+};
+MUST_USE int names_read(int dir, size_t max, struct names *ret);
+void names_done(struct names *names);                       /* fits AUTO(names_done) */
 
 /* Both write to fd 1 and return the exit status: 0 or 1. */
 int answer(const struct buf *text);

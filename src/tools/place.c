@@ -4,7 +4,6 @@
  * It refuses what lies outside, and to open anything that could block or act when it is opened. */
 #include "tools/inside.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
@@ -41,7 +40,7 @@ int place_lint(const json_t *args, const char *key, struct err *err)
 	return 0;
 }
 
-static int open_below(int dir, const char *path, int flags)
+int open_below(int dir, const char *path, int flags)
 {
 	struct open_how how = {
 		.flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW),
@@ -117,13 +116,29 @@ static int cannot_resolve(const struct place *p, struct err *err)
 	}
 }
 
+enum { GIVEN_LONGEST = 300 };
+
+/* Both ends of what the model wrote: a sentence must have room for what is wrong with it. */
+static char *shorten(const struct buf *given)
+{
+	size_t head = GIVEN_LONGEST / 2, tail = given->len - MIN(given->len, (size_t)GIVEN_LONGEST / 2);
+
+	if (given->len <= GIVEN_LONGEST)
+		return xstrdup(buf_text(given));
+	while (((unsigned char)given->ptr[head] & 0xc0) == 0x80)
+		head--;
+	while (((unsigned char)given->ptr[tail] & 0xc0) == 0x80)
+		tail++;
+	return xasprintf("%.*s...%s", (int)head, given->ptr, given->ptr + tail);
+}
+
 int place_find(const char *workspace, const char *path, struct place *ret, struct err *err)
 {
 	AUTO(place_done) struct place p = PLACE_NONE;
-	struct buf given = BUF_INIT(MIB(1));
+	AUTO(buf_done) struct buf given = BUF_INIT(MIB(1));
 
 	show_name(path, &given);
-	p.given = buf_take(&given);
+	p.given = shorten(&given);
 	p.workspace = realpath(workspace, NULL);
 	p.root = p.workspace != NULL ? open(p.workspace, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (p.root < 0)
@@ -226,29 +241,21 @@ enum { NEIGHBOURS = 1000 };
 
 int place_missing(const struct place *place, struct err *err)
 {
+	AUTO(names_done) struct names names = { 0 };
 	const char *name, *near = NULL;
-	char *names[NEIGHBOURS];
-	size_t count = 0;
 	AUTO(fd_closep) int parent = place_open_parent(place, false, &name, err);
 
 	if (parent < 0)
 		return parent;
-	int fd = open_below(parent, ".", O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	for (struct dirent *e; dir != NULL && count < COUNT(names) && (e = readdir(dir)) != NULL;)
-		if (e->d_name[0] != '.' || name[0] == '.')
-			names[count++] = xstrdup(e->d_name);
-	if (dir != NULL)
-		closedir(dir);
-	near = name_nearest((const char *const *)names, count, name);
-	if (near != NULL)
-		err_set(err, ENOENT, "%s: there is no such file; did you mean '%.*s%s'?", place->given,
-		        (int)(name - place->relative), place->relative, near);
-	else
-		err_set(err, ENOENT, "%s: there is no such file or directory", place->given);
-	while (count > 0)
-		free(names[--count]);
-	return -ENOENT;
+	AUTO(fd_closep) int dir = open_below(parent, ".", O_RDONLY | O_DIRECTORY);
+	if (dir >= 0 && names_read(dir, NEIGHBOURS, &names) == 0)
+		near = name_nearest((const char *const *)names.list, names.count, name);
+	if (near == NULL)
+		return err_set(err, ENOENT, "%s: there is no such file or directory", place->given);
+	AUTO(buf_done) struct buf shown = BUF_INIT(MIB(1));
+	AUTO(freep) char *meant = xasprintf("%.*s%s", (int)(name - place->relative), place->relative, near);
+	show_name(meant, &shown);
+	return err_set(err, ENOENT, "%s: there is no such file; did you mean '%s'?", place->given, buf_text(&shown));
 }
 
 static int fill(int fd, const struct place *place, struct str content, struct err *err)

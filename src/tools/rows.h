@@ -4,6 +4,6 @@
 
 #include "tools/tool.h"
 
-extern const struct tool tool_shell, tool_read_file, tool_write_file;
+extern const struct tool tool_shell, tool_read_file, tool_write_file, tool_edit_file, tool_list_dir, tool_search;
 
 #endif

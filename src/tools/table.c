@@ -7,7 +7,7 @@
 #include "base/banned.h"
 
 static const struct tool *const tools[] = {
-	&tool_read_file, &tool_write_file, &tool_shell,
+	&tool_read_file, &tool_list_dir, &tool_search, &tool_edit_file, &tool_write_file, &tool_shell,
 };
 
 static const char *const natures[] = {

@@ -162,6 +162,8 @@ static void what_is_wrong_is_said(void **state)
 		{ { .user = "model: x/" }, "must be PROVIDER/MODEL" },
 		{ { .user = "model:" }, "model: must be one value, not nothing" },
 		{ { .user = "model: ''" }, "model: is empty" },
+		{ { .user = "model: \"a/\\e[31m\"" }, "model: has a line break or another control character" },
+		{ { .user = "model: |\n  a/b\n" }, "model: has a line break" },
 		{ { .user = "model: [a/b]" }, "/user.yaml:1:8: model: must be one value, not a list" },
 		{ { .user = "budget: 1,50" }, "budget: '1,50' must be US dollars, such as 2.50" },
 		{ { .user = "budget: '1.'" }, "must be US dollars" },

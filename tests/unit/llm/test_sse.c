@@ -107,6 +107,7 @@ static int feed_many(const char *piece, size_t bytes)
 	if (r < 0)
 		assert_int_equal(sse_feed(&sse, STR("\n\ndata: a\n\n")), r);
 	sse_done(&sse);
+	buf_done(&out);
 	return r;
 }
 

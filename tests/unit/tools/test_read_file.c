@@ -139,6 +139,12 @@ static void shortens_a_line_that_fits_nowhere(void **state)
 	assert_int_equal((unsigned char)said.ptr[said.len - 1], 0xa4); /* no half character */
 	assert_int_equal(call("read_file", "{\"path\":\"wide\",\"offset_line\":2}", &said), 0);
 	assert_non_null(strstr(buf_text(&said), "wide: lines 2 to 2 of 2\nnext\n"));
+	/* behind a line that fits, it waits for the next call */
+	AUTO(buf_done) struct buf later = BUF_INIT(MIB(1));
+	buf_printf(&later, "short\n%s", buf_text(&file));
+	put_file("later", buf_str(&later), 0644);
+	assert_int_equal(call("read_file", "{\"path\":\"later\"}", &said), 0);
+	assert_string_equal(buf_text(&said), "later: lines 1 to 1 of 3; read on with offset_line 2\nshort\n");
 }
 
 int main(void)

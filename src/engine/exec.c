@@ -1,4 +1,4 @@
-/* gate.c - the exec gate's policy side: a program stands before its first instruction, and here is
+/* exec.c - the exec gate's policy side: a program stands before its first instruction, and here is
  * decided whether it may go on. Reading the program is the cell's work (cell/inspect.c). */
 #include "engine/run.h"
 
@@ -6,7 +6,7 @@
 
 #include "base/banned.h"
 
-void gate_decide(const struct policy *policy, const struct cell_exec *exec, const struct facts *facts, struct decision *ret)
+void exec_decide(const struct policy *policy, const struct cell_exec *exec, const struct facts *facts, struct decision *ret)
 {
 	struct action action = {
 		.kind = ACTION_EXEC,
@@ -26,7 +26,7 @@ void gate_decide(const struct policy *policy, const struct cell_exec *exec, cons
 }
 
 /* "mishri: denied by RULE: PROGRAM ARG..." */
-static void gate_command(const struct cell_exec *exec, const struct decision *d, struct buf *ret)
+static void exec_command(const struct cell_exec *exec, const struct decision *d, struct buf *ret)
 {
 	struct buf words = BUF_INIT(KIB(4));
 
@@ -45,9 +45,9 @@ static void one_line(struct buf *text)
 			text->ptr[i] = ' ';
 }
 
-void gate_message(const struct cell_exec *exec, const struct decision *d, struct buf *ret)
+void exec_message(const struct cell_exec *exec, const struct decision *d, struct buf *ret)
 {
-	gate_command(exec, d, ret);
+	exec_command(exec, d, ret);
 	buf_add_text(ret, " (");
 	sanitize_text(str_of(d->reason), ret);
 	if (exec->why_untrusted[0] != '\0')
@@ -89,7 +89,7 @@ static void held_free(struct held_exec *h)
 	free(h);
 }
 
-void gate_drop(struct run *run)
+void exec_drop(struct run *run)
 {
 	while (run->held != NULL) {
 		struct held_exec *h = run->held;
@@ -126,7 +126,7 @@ static struct held_exec *unlink_held(struct run *run, const char *approval, uint
 	return NULL;
 }
 
-bool gate_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason)
+bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason)
 {
 	struct held_exec *h = unlink_held(run, approval, 0);
 
@@ -137,7 +137,7 @@ bool gate_answer(struct run *run, const char *approval, bool allow, const char *
 	return true;
 }
 
-void gate_exec_gone(struct run *run, uint32_t id)
+void exec_gone(struct run *run, uint32_t id)
 {
 	const struct engine_setup *setup = &run->engine->setup;
 	struct held_exec *h = unlink_held(run, NULL, id);
@@ -161,7 +161,7 @@ static void hold(struct run *run, const struct cell_exec *exec, const struct dec
 	struct held_exec *h = xcalloc(1, sizeof *h);
 	struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
 
-	gate_command(exec, d, &text);
+	exec_command(exec, d, &text);
 	one_line(&text);
 	h->refusal = buf_take(&text);
 	h->id = exec->id;
@@ -190,7 +190,7 @@ static void hold(struct run *run, const struct cell_exec *exec, const struct dec
 		.action = action, .rule = d->rule, .reason = d->reason, .high_risk = d->high_risk });
 }
 
-void gate_exec(struct run *run, const struct cell_exec *exec)
+void exec_arrived(struct run *run, const struct cell_exec *exec)
 {
 	const struct policy *policy = run->engine->setup.policy;
 	struct decision d;
@@ -198,7 +198,7 @@ void gate_exec(struct run *run, const struct cell_exec *exec)
 	struct buf message = BUF_INIT(KIB(8));
 
 	facts_of(run, &facts);
-	gate_decide(policy, exec, &facts, &d);
+	exec_decide(policy, exec, &facts, &d);
 	json_t *data = exec_event(run, exec, &d);
 	if (d.effect == EFFECT_ASK) {
 		hold(run, exec, &d, data);
@@ -207,7 +207,7 @@ void gate_exec(struct run *run, const struct cell_exec *exec)
 	}
 	bool allow = d.effect == EFFECT_ALLOW;
 	if (!allow)
-		gate_message(exec, &d, &message);
+		exec_message(exec, &d, &message);
 	cell_exec_answer(run->cell, exec->id, allow, buf_text(&message));
 	call_note_exec(run, !allow);
 	if (!allow || call_noted_execs(run) <= LIMIT_EXEC_EVENTS)

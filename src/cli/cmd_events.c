@@ -1,0 +1,228 @@
+/* cmd_events.c - the event log of everything or of a task with its children. It changes nothing. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/common.h"
+#include "cli/print.h"
+
+#include "base/banned.h"
+
+/* What a person wants to see of an event's data, in this order; other types show all of it. */
+static const struct { enum event_type type; const char *fields[6]; } shown[] = {
+	{ EVENT_ENGINE_STARTED, { "pid", "version" } },
+	{ EVENT_POLICY_LOADED, { "rules", "policy" } },
+	{ EVENT_TASK_CREATED, { "role", "agent", "model", "goal" } },
+	{ EVENT_TASK_FINISHED, { "state", "exit", "result" } },
+	{ EVENT_MODEL_REQUESTED, { "turn", "provider", "model", "messages" } },
+	{ EVENT_MODEL_REPLIED, { "turn", "finish", "calls", "ms", "usd_nanos", "text" } },
+	{ EVENT_CALL_PROPOSED, { "call", "tool", "args" } },
+	{ EVENT_CALL_DECIDED, { "call", "effect", "tool", "rule", "reason" } },
+	{ EVENT_APPROVAL_REQUESTED, { "approval", "call", "kind", "rule", "action" } },
+	{ EVENT_APPROVAL_DECIDED, { "approval", "call", "answer", "by", "reason" } },
+	{ EVENT_CALL_STARTED, { "call", "tool", "nature" } },
+	{ EVENT_CALL_FINISHED, { "call", "status", "exit", "ms", "bytes", "output" } },
+	{ EVENT_EXEC_DECIDED, { "call", "effect", "argv", "rule", "reason" } },
+	{ EVENT_CELL_OPENED, { "cell", "level", "ms" } },
+};
+
+struct output {
+	bool json, colour;
+	json_t *tasks;               /* only events of these; NULL: all */
+	int64_t last;
+};
+
+static void print_field(const char *name, const json_t *value)
+{
+	AUTO(freep) char *text = NULL;
+
+	if (value == NULL || json_is_null(value))
+		return;
+	text = json_is_string(value) ? xstrdup(json_string_value(value)) : json_text(value);
+	if (text[0] == '\0')
+		return;
+	printf(" %s=", name);
+	print_line(text, 100);
+}
+
+static void print_data(const json_t *event)
+{
+	const json_t *data = json_object_get(event, "data");
+	int type = event_find(json_get_text(event, "type", ""));
+	const char *key;
+	json_t *value;
+
+	for (size_t i = 0; i < COUNT(shown); i++) {
+		if ((int)shown[i].type != type)
+			continue;
+		for (size_t k = 0; k < COUNT(shown[i].fields) && shown[i].fields[k] != NULL; k++)
+			print_field(shown[i].fields[k], json_object_get(data, shown[i].fields[k]));
+		return;
+	}
+	json_object_foreach((json_t *)data, key, value)
+		print_field(key, value);
+}
+
+static enum ink ink_of_event(const json_t *event)
+{
+	const json_t *data = json_object_get(event, "data");
+	const char *effect = json_get_text(data, "effect", json_get_text(data, "answer", ""));
+
+	if (strcmp(effect, "deny") == 0 || strcmp(effect, "lapsed") == 0)
+		return INK_BAD;
+	return strcmp(effect, "ask") == 0 ? INK_WARN : INK_BOLD;
+}
+
+static void print_event(const struct output *out, const json_t *event)
+{
+	char local[TIME_TEXT_BYTES];
+	int64_t time_us = 0;
+
+	if (clock_parse(json_get_text(event, "time", ""), &time_us) < 0)
+		time_us = 0;
+	printf("%s.%03d  %-12.12s  %s%-18s%s", time_text(time_us, local), (int)(time_us / 1000 % 1000),
+	       json_get_text(event, "task", "-"), ink(out->colour, ink_of_event(event)), json_get_text(event, "type", "?"),
+	       ink(out->colour, INK_PLAIN));
+	print_data(event);
+	putchar('\n');
+}
+
+/* The stored text between seq and the links of its chain: taken apart, it still has its hash. */
+static void print_stored(const struct event_row *row)
+{
+	printf("{\"seq\":%lld,%.*s,\"prev\":\"%s\",\"hash\":\"%s\"}\n", (long long)row->seq, (int)row->text.len - 2,
+	       row->text.ptr + 1, row->prev, row->hash);
+}
+
+static bool visit(void *userdata, const struct event_row *row)
+{
+	struct output *out = userdata;
+	AUTO(json_decrefp) json_t *event = NULL;
+	struct err err = ERR_NONE;
+
+	out->last = row->seq;
+	if (json_parse(row->text, &event, &err) < 0) {
+		complain(EXIT_FAILED, "event %lld: %s; look with 'mishri audit verify'", (long long)row->seq, err.text);
+		return true;
+	}
+	if (out->tasks != NULL && json_object_get(out->tasks, json_get_text(event, "task", "")) == NULL)
+		return true;
+	if (out->json)
+		print_stored(row);
+	else
+		print_event(out, event);
+	return true;
+}
+
+static void add_task(void *userdata, const struct task_row *row)
+{
+	json_array_append_new(userdata, json_string(row->task));
+}
+
+/* The task and all below it, as keys. */
+static int collect(struct store *store, const char *task, json_t *ret, struct err *err)
+{
+	AUTO(json_decrefp) json_t *children = json_array();
+
+	if (json_object_get(ret, task) != NULL)
+		return 0;
+	json_put_bool(ret, task, true);
+	int r = store_tasks(store, &(struct task_filter){ .parent = task, .limit = INT64_MAX }, add_task, children, err);
+	for (size_t i = 0; r == 0 && i < json_array_size(children); i++)
+		r = collect(store, json_string_value(json_array_get(children, i)), ret, err);
+	return r;
+}
+
+/* Is there more to come? Without a task always. */
+static bool goes_on(struct store *store, const char *task)
+{
+	struct task_row row;
+
+	if (task == NULL)
+		return true;
+	if (store_task_get(store, task, &row, NULL) < 0)
+		return false;
+	bool on = row.ended_us == 0 && (row.state != TASK_RUNNING || row.alive);
+	task_row_done(&row);
+	return on;
+}
+
+static int print_all(struct store *store, struct event_filter *filter, struct output *out, bool follow, struct err *err)
+{
+	struct timespec pause = { .tv_nsec = LIMIT_INBOX_POLL_MS * 1000000L };
+
+	for (;;) {
+		bool more = follow && goes_on(store, filter->task);     /* asked first: what comes before the end is shown */
+		if (filter->task != NULL && out->tasks != NULL) {
+			int r = collect(store, filter->task, out->tasks, err);
+			if (r < 0)
+				return r;
+		}
+		filter->after_seq = out->last;
+		int r = store_events(store, filter, visit, out, err);
+		if (r < 0 || !more)
+			return r;
+		fflush(stdout);
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* Children come along; of a child only what lies below it. */
+static int choose_tasks(const struct options *o, struct store *store, const char *task, struct event_filter *filter,
+                        json_t **ret, struct err *err)
+{
+	struct task_row row;
+
+	int r = store_task_get(store, task, &row, err);
+	if (r < 0)
+		return r;
+	filter->task = task;
+	filter->tree = !option_given(o, "--alone");
+	if (filter->tree && strcmp(row.root, task) != 0)
+		*ret = json_object();
+	task_row_done(&row);
+	return 0;
+}
+
+static int events(int argc, char **argv)
+{
+	AUTO(options_freep) struct options *o = NULL;
+	AUTO(store_closep) struct store *store = NULL;
+	AUTO(json_decrefp) json_t *tasks = NULL;
+	struct err err = ERR_NONE;
+	char task[ID_LEN + 1];
+	const char *const *names;
+
+	if (options_parse(&cmd_events, argc, argv, &o) < 0)
+		return EXIT_USAGE;
+	if (cli_open_store(o, STORE_READ_ONLY, &store, &err) < 0)
+		return complain(EXIT_FAILED, "%s", err.text);
+	struct output out = { .json = option_given(o, "--json"), .colour = print_colour(o) };
+	struct event_filter filter = {
+		.type = option_text(o, "--type", NULL), .with_content = option_given(o, "--content") || !out.json,
+	};
+	if (option_positionals(o, &names) > 0) {
+		int code = task_argument(o, store, task);
+		if (code != 0)
+			return code;
+		if (choose_tasks(o, store, task, &filter, &tasks, &err) < 0)
+			return complain(EXIT_FAILED, "%s", err.text);
+	}
+	out.tasks = tasks;
+	if (print_all(store, &filter, &out, option_given(o, "--follow"), &err) < 0)
+		return complain(EXIT_FAILED, "%s", err.text);
+	return EXIT_DONE;
+}
+
+static const struct option_row options[] = {
+	{ "--follow", 'f', NULL, "go on as events come, until the task ends", false },
+	{ "--type", 0, "TYPE", "only this type, or all that begin so where it ends in a dot: call.", false },
+	{ "--alone", 0, NULL, "without the task's children", false },
+	{ "--content", 0, NULL, "long texts in their places; such a line no longer has its hash", false },
+};
+
+const struct command cmd_events = {
+	.name = "events", .args = "[TASK]", .about = "the event log; with --json one stored event a line", .options = options,
+	.option_count = COUNT(options), .run = events,
+	.examples = "mishri events last\nmishri events --type exec. --json\nmishri events last --follow",
+};
