@@ -50,7 +50,9 @@ void run_tell(struct run *run)
 		return;
 	run->told = run->over = true;
 	watch_free(TAKE(run->wakeup));
-	if (run->engine->setup.on_over != NULL)
+	if (run->parent != NULL)
+		control_child_over(run);
+	if (run->engine->setup.on_over != NULL && run->parent == NULL)
 		run->engine->setup.on_over(run->engine->setup.userdata, run);
 	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
 		if (!other->told)
@@ -161,6 +163,11 @@ static void start_deferred(struct run *run, const struct deferred *effect)
 		if (call != NULL && call->phase == CALL_RUNNING)
 			call_run(run, call);
 		break;
+	case DO_START_CHILDREN:
+		call = task_call_find(run->task, effect->call);
+		if (call != NULL && call->phase == CALL_RUNNING)
+			control_start_children(run, call);
+		break;
 	}
 }
 
@@ -250,17 +257,28 @@ static void park(struct run *run, const struct step *c)
 	run_emit(run, EVENT_TASK_PARKED, "task", "", json_pack("{s:s}", "reason", c->status));
 }
 
+static void begin_call(struct run *run, struct call *call)
+{
+	bool control = tool_find(call->tool)->control;
+	struct deferred later = { DO_RUN_CALL, "" };
+
+	memcpy(later.call, call->id, sizeof later.call);
+	call_intend(run, call);
+	if (control)
+		control_run(run, call);
+	if (control && call->child_count == 0)
+		return; /* it is done, or waits for a person */
+	later.what = control ? DO_START_CHILDREN : DO_RUN_CALL;
+	defer(run, later);
+}
+
 static void obey(struct run *run, const struct step *c)
 {
 	switch (c->type) {
 	case STEP_CHECK_CALL: call_check(run, c->call); break;
 	case STEP_ASK_PERSON: call_ask(run, c->call); break;
-	case STEP_RUN_CALL:
-		call_intend(run, c->call);
-		struct deferred effect = { DO_RUN_CALL, "" };
-		memcpy(effect.call, c->call->id, sizeof effect.call);
-		defer(run, effect);
-		break;
+	case STEP_RUN_CALL: begin_call(run, c->call); break;
+	case STEP_END_DELEGATION: control_end(run, c->call); break;
 	case STEP_KILL_CALL: call_kill(run, c->call, c->status); break;
 	case STEP_CLOSE_CALL: call_close(run, c->call, c->status, c->text); break;
 	case STEP_CALL_MODEL:
@@ -297,6 +315,9 @@ void run_step(struct run *run)
 	if (run->over)
 		return;
 	run->input.now_us = clock_wall_us();
+	run->input.children_active = false;
+	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
+		run->input.children_active |= other->parent == run && !other->told;
 	while (!run->over && task_decide(run->task, &run->input, &c)) {
 		obey(run, &c);
 		step_done(&c);
