@@ -14,7 +14,7 @@ static const struct option_row options[] = {
 	{ "--model", 'm', "PROVIDER/MODEL", "the model: openai/NAME, recorded/FILE, ...", false },
 	{ "--workspace", 'w', "DIR", "where the task works (default: this directory)", false },
 	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
-	{ "--plan", 0, "WHEN", "auto, always or never: one agent without a plan (this version has no other)", false },
+	{ "--plan", 0, "WHEN", "a master that may plan and delegate (auto), must (always), or one agent (never)", false },
 	{ "--max-turns", 0, "N", "calls of the model at most", false },
 	{ "--timeout", 0, "DURATION", "time at most: 90s, 10m, 2h", false },
 	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
@@ -38,6 +38,7 @@ struct wish {                          /* what the command line and the configur
 	struct task_limits limits;
 	enum cell_level level;
 	const char *session, *model, *plan;
+	bool leads;                    /* the root task is a master */
 };
 
 static int one_of(const char *option, const char *word, const char *const *names, size_t count, int *ret)
@@ -126,8 +127,7 @@ static int read_config(struct wish *w)
 		.timeout_ms = config_number(w->config, "timeout"),
 		.output_bytes = config_number(w->config, "output_limit"),
 	};
-	if (strcmp(w->plan, "always") == 0)
-		return complain(EXIT_CONFIG, "plan: always needs a master and workers, which this version does not have; never is right");
+	w->leads = strcmp(w->plan, "never") != 0;
 	if (config_text(w->config, "budget") != NULL)
 		return complain(EXIT_CONFIG, "budget: this version knows no prices, so it cannot keep a limit of money; take the key out "
 		                             "(%s) and bound the run with max_turns and timeout", config_origin(w->config, "budget"));
@@ -199,9 +199,10 @@ static int start(struct session *s, struct wish *w)
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	struct task_spec spec = {
-		.goal = w->goal, .agent = "worker", .role = "worker", .model = w->model, .workspace = w->workspace,
+		.goal = w->goal, .agent = w->leads ? "master" : "worker", .role = w->leads ? "master" : "worker", .model = w->model, .workspace = w->workspace,
 		.plan = w->plan, .channel = "cli", .session = w->session, .level = w->level, .limits = w->limits,
 		.policies = w->policies, .policy_count = w->policy_count,
+		.max_depth = w->leads ? (int)config_number(w->config, "max_depth") : 0,
 	};
 	s->run = engine_start(s->engine, &spec);
 	return session_finish(s);
@@ -277,6 +278,8 @@ static int run_again(struct session *s, struct wish *w)
 		return complain(EXIT_FAILED, "%s", err.text);
 	if (t->phase == PHASE_ENDED)
 		return print_again(w, t);
+	if (t->parent[0] != '\0')
+		return complain(EXIT_USAGE, "task %s is a part of task %s; resume that one: mishri run --resume %s", t->id, t->root, t->root);
 	struct opening opening = { NULL };
 	struct event_filter filter = { .task = id, .type = "task.created" };
 	if (store_events(s->store, &filter, keep_opening, &opening, &err) < 0)
@@ -297,7 +300,7 @@ static int run_again(struct session *s, struct wish *w)
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
-	r = engine_resume(s->engine, id, &s->run, &err);
+	r = engine_resume(s->engine, id, json_object_get(created, "policies"), &s->run, &err);
 	if (r < 0)
 		return complain(r == -EBUSY ? EXIT_USAGE : EXIT_FAILED, "%s", err.text);
 	return session_finish(s);

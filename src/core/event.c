@@ -125,6 +125,7 @@ FIELDS(model_replied) = {
 	{ "usage", OBJECT, 0,
 	  "tokens in disjoint buckets: input, cache_read, cache_write, output (reasoning included); null = unknown" },
 	{ "usd_nanos", INT, NULLABLE, "cost in nano-USD; null where unknown" },
+	{ "opaque", TEXT, OPTIONAL | NULLABLE, "JSON of the provider's that must go back to it unchanged: signed thinking" },
 	{ "ref", TEXT, OPTIONAL | NULLABLE, "what the provider must not give again: the line of a recorded file" },
 	{ "ms", INT, 0, "from the request to the last byte" },
 	{ "first_ms", INT, OPTIONAL | NULLABLE, "from the request to the first token" },

@@ -237,6 +237,9 @@ static int on_replied(struct task *t, const struct event *e, struct err *err)
 	t->dropped_calls = MAX(json_get_int(e->data, "calls", 0) - LIMIT_CALLS_PER_REPLY, 0);
 	add_usage(t, json_object_get(e->data, "usage"), json_object_get(e->data, "usd_nanos"));
 	json_t *m = message("assistant", t->reply);
+	const char *opaque = json_get_text(e->data, "opaque", NULL);
+	if (opaque != NULL)
+		json_put_text(m, "opaque", opaque);
 	json_put(m, "calls", json_array());
 	say(t, m);
 	return 0;
@@ -391,7 +394,7 @@ static int on_killed(struct task *t, const struct event *e, struct err *err)
 
 static void move_step(struct task *t, const char *step, const char *state)
 {
-	json_t *found = step != NULL ? plan_step(t, step) : NULL;
+	json_t *found = step != NULL ? steps_find(t, step) : NULL;
 
 	if (found != NULL)
 		json_put_text(found, "state", state);
@@ -455,7 +458,7 @@ static int on_plan(struct task *t, const struct event *e, struct err *err)
 {
 	const json_t *steps = json_object_get(e->data, "steps");
 
-	if (t->phase != PHASE_ACTIVE || plan_check(steps, NULL) < 0)
+	if (t->phase != PHASE_ACTIVE || steps_check(steps, NULL) < 0)
 		return out_of_place(t, e, err);
 	json_decref(t->plan);
 	t->plan = json_deep_copy(steps); /* steps move on; the event does not */

@@ -154,11 +154,11 @@ int64_t task_wakeup_us(const struct task *task);
 struct call *task_call_find(struct task *task, const char *id);   /* of the current turn; NULL */
 
 /* A step of the plan by its id; borrowed; NULL. */
-json_t *plan_step(const struct task *task, const char *id);
+json_t *steps_find(const struct task *task, const char *id);
 /* Are the steps well formed: ids unique, `after` known and without a circle, states known? 0 or -EINVAL. */
-MUST_USE int plan_check(const json_t *steps, struct err *err);
+MUST_USE int steps_check(const json_t *steps, struct err *err);
 /* May this step begin: is it there, and is all that it waits for done? 0 or -EINVAL. */
-MUST_USE int plan_may_begin(const struct task *task, const char *step, struct err *err);
+MUST_USE int steps_may_begin(const struct task *task, const char *step, struct err *err);
 
 /* Span ids follow from the task, so that a resumed engine finds the same ones.
  * what: "task", "turn" with the turn's number, "call" with the call's id. */

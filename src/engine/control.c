@@ -28,7 +28,7 @@ static int check_part(const struct run *run, const json_t *tasks, size_t at, str
 	for (size_t i = 0; i < at; i++)
 		if (strcmp(json_get_text(json_array_get(tasks, i), "step", ""), step) == 0)
 			return err_set(err, EINVAL, "/tasks/%zu/step: step '%.32s' is given out twice", at, step);
-	if (plan_may_begin(run->task, step, err) < 0)
+	if (steps_may_begin(run->task, step, err) < 0)
 		return err_prefix(err, "/tasks/%zu/step", at);
 	return 0;
 }
@@ -36,7 +36,7 @@ static int check_part(const struct run *run, const json_t *tasks, size_t at, str
 int control_check(const struct run *run, const struct tool *tool, const struct call *c, struct err *err)
 {
 	if (tool == &tool_plan_steps)
-		return plan_check(json_object_get(c->args, "steps"), err);
+		return steps_check(json_object_get(c->args, "steps"), err);
 	if (tool != &tool_delegate)
 		return 0;
 	const json_t *tasks = json_object_get(c->args, "tasks");
@@ -94,7 +94,7 @@ static void write_plan(struct run *run, struct call *c)
 		if (json_object_get(step, "after") == NULL)
 			json_put(step, "after", json_array());
 		if (json_object_get(step, "state") == NULL) {
-			const json_t *before = plan_step(run->task, json_get_text(step, "id", ""));
+			const json_t *before = steps_find(run->task, json_get_text(step, "id", ""));
 			json_put_text(step, "state", json_get_text(before, "state", "pending"));
 		}
 	}
@@ -239,7 +239,8 @@ void control_kill(struct run *run, struct call *c)
 		if (other->parent != run || other->told || strcmp(other->parent_call, c->id) != 0)
 			continue;
 		other->input.cancelled = true;
-		run_step(other);
+		if (other->task->phase != PHASE_NEW) /* else as soon as it begins */
+			run_step(other);
 	}
 }
 

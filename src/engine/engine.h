@@ -69,8 +69,8 @@ struct task_spec {
 /* Starts a new root task; on_over follows. */
 struct run *engine_start(struct engine *engine, const struct task_spec *spec);
 
-/* Takes over a task that no living engine holds, by replay. -EBUSY, -ENOENT; -EALREADY: it has ended. */
-MUST_USE int engine_resume(struct engine *engine, const char *task, struct run **ret, struct err *err);
+/* Takes over a task that no living engine holds, by replay; `policies`: the -p files of its task.created. -EBUSY, -ENOENT; -EALREADY: it has ended. */
+MUST_USE int engine_resume(struct engine *engine, const char *task, const json_t *policies, struct run **ret, struct err *err);
 
 /* The state of a task by replay, without taking it over. The caller owns *ret. */
 MUST_USE int engine_load(struct store *store, const char *task, struct task **ret, struct err *err);

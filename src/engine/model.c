@@ -84,6 +84,7 @@ static void replied(struct run *run, const struct llm_reply *reply)
 	json_put_text(data, "model", reply->model);
 	json_put_text(data, "response_id", reply->response_id);
 	json_put_text(data, "ref", reply->ref);
+	json_put_text(data, "opaque", reply->opaque);
 	json_put(data, "usage", usage_of(&reply->usage));
 	put_count(data, "usd_nanos", reply->usage.usd_nanos);
 	put_count(data, "first_ms", reply->first_ms);

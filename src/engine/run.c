@@ -40,6 +40,7 @@ void run_free(struct run *run)
 	drop_pending(run);
 	task_free(run->task);
 	json_decref(run->opening);
+	json_decref(run->policies);
 	free(run->workspace);
 	free(run);
 }

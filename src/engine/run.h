@@ -47,6 +47,7 @@ struct run {
 
 	enum cell_level level;
 	char *workspace;
+	json_t *policies;              /* -p files, for the children */
 	json_t *opening;               /* data of the event that opens this run */
 	enum event_type opening_type;  /* task.created or task.resumed */
 

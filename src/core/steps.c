@@ -1,4 +1,4 @@
-/* plan.c - the steps of a master's plan: are they well formed, and may one begin. The order in which
+/* steps.c - the steps of a master's plan: are they well formed, and may one begin. The order in which
  * they are carried out is the master's; here is only said what cannot be. */
 #include "core/task.h"
 
@@ -8,7 +8,7 @@
 
 static const char *const states[] = { "pending", "running", "done", "failed", "skipped" };
 
-static const json_t *find(const json_t *steps, const char *id)
+static const json_t *step_find(const json_t *steps, const char *id)
 {
 	for (size_t i = 0; i < json_array_size(steps); i++) {
 		const json_t *step = json_array_get(steps, i);
@@ -18,9 +18,9 @@ static const json_t *find(const json_t *steps, const char *id)
 	return NULL;
 }
 
-json_t *plan_step(const struct task *t, const char *id)
+json_t *steps_find(const struct task *t, const char *id)
 {
-	return (json_t *)find(t->plan, id);
+	return (json_t *)step_find(t->plan, id);
 }
 
 static int check_step(const json_t *steps, size_t at, struct err *err)
@@ -30,13 +30,13 @@ static int check_step(const json_t *steps, size_t at, struct err *err)
 
 	if (id[0] == '\0' || strlen(id) > LIMIT_PLAN_ID_BYTES)
 		return err_set(err, EINVAL, "step %zu: 'id' must be a text of 1 to %d bytes", at + 1, LIMIT_PLAN_ID_BYTES);
-	if (find(steps, id) != step)
+	if (step_find(steps, id) != step)
 		return err_set(err, EINVAL, "two steps have the id '%s'", id);
 	if (name_find(states, COUNT(states), json_get_text(step, "state", "pending")) < 0)
 		return err_set(err, EINVAL, "step '%s': 'state' must be pending, running, done, failed or skipped", id);
 	for (size_t i = 0; i < json_array_size(after); i++) {
 		const char *before = json_string_value(json_array_get(after, i));
-		if (before == NULL || find(steps, before) == NULL)
+		if (before == NULL || step_find(steps, before) == NULL)
 			return err_set(err, EINVAL, "step '%s': 'after' names '%s', which is no step", id, before != NULL ? before : "?");
 	}
 	return 0;
@@ -54,7 +54,7 @@ static int check_circles(const json_t *steps, struct err *err)
 			const json_t *after = json_object_get(json_array_get(steps, i), "after");
 			bool free_now = !gone[i];
 			for (size_t k = 0; k < json_array_size(after) && free_now; k++) {
-				const json_t *before = find(steps, json_string_value(json_array_get(after, k)));
+				const json_t *before = step_find(steps, json_string_value(json_array_get(after, k)));
 				for (size_t j = 0; j < count; j++)
 					if (json_array_get(steps, j) == before)
 						free_now = gone[j];
@@ -72,7 +72,7 @@ static int check_circles(const json_t *steps, struct err *err)
 	return 0;
 }
 
-int plan_check(const json_t *steps, struct err *err)
+int steps_check(const json_t *steps, struct err *err)
 {
 	size_t count = json_array_size(steps);
 
@@ -86,9 +86,9 @@ int plan_check(const json_t *steps, struct err *err)
 	return check_circles(steps, err);
 }
 
-int plan_may_begin(const struct task *t, const char *id, struct err *err)
+int steps_may_begin(const struct task *t, const char *id, struct err *err)
 {
-	const json_t *step = plan_step(t, id), *after = json_object_get(step, "after");
+	const json_t *step = steps_find(t, id), *after = json_object_get(step, "after");
 
 	if (step == NULL)
 		return err_set(err, EINVAL, "the plan has no step '%s'; write it into the plan first", id);
@@ -97,7 +97,7 @@ int plan_may_begin(const struct task *t, const char *id, struct err *err)
 		return err_set(err, EINVAL, "step '%s' is %s already", id, state);
 	for (size_t i = 0; i < json_array_size(after); i++) {
 		const char *before = json_string_value(json_array_get(after, i));
-		const char *is = json_get_text(plan_step(t, before), "state", "pending");
+		const char *is = json_get_text(steps_find(t, before), "state", "pending");
 		if (strcmp(is, "done") != 0 && strcmp(is, "skipped") != 0)
 			return err_set(err, EINVAL, "step '%s' waits for step '%s', which is %s", id, before, is);
 	}
