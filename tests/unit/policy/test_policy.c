@@ -490,6 +490,31 @@ static void without_files_the_built_in_policy_holds(void **state)
 	assert_int_equal(json_array_size(warnings), 0);
 }
 
+/* Every ```yaml block of docs/policy.md loads, and its tests pass. */
+static void the_examples_of_the_documents_load(void **state)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(MIB(1));
+	struct err err = ERR_NONE;
+	size_t blocks = 0, tests = 0;
+	(void)state;
+
+	assert_int_equal(io_read_file(TEST_CASES "/../../docs/policy.md", &text, &err), 0);
+	for (const char *at = strstr(buf_text(&text), "```yaml\n"); at != NULL; at = strstr(at, "```yaml\n")) {
+		at += strlen("```yaml\n");
+		const char *end = strstr(at, "```");
+		assert_non_null(end);
+		struct policy_source source = { LAYER_PROJECT, "example", { at, (size_t)(end - at) } };
+		AUTO(policy_freep) struct policy *p = NULL;
+		if (policy_load(&source, 1, tools, COUNT(tools), &p, &err) != 0)
+			fail_msg("example %zu: %s", blocks + 1, err.text);
+		tests += policy_test_count(p);
+		blocks++;
+		at = end;
+	}
+	assert_int_equal(blocks, 3);
+	assert_true(tests >= 13);
+}
+
 static void a_failed_load_leaves_nothing_behind(void **state)
 {
 	struct policy *p = (struct policy *)8;
@@ -606,6 +631,7 @@ int main(void)
 		cmocka_unit_test(an_admin_file_must_be_roots_alone),
 		cmocka_unit_test(files_are_found_in_their_order),
 		cmocka_unit_test(without_files_the_built_in_policy_holds),
+		cmocka_unit_test(the_examples_of_the_documents_load),
 		cmocka_unit_test(a_failed_load_leaves_nothing_behind),
 		cmocka_unit_test(a_decision_tells_all),
 		cmocka_unit_test(the_digest_says_text_and_layer),
