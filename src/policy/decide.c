@@ -173,18 +173,39 @@ static void fill(struct eval *e, size_t only, const struct say *says, const stru
 	                  strcmp(e->action->tool.risk, "high") == 0);
 }
 
+/* Where a name is not known, every rule must be looked at. */
+static void start_walk(struct eval *e, struct rule_walk *ret)
+{
+	enum { NAMES = COUNT(ret->chains) + 1 };
+	const struct action *a = e->action;
+	const char *names[NAMES] = { 0 };
+	size_t count = NAMES;
+
+	if (a->kind == ACTION_TOOL && a->tool.name != NULL) {
+		names[0] = a->tool.name;
+		count = 1;
+	} else if (a->kind == ACTION_NET && a->net.host != NULL) {
+		names[0] = eval_host(e);
+		count = 1;
+	} else if (a->kind == ACTION_EXEC && a->exec.program != NULL && a->exec.name_count < NAMES) {
+		for (count = 0; count < a->exec.name_count; count++)
+			names[count] = base_name(a->exec.names[count]);
+	}
+	walk_init(ret, &e->policy->kinds[a->kind], names, count);
+}
+
 void decide_by(const struct policy *policy, size_t only, const struct action *action, const struct facts *facts,
                struct decision *ret)
 {
 	AUTO(eval_done) struct eval e = { .policy = policy, .action = action, .facts = facts };
-	const struct rule_index *index = &policy->kinds[action->kind];
+	struct rule_walk walk;
 	struct say says[LAYER_COUNT] = { 0 };
 	struct hits hits = { 0 };
 	int64_t start = clock_mono_ns();
 
 	*ret = (struct decision){ .effect = EFFECT_DENY };
-	for (size_t i = 0; i < index->count; i++) {
-		const struct rule *rule = index->all[i];
+	start_walk(&e, &walk);
+	for (const struct rule *rule = walk_next(&walk); rule != NULL; rule = walk_next(&walk)) {
 		if (only != ALL_FILES && only != rule->file)
 			continue;
 		enum truth t = rule_matches(&e, rule);

@@ -226,8 +226,7 @@ static enum truth name_match(struct eval *e, const struct matcher *m)
 	if (m->op == OP_GLOB && glob_is_everything(m->text))
 		return YES;
 	for (size_t i = 0; i < e->action->exec.name_count; i++) {
-		const char *name = e->action->exec.names[i], *slash = strrchr(name, '/');
-		struct str base = str_of(slash != NULL ? slash + 1 : name);
+		struct str base = str_of(base_name(e->action->exec.names[i]));
 		enum truth t = m->op == OP_LITERAL ? truth_of(str_eq(str_of(m->text), base)) :
 		               m->op == OP_GLOB ? truth_of(glob_match(m->text, base, false)) : text_match(e, m, base);
 		bool sure = i < MAX(e->action->exec.trusted_names, 1u) && e->action->exec.origin == ORIGIN_SYSTEM;
@@ -474,13 +473,11 @@ static enum truth group_match(struct eval *e, const struct matcher *m)
 	return tree_match(e, m, &v);
 }
 
-static struct value host_value(struct eval *e)
+const char *eval_host(struct eval *e)
 {
-	if (e->action->net.host == NULL)
-		return (struct value){ .type = VALUE_UNKNOWN };
-	if (e->host == NULL)
+	if (e->host == NULL && e->action->net.host != NULL)
 		e->host = host_canonical(e->action->net.host);
-	return text_value(e->host);
+	return e->host;
 }
 
 static struct value subject_value(struct eval *e, enum subject subject)
@@ -505,7 +502,7 @@ static struct value subject_value(struct eval *e, enum subject subject)
 	case SUBJECT_ARGV_COUNT:
 		return number_value((int64_t)a->exec.argc - (a->exec.argc > 0));
 	case SUBJECT_HOST:
-		return host_value(e);
+		return text_value(eval_host(e));
 	case SUBJECT_PORT:
 		return number_value(a->net.port);
 	case SUBJECT_SCHEME:
