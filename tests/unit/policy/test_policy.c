@@ -35,7 +35,6 @@ struct run {
 static char *fake_resolve(void *userdata, const char *path)
 {
 	(void)userdata;
-	AUTO(freep) char *clean = NULL;
 	if (strncmp(path, "/w/link/", 8) == 0 || strcmp(path, "/w/link") == 0) {
 		AUTO(freep) char *target = xasprintf("/etc%s", path + 7);
 		return path_clean(target);
