@@ -215,6 +215,7 @@ struct eval {
 	char *host;                                        /* in its one spelling; made when asked for */
 	pcre2_match_data *match;
 	pcre2_match_context *limits;
+	int64_t cpu_start_ms, look_at_ms;                  /* what the patterns have taken, and when to look */
 };
 void eval_done(struct eval *e);
 enum truth rule_matches(struct eval *e, const struct rule *rule);
