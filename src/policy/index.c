@@ -15,14 +15,14 @@ static uint32_t hash_of(const char *text)
 
 /* ---- names to numbers ---- */
 
-void names_done(struct names *n)
+void name_map_done(struct name_map *n)
 {
 	free(n->entries);
 	free(n->heads);
-	*n = (struct names){ 0 };
+	*n = (struct name_map){ 0 };
 }
 
-static void link_entry(struct names *n, uint32_t i)
+static void link_entry(struct name_map *n, uint32_t i)
 {
 	uint32_t *head = &n->heads[n->entries[i].hash & (n->slots - 1)];
 
@@ -30,7 +30,7 @@ static void link_entry(struct names *n, uint32_t i)
 	*head = i + 1;
 }
 
-void names_add(struct names *n, const char *text, uint32_t value)
+void name_map_add(struct name_map *n, const char *text, uint32_t value)
 {
 	if (n->count == n->slots) {
 		n->slots = MAX(n->slots * 2, 16u);
@@ -45,16 +45,16 @@ void names_add(struct names *n, const char *text, uint32_t value)
 }
 
 /* The chain from `at` on, up to the first entry of this text. */
-static const struct name_entry *names_skip(const struct names *n, uint32_t at, const char *text)
+static const struct name_entry *name_map_skip(const struct name_map *n, uint32_t at, const char *text)
 {
 	while (at != 0 && strcmp(n->entries[at - 1].text, text) != 0)
 		at = n->entries[at - 1].next;
 	return at != 0 ? &n->entries[at - 1] : NULL;
 }
 
-const struct name_entry *names_find(const struct names *n, const char *text)
+const struct name_entry *name_map_find(const struct name_map *n, const char *text)
 {
-	return n->slots != 0 ? names_skip(n, n->heads[hash_of(text) & (n->slots - 1)], text) : NULL;
+	return n->slots != 0 ? name_map_skip(n, n->heads[hash_of(text) & (n->slots - 1)], text) : NULL;
 }
 
 /* ---- rules by name ---- */
@@ -81,10 +81,10 @@ static const struct term *naming_term(const struct rule *rule)
 	return NULL;
 }
 
-static void add_literals(struct names *n, const struct matcher *m, uint32_t position)
+static void add_literals(struct name_map *n, const struct matcher *m, uint32_t position)
 {
 	if (m->op == OP_LITERAL)
-		names_add(n, m->text, position);
+		name_map_add(n, m->text, position);
 	for (size_t i = 0; i < m->count; i++)
 		add_literals(n, &m->children[i], position);
 }
@@ -93,7 +93,7 @@ void index_done(struct rule_index *index)
 {
 	free(index->all);
 	free(index->open);
-	names_done(&index->named);
+	name_map_done(&index->named);
 	*index = (struct rule_index){ 0 };
 }
 
@@ -123,7 +123,7 @@ void walk_init(struct rule_walk *w, const struct rule_index *index, const char *
 {
 	*w = (struct rule_walk){ .index = index, .everything = count > COUNT(w->chains) };
 	for (size_t i = 0; !w->everything && i < count; i++)
-		w->chains[w->chain_count++] = names_find(&index->named, names[i]);
+		w->chains[w->chain_count++] = name_map_find(&index->named, names[i]);
 }
 
 struct rule *walk_next(struct rule_walk *w)
@@ -138,7 +138,7 @@ struct rule *walk_next(struct rule_walk *w)
 	for (size_t i = 0; i < w->chain_count; i++) {
 		const struct name_entry *e = w->chains[i];
 		while (e != NULL && e->value < w->next)
-			e = names_skip(&index->named, e->next, e->text);
+			e = name_map_skip(&index->named, e->next, e->text);
 		w->chains[i] = e;
 		if (e != NULL)
 			best = MIN(best, e->value);

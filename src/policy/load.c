@@ -198,7 +198,7 @@ int policy_load(const struct policy_source *sources, size_t count, const char *c
 		for (size_t i = 0; i < count && r == 0; i++)
 			if ((int)sources[i].layer == layer)
 				r = file_load(&l, &sources[i]);
-	names_done(&l.ids);
+	name_map_done(&l.ids);
 	if (r != 0)
 		return r;
 	index_rules(p);

@@ -128,7 +128,7 @@ struct name_entry {
 	uint32_t value, hash, next;
 };
 
-struct names {
+struct name_map {
 	struct name_entry *entries;
 	uint32_t *heads;           /* 0: none, else 1 + an entry */
 	uint32_t count, slots;
@@ -138,7 +138,7 @@ struct names {
 struct rule_index {
 	struct rule **all;
 	size_t count;
-	struct names named;        /* literal name → position in all */
+	struct name_map named;        /* literal name → position in all */
 	uint32_t *open;            /* positions of rules that are about no literal names; ascending */
 	size_t open_count;
 };
@@ -170,7 +170,7 @@ struct loader {
 	const char *const *tools;
 	size_t tool_count;
 	size_t file;               /* the one that is read now */
-	struct names ids;          /* of the rules so far */
+	struct name_map ids;          /* of the rules so far */
 	struct err *err;
 };
 
@@ -188,9 +188,9 @@ MUST_USE int rule_parse(struct loader *l, const struct yaml_node *node);
 void rule_free(struct rule *rule);
 
 /* index.c */
-void names_done(struct names *names);
-void names_add(struct names *names, const char *text, uint32_t value);
-const struct name_entry *names_find(const struct names *names, const char *text);  /* the newest; NULL: none */
+void name_map_done(struct name_map *names);
+void name_map_add(struct name_map *names, const char *text, uint32_t value);
+const struct name_entry *name_map_find(const struct name_map *names, const char *text);  /* the newest; NULL: none */
 void index_make(struct policy *policy, enum action_kind kind);
 void index_done(struct rule_index *index);
 /* names: borrowed during the walk's start only. More than it can follow: it walks over all rules. */
