@@ -61,6 +61,7 @@
 #define LIMIT_POLICY_RULES          10000
 #define LIMIT_POLICY_REGEX_STEPS    100000   /* PCRE2 match limit; reached = the stricter outcome */
 #define LIMIT_POLICY_DEPTH          32
+#define LIMIT_POLICY_REGEX_MS       100      /* all patterns of one decision; over it, the same */
 #define LIMIT_POLICY_REGEX_HEAP_BYTES MIB(4)  /* what one match may take */
 
 /* cell */
