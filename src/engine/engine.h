@@ -94,9 +94,6 @@ void exec_decide(const struct policy *policy, const struct cell_exec *exec, cons
 /* The line that a refused program leaves on its stderr. Appends to ret. */
 void exec_message(const struct cell_exec *exec, const struct decision *decision, struct buf *ret);
 
-/* For struct facts: resolves links and ".." as the file system has them now. */
-char *facts_resolve(void *unused, const char *path);
-
 /* The environment of tools: complete, nothing inherited. The caller frees the array and its texts. */
 MUST_USE char **tool_environment(const char *workspace, const char *user);
 void tool_environment_free(char **env);
