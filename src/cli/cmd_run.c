@@ -176,12 +176,18 @@ static int model_exit(int r)
 	return r == -EACCES ? EXIT_AUTH : EXIT_CONFIG;
 }
 
+static const char *own_environment(void *unused, const char *name)
+{
+	(void)unused;
+	return getenv(name);
+}
+
 static int open_model(struct session *s, const char *name, struct err *err)
 {
 	if (name == NULL || name[0] == '\0')
 		return err_set(err, EACCES, "no model is set: give one with -m (openai/NAME with OPENAI_API_KEY, or OPENAI_BASE_URL "
 		                            "for a local server), or try `mishri demo`, which needs none");
-	return llm_model_open(name, NULL, NULL, &s->model, err);
+	return llm_model_open(name, own_environment, NULL, &s->model, err);
 }
 
 static int start(struct session *s, struct wish *w)

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { AM_ROOT, KEY, USERS, checkStream, shell, startModel, toldModel, world } from './lib.mjs';
+import { AM_ROOT, KEY, USERS, checkStream, exited, shell, startModel, toldModel, world } from './lib.mjs';
 
 let model;
 before(async () => { model = await startModel(); });
@@ -40,7 +40,7 @@ for (const { name, as_nobody } of USERS) {
 				const w = world(t, { files: { [victim]: 'x\n' }, as_nobody });
 				model.setScenario({ replies: [{ calls: [shell(text)] }, { text: 'I see.' }] });
 				const run = await w.run(model, 'x', { args: ['--output-format', 'json'] });
-				assert.equal(run.code, 0, run.err);
+				exited(run, 0);
 				const [told] = toldModel(model);
 				assert.ok(w.has(victim), told);
 				if (/by (python|perl)/.test(how) && /not found/.test(told))
@@ -70,7 +70,7 @@ rules:
 			const sure = spellings.filter(([how]) => !/python|perl|loader/.test(how));
 			model.setScenario({ replies: [{ calls: sure.map(([, text], i) => shell(`mkdir d${i} && cd d${i} && echo x > ${victim}; ${text}`)) }, { text: 'ok' }] });
 			const run = await w.run(model, 'x');
-			assert.equal(run.code, 0, run.err);
+			exited(run, 0);
 			sure.forEach(([how], i) => assert.ok(w.has(`d${i}`) && !w.has(`d${i}/${victim}`), `${how}: ${toldModel(model)[i]}`));
 		});
 
@@ -78,7 +78,7 @@ rules:
 			const w = world(t, { files: { [victim]: 'x\n' }, as_nobody });
 			const run = await w.mishri(['exec', ...w.places(), '-p', w.policy, '-w', w.ws, '--', 'sh', '-c', spellings[4][1]]);
 			assert.ok(w.has(victim));
-			assert.equal(run.code, 126, run.err);
+			exited(run, 126);
 			assert.match(run.err, /^mishri: denied by no-deleting: \S*rm precious\.txt \(.*use trash instead.*\)$/m);
 		});
 	});
@@ -92,7 +92,7 @@ rules:
 ` });
 	model.setScenario({ replies: [{ calls: [{ name: 'write_file', args: { path: 'x', content: 'y' } }, shell('touch y')] }, { text: 'ok' }] });
 	const run = await w.run(model, 'x', { args: ['--output-format', 'json'] });
-	assert.equal(run.code, 0, run.err);
+	exited(run, 0);
 	const told = toldModel(model);
 	assert.match(told[0], /Denied by rule hands-off: .*this week we only read/);
 	assert.match(told[1], /Denied/);
@@ -112,7 +112,7 @@ for (const { name, as_nobody } of USERS) {
 			const w = world(t, { files: { 'a.txt': 'a\n' }, as_nobody });
 			model.setScenario({ replies: [{ calls: [shell(command(w))] }, { text: 'ok' }] });
 			const run = await w.run(model, 'x', options);
-			assert.equal(run.code, 0, run.err);
+			exited(run, 0);
 			return { text: toldModel(model)[0], w, run };
 		};
 
@@ -156,14 +156,14 @@ for (const { name, as_nobody } of USERS) {
 			for (const file of fs.readdirSync(w.data))
 				assert.ok(!fs.readFileSync(path.join(w.data, file)).includes(KEY), file);
 			await run.done;
-			assert.equal(run.code, 0, run.err);
+			exited(run, 0);
 		});
 
 		test('a key that comes back in an error is not shown', async (t) => {
 			const w = world(t, { as_nobody });
 			model.setScenario({ replies: [{ status: 401, error: { message: `Incorrect API key provided: ${KEY}` } }] });
 			const run = await w.run(model, 'x', { env: { OPENAI_API_KEY: KEY }, args: ['--output-format', 'stream-json'] });
-			assert.equal(run.code, 4, run.err);
+			exited(run, 4);
 			checkStream(run.out, { exit: 4 });
 			assert.ok(!(run.out + run.err + JSON.stringify(w.events())).includes(KEY));
 		});
@@ -197,7 +197,7 @@ for (const { name, as_nobody } of USERS) {
 				{ name: 'read_file', args: { path: '/etc/shadow' } }, { name: 'write_file', args: { path: 'up/made', content: 'x' } },
 				{ name: 'write_file', args: { path: '../made', content: 'x' } }] }, { text: 'ok' }] });
 			const run = await w.run(model, 'x');
-			assert.equal(run.code, 0, run.err);
+			exited(run, 0);
 			assert.doesNotMatch(toldModel(model).join('\n'), /no-deleting|root:/);
 			assert.ok(!fs.existsSync(path.join(w.dir, 'made')));
 			for (const e of w.events('call.finished'))
@@ -210,7 +210,7 @@ test('limits: forks and memory end the tool, not the machine', async (t) => {
 	const w = world(t);
 	model.setScenario({ replies: [{ calls: [shell('f() { f | f & }; f; sleep 2; echo survived', { timeout_s: 10 }), shell('echo still here')] }, { text: 'ok' }] });
 	const run = await w.run(model, 'x', { timeout_ms: 90000 });
-	assert.equal(run.code, 0, run.err);
+	exited(run, 0);
 	assert.match(toldModel(model)[1], /still here/);
 	await w.leftNothing();
 });
