@@ -5,59 +5,20 @@
  *
  * The conversation grows as a real one does: each turn adds the call and its result. */
 #include <curl/curl.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
-#include "base/io.h"
+#include "base/limits.h"
+#include "mock_start.h"
 
 #include "base/banned.h"
 
 extern char **environ;
 
 enum { TURNS_MAX = 100000, WARM_UP = 20 };
-
-struct mock {
-	pid_t pid;
-	int in;
-	long port;
-};
-
-/* bench/mock_model lies next to this program. */
-static struct mock start_mock(uint64_t calls)
-{
-	char self[PATH_MAX] = "", program[PATH_MAX + 16], count[32], port[16] = "";
-	struct mock mock = { .in = -1 };
-	posix_spawn_file_actions_t actions;
-	int in[2], out[2];
-
-	if (readlink("/proc/self/exe", self, sizeof self - 1) < 0 || pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
-		abort();
-	snprintf(program, sizeof program, "%s/mock_model", dirname(self));
-	snprintf(count, sizeof count, "%llu", (unsigned long long)calls);
-	char *argv[] = { program, count, NULL };
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, in[0], 0);
-	posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-	if (posix_spawn(&mock.pid, program, &actions, NULL, argv, environ) != 0) {
-		fprintf(stderr, "turn_floor: cannot start %s\n", program);
-		exit(1);
-	}
-	posix_spawn_file_actions_destroy(&actions);
-	fd_close(&in[0]);
-	fd_close(&out[1]);
-	for (size_t n = 0; n < sizeof port - 1 && read(out[0], port + n, 1) == 1 && port[n] != '\n';)
-		n++;
-	fd_close(&out[0]);
-	mock.in = in[1];
-	mock.port = strtol(port, NULL, 10);
-	return mock;
-}
 
 static size_t take(char *ptr, size_t size, size_t count, void *to)
 {
@@ -87,19 +48,6 @@ static void run_true(void)
 	}
 }
 
-static int compare(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double at_us(int64_t *ns, size_t count, double share)
-{
-	qsort(ns, count, sizeof *ns, compare);
-	return (double)ns[MIN((size_t)(share * (double)count), count - 1)] / 1000;
-}
-
 int main(int argc, char **argv)
 {
 	static int64_t turn_ns[TURNS_MAX], model_ns[TURNS_MAX];
@@ -111,7 +59,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: turn_floor [TURNS]: a number from 1 to %d\n", TURNS_MAX);
 		return 2;
 	}
-	struct mock mock = start_mock(turns + WARM_UP);
+	struct mock mock = mock_start(turns + WARM_UP);
 	struct buf body = BUF_INIT(LIMIT_REQUEST_BODY_BYTES), reply = BUF_INIT(MIB(1));
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 	CURL *easy = curl_easy_init();
@@ -139,10 +87,9 @@ int main(int argc, char **argv)
 		           "{\"role\":\"tool\",\"tool_call_id\":\"call_%zu\",\"content\":\"exit 0\"}", i, i);
 	}
 	printf("{\"bench\":\"turn_floor\",\"turns\":%llu,\"median_us\":%.1f,\"p99_us\":%.1f,\"model_median_us\":%.1f,"
-	       "\"model_p99_us\":%.1f}\n", (unsigned long long)turns, at_us(turn_ns, turns, 0.5), at_us(turn_ns, turns, 0.99),
-	       at_us(model_ns, turns, 0.5), at_us(model_ns, turns, 0.99));
-	fd_close(&mock.in);
-	waitpid(mock.pid, NULL, 0);
+	       "\"model_p99_us\":%.1f}\n", (unsigned long long)turns, time_at_us(turn_ns, turns, 0.5), time_at_us(turn_ns, turns, 0.99),
+	       time_at_us(model_ns, turns, 0.5), time_at_us(model_ns, turns, 0.99));
+	mock_stop(&mock);
 	curl_easy_cleanup(easy);
 	curl_slist_free_all(headers);
 	buf_done(&body);

@@ -624,7 +624,7 @@ int yaml_want(const struct yaml_node *node, enum yaml_type type, const char *wha
 {
 	if (node->type == type || (type == YAML_FLOAT && node->type == YAML_INT))
 		return 0;
-	if (type == YAML_TEXT && yaml_is_scalar(node) && node->text[0] != '\0')
+	if (type == YAML_TEXT && yaml_is_scalar(node) && node->type != YAML_NULL)
 		return yaml_err(node, err, "%s is %s here: write it as text, in quotes: \"%.60s\"", what,
 		                yaml_type_name(node->type), node->text);
 	return yaml_err(node, err, "%s is %s here: write %s", what, yaml_type_name(node->type), yaml_type_name(type));

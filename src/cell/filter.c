@@ -1,5 +1,5 @@
-/* filter.c - the seccomp filter of a cell. What is listed here is refused; system calls that this library does not
- * know (newer kernels have some) answer ENOSYS, as an older kernel would. Nothing is killed but code of a foreign
+/* filter.c - the seccomp filter of a cell. What is listed here is refused; system calls that are newer than this list
+ * answer ENOSYS, as an older kernel would. Nothing is killed but code of a foreign
  * architecture, whose numbers mean other calls. The filter is built once, in the warden. */
 #include "cell/filter.h"
 
@@ -62,15 +62,16 @@ static const struct refused_with {
 	{ SYS_sendto, 3, MSG_FASTOPEN, ANY }, { SYS_sendmsg, 2, MSG_FASTOPEN, ANY }, { SYS_sendmmsg, 3, MSG_FASTOPEN, ANY },
 };
 
-enum { SYSCALLS_MAX = 512, SOCK_TYPE_BITS = 0xf };
+/* Whoever raises this looks at each new call first. Its cost is small, since a filter is paid for at every run: keep it so. */
+enum { LAST_KNOWN = SYS_futex_waitv, X32_BIT = 0x40000000, SOCK_TYPE_BITS = 0xf };
 
 #define DENY (SECCOMP_RET_ERRNO | EPERM)
 #define LOAD_NUMBER BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
 #define LOAD_ARGUMENT(i) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offsetof(struct seccomp_data, args) + 8u * (i)))
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half of an argument comes first");
 
-/* What libseccomp cannot say in one filter with a default of ENOSYS: arguments that are refused. It only ever refuses
- * or falls through to the list behind it. */
+/* Arguments, by hand: libseccomp compares an argument once a rule, and all 64 bits of it where the kernel reads 32. This
+ * part only ever refuses or falls through to the list behind it. */
 static void add_refused_with(struct buf *code)
 {
 	for (size_t i = 0; i < COUNT(refused_with); i++) {
@@ -131,6 +132,13 @@ static void add_arguments(struct buf *code, bool inet)
 {
 	AUTO(buf_done) struct buf body = BUF_INIT(KIB(16));
 
+	const struct sock_filter newer[] = {
+		LOAD_NUMBER,
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, LAST_KNOWN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+	};
+	buf_add(&body, newer, sizeof newer);
 	add_refused_with(&body);
 	add_sockets(&body, inet);
 	/* Another architecture goes past, to the list, which ends it. */
@@ -150,14 +158,10 @@ static int add_names(scmp_filter_ctx ctx)
 
 	if (r == 0)
 		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	for (int number = 0; number < SYSCALLS_MAX && r == 0; number++) {
-		AUTO(freep) char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
-		uint32_t action = SCMP_ACT_ALLOW;
-		for (size_t i = 0; name != NULL && i < COUNT(refused); i++)
-			if (strcmp(refused[i].name, name) == 0)
-				action = SCMP_ACT_ERRNO((uint32_t)refused[i].error);
-		if (name != NULL && action != SCMP_ACT_ERRNO(ENOSYS))
-			r = seccomp_rule_add(ctx, action, number, 0);
+	for (size_t i = 0; i < COUNT(refused) && r == 0; i++) {
+		int number = seccomp_syscall_resolve_name(refused[i].name);
+		if (number >= 0)         /* not every architecture has all of them */
+			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO((uint32_t)refused[i].error), number, 0);
 	}
 	return r;
 }
@@ -181,7 +185,7 @@ static int export_to(scmp_filter_ctx ctx, struct buf *code, struct err *err)
 int filter_make(bool inet, struct filter *ret, struct err *err)
 {
 	AUTO(buf_done) struct buf code = BUF_INIT(sizeof(struct sock_filter) * BPF_MAXINSNS);
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
 
 	if (ctx == NULL)
 		return err_set(err, ENOMEM, "libseccomp could not start");

@@ -186,6 +186,8 @@ static void on_exec(struct gate *gate, struct tracee *t)
 		       ? "mishri: denied: the arguments are too long to be checked: pass them in a file"
 		       : "mishri: denied: too many programs wait for a decision: try again later");
 	} else {
+		if (gate->held_count == 0)      /* most questions are answered before it is time to look */
+			gate->look_ms = clock_mono_ms() + LIMIT_CELL_HELD_CHECK_MS;
 		t->held = ++gate->last_id;
 		gate->held[gate->held_count++] = t;
 		gate->events->exec(gate->userdata, t->held, t->run, first, t->pid, &what);
@@ -421,6 +423,9 @@ void gate_tick(struct gate *gate)
 		for (struct tracee *t = gate->slots[i]; t != NULL; t = t->next)
 			if (t->ending_ms != 0 && now >= t->ending_ms)
 				kill(t->pid, SIGKILL);
+	if (gate->held_count == 0 || now < gate->look_ms)
+		return;
+	gate->look_ms = now + LIMIT_CELL_HELD_CHECK_MS;
 	for (size_t i = gate->held_count; i-- > 0;) {
 		struct tracee *t = gate->held[i];
 		uint32_t id = t->held;

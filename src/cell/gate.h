@@ -38,6 +38,7 @@ struct gate {
 	struct tracee *held[LIMIT_CELL_HELD];
 	size_t tracee_count, held_count, ending_count;
 	uint32_t last_id;
+	int64_t look_ms;              /* when to look at the signals of held programs again */
 	struct gate_run *runs;
 	size_t leaders;
 	bool closing;                 /* whatever appears is killed */

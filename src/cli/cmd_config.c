@@ -23,7 +23,8 @@ static int load(const struct options *o, const char *data, struct config **ret, 
 	size_t count = option_all(o, "--config", pairs, COUNT(pairs));
 	const char *workspace = option_text(o, "--workspace", NULL);
 
-	int r = config_load_usual(data, workspace != NULL ? workspace : ".", option_given(o, "--no-user-config"), &config, err);
+	int r = config_load_usual(data, workspace != NULL ? workspace : ".", option_given(o, "--no-user-config"),
+	                          &config, err);
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = config_set_pair(config, pairs[i], err);
 	if (r == 0 && workspace != NULL)

@@ -8,7 +8,7 @@
 #include "tools/tool.h"
 #include "base/banned.h"
 
-enum { WORST_GROWTH = 4 };           /* "\x1b" for one byte is the longest of all escapes */
+enum { WORST_GROWTH = 4 }; /* "\x1b" for one byte is the longest of all escapes */
 
 static const struct option_row rows[] = {
 	{ "--max-output", 0, "SIZE", "keep this much, head and tail together (64k)", false },
@@ -62,7 +62,8 @@ static int run(int argc, char **argv)
 	if (options_parse(&cmd_sanitize, argc, argv, &o) < 0)
 		return EXIT_USAGE;
 	if (option_positionals(o, &words) != 0)
-		return complain(EXIT_USAGE, "sanitize: '%s' is one word too many: the text comes from standard input", words[0]);
+		return complain(EXIT_USAGE, "sanitize: '%s' is one word too many: the text comes from standard input",
+		                words[0]);
 	const char *size = option_text(o, "--max-output", "64k");
 	if (str_to_bytes(str_of(size), &max) < 0 || max > LIMIT_SANITIZE_BYTES)
 		return complain(EXIT_USAGE, "--max-output: '%s' must be a size of at most %zuM, such as 64k", size,

@@ -35,7 +35,9 @@ static int run(int argc, char **argv)
 	if (options_parse(&cmd_schema, argc, argv, &o) < 0)
 		return EXIT_USAGE;
 	if (option_positionals(o, &words) != 1)
-		return complain(EXIT_USAGE, "schema: one file with a JSON Schema must be given: mishri schema SCHEMA.json < value.json");
+		return complain(
+			EXIT_USAGE,
+			"schema: one file with a JSON Schema must be given: mishri schema SCHEMA.json < value.json");
 	int code = read_schema(words[0], &schema);
 	if (code != EXIT_DONE)
 		return code;

@@ -38,7 +38,8 @@ static int run_list(int argc, char **argv)
 	if (options_parse(&cmd_tools_list, argc, argv, &o) < 0)
 		return EXIT_USAGE;
 	if (option_positionals(o, &words) != 0)
-		return complain(EXIT_USAGE, "tools list: '%s' is one word too many; `mishri tools show %s` shows one tool",
+		return complain(EXIT_USAGE,
+		                "tools list: '%s' is one word too many; `mishri tools show %s` shows one tool",
 		                words[0], words[0]);
 	if (option_given(o, "--json")) {
 		AUTO(json_decrefp) json_t *all = json_array();
@@ -59,7 +60,8 @@ static const struct tool *named(const struct command *command, const struct opti
 	size_t count = tool_names(names, COUNT(names));
 
 	if (option_positionals(o, &words) != 1) {
-		complain(EXIT_USAGE, "%s: the name of one tool must be given; `mishri tools list` shows them", command->name);
+		complain(EXIT_USAGE, "%s: the name of one tool must be given; `mishri tools list` shows them",
+		         command->name);
 		return NULL;
 	}
 	const struct tool *tool = tool_find(words[0]);

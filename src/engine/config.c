@@ -14,6 +14,8 @@
 
 #define DAY_MS 86400000ll
 
+/* A row a key. */
+/* clang-format off */
 static const struct config_key keys[] = {
 	{ .name = "model", .type = CONFIG_MODEL, .project = true,
 	  .about = "the model, as PROVIDER/MODEL" },
@@ -36,6 +38,7 @@ static const struct config_key keys[] = {
 	{ .name = "color", .type = CONFIG_CHOICE, .otherwise = "auto", .choices = "auto always never", .project = true,
 	  .about = "colour on a terminal" },
 };
+/* clang-format on */
 
 struct value {
 	char *text, *origin;
@@ -117,10 +120,8 @@ static int parse_number(const struct config_key *key, const char *text, int64_t 
 	int r;
 
 	switch (key->type) {
-	case CONFIG_DURATION:
-		return str_to_duration_ms(str_of(text), ret);
-	case CONFIG_MONEY:
-		return parse_money(str_of(text), ret);
+	case CONFIG_DURATION: return str_to_duration_ms(str_of(text), ret);
+	case CONFIG_MONEY: return parse_money(str_of(text), ret);
 	case CONFIG_INT:
 	case CONFIG_BYTES:
 		r = key->type == CONFIG_INT ? str_to_u64(str_of(text), &n) : str_to_bytes(str_of(text), &n);
@@ -129,8 +130,7 @@ static int parse_number(const struct config_key *key, const char *text, int64_t 
 		return r;
 	case CONFIG_TEXT:
 	case CONFIG_MODEL:
-	case CONFIG_CHOICE:
-		break;
+	case CONFIG_CHOICE: break;
 	}
 	*ret = 0;
 	return 0;
@@ -139,8 +139,10 @@ static int parse_number(const struct config_key *key, const char *text, int64_t 
 static int check_value(const struct config_key *key, const char *text, int64_t *ret_number, struct err *err)
 {
 	static const char *const forms[] = {
-		[CONFIG_INT] = "a whole number, such as 50", [CONFIG_DURATION] = "a time, such as 90s, 30m or 2h",
-		[CONFIG_BYTES] = "a size, such as 64k or 1M", [CONFIG_MONEY] = "US dollars, such as 2.50",
+		[CONFIG_INT] = "a whole number, such as 50",
+		[CONFIG_DURATION] = "a time, such as 90s, 30m or 2h",
+		[CONFIG_BYTES] = "a size, such as 64k or 1M",
+		[CONFIG_MONEY] = "US dollars, such as 2.50",
 	};
 	const char *slash = strchr(text, '/');
 
@@ -148,7 +150,8 @@ static int check_value(const struct config_key *key, const char *text, int64_t *
 		return err_set(err, EINVAL, "%s: is empty: it is %s", key->name, key->about);
 	for (const char *c = text; *c != '\0'; c++)
 		if (iscntrl((unsigned char)*c))
-			return err_set(err, EINVAL, "%s: has a line break or another control character in it: give one plain line",
+			return err_set(err, EINVAL,
+			               "%s: has a line break or another control character in it: give one plain line",
 			               key->name);
 	if (key->type == CONFIG_CHOICE && !is_choice(key->choices, text))
 		return err_set(err, EINVAL, "%s: '%s' is not one of: %s", key->name, text, key->choices);
@@ -213,10 +216,13 @@ static int apply_node(struct config *config, const struct file_layer *layer, con
 
 	assert(at >= 0); /* yaml_only_keys has been here */
 	if (layer->project && !keys[at].project)
-		return yaml_err(yaml_key(node), err, "%s: is not for a project file, which tools can write: use the user "
-		                "file or a flag", keys[at].name);
+		return yaml_err(yaml_key(node), err,
+		                "%s: is not for a project file, which tools can write: use the user "
+		                "file or a flag",
+		                keys[at].name);
 	if (!yaml_is_scalar(node) || yaml_type(node) == YAML_NULL)
-		return yaml_err(node, err, "%s: must be one value, not %s", keys[at].name, yaml_type_name(yaml_type(node)));
+		return yaml_err(node, err, "%s: must be one value, not %s", keys[at].name,
+		                yaml_type_name(yaml_type(node)));
 	if (put(config, (size_t)at, yaml_text(node), xasprintf("%s:%d", layer->path, yaml_line(node)), &why) < 0)
 		return yaml_err(node, err, "%s", why.text);
 	return 0;
@@ -229,7 +235,8 @@ static int apply_locks(struct config *config, const struct yaml_node *locked, st
 
 	for (const struct yaml_node *n = yaml_first(locked); r == 0 && n != NULL; n = yaml_next(n)) {
 		struct err why;
-		int at = yaml_is_text(n) ? key_find(yaml_text(n), &why) : err_set(&why, EINVAL, "must be the name of a key");
+		int at = yaml_is_text(n) ? key_find(yaml_text(n), &why)
+		                         : err_set(&why, EINVAL, "must be the name of a key");
 		if (at < 0)
 			return yaml_err(n, err, "locked: %s", why.text);
 		config->values[at].locked = true;
@@ -375,8 +382,12 @@ int config_load_usual(const char *data, const char *project, bool only_flags, st
 {
 	AUTO(freep) char *user_file = dirs_user_config();
 	struct config_sources sources = {
-		.admin_file = "/etc/mishri/config.yaml", .user_file = user_file, .project = project, .data = data,
-		.env = (const char *const *)environ, .only_flags = only_flags,
+		.admin_file = "/etc/mishri/config.yaml",
+		.user_file = user_file,
+		.project = project,
+		.data = data,
+		.env = (const char *const *)environ,
+		.only_flags = only_flags,
 	};
 	return config_load(&sources, ret, err);
 }
@@ -406,8 +417,8 @@ int config_set(struct config *config, const char *key, const char *value, const 
 		return err_prefix(err, "%s", flag);
 	const struct value *v = &config->values[at];
 	if (v->locked && (v->text == NULL || strcmp(v->text, value) != 0))
-		return err_set(err, EPERM, "%s: %s is locked to '%s' (%s)", flag, key, v->text != NULL ? v->text : "nothing",
-		               v->origin);
+		return err_set(err, EPERM, "%s: %s is locked to '%s' (%s)", flag, key,
+		               v->text != NULL ? v->text : "nothing", v->origin);
 	return put(config, (size_t)at, value, xstrdup(flag), err) < 0 ? err_prefix(err, "%s", flag) : 0;
 }
 

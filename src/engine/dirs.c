@@ -133,6 +133,7 @@ int trust_add(const char *data, const char *directory, struct err *err)
 	if (r < 0 || fsync(fd) < 0)
 		return err_set(err, r < 0 ? -r : errno, "%s: cannot be written", path);
 	if (!trust_check(data, real))
-		return err_set(err, EPERM, "%s: must be yours, and nobody else may be able to write it (chmod 600)", path);
+		return err_set(err, EPERM, "%s: must be yours, and nobody else may be able to write it (chmod 600)",
+		               path);
 	return 0;
 }

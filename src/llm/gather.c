@@ -6,7 +6,7 @@
 
 #include "base/banned.h"
 
-enum { FINISH_BYTES = 64 };
+enum { FINISH_BYTES = 64, BLOCKS_MAX = 1024 };
 static const int64_t tokens_max = 1000000000000;
 
 void gather_init(struct gather *g, const char *who, int http_status)
@@ -24,7 +24,14 @@ void gather_done(struct gather *g)
 		free(g->calls[i].name);
 		buf_done(&g->calls[i].args);
 	}
+	for (size_t i = 0; i < g->block_count; i++) {
+		json_decref(g->blocks[i].block);
+		buf_done(&g->blocks[i].text);
+		buf_done(&g->blocks[i].signature);
+	}
 	free(g->calls);
+	free(g->blocks);
+	free(g->opaque);
 	buf_done(&g->text);
 	free(g->finish);
 	free(g->model);
@@ -126,6 +133,35 @@ void gather_args(struct gather *g, struct gathered_call *call, const json_t *arg
 		gather_unreadable(g, "the arguments of a call are longer than they may be");
 }
 
+void gather_block(struct gather *g, int64_t index, const json_t *block)
+{
+	if (g->block_count == BLOCKS_MAX) {
+		gather_unreadable(g, "it has more parts than a reply may have");
+		return;
+	}
+	g->blocks = xrealloc(g->blocks, (g->block_count + 1) * sizeof *g->blocks);
+	g->blocks[g->block_count++] = (struct gathered_block){
+		.index = index, .block = json_deep_copy(block), .text_from = g->text.len,
+		.text = BUF_INIT(LIMIT_REPLY_TEXT_BYTES), .signature = BUF_INIT(LIMIT_REPLY_TEXT_BYTES),
+	};
+}
+
+struct gathered_block *gather_block_find(struct gather *g, int64_t index)
+{
+	for (size_t i = g->block_count; i-- > 0;) {
+		if (g->blocks[i].index == index)
+			return &g->blocks[i];
+	}
+	return NULL;
+}
+
+void gather_block_add(struct gather *g, struct buf *to, const json_t *text)
+{
+	add_text(to, text);
+	if (to->full)
+		gather_unreadable(g, "a part of it is longer than it may be");
+}
+
 int64_t gather_tokens(const json_t *object, const char *key)
 {
 	int64_t count = json_get_int(object, key, -1);
@@ -179,6 +215,7 @@ void gather_reply(struct gather *g, struct llm_reply *ret)
 		reply.finish = xstrdup(reply.call_count > 0 ? "tool_calls" : "stop");
 	reply.model = TAKE(g->model);
 	reply.response_id = TAKE(g->response_id);
+	reply.opaque = TAKE(g->opaque);
 	*ret = reply;
 }
 
@@ -195,5 +232,6 @@ void llm_reply_done(struct llm_reply *reply)
 	free(reply->model);
 	free(reply->response_id);
 	free(reply->ref);
+	free(reply->opaque);
 	*reply = (struct llm_reply){ 0 };
 }

@@ -11,6 +11,15 @@ struct gathered_call {
 	struct buf args;
 };
 
+/* A part of the content whose place among the others matters. */
+struct gathered_block {
+	int64_t index;          /* the provider's number for it */
+	json_t *block;          /* as it began */
+	size_t text_from;       /* where in the text of the reply it began */
+	struct buf text;        /* what was added that is no text of the reply */
+	struct buf signature;
+};
+
 struct gather {
 	const char *who;        /* the provider's name, for sentences; borrowed */
 	int http_status;
@@ -18,7 +27,9 @@ struct gather {
 	struct buf text;
 	struct gathered_call *calls;
 	size_t call_count;
-	char *finish, *model, *response_id;
+	struct gathered_block *blocks;
+	size_t block_count;
+	char *finish, *model, *response_id, *opaque;
 	struct llm_usage usage;
 	bool begun;             /* something of a reply was seen */
 	bool spoke;             /* the first token came */
@@ -46,6 +57,11 @@ void gather_word(char **word, const json_t *text);          /* finish, model, re
  * first name and the first id count, arguments are joined; arguments that are no text are taken as their JSON. */
 struct gathered_call *gather_call(struct gather *g, int64_t index, const json_t *id, const json_t *name);
 void gather_args(struct gather *g, struct gathered_call *call, const json_t *args);
+
+/* Remembers a block; its bytes count towards what a reply may have. `block` is copied. */
+void gather_block(struct gather *g, int64_t index, const json_t *block);
+struct gathered_block *gather_block_find(struct gather *g, int64_t index);      /* the newest; may be NULL */
+void gather_block_add(struct gather *g, struct buf *to, const json_t *text);
 
 /* A count of tokens: -1 unless it is an integer that can be one. */
 int64_t gather_tokens(const json_t *object, const char *key);

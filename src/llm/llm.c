@@ -262,8 +262,7 @@ struct llm_call *llm_start(struct llm *llm, const struct llm_request *request)
 		return call;
 	}
 	AUTO(buf_done) struct buf body = BUF_INIT(LIMIT_REQUEST_BODY_BYTES);
-	AUTO(json_decrefp) json_t *value = model->provider->dialect->request(model, request);
-	json_write(value, &body);
+	model->provider->dialect->request(model, request, &body);
 	if (body.full) {
 		fault_set(&call->failure, LLM_TERMINAL, 0, "%s: the conversation is longer than %zu MiB",
 		          model->provider->name, LIMIT_REQUEST_BODY_BYTES / MIB(1));

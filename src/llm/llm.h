@@ -40,6 +40,8 @@ struct llm_reply {
 	char *finish;           /* "stop", "tool_calls", "length", "content_filter" or the provider's word */
 	char *model, *response_id;   /* NULL when not given */
 	char *ref;              /* recorded: "line:N"; NULL otherwise */
+	char *opaque;           /* what only its provider understands (signed thinking): kept with the reply and put into
+	                         * the conversation unchanged, as "opaque" of the assistant's message; NULL: nothing */
 	struct llm_usage usage;
 	int64_t first_ms;       /* request to first token; -1 when unknown */
 };
@@ -73,7 +75,7 @@ struct llm_request {
 	struct llm_model *model;         /* borrowed until done */
 	const char *agent;               /* role for recorded files: "master" or "worker" */
 	/* The conversation, borrowed during llm_start only: [{"role":"system|user|assistant|tool","text":...,
-	 * "calls":[{"id","name","args"(text)}] for assistant, "call": id for tool}] */
+	 * "calls":[{"id","name","args"(text)}] and "opaque" (text) for assistant, "call": id for tool}] */
 	const json_t *messages;
 	const json_t *tools;             /* [{"name","description","schema":{...}}]; borrowed during llm_start only */
 	int64_t max_output_tokens;       /* 0: the provider's own */

@@ -18,6 +18,8 @@
 static const struct provider providers[] = {
 	{ .name = "openai", .dialect = &openai_dialect, .key_var = "OPENAI_API_KEY", .base_var = "OPENAI_BASE_URL",
 	  .base = "https://api.openai.com/v1", .max_tokens_key = "max_completion_tokens" },
+	{ .name = "anthropic", .dialect = &anthropic_dialect, .key_var = "ANTHROPIC_API_KEY",
+	  .base_var = "ANTHROPIC_BASE_URL", .base = "https://api.anthropic.com" },
 	{ .name = "openrouter", .dialect = &openai_dialect, .key_var = "OPENROUTER_API_KEY",
 	  .base_var = "OPENROUTER_BASE_URL", .base = "https://openrouter.ai/api/v1", .max_tokens_key = "max_tokens",
 	  .reports_usd = true },
@@ -225,8 +227,8 @@ static int check_name(struct str name, const struct provider *provider, struct e
 	if (name.len > LIMIT_MODEL_NAME_BYTES && provider->dialect != NULL)
 		return err_set(err, EINVAL, "a model name has at most %d bytes", LIMIT_MODEL_NAME_BYTES);
 	for (size_t i = 0; i < name.len && provider->dialect != NULL; i++) {
-		if ((unsigned char)name.ptr[i] <= ' ' || name.ptr[i] == 0x7f)
-			return err_set(err, EINVAL, "a model name has no spaces or control characters");
+		if (name.ptr[i] <= ' ' || name.ptr[i] > '~')
+			return err_set(err, EINVAL, "a model name is printable ASCII without spaces");
 	}
 	return 0;
 }

@@ -1,105 +1,98 @@
 /* openai.c - the dialect of chat completions (POST /v1/chat/completions), which most servers speak. It asks for a
  * stream with usage, and takes a reply in one piece where a server ignores that. Where servers differ from the
  * documented form in a way that loses nothing, they are understood; everything else fails the reply. */
-#include <ctype.h>
-
 #include "llm/provider.h"
+#include "llm/request.h"
 
 #include "base/banned.h"
 
+enum { NAME_BYTES = 64 };       /* what the service takes */
+
 /* ---- the request ---- */
 
-/* A model may have made a name up. Sent back as it is, it would make the service refuse the whole conversation, now
- * and for ever; the result that follows it says what was wrong. */
-static json_t *request_name(const char *name)
+static void add_calls(struct buf *to, const json_t *calls)
 {
-	enum { NAME_BYTES = 64 };
-	char safe[NAME_BYTES + 1] = "_";
-
-	for (size_t i = 0; i < NAME_BYTES && name[i] != '\0'; i++) {
-		safe[i] = strchr("_-", name[i]) != NULL || isalnum((unsigned char)name[i]) ? name[i] : '_';
-		safe[i + 1] = '\0';
-	}
-	return json_string(safe);
-}
-
-static json_t *request_calls(const json_t *calls)
-{
-	json_t *list = json_array();
 	const json_t *call;
 	size_t i;
 
+	buf_add_text(to, ",\"tool_calls\":[");
 	json_array_foreach(calls, i, call) {
-		const char *args = json_get_text(call, "args", "");
-		json_t *function = json_object(), *item = json_object();
-		json_put(function, "name", request_name(json_get_text(call, "name", "")));
-		json_put_text(function, "arguments", args[0] != '\0' ? args : "{}");
-		json_put_text(item, "id", json_get_text(call, "id", ""));
-		json_put_text(item, "type", "function");
-		json_put(item, "function", function);
-		json_array_append_new(list, item);
-	}
-	return list;
-}
-
-static json_t *request_messages(const json_t *messages)
-{
-	json_t *list = json_array();
-	const json_t *message;
-	size_t i;
-
-	json_array_foreach(messages, i, message) {
-		const char *role = json_get_text(message, "role", "user");
-		const json_t *calls = json_object_get(message, "calls");
-		json_t *text = json_object_get(message, "text");
-		json_t *item = json_object();
-		json_put_text(item, "role", role);
-		if (strcmp(role, "tool") == 0)
-			json_put_text(item, "tool_call_id", json_get_text(message, "call", ""));
-		if (json_array_size(calls) > 0 && json_string_length(text) == 0)
-			json_put(item, "content", json_null());
+		const json_t *args = json_object_get(call, "args");
+		buf_add_text(to, i > 0 ? ",{\"id\":" : "{\"id\":");
+		request_add_text(to, json_object_get(call, "id"));
+		buf_add_text(to, ",\"type\":\"function\",\"function\":{\"name\":");
+		request_add_word(to, json_get_text(call, "name", ""), NAME_BYTES);
+		buf_add_text(to, ",\"arguments\":");
+		if (json_string_length(args) > 0)
+			request_add_text(to, args);
 		else
-			json_put(item, "content", json_is_string(text) ? json_incref(text) : json_string(""));
-		if (json_array_size(calls) > 0)
-			json_put(item, "tool_calls", request_calls(calls));
-		json_array_append_new(list, item);
+			buf_add_text(to, "\"{}\"");
+		buf_add_text(to, "}}");
 	}
-	return list;
+	buf_add_char(to, ']');
 }
 
-static json_t *request_tools(const json_t *tools)
+static void add_message(struct buf *to, const json_t *message)
 {
-	json_t *list = json_array();
-	const json_t *tool;
+	const json_t *role = json_object_get(message, "role"), *text = json_object_get(message, "text");
+	const json_t *calls = json_object_get(message, "calls"), *call = json_object_get(message, "call");
+
+	buf_add_text(to, "{\"role\":");
+	request_add_text(to, role);
+	if (call != NULL) {
+		buf_add_text(to, ",\"tool_call_id\":");
+		request_add_text(to, call);
+	}
+	buf_add_text(to, ",\"content\":");
+	if (json_array_size(calls) > 0 && json_string_length(text) == 0)
+		buf_add_text(to, "null");
+	else
+		request_add_text(to, text);
+	if (json_array_size(calls) > 0)
+		add_calls(to, calls);
+	buf_add_char(to, '}');
+}
+
+static void add_tool(struct buf *to, const json_t *tool)
+{
+	const json_t *schema = json_object_get(tool, "schema");
+
+	buf_add_text(to, "{\"type\":\"function\",\"function\":{\"name\":");
+	request_add_text(to, json_object_get(tool, "name"));
+	buf_add_text(to, ",\"description\":");
+	request_add_text(to, json_object_get(tool, "description"));
+	buf_add_text(to, ",\"parameters\":");
+	if (schema != NULL)
+		json_write(schema, to);
+	else
+		buf_add_text(to, "{\"type\":\"object\",\"properties\":{}}");
+	buf_add_text(to, "}}");
+}
+
+static void add_list(struct buf *to, const char *name, const json_t *list, void (*add)(struct buf *, const json_t *))
+{
+	const json_t *item;
 	size_t i;
 
-	json_array_foreach(tools, i, tool) {
-		json_t *function = json_object(), *item = json_object();
-		json_t *schema = json_object_get(tool, "schema");
-		json_put_text(function, "name", json_get_text(tool, "name", ""));
-		json_put_text(function, "description", json_get_text(tool, "description", ""));
-		json_put(function, "parameters", schema != NULL ? json_incref(schema) : json_object());
-		json_put_text(item, "type", "function");
-		json_put(item, "function", function);
-		json_array_append_new(list, item);
+	buf_printf(to, ",\"%s\":[", name);
+	json_array_foreach(list, i, item) {
+		if (i > 0)
+			buf_add_char(to, ',');
+		add(to, item);
 	}
-	return list;
+	buf_add_char(to, ']');
 }
 
-static json_t *openai_request(const struct llm_model *model, const struct llm_request *request)
+static void openai_request(const struct llm_model *model, const struct llm_request *request, struct buf *ret)
 {
-	json_t *body = json_object(), *options = json_object();
-
-	json_put_text(body, "model", model->name);
-	json_put(body, "messages", request_messages(request->messages));
+	buf_add_text(ret, "{\"model\":");
+	request_add_str(ret, str_of(model->name));
+	add_list(ret, "messages", request->messages, add_message);
 	if (json_array_size(request->tools) > 0)
-		json_put(body, "tools", request_tools(request->tools));
+		add_list(ret, "tools", request->tools, add_tool);
 	if (request->max_output_tokens > 0)
-		json_put_int(body, model->provider->max_tokens_key, request->max_output_tokens);
-	json_put_bool(body, "stream", true);
-	json_put_bool(options, "include_usage", true);
-	json_put(body, "stream_options", options);
-	return body;
+		buf_printf(ret, ",\"%s\":%lld", model->provider->max_tokens_key, (long long)request->max_output_tokens);
+	buf_add_text(ret, ",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
 }
 
 static void openai_headers(const struct llm_model *model, void (*add)(void *to, const char *line), void *to)

@@ -7,16 +7,18 @@
 /* How requests and replies look. One file per dialect; no dialect knows of HTTP or of another one. */
 struct dialect {
 	const char *path;                       /* put behind the base address */
-	/* The body of the request. The caller owns it. */
-	json_t *(*request)(const struct llm_model *model, const struct llm_request *request);
+	/* The body of the request. */
+	void (*request)(const struct llm_model *model, const struct llm_request *request, struct buf *ret);
 	/* The headers that carry the key and the version: "Name: value". model->key may be NULL. */
 	void (*headers)(const struct llm_model *model, void (*add)(void *to, const char *line), void *to);
 	/* One event of a stream. */
 	void (*event)(struct gather *g, struct str name, struct str data);
 	/* A reply that came as one JSON value, because the server does not stream. */
 	void (*whole)(struct gather *g, const json_t *value);
+	/* The reply is whole; may be NULL. */
+	void (*finish)(struct gather *g);
 };
-extern const struct dialect openai_dialect;
+extern const struct dialect anthropic_dialect, openai_dialect;
 
 struct provider {
 	const char *name;

@@ -137,6 +137,8 @@ bool reader_finish(struct reader *r, const char *cut, struct llm_reply *ret_repl
 		*ret_failure = g->failure;
 		return false;
 	}
+	if (r->dialect->finish != NULL)
+		r->dialect->finish(g);
 	gather_reply(g, ret_reply);
 	return true;
 }

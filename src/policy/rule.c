@@ -10,6 +10,8 @@ const char *const kind_names[KIND_COUNT] = {
 	[ACTION_SCHEDULE] = "schedule", [ACTION_MODEL] = "model",
 };
 
+enum { SHOWN_BYTES = 1024 };
+
 static const char *const rule_keys[] = { "id", "allow", "ask", "deny", "unless", "reason", "approval", "overridable" };
 static const char *const effect_names[] = { [EFFECT_DENY] = "deny", [EFFECT_ASK] = "ask", [EFFECT_ALLOW] = "allow" };
 
@@ -203,10 +205,16 @@ static void render(const struct yaml_node *n, struct buf *ret)
 	buf_add_char(ret, map ? '}' : ']');
 }
 
+/* What did not fit is named by its place rather than cut, because half a condition says something else. */
+static char *shown(struct buf *text, const struct yaml_node *n)
+{
+	return text->full ? xasprintf("what %s:%d says", yaml_name(n), yaml_line(n)) : buf_take(text);
+}
+
 /* The matchers of the rule: for people, and for the question whether another rule covers it. */
 static void describe(const struct yaml_node *node, struct rule *rule)
 {
-	AUTO(buf_done) struct buf text = BUF_INIT(256), exception = BUF_INIT(256);
+	AUTO(buf_done) struct buf text = BUF_INIT(SHOWN_BYTES), exception = BUF_INIT(SHOWN_BYTES);
 	AUTO(json_decrefp) json_t *shape = json_object();
 
 	for (const struct yaml_node *n = yaml_first(node); n != NULL; n = yaml_next(n)) {
@@ -219,8 +227,8 @@ static void describe(const struct yaml_node *node, struct rule *rule)
 	}
 	if (rule->has_unless)
 		render(yaml_get(node, "unless"), &exception);
-	rule->means = buf_take(&text);
-	rule->exception = rule->has_unless ? buf_take(&exception) : NULL;
+	rule->means = shown(&text, node);
+	rule->exception = rule->has_unless ? shown(&exception, yaml_get(node, "unless")) : NULL;
 	AUTO(buf_done) struct buf json = BUF_INIT(LIMIT_POLICY_BYTES);
 	json_write_canonical(shape, &json);
 	rule->shape = buf_take(&json);

@@ -46,7 +46,7 @@ static const struct term *term_find(const struct clause *c, const struct term *l
 /* Whatever the inner rule matches, the outer one matches too. Says no where it is not plain to see. */
 static bool covers(const struct rule *outer, const struct rule *inner)
 {
-	if (outer->has_unless)
+	if (outer->has_unless || outer->overridable)       /* an overridable rule may step aside */
 		return false;
 	if (strcmp(outer->shape, inner->shape) == 0)
 		return true;

@@ -85,9 +85,12 @@ static int not_there(const struct place *place, struct str file, struct str old,
 	size_t line = alike(file, old);
 
 	if (line > 0)
-		return err_set(err, EINVAL, "%s: old is not in the file as it was given; line %zu begins alike, but white space or "
-		               "what follows differs: read the file again and copy it exactly", place->given, line);
-	return err_set(err, EINVAL, "%s: old is not in the file: read the file again and copy it exactly", place->given);
+		return err_set(err, EINVAL,
+		               "%s: old is not in the file as it was given; line %zu begins alike, but white space or "
+		               "what follows differs: read the file again and copy it exactly",
+		               place->given, line);
+	return err_set(err, EINVAL, "%s: old is not in the file: read the file again and copy it exactly",
+	               place->given);
 }
 
 /* What the file will be. 0; -EINVAL when old is not there, or not once. */
@@ -95,7 +98,8 @@ static int replace(const struct place *place, struct str file, const json_t *arg
                    struct err *err)
 {
 	struct str old = arg_str(args, "old"), new = arg_str(args, "new");
-	AUTO(buf_done) struct buf old_returns = BUF_INIT(MIB(4)), new_returns = BUF_INIT(MIB(4)), lines = BUF_INIT(KIB(4));
+	AUTO(buf_done) struct buf old_returns = BUF_INIT(MIB(4)), new_returns = BUF_INIT(MIB(4));
+	AUTO(buf_done) struct buf lines = BUF_INIT(KIB(4));
 	bool all = json_get_bool(args, "all", false);
 
 	/* read_file shows CR LF as a newline: what was copied from there still means this place. */
@@ -111,8 +115,10 @@ static int replace(const struct place *place, struct str file, const json_t *arg
 	if (count == 0)
 		return not_there(place, file, old, err);
 	if (count > 1 && !all)
-		return err_set(err, EINVAL, "%s: old is in the file %zu times, at lines %s: add lines around it until it is there "
-		               "once, or set all to true", place->given, count, buf_text(&lines));
+		return err_set(err, EINVAL,
+		               "%s: old is in the file %zu times, at lines %s: add lines around it until it is there "
+		               "once, or set all to true",
+		               place->given, count, buf_text(&lines));
 	struct str rest = file;
 	for (const char *at; (at = find(rest, old)) != NULL; rest = str_skip(rest, (size_t)(at - rest.ptr) + old.len)) {
 		buf_add(ret, rest.ptr, (size_t)(at - rest.ptr));
@@ -120,7 +126,8 @@ static int replace(const struct place *place, struct str file, const json_t *arg
 	}
 	buf_add_str(ret, rest);
 	if (ret->full)
-		return err_set(err, EFBIG, "%s: would have more than %zu MiB", place->given, LIMIT_EDIT_FILE_BYTES >> 20);
+		return err_set(err, EFBIG, "%s: would have more than %zu MiB", place->given,
+		               LIMIT_EDIT_FILE_BYTES >> 20);
 	buf_printf(said, "%s: replaced %zu %s, at line%s %s; now %zu bytes\n", place->given, count,
 	           count == 1 ? "place" : "places", count == 1 ? "" : "s", buf_text(&lines), ret->len);
 	return 0;
@@ -140,7 +147,8 @@ static int edit_file_run(const json_t *args, const char *workspace)
 		return refuse(&err);
 	if (io_read_fd(fd, &file, &err) < 0) {
 		if (err.code == EFBIG)
-			err_set(&err, EFBIG, "more than %zu MiB, which is too much to edit here; `sed -i` in the shell can",
+			err_set(&err, EFBIG,
+			        "more than %zu MiB, which is too much to edit here; `sed -i` in the shell can",
 			        LIMIT_EDIT_FILE_BYTES >> 20);
 		err_prefix(&err, "%s", place.given);
 		return refuse(&err);
@@ -151,6 +159,15 @@ static int edit_file_run(const json_t *args, const char *workspace)
 	return answer(&said);
 }
 
+static const char schema[] =
+	"{\"type\":\"object\",\"required\":[\"path\",\"old\",\"new\"],\"additionalProperties\":false,\"properties\":{"
+	"\"path\":{\"type\":\"string\",\"minLength\":1,"
+	"\"description\":\"relative to the workspace, or absolute\"},"
+	"\"old\":{\"type\":\"string\",\"minLength\":1,\"description\":\"the text to replace, with its white space, "
+	"and enough lines around it to be there once\"},"
+	"\"new\":{\"type\":\"string\",\"description\":\"what stands there then\"},"
+	"\"all\":{\"type\":\"boolean\",\"default\":false,\"description\":\"replace it everywhere in the file\"}}}";
+
 const struct tool tool_edit_file = {
 	.name = "edit_file",
 	.about = "Replaces an exact text in a file by another. The text must be there once, or all must be true.",
@@ -158,12 +175,7 @@ const struct tool tool_edit_file = {
 	.risk = "low",
 	.permissions = "fs.read fs.write",
 	.nature = NATURE_AT_MOST_ONCE,
-	.schema = "{\"type\":\"object\",\"required\":[\"path\",\"old\",\"new\"],\"additionalProperties\":false,\"properties\":{"
-	          "\"path\":{\"type\":\"string\",\"minLength\":1,\"description\":\"relative to the workspace, or absolute\"},"
-	          "\"old\":{\"type\":\"string\",\"minLength\":1,"
-	          "\"description\":\"the text to replace, with its white space, and enough lines around it to be there once\"},"
-	          "\"new\":{\"type\":\"string\",\"description\":\"what stands there then\"},"
-	          "\"all\":{\"type\":\"boolean\",\"default\":false,\"description\":\"replace it everywhere in the file\"}}}",
+	.schema = schema,
 	.plan = edit_file_plan,
 	.run = edit_file_run,
 };

@@ -100,7 +100,7 @@ static struct str after_name(struct str path, struct str name)
 bool ignore_glob(const char *pattern_text, const char *path_text)
 {
 	struct str pattern = str_of(pattern_text), path = str_of(path_text), from = path;
-	struct str deep = { NULL, 0 };       /* what follows the last "**" */
+	struct str deep = { NULL, 0 }; /* what follows the last "**" */
 
 	for (;;) {
 		struct str p = first_name(pattern), n = first_name(path);
@@ -127,7 +127,7 @@ bool ignore_glob(const char *pattern_text, const char *path_text)
 
 struct ignore_rule {
 	char *pattern;
-	size_t base;                 /* length of the directory that it speaks about, with '/' */
+	size_t base; /* length of the directory that it speaks about, with '/' */
 	bool keeps, only_dirs, anywhere;
 };
 

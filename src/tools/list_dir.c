@@ -45,9 +45,12 @@ static void show_entry(int dir, const char *prefix, const char *name, const stru
 	else if (S_ISLNK(st->st_mode))
 		show_link(dir, name, &line);
 	else if (S_ISREG(st->st_mode))
-		buf_printf(&line, "  %lld bytes%s", (long long)st->st_size, (st->st_mode & 0111) != 0 ? ", executable" : "");
+		buf_printf(&line, "  %lld bytes%s", (long long)st->st_size,
+		           (st->st_mode & 0111) != 0 ? ", executable" : "");
 	else
-		buf_add_text(&line, S_ISFIFO(st->st_mode) ? "  named pipe" : S_ISSOCK(st->st_mode) ? "  socket" : "  device");
+		buf_add_text(&line, S_ISFIFO(st->st_mode)   ? "  named pipe"
+		                    : S_ISSOCK(st->st_mode) ? "  socket"
+		                                            : "  device");
 	buf_add_char(&line, '\n');
 	if (list->shown >= LIMIT_LIST_ENTRIES || buf_add_str(&list->text, buf_str(&line)) < 0)
 		list->left_out++;
@@ -126,21 +129,24 @@ static int list_dir_run(const json_t *args, const char *workspace)
 	return status;
 }
 
-#define TEXT_OF(n) TEXT_OF_(n)
-#define TEXT_OF_(n) #n
+_Static_assert(LIMIT_LIST_DEPTH == 8, "the schema tells the maximum");
+
+static const char schema[] =
+	"{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+	"\"path\":{\"type\":\"string\",\"minLength\":1,\"default\":\".\","
+	"\"description\":\"relative to the workspace, or absolute; the workspace itself where none is given\"},"
+	"\"depth\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":8,\"default\":1,"
+	"\"description\":\"how many levels of directories\"}}}";
 
 const struct tool tool_list_dir = {
 	.name = "list_dir",
-	.about = "Lists a directory in the workspace: one path a line, directories with '/' at the end, files with their size.",
+	.about = "Lists a directory in the workspace: one path a line, directories with '/' at the end, files with "
+		 "their size.",
 	.category = "read",
 	.risk = "low",
 	.permissions = "fs.read",
 	.nature = NATURE_PURE,
-	.schema = "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
-	          "\"path\":{\"type\":\"string\",\"minLength\":1,\"default\":\".\","
-	          "\"description\":\"relative to the workspace, or absolute; the workspace itself where none is given\"},"
-	          "\"depth\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":" TEXT_OF(LIMIT_LIST_DEPTH) ",\"default\":1,"
-	          "\"description\":\"how many levels of directories\"}}}",
+	.schema = schema,
 	.plan = list_dir_plan,
 	.run = list_dir_run,
 };

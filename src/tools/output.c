@@ -11,9 +11,9 @@
 
 struct output {
 	size_t head_max, tail_max;
-	char *head, *tail;           /* tail is a ring; its oldest byte is at tail_total % tail_max */
+	char *head, *tail; /* tail is a ring; its oldest byte is at tail_total % tail_max */
 	size_t head_len;
-	uint64_t tail_total;         /* bytes that went to the tail, also those that it forgot */
+	uint64_t tail_total; /* bytes that went to the tail, also those that it forgot */
 };
 
 struct output *output_new(size_t max_bytes)
@@ -80,40 +80,41 @@ uint64_t output_total(const struct output *output)
 
 struct range {
 	uint32_t first, last;
-	size_t found;                /* offset of a counter in struct findings */
+	size_t found; /* offset of a counter in struct findings */
 };
 
-#define BIDI(a, b)      { a, b, offsetof(struct findings, bidirectional) }
-#define INVISIBLE(a, b) { a, b, offsetof(struct findings, invisible) }
-#define CONTROL(a, b)   { a, b, offsetof(struct findings, control) }
+#define BIDI offsetof(struct findings, bidirectional)
+#define INVISIBLE offsetof(struct findings, invisible)
+#define CONTROL offsetof(struct findings, control)
+#define TAG offsetof(struct findings, tags)
 
 /* Sorted. From the Unicode 15 properties Bidi_Control, Default_Ignorable_Code_Point and the control
  * and format categories; without the Arabic and Syriac number signs, which are visible. */
 static const struct range hidden[] = {
-	CONTROL(0x80, 0x9f),
-	INVISIBLE(0xad, 0xad),             /* soft hyphen */
-	INVISIBLE(0x34f, 0x34f),           /* combining grapheme joiner */
-	BIDI(0x61c, 0x61c),
-	INVISIBLE(0x115f, 0x1160),         /* Hangul fillers */
-	INVISIBLE(0x17b4, 0x17b5),
-	INVISIBLE(0x180b, 0x180f),
-	INVISIBLE(0x200b, 0x200d),
-	BIDI(0x200e, 0x200f),
-	CONTROL(0x2028, 0x2029),           /* line and paragraph separator */
-	BIDI(0x202a, 0x202e),
-	INVISIBLE(0x2060, 0x2065),
-	BIDI(0x2066, 0x2069),
-	INVISIBLE(0x206a, 0x206f),
-	INVISIBLE(0x3164, 0x3164),
-	INVISIBLE(0xfe00, 0xfe0f),         /* variation selectors, but see plain_style */
-	INVISIBLE(0xfeff, 0xfeff),
-	INVISIBLE(0xffa0, 0xffa0),
-	INVISIBLE(0xfff0, 0xfffb),
-	INVISIBLE(0x13430, 0x1343f),
-	INVISIBLE(0x1bca0, 0x1bca3),
-	INVISIBLE(0x1d173, 0x1d17a),
-	{ 0xe0000, 0xe007f, offsetof(struct findings, tags) },
-	INVISIBLE(0xe0080, 0xe0fff),       /* with the supplementary variation selectors */
+	{ 0x80, 0x9f, CONTROL },
+	{ 0xad, 0xad, INVISIBLE },   /* soft hyphen */
+	{ 0x34f, 0x34f, INVISIBLE }, /* combining grapheme joiner */
+	{ 0x61c, 0x61c, BIDI },
+	{ 0x115f, 0x1160, INVISIBLE }, /* Hangul fillers */
+	{ 0x17b4, 0x17b5, INVISIBLE },
+	{ 0x180b, 0x180f, INVISIBLE },
+	{ 0x200b, 0x200d, INVISIBLE },
+	{ 0x200e, 0x200f, BIDI },
+	{ 0x2028, 0x2029, CONTROL }, /* line and paragraph separator */
+	{ 0x202a, 0x202e, BIDI },
+	{ 0x2060, 0x2065, INVISIBLE },
+	{ 0x2066, 0x2069, BIDI },
+	{ 0x206a, 0x206f, INVISIBLE },
+	{ 0x3164, 0x3164, INVISIBLE },
+	{ 0xfe00, 0xfe0f, INVISIBLE }, /* variation selectors, but see plain_style */
+	{ 0xfeff, 0xfeff, INVISIBLE },
+	{ 0xffa0, 0xffa0, INVISIBLE },
+	{ 0xfff0, 0xfffb, INVISIBLE },
+	{ 0x13430, 0x1343f, INVISIBLE },
+	{ 0x1bca0, 0x1bca3, INVISIBLE },
+	{ 0x1d173, 0x1d17a, INVISIBLE },
+	{ 0xe0000, 0xe007f, TAG },
+	{ 0xe0080, 0xe0fff, INVISIBLE }, /* with the supplementary variation selectors */
 };
 
 static const struct range *hidden_find(uint32_t c)

@@ -102,18 +102,14 @@ static int cannot_resolve(const struct place *p, struct err *err)
 	int code = errno;
 
 	switch (code) {
-	case ENOENT:
-		return err_set(err, code, "%s: there is no such file or directory", p->given);
-	case ENOTDIR:
-		return err_set(err, code, "%s: a part of this path is a file, not a directory", p->given);
-	case EACCES:
-		return err_set(err, code, "%s: no permission to look there", p->given);
-	case ELOOP:
-		return err_set(err, code, "%s: symbolic links that lead in a circle", p->given);
-	default:
-		errno = code;
-		return err_sys(err, "%s", p->given);
+	case ENOENT: return err_set(err, code, "%s: there is no such file or directory", p->given);
+	case ENOTDIR: return err_set(err, code, "%s: a part of this path is a file, not a directory", p->given);
+	case EACCES: return err_set(err, code, "%s: no permission to look there", p->given);
+	case ELOOP: return err_set(err, code, "%s: symbolic links that lead in a circle", p->given);
+	default: break;
 	}
+	errno = code;
+	return err_sys(err, "%s", p->given);
 }
 
 enum { GIVEN_LONGEST = 300 };
@@ -150,7 +146,8 @@ int place_find(const char *workspace, const char *path, struct place *ret, struc
 		return cannot_resolve(&p, err);
 	size_t len = p.workspace[1] == '\0' ? 0 : strlen(p.workspace);
 	if (strncmp(real, p.workspace, len) != 0 || (real[len] != '/' && real[len] != '\0'))
-		return err_set(err, EXDEV, "%s: lies outside of the workspace; give a path below %s", p.given, p.workspace);
+		return err_set(err, EXDEV, "%s: lies outside of the workspace; give a path below %s", p.given,
+		               p.workspace);
 	p.relative = xstrdup(real[len] == '\0' || real[len + 1] == '\0' ? "." : real + len + 1);
 
 	AUTO(fd_closep) int fd = open_below(p.root, p.relative, O_PATH);
@@ -186,7 +183,9 @@ static int only_regular(const struct place *place, const struct stat *st, struct
 	if (S_ISDIR(st->st_mode))
 		return err_set(err, EISDIR, "%s: is a directory; list_dir shows what is in it", place->given);
 	return err_set(err, EINVAL, "%s: is a %s, not a regular file", place->given,
-	               S_ISFIFO(st->st_mode) ? "named pipe" : S_ISSOCK(st->st_mode) ? "socket" : "device");
+	               S_ISFIFO(st->st_mode)   ? "named pipe"
+	               : S_ISSOCK(st->st_mode) ? "socket"
+	                                       : "device");
 }
 
 int place_open_file(struct place *place, struct err *err)

@@ -6,8 +6,7 @@
 #include "base/io.h"
 #include "base/banned.h"
 
-#define READ_LINES_DEFAULT 2000
-_Static_assert(READ_LINES_DEFAULT == LIMIT_READ_LINES, "the schema tells the default");
+_Static_assert(LIMIT_READ_LINES == 2000, "the schema tells the default");
 
 static int read_file_plan(const json_t *args, const char *workspace, struct tool_plan *ret, struct err *err)
 {
@@ -17,6 +16,7 @@ static int read_file_plan(const json_t *args, const char *workspace, struct tool
 }
 
 /* What files begin with that are no text, for those that people meet most. */
+/* clang-format off */
 static const struct { struct str magic; const char *kind; } kinds[] = {
 	{ { "\x7f" "ELF", 4 }, "a program or library (ELF)" },
 	{ { "\x89PNG", 4 }, "a PNG picture" },
@@ -31,6 +31,7 @@ static const struct { struct str magic; const char *kind; } kinds[] = {
 	{ { "\xff\xfe", 2 }, "text in UTF-16, perhaps" },
 	{ { "\xfe\xff", 2 }, "text in UTF-16, perhaps" },
 };
+/* clang-format on */
 
 /* NULL: text. What has a NUL in its first block is no text, whatever it begins with. */
 static const char *binary_kind(struct str start)
@@ -44,10 +45,10 @@ static const char *binary_kind(struct str start)
 }
 
 struct view {
-	int64_t from, shown, lines;  /* first line, from 1; how many of how many */
-	struct str text;             /* the shown lines, within the file */
-	size_t left_out;             /* bytes of the one shown line that did not fit */
-	bool returns, unfinished;    /* CR LF somewhere; no newline at the end of the file */
+	int64_t from, shown, lines; /* first line, from 1; how many of how many */
+	struct str text;            /* the shown lines, within the file */
+	size_t left_out;            /* bytes of the one shown line that did not fit */
+	bool returns, unfinished;   /* CR LF somewhere; no newline at the end of the file */
 };
 
 /* The beginning of one line that is too long for an answer, whole characters only. */
@@ -150,9 +151,10 @@ static int read_file_run(const json_t *args, const char *workspace)
 	if (fd < 0)
 		return refuse(&err);
 	if (place.st.st_size > (off_t)LIMIT_READ_FILE_BYTES) {
-		err_set(&err, EFBIG, "%s: has %lld MiB, and read_file takes at most %zu; `grep` and `sed -n 100,200p` in the "
-		        "shell show some lines of it", place.given, (long long)(place.st.st_size >> 20),
-		        LIMIT_READ_FILE_BYTES >> 20);
+		err_set(&err, EFBIG,
+		        "%s: has %lld MiB, and read_file takes at most %zu; `grep` and `sed -n 100,200p` in the "
+		        "shell show some lines of it",
+		        place.given, (long long)(place.st.st_size >> 20), LIMIT_READ_FILE_BYTES >> 20);
 		return refuse(&err);
 	}
 	if (io_read_fd(fd, &file, &err) < 0) {
@@ -163,23 +165,27 @@ static int read_file_run(const json_t *args, const char *workspace)
 	if (kind != NULL)
 		return describe(&place, kind);
 	return show(&place, buf_str(&file), arg_int(args, "offset_line", 1),
-	            arg_int(args, "limit_lines", READ_LINES_DEFAULT));
+	            arg_int(args, "limit_lines", LIMIT_READ_LINES));
 }
+
+static const char schema[] =
+	"{\"type\":\"object\",\"required\":[\"path\"],\"additionalProperties\":false,\"properties\":{"
+	"\"path\":{\"type\":\"string\",\"minLength\":1,"
+	"\"description\":\"relative to the workspace, or absolute\"},"
+	"\"offset_line\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000000,\"default\":1,"
+	"\"description\":\"the first line to show\"},"
+	"\"limit_lines\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":100000,\"default\":2000,"
+	"\"description\":\"how many lines to show\"}}}";
 
 const struct tool tool_read_file = {
 	.name = "read_file",
 	.about = "Shows lines of a text file in the workspace. The first line of the answer says which lines they "
-	         "are, of how many, and how to read on; the lines follow as they are in the file.",
+		 "are, of how many, and how to read on; the lines follow as they are in the file.",
 	.category = "read",
 	.risk = "low",
 	.permissions = "fs.read",
 	.nature = NATURE_PURE,
-	.schema = "{\"type\":\"object\",\"required\":[\"path\"],\"additionalProperties\":false,\"properties\":{"
-	          "\"path\":{\"type\":\"string\",\"minLength\":1,\"description\":\"relative to the workspace, or absolute\"},"
-	          "\"offset_line\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000000,\"default\":1,"
-	          "\"description\":\"the first line to show\"},"
-	          "\"limit_lines\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":100000,\"default\":2000,"
-	          "\"description\":\"how many lines to show\"}}}",
+	.schema = schema,
 	.plan = read_file_plan,
 	.run = read_file_run,
 };

@@ -14,9 +14,9 @@
 
 #include "base/banned.h"
 
-struct at {                          /* where in the value; a chain up to the root */
+struct at { /* where in the value; a chain up to the root */
 	const struct at *parent;
-	const char *key;             /* NULL: index */
+	const char *key; /* NULL: index */
 	size_t index;
 };
 
@@ -166,8 +166,8 @@ static pcre2_code *compile(const json_t *pattern, struct err *err)
 }
 
 struct check {
-	const json_t *schema;        /* the object that holds the keyword */
-	const json_t *rule;          /* the keyword's value */
+	const json_t *schema; /* the object that holds the keyword */
+	const json_t *rule;   /* the keyword's value */
 	const json_t *value;
 	const struct at *at;
 	struct err *err;
@@ -238,7 +238,8 @@ static int check_pattern(const struct check *c)
 		abort();
 	pcre2_set_match_limit(limits, LIMIT_REGEX_STEPS);
 	pcre2_set_depth_limit(limits, LIMIT_REGEX_STEPS);
-	int r = pcre2_match(re, (PCRE2_SPTR)json_string_value(c->value), json_string_length(c->value), 0, 0, found, limits);
+	int r = pcre2_match(re, (PCRE2_SPTR)json_string_value(c->value), json_string_length(c->value), 0, 0, found,
+	                    limits);
 	pcre2_match_data_free(found);
 	pcre2_match_context_free(limits);
 	pcre2_code_free(re);
@@ -272,10 +273,22 @@ static int check_size(const struct check *c, const char *keyword, size_t size, c
 	             (long long)bound);
 }
 
-static int check_min_length(const struct check *c) { return check_size(c, "minLength", characters(c->value), "characters"); }
-static int check_max_length(const struct check *c) { return check_size(c, "maxLength", characters(c->value), "characters"); }
-static int check_min_items(const struct check *c) { return check_size(c, "minItems", json_array_size(c->value), "items"); }
-static int check_max_items(const struct check *c) { return check_size(c, "maxItems", json_array_size(c->value), "items"); }
+static int check_min_length(const struct check *c)
+{
+	return check_size(c, "minLength", characters(c->value), "characters");
+}
+static int check_max_length(const struct check *c)
+{
+	return check_size(c, "maxLength", characters(c->value), "characters");
+}
+static int check_min_items(const struct check *c)
+{
+	return check_size(c, "minItems", json_array_size(c->value), "items");
+}
+static int check_max_items(const struct check *c)
+{
+	return check_size(c, "maxItems", json_array_size(c->value), "items");
+}
 
 static int check_bound(const struct check *c, const char *keyword, bool fine, const char *must)
 {
@@ -439,8 +452,10 @@ static int check_one_of(const struct check *c)
 }
 
 /* What a keyword's own value must be. */
+/* clang-format off */
 enum form { FORM_ANY, FORM_TYPE, FORM_TEXT, FORM_REGEX, FORM_NUMBER, FORM_SIZE, FORM_NAMES, FORM_LIST, FORM_SCHEMA,
             FORM_SCHEMAS, FORM_MEMBERS };
+/* clang-format on */
 
 /* `on`: the type of value that it speaks about, NULL for all. No check: it only tells people something. */
 static const struct keyword {
@@ -472,7 +487,7 @@ static const struct keyword {
 	{ "$comment", NULL, FORM_TEXT, NULL },
 	{ "title", NULL, FORM_TEXT, NULL },
 	{ "description", NULL, FORM_TEXT, NULL },
-	{ "format", NULL, FORM_TEXT, NULL },  /* an annotation, as 2020-12 has it */
+	{ "format", NULL, FORM_TEXT, NULL }, /* an annotation, as 2020-12 has it */
 	{ "default", NULL, FORM_ANY, NULL },
 	{ "examples", NULL, FORM_ANY, NULL },
 };
@@ -542,7 +557,8 @@ static int lint_type(const json_t *rule, const struct at *at, struct err *err)
 
 	if (only_types(rule) || (name != NULL && name_find(types, COUNT(types), name) >= 0))
 		return 0;
-	return wrong(at, "type", err, "must be one of, or a list of: null, boolean, integer, number, string, array, object");
+	return wrong(at, "type", err,
+	             "must be one of, or a list of: null, boolean, integer, number, string, array, object");
 }
 
 static int lint_regex(const json_t *rule, const struct at *at, struct err *err)
@@ -559,9 +575,13 @@ static int lint_regex(const json_t *rule, const struct at *at, struct err *err)
 static int lint_form(const struct keyword *k, const json_t *rule, const struct at *at, struct err *err)
 {
 	static const char *const musts[] = {
-		[FORM_TEXT] = "a string", [FORM_NUMBER] = "a number", [FORM_SIZE] = "a whole number of at least 0",
-		[FORM_NAMES] = "a list of strings", [FORM_LIST] = "a list of at least one value",
-		[FORM_SCHEMAS] = "a list of at least one schema", [FORM_MEMBERS] = "an object of schemas",
+		[FORM_TEXT] = "a string",
+		[FORM_NUMBER] = "a number",
+		[FORM_SIZE] = "a whole number of at least 0",
+		[FORM_NAMES] = "a list of strings",
+		[FORM_LIST] = "a list of at least one value",
+		[FORM_SCHEMAS] = "a list of at least one schema",
+		[FORM_MEMBERS] = "an object of schemas",
 	};
 	bool fine = true;
 
@@ -604,7 +624,8 @@ static int lint(const json_t *schema, const struct at *at, struct err *err)
 		if (found < 0) {
 			const char *near = name_nearest(names, COUNT(names), key);
 			return wrong(&below, "schema", err, "is no keyword that is understood here%s%s%s",
-			             near != NULL ? "; did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?" : "");
+			             near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
+			             near != NULL ? "'?" : "");
 		}
 		int r = lint_form(&keywords[found], rule, &below, err);
 		if (r < 0)

@@ -21,12 +21,15 @@ static pcre2_code *compile(struct str pattern, struct err *err)
 		err_set(err, EINVAL, "/pattern: has %zu bytes: at most %zu", pattern.len, LIMIT_REGEX_BYTES);
 		return NULL;
 	}
-	pcre2_code *re = pcre2_compile((PCRE2_SPTR)pattern.ptr, pattern.len,
-	                               PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &offset, NULL);
+	pcre2_code *re =
+		pcre2_compile((PCRE2_SPTR)pattern.ptr, pattern.len,
+	                      PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &offset, NULL);
 	if (re == NULL) {
 		pcre2_get_error_message(code, why, sizeof why);
-		err_set(err, EINVAL, "/pattern: is no regular expression at offset %zu: %s; a backslash takes the special meaning "
-		        "from a character, as in \\( and \\.", (size_t)offset, (const char *)why);
+		err_set(err, EINVAL,
+		        "/pattern: is no regular expression at offset %zu: %s; a backslash takes the special meaning "
+		        "from a character, as in \\( and \\.",
+		        (size_t)offset, (const char *)why);
 	}
 	return re;
 }
@@ -48,12 +51,12 @@ struct search {
 	pcre2_code *re;
 	pcre2_match_data *found;
 	pcre2_match_context *limits;
-	const char *glob;            /* NULL: all files */
+	const char *glob; /* NULL: all files */
 	struct ignore ignore;
 	struct buf text, file;
 	size_t matches, matched_files, files, large, closed;
-	bool full;                   /* there may be more than what is shown */
-	struct err err;              /* set: the search is over */
+	bool full;      /* there may be more than what is shown */
+	struct err err; /* set: the search is over */
 };
 
 static bool is_over(const struct search *s)
@@ -65,8 +68,9 @@ static bool is_over(const struct search *s)
 static void show_match(struct search *s, const char *path, size_t number, struct str line, size_t at)
 {
 	AUTO(buf_done) struct buf shown = BUF_INIT(MIB(1));
-	size_t from = line.len <= LIMIT_SEARCH_LINE_BYTES || at < LIMIT_SEARCH_LINE_BYTES / 2 ? 0
-	              : at - LIMIT_SEARCH_LINE_BYTES / 4;
+	size_t from = line.len <= LIMIT_SEARCH_LINE_BYTES || at < LIMIT_SEARCH_LINE_BYTES / 2
+	                      ? 0
+	                      : at - LIMIT_SEARCH_LINE_BYTES / 4;
 	size_t to = MIN(line.len, from + LIMIT_SEARCH_LINE_BYTES);
 
 	while (from > 0 && ((unsigned char)line.ptr[from] & 0xc0) == 0x80)
@@ -87,14 +91,17 @@ static void search_text(struct search *s, const char *path)
 	struct str line;
 	size_t number = 1, before = s->matches;
 
-	for (struct str rest = buf_str(&s->file); !is_over(s) && rest.len > 0 && str_next(&rest, '\n', &line); number++) {
+	for (struct str rest = buf_str(&s->file); !is_over(s) && rest.len > 0 && str_next(&rest, '\n', &line);
+	     number++) {
 		line.len -= line.len > 0 && line.ptr[line.len - 1] == '\r';
 		int r = pcre2_match(s->re, (PCRE2_SPTR)line.ptr, line.len, 0, 0, s->found, s->limits);
 		if (r >= 0)
 			show_match(s, path, number, line, (size_t)pcre2_get_ovector_pointer(s->found)[0]);
 		else if (r != PCRE2_ERROR_NOMATCH)
-			err_set(&s->err, EINVAL, "the pattern takes too long at %s, line %zu: make it simpler, without a repeat "
-			        "within a repeat", path, number);
+			err_set(&s->err, EINVAL,
+			        "the pattern takes too long at %s, line %zu: make it simpler, without a repeat "
+			        "within a repeat",
+			        path, number);
 	}
 	s->matched_files += s->matches > before;
 }
@@ -172,7 +179,8 @@ static void push_parents(struct search *s, const struct place *place)
 	for (const char *end = relative; end != NULL; end = strchr(end, '/')) {
 		end += *end == '/';
 		AUTO(freep) char *prefix = xstrndup(relative, (size_t)(end - relative));
-		AUTO(fd_closep) int dir = open_below(place->root, prefix[0] == '\0' ? "." : prefix, O_RDONLY | O_DIRECTORY);
+		AUTO(fd_closep)
+		int dir = open_below(place->root, prefix[0] == '\0' ? "." : prefix, O_RDONLY | O_DIRECTORY);
 		if (dir >= 0)
 			ignore_push(&s->ignore, dir, prefix);
 	}
@@ -222,7 +230,8 @@ static int search_run(const json_t *args, const char *workspace)
 	AUTO(place_done) struct place place = PLACE_NONE;
 	struct search s = {
 		.glob = json_get_text(args, "glob", NULL),
-		.text = BUF_INIT(LIMIT_READ_SHOWN_BYTES), .file = BUF_INIT(LIMIT_SEARCH_FILE_BYTES),
+		.text = BUF_INIT(LIMIT_READ_SHOWN_BYTES),
+		.file = BUF_INIT(LIMIT_SEARCH_FILE_BYTES),
 	};
 	struct err err = ERR_NONE;
 
@@ -251,21 +260,25 @@ static int search_run(const json_t *args, const char *workspace)
 	return status;
 }
 
+static const char schema[] =
+	"{\"type\":\"object\",\"required\":[\"pattern\"],\"additionalProperties\":false,\"properties\":{"
+	"\"pattern\":{\"type\":\"string\",\"minLength\":1,"
+	"\"description\":\"matched line by line; (?i) at the front ignores case\"},"
+	"\"path\":{\"type\":\"string\",\"minLength\":1,\"default\":\".\","
+	"\"description\":\"a directory or file to search; the whole workspace where none is given\"},"
+	"\"glob\":{\"type\":\"string\",\"minLength\":1,\"description\":\"only these files: *.c by name, "
+	"or src/**/*.c by the path below the workspace\"}}}";
+
 const struct tool tool_search = {
 	.name = "search",
-	.about = "Finds lines that match a regular expression (PCRE2) in the files of the workspace, as PATH:LINE:TEXT. "
-	         "What .gitignore names, .git and files that are no text are passed over.",
+	.about =
+		"Finds lines that match a regular expression (PCRE2) in the files of the workspace, as PATH:LINE:TEXT. "
+		"What .gitignore names, .git and files that are no text are passed over.",
 	.category = "read",
 	.risk = "low",
 	.permissions = "fs.read",
 	.nature = NATURE_PURE,
-	.schema = "{\"type\":\"object\",\"required\":[\"pattern\"],\"additionalProperties\":false,\"properties\":{"
-	          "\"pattern\":{\"type\":\"string\",\"minLength\":1,"
-	          "\"description\":\"matched line by line; (?i) at the front ignores case\"},"
-	          "\"path\":{\"type\":\"string\",\"minLength\":1,\"default\":\".\","
-	          "\"description\":\"a directory or file to search; the whole workspace where none is given\"},"
-	          "\"glob\":{\"type\":\"string\",\"minLength\":1,"
-	          "\"description\":\"only these files: *.c by name, or src/**/*.c by the path below the workspace\"}}}",
+	.schema = schema,
 	.plan = search_plan,
 	.run = search_run,
 };

@@ -7,12 +7,8 @@
 
 #include "base/banned.h"
 
-#define SHELL_SECONDS_DEFAULT 120
-#define SHELL_SECONDS_MAX 600
-#define TEXT_OF(n) TEXT_OF_(n)
-#define TEXT_OF_(n) #n
-_Static_assert(SHELL_SECONDS_DEFAULT * 1000 == LIMIT_SHELL_WALL_MS, "the schema tells the default");
-_Static_assert(SHELL_SECONDS_MAX * 1000 == LIMIT_CALL_WALL_MS, "the schema tells the maximum");
+_Static_assert(LIMIT_SHELL_WALL_MS == 120 * 1000, "the schema tells the default");
+_Static_assert(LIMIT_CALL_WALL_MS == 600 * 1000, "the schema tells the maximum");
 
 static int shell_plan(const json_t *args, const char *workspace, struct tool_plan *ret, struct err *err)
 {
@@ -30,23 +26,25 @@ static int shell_plan(const json_t *args, const char *workspace, struct tool_pla
 	argv[n] = xstrndup(command.ptr, command.len);
 	*ret = (struct tool_plan){
 		.argv = argv,
-		.wall_ms = arg_int(args, "timeout_s", SHELL_SECONDS_DEFAULT) * 1000,
+		.wall_ms = arg_int(args, "timeout_s", LIMIT_SHELL_WALL_MS / 1000) * 1000,
 	};
 	return 0;
 }
 
+static const char schema[] =
+	"{\"type\":\"object\",\"required\":[\"command\"],\"additionalProperties\":false,\"properties\":{"
+	"\"command\":{\"type\":\"string\",\"minLength\":1,\"description\":\"the command line\"},"
+	"\"timeout_s\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":600,\"default\":120,"
+	"\"description\":\"seconds until everything it started is ended\"}}}";
+
 const struct tool tool_shell = {
 	.name = "shell",
 	.about = "Runs a command line with bash in the workspace and returns what it printed and its exit status. "
-	         "Nobody can type into it: standard input is empty.",
+		 "Nobody can type into it: standard input is empty.",
 	.category = "exec",
 	.risk = "low",
 	.permissions = "fs.read fs.write exec",
 	.nature = NATURE_AT_MOST_ONCE,
-	.schema = "{\"type\":\"object\",\"required\":[\"command\"],\"additionalProperties\":false,\"properties\":{"
-	          "\"command\":{\"type\":\"string\",\"minLength\":1,\"description\":\"the command line\"},"
-	          "\"timeout_s\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":" TEXT_OF(SHELL_SECONDS_MAX) ","
-	          "\"default\":" TEXT_OF(SHELL_SECONDS_DEFAULT) ","
-	          "\"description\":\"seconds until everything it started is ended\"}}}",
+	.schema = schema,
 	.plan = shell_plan,
 };

@@ -16,7 +16,8 @@ static int write_file_plan(const json_t *args, const char *workspace, struct too
 	if (path.ptr[path.len - 1] == '/')
 		return err_set(err, EINVAL, "/path: ends with '/', which names a directory: give the path of a file");
 	if (content.len > LIMIT_WRITE_FILE_BYTES)
-		return err_set(err, EINVAL, "/content: has %zu bytes: at most %zu", content.len, LIMIT_WRITE_FILE_BYTES);
+		return err_set(err, EINVAL, "/content: has %zu bytes: at most %zu", content.len,
+		               LIMIT_WRITE_FILE_BYTES);
 	return plan_builtin(&tool_write_file, ret);
 }
 
@@ -38,19 +39,23 @@ static int write_file_run(const json_t *args, const char *workspace)
 	return answer(&said);
 }
 
+static const char schema[] =
+	"{\"type\":\"object\",\"required\":[\"path\",\"content\"],\"additionalProperties\":false,\"properties\":{"
+	"\"path\":{\"type\":\"string\",\"minLength\":1,"
+	"\"description\":\"relative to the workspace, or absolute\"},"
+	"\"content\":{\"type\":\"string\",\"description\":\"all of the new file\"},"
+	"\"create_dirs\":{\"type\":\"boolean\",\"default\":true,"
+	"\"description\":\"make directories that are missing\"}}}";
+
 const struct tool tool_write_file = {
 	.name = "write_file",
 	.about = "Writes a whole file in the workspace, new or in place of the old one. For a change in a file "
-	         "that exists, edit_file is safer.",
+		 "that exists, edit_file is safer.",
 	.category = "write",
 	.risk = "low",
 	.permissions = "fs.write",
 	.nature = NATURE_IDEMPOTENT,
-	.schema = "{\"type\":\"object\",\"required\":[\"path\",\"content\"],\"additionalProperties\":false,\"properties\":{"
-	          "\"path\":{\"type\":\"string\",\"minLength\":1,\"description\":\"relative to the workspace, or absolute\"},"
-	          "\"content\":{\"type\":\"string\",\"description\":\"all of the new file\"},"
-	          "\"create_dirs\":{\"type\":\"boolean\",\"default\":true,"
-	          "\"description\":\"make directories that are missing\"}}}",
+	.schema = schema,
 	.plan = write_file_plan,
 	.run = write_file_run,
 };

@@ -138,6 +138,10 @@ describe('messages by the anthropic client', () => {
 			{ role: 'assistant', content: first.content },
 			{ role: 'user', content: [{ type: 'tool_result', tool_use_id: first.content[1].id, content: 'ok' }] }] });
 		assert.equal(second.content[0].text, 'Done.');
+		await assert.rejects(anthropic.messages.create({ ...request, messages: [...request.messages,
+			{ role: 'assistant', content: first.content.slice(1) },
+			{ role: 'user', content: [{ type: 'tool_result', tool_use_id: first.content[1].id, content: 'ok' }] }] }),
+		/must start with a thinking block/);
 	});
 
 	test('errors', async () => {

@@ -30,7 +30,8 @@
 //   status               with `error` { type, code, message } in the provider's shape, or with `body` (text or
 //                        object) as it is; `headers` are added, e.g. { "retry-after": "1" }
 //   headers              also for replies that go well
-//   hang                 'before' the headers, 'headers' after them, 'first' after the first event: then silence
+//   hang                 'before' the headers, 'headers' after them, 'first' after the first event, 'last' after the
+//                        last one, without ending the body: then silence
 //   cut_after            the connection is reset after so many bytes of the body
 //   drop                 the connection is reset without an answer
 //   malformed            an event that is no JSON, after the first one
@@ -38,7 +39,7 @@
 //   html                 a web page with status 200
 //
 // Requests must be what the real service takes: roles, order, each call answered by one result, texts where texts
-// belong. Whatever is not is answered with 400 in the real shape, uses up no reply, and is kept in model.invalid.
+// belong, signed thinking back in its place. Whatever is not is answered with 400 in the real shape, uses up no reply, and is kept in model.invalid.
 //
 //   GET /__requests      [{ n, time_ms, path, connection, headers, body, answered }]: connection numbers show reuse
 //   GET /__state         { requests, invalid, missed, connections, open }
@@ -323,6 +324,18 @@ function checkMessagesRequest(body, headers) {
 	});
 }
 
+// A call that came with signed thinking must go back with it.
+function checkThinking(body, thoughtful) {
+	body.messages.forEach((message, i) => {
+		if (message.role !== 'assistant' || typeof message.content === 'string')
+			return;
+		if (message.content.some((block) => block.type === 'tool_use' && thoughtful.has(block.id)))
+			need(/thinking$/.test(message.content[0].type), `messages.${i}.content.0.type: Expected \`thinking\` or ` +
+				`\`redacted_thinking\`, but found \`${message.content[0].type}\`. When \`thinking\` is enabled, a final ` +
+				'`assistant` message must start with a thinking block.');
+	});
+}
+
 function messagesText(body) {
 	const texts = [typeof body.system === 'string' ? body.system : JSON.stringify(body.system ?? '')];
 	for (const { content } of body.messages)
@@ -342,7 +355,10 @@ function messagesUsage(usage = {}) {
 }
 
 const messages = {
-	check: checkMessagesRequest,
+	check(body, headers, thoughtful) {
+		checkMessagesRequest(body, headers);
+		checkThinking(body, thoughtful);
+	},
 	text: messagesText,
 	key: (headers) => headers['x-api-key'],
 	badKey: { type: 'authentication_error', message: 'invalid x-api-key' },
@@ -506,7 +522,7 @@ async function sendReply(response, dialect, reply, body, n) {
 		response.flushHeaders();
 		return;
 	}
-	if (await sendPieces(response, reply, texts))
+	if (await sendPieces(response, reply, texts) && reply.hang !== 'last')
 		response.end();
 }
 
@@ -514,6 +530,7 @@ export async function startModel(scenario = { replies: [] }, { port = 0 } = {}) 
 	let script = readScenario(scenario);
 	let connections = 0;
 	const sockets = new Set();
+	const thoughtful = new Set();
 	const model = { requests: [], invalid: [], missed: 0 };
 
 	async function answer(request, response) {
@@ -553,7 +570,7 @@ export async function startModel(scenario = { replies: [] }, { port = 0 } = {}) 
 		}
 		try {
 			need(/^application\/json/.test(request.headers['content-type'] ?? ''), 'you must send application/json');
-			dialect.check(body, request.headers);
+			dialect.check(body, request.headers, thoughtful);
 		} catch (problem) {
 			if (!(problem instanceof Invalid))
 				throw problem;
@@ -572,6 +589,10 @@ export async function startModel(scenario = { replies: [] }, { port = 0 } = {}) 
 		}
 		reply.left--;
 		entry.answered = `reply ${script.replies.indexOf(reply)}`;
+		if (reply.thinking && dialect === messages)
+			for (const block of messages.blocks(reply, entry.n))
+				if (block.type === 'tool_use')
+					thoughtful.add(block.id);
 		return sendReply(response, dialect, reply, body, entry.n);
 	}
 

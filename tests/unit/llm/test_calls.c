@@ -34,9 +34,15 @@ static int mock_stdin = -1;
 
 static const char *test_env(void *userdata UNUSED, const char *name)
 {
-	if (strcmp(name, "OPENAI_BASE_URL") == 0)
+	static char root_url[sizeof base_url];
+
+	if (strcmp(name, "OPENAI_BASE_URL") == 0 || strcmp(name, "OPENROUTER_BASE_URL") == 0)
 		return base_url;
-	return strcmp(name, "OPENAI_API_KEY") == 0 ? key : NULL;
+	if (strcmp(name, "ANTHROPIC_BASE_URL") == 0) {
+		snprintf(root_url, sizeof root_url, "%.*s", (int)strlen(base_url) - 3, base_url);
+		return root_url;
+	}
+	return strstr(name, "_API_KEY") != NULL && strstr(name, "_FILE") == NULL ? key : NULL;
 }
 
 /* ---- the mock ---- */
@@ -110,11 +116,7 @@ struct outcome {
 	int *left;              /* the loop ends when this many calls are done */
 	bool failed;
 	struct llm_call *cancel_on_text, *cancel_on_done;
-	struct llm *start_again;
 };
-
-static struct llm_call *start(struct llm *llm, struct llm_model *model, const char *text, int64_t idle_ms,
-                              struct outcome *outcome);
 
 static void on_text(void *userdata, struct str text)
 {
@@ -152,10 +154,9 @@ static void outcome_done(struct outcome *outcome)
 	buf_done(&outcome->heard);
 }
 
-static struct llm_call *start(struct llm *llm, struct llm_model *model, const char *text, int64_t idle_ms,
-                              struct outcome *outcome)
+static struct llm_call *start_with(struct llm *llm, struct llm_model *model, const json_t *messages, int64_t idle_ms,
+                                   struct outcome *outcome)
 {
-	json_t *messages = json_pack("[{s:s,s:s}]", "role", "user", "text", text);
 	struct llm_request request = {
 		.model = model, .agent = "worker", .messages = messages, .idle_ms = idle_ms, .on_text = on_text,
 		.on_done = on_done, .userdata = outcome,
@@ -164,6 +165,15 @@ static struct llm_call *start(struct llm *llm, struct llm_model *model, const ch
 	outcome->heard = BUF_INIT(KIB(64));
 	struct llm_call *call = llm_start(llm, &request);
 	assert_int_equal(outcome->done, 0);
+	return call;
+}
+
+static struct llm_call *start(struct llm *llm, struct llm_model *model, const char *text, int64_t idle_ms,
+                              struct outcome *outcome)
+{
+	json_t *messages = json_pack("[{s:s,s:s}]", "role", "user", "text", text);
+	struct llm_call *call = start_with(llm, model, messages, idle_ms, outcome);
+
 	json_decref(messages);
 	return call;
 }
@@ -184,14 +194,19 @@ struct world {
 	struct llm_model *model;
 };
 
-static struct world world_open(void)
+static struct world world_open_model(const char *name)
 {
 	struct world w = { .base = event_base_new() };
 	struct err err = ERR_NONE;
 
-	if (llm_new(w.base, &w.llm, &err) < 0 || llm_model_open("openai/mock", test_env, NULL, &w.model, &err) < 0)
+	if (llm_new(w.base, &w.llm, &err) < 0 || llm_model_open(name, test_env, NULL, &w.model, &err) < 0)
 		fail_msg("%s", err.text);
 	return w;
+}
+
+static struct world world_open(void)
+{
+	return world_open_model("openai/mock");
 }
 
 static void world_close(struct world *w)
@@ -214,14 +229,18 @@ static void replies(void **state UNUSED)
 		{ "no-done", "Hello", "stop", 0, -1, -1 },
 		{ "refused", "No.", "refusal", 0, -1, -1 },
 		{ "slow-pieces", "0123456789", "stop", 0, -1, -1 },
+		{ "hang-last", "Hello", "stop", 0, -1, -1 },
 	};
 	struct world w = world_open();
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int left = 1;
 		struct outcome outcome = { .base = w.base, .left = &left };
-		(void)start(w.llm, w.model, rows[i].say, 500, &outcome);
+		int64_t begin_ms = clock_mono_ms();
+		(void)start(w.llm, w.model, rows[i].say, 5000, &outcome);
 		run(w.base);
+		/* Also where the server goes silent after [DONE] instead of ending the body. */
+		assert_in_range(clock_mono_ms() - begin_ms, 0, 4000);
 		if (outcome.failed)
 			fail_msg("%s: %s", rows[i].say, outcome.failure.text);
 		assert_string_equal(outcome.reply.text, rows[i].text);
@@ -238,6 +257,54 @@ static void replies(void **state UNUSED)
 		outcome_done(&outcome);
 	}
 	world_close(&w);
+}
+
+/* What came goes back, with the results, and the service takes it: also a made-up name and arguments without sense. */
+static void a_second_turn(void **state UNUSED)
+{
+	static const struct { const char *model; bool opaque; } rows[] = {
+		{ "openai/mock", false },
+		{ "openrouter/mock", false },
+		{ "anthropic/mock", true },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct world w = world_open_model(rows[i].model);
+		int left = 1;
+		struct outcome first = { .base = w.base, .left = &left }, second = first;
+		json_t *messages = json_pack("[{s:s,s:s},{s:s,s:s}]", "role", "system", "text", "Be brief.", "role", "user",
+		                             "text", "first-turn");
+		(void)start_with(w.llm, w.model, messages, 0, &first);
+		run(w.base);
+		assert_false(first.failed);
+		assert_string_equal(first.reply.text, "Both.");
+		assert_int_equal(first.reply.call_count, 2);
+		assert_string_equal(first.reply.calls[0].args, "{\"x\":1}");
+		assert_string_equal(first.reply.calls[1].args, "{no json");
+		assert_int_equal(first.reply.opaque != NULL, rows[i].opaque);
+
+		json_t *calls = json_array(), *said = json_pack("{s:s,s:s}", "role", "assistant", "text", first.reply.text);
+		if (first.reply.opaque != NULL)
+			json_put_text(said, "opaque", first.reply.opaque);
+		for (size_t k = 0; k < 2; k++)
+			json_array_append_new(calls, json_pack("{s:s,s:s,s:s}", "id", first.reply.calls[k].id, "name",
+			                                       first.reply.calls[k].name, "args", first.reply.calls[k].args));
+		json_put(said, "calls", calls);
+		json_array_append_new(messages, said);
+		for (size_t k = 0; k < 2; k++)
+			json_array_append_new(messages, json_pack("{s:s,s:s,s:s}", "role", "tool", "call", first.reply.calls[k].id,
+			                                          "text", k == 0 ? "" : "second-turn"));
+		left = 1;
+		(void)start_with(w.llm, w.model, messages, 0, &second);
+		run(w.base);
+		if (second.failed)
+			fail_msg("%s: %s", rows[i].model, second.failure.text);
+		assert_string_equal(second.reply.text, "Done.");
+		json_decref(messages);
+		outcome_done(&first);
+		outcome_done(&second);
+		world_close(&w);
+	}
 }
 
 static void failures(void **state UNUSED)
@@ -443,6 +510,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(replies),
+		cmocka_unit_test(a_second_turn),
 		cmocka_unit_test(failures),
 		cmocka_unit_test(a_wrong_key_is_said_so_and_not_shown),
 		cmocka_unit_test(connections_are_used_again),

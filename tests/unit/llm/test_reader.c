@@ -91,6 +91,8 @@ static void check_reply(const char *name, const struct llm_reply *have, const js
 	if (json_is_string(json_object_get(want, "response_id")))
 		assert_string_equal(have->response_id != NULL ? have->response_id : "",
 		                    json_get_text(want, "response_id", NULL));
+	const char *opaque = json_get_text(want, "opaque", NULL);
+	assert_string_equal(have->opaque != NULL ? have->opaque : "none", opaque != NULL ? opaque : "none");
 	check_calls(name, have, json_object_get(want, "calls"));
 	check_usage(name, &have->usage, json_object_get(want, "usage"));
 }

@@ -216,7 +216,7 @@ static void policy_take(struct run *r, const char *layer, struct str *rest)
 	r->sources[r->count++] = (struct policy_source){ (enum layer)which, layers[which], { start, (size_t)(end - start) } };
 }
 
-static void file_run(const char *path, int *rows)
+static int file_run(const char *path, int *rows)
 {
 	AUTO(buf_done) struct buf text = BUF_INIT(MIB(1));
 	struct run r = { .file = strrchr(path, '/') + 1 };
@@ -240,22 +240,23 @@ static void file_run(const char *path, int *rows)
 		} else if (strcmp(l, "=== cases") == 0) {
 			set_load(&r);
 			in_cases = r.policy != NULL;
-			if (!in_cases)
+			if (!in_cases) {
 				complain_about(&r, "does not load: %s", r.err.text);
+				r.count = 0;
+			}
 		} else if (in_cases && l[0] != '\0' && l[0] != '#') {
 			row_run(&r, l);
 		}
 	}
 	policy_free(r.policy);
-	if (r.failures > 0)
-		fail_msg("%d rows of %s fail", r.failures, r.file);
 	*rows += r.rows;
+	return r.failures;
 }
 
 static void all_cases_hold(void **state)
 {
 	const char *dir = TEST_CASES "/policy";
-	int rows = 0, files = 0;
+	int rows = 0, files = 0, failures = 0;
 	DIR *d = opendir(dir);
 	(void)state;
 
@@ -264,18 +265,351 @@ static void all_cases_hold(void **state)
 		if (strstr(e->d_name, ".case") == NULL)
 			continue;
 		AUTO(freep) char *path = xasprintf("%s/%s", dir, e->d_name);
-		file_run(path, &rows);
+		failures += file_run(path, &rows);
 		files++;
 	}
 	closedir(d);
 	print_message("%d rows in %d files\n", rows, files);
+	assert_int_equal(failures, 0);
 	assert_true(rows >= 150);
+}
+
+/* ---- the parts ---- */
+
+static void globs_match(void **state)
+{
+	static const struct { const char *pattern, *text; bool text_mode, path_mode; } rows[] = {
+		{ "a", "a", true, true }, { "a", "b", false, false }, { "a", "", false, false }, { "*", "", true, true },
+		{ "*", "a/b", true, false }, { "**", "a/b", true, true }, { "a*c", "abbc", true, true },
+		{ "a*c", "ac", true, true }, { "a*c", "acb", false, false }, { "*a*b*c*", "xaxbxcx", true, true },
+		{ "/a/*", "/a/b/c", true, false }, { "/a/**", "/a/b/c", true, true }, { "/a/**", "/a", false, false },
+		{ "/a/**/c", "/a/c", false, true }, { "/a/**/c", "/a/b/x/c", true, true }, { "/a/**/c", "/a/xc", false, false },
+		{ "**/c", "c", false, true }, { "**/c", "/a/c", true, true }, { "**/c", "ac", false, false },
+		{ "/**/a/*/b", "/x/a/y/b", true, true }, { "/**/a/*/b", "/x/a/y/z/a/q/b", true, true },
+		{ "/**/a/*/b", "/x/a/y/z/b", true, false }, { "?", "/", true, false }, { "?", "\xc3\xa9", true, true },
+		{ "??", "\xc3\xa9", false, false }, { "?", "\xff", true, true }, { "[a-c]", "b", true, true },
+		{ "[!a-c]", "b", false, false }, { "[!a]", "/", true, false }, { "[]]", "]", true, true },
+		{ "[\\]a]", "a", true, true }, { "[a-]", "-", true, true }, { "[\xc3\xa0-\xc3\xbc]", "\xc3\xa9", true, true },
+		{ "\\*", "*", true, true }, { "\\*", "a", false, false }, { "a\\?", "a?", true, true }, { "a**b", "a/x/b", true, true },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_null(glob_problem(rows[i].pattern));
+		if (glob_match(rows[i].pattern, str_of(rows[i].text), false) != rows[i].text_mode ||
+		    glob_match(rows[i].pattern, str_of(rows[i].text), true) != rows[i].path_mode)
+			fail_msg("'%s' on '%s'", rows[i].pattern, rows[i].text);
+	}
+}
+
+static void a_glob_of_many_stars_ends(void **state)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(KIB(64)), stars = BUF_INIT(KIB(4));
+	(void)state;
+
+	for (int i = 0; i < 20000; i++)
+		buf_add_char(&text, 'a');
+	for (int i = 0; i < 300; i++)
+		buf_add_text(&stars, i % 2 != 0 ? "*a" : "**a");
+	buf_add_char(&stars, 'b');
+	assert_false(glob_match(buf_text(&stars), buf_str(&text), false));
+	assert_false(glob_match(buf_text(&stars), buf_str(&text), true));
+}
+
+static void paths_are_cleaned(void **state)
+{
+	static const struct { const char *path, *clean; } rows[] = {
+		{ "/", "/" }, { "//", "/" }, { "/..", "/" }, { "/a/../..", "/" }, { "/a/./b//c/", "/a/b/c" },
+		{ "/a/b/../../c", "/c" }, { "/...", "/..." }, { "/a/..b", "/a/..b" }, { "/a/b/..", "/a" },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		AUTO(freep) char *clean = path_clean(rows[i].path);
+		assert_string_equal(clean, rows[i].clean);
+	}
+}
+
+/* ---- with real files ---- */
+
+static char scratch_root[] = "/tmp/test-policy-XXXXXX";
+
+static int make_scratch(void **state)
+{
+	(void)state;
+	return mkdtemp(scratch_root) != NULL ? 0 : -1;
+}
+
+static int remove_scratch(void **state)
+{
+	(void)state;
+	return rmdir(scratch_root);
+}
+
+static char *scratch(const char *name, const char *text, mode_t mode)
+{
+	char *path = xasprintf("%s/%s", scratch_root, name);
+	if (text == NULL)
+		return path;
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	assert_int_equal(chmod(path, mode), 0);
+	return path;
+}
+
+static void a_path_leads_where_its_links_lead(void **state)
+{
+	AUTO(freep) char *root = scratch("", NULL, 0), *dir = scratch("ws", NULL, 0), *out = scratch("ws/out", NULL, 0);
+	AUTO(freep) char *dangling = scratch("ws/dangling", NULL, 0), *loop = scratch("ws/loop", NULL, 0);
+	AUTO(freep) char *rel = scratch("ws/rel", NULL, 0), *file = scratch("plain", "x", 0644);
+	static const struct { const char *asked, *found; } rows[] = {
+		{ "ws/a", "ws/a" }, { "ws/a/b/../c", "ws/a/c" }, { "ws/../x", "x" }, { "ws/out/passwd", "/etc/passwd" },
+		{ "ws/out/../x", "/x" }, { "ws/dangling", "/nowhere/else" }, { "ws/dangling/x", "/nowhere/else/x" },
+		{ "ws/rel/x", "x" }, { "ws/none/../out/x", "/etc/x" }, { "ws/loop", NULL }, { "ws/loop/x", NULL },
+		{ "plain/x", NULL },
+	};
+	(void)state;
+
+	assert_int_equal(mkdir(dir, 0755), 0);
+	assert_int_equal(symlink("/etc", out), 0);
+	assert_int_equal(symlink("/nowhere/else", dangling), 0);
+	assert_int_equal(symlink("loop", loop), 0);
+	assert_int_equal(symlink("..", rel), 0);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		AUTO(freep) char *asked = xasprintf("%s%s", root, rows[i].asked);
+		AUTO(freep) char *found = resolve_path(NULL, asked);
+		AUTO(freep) char *want = rows[i].found == NULL ? NULL : rows[i].found[0] == '/' ? xstrdup(rows[i].found) :
+		                         xasprintf("%s%s", root, rows[i].found);
+		if ((want == NULL) != (found == NULL) || (want != NULL && strcmp(want, found) != 0))
+			fail_msg("%s leads to %s", asked, found != NULL ? found : "nothing");
+	}
+	assert_null(resolve_path(NULL, "relative"));
+	unlink(out);
+	unlink(dangling);
+	unlink(loop);
+	unlink(rel);
+	rmdir(dir);
+	unlink(file);
+}
+
+static void an_admin_file_must_be_roots_alone(void **state)
+{
+	static const struct { mode_t mode; uid_t owner; bool loads; enum layer layer; } rows[] = {
+		{ 0644, 0, true, LAYER_ADMIN }, { 0600, 0, true, LAYER_ADMIN }, { 0664, 0, false, LAYER_ADMIN },
+		{ 0646, 0, false, LAYER_ADMIN }, { 0644, 1, false, LAYER_ADMIN }, { 0666, 1, true, LAYER_PROJECT },
+	};
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		AUTO(freep) char *path = scratch("admin.yaml", "version: 1\ndefault: deny\n", rows[i].mode);
+		AUTO(policy_freep) struct policy *p = NULL;
+		struct err err = ERR_NONE;
+		assert_int_equal(chown(path, rows[i].owner, 0), 0);
+		struct policy_file file = { rows[i].layer, path };
+		assert_int_equal(policy_load_files(&file, 1, tools, COUNT(tools), &p, &err), rows[i].loads ? 0 : -EINVAL);
+		unlink(path);
+	}
+	struct policy_file odd[] = { { LAYER_PROJECT, "/dev/zero" }, { LAYER_PROJECT, "/" }, { LAYER_PROJECT, "/nowhere" } };
+	for (size_t i = 0; i < COUNT(odd); i++) {
+		struct policy *p = NULL;
+		struct err err = ERR_NONE;
+		assert_int_equal(policy_load_files(&odd[i], 1, tools, COUNT(tools), &p, &err), -EINVAL);
+		assert_non_null(strstr(err.text, ":1:1: "));
+	}
+}
+
+static void files_are_found_in_their_order(void **state)
+{
+	AUTO(freep) char *dir = scratch("d", NULL, 0), *project = scratch("d/.mishri", NULL, 0);
+	const char *given[] = { "one.yaml", "two.yaml" };
+	struct policy_places places = { .admin_dir = dir, .config_dir = dir, .workspace = dir, .trusted = true };
+	struct policy_files found = { 0 };
+	struct err err = ERR_NONE;
+	(void)state;
+
+	assert_int_equal(mkdir(dir, 0755), 0);
+	assert_int_equal(mkdir(project, 0755), 0);
+	AUTO(freep) char *b = scratch("d/policy.yaml", "x", 0644), *a = scratch("d/a.yaml", "x", 0644);
+	AUTO(freep) char *p = scratch("d/.mishri/policy.yaml", "x", 0644), *old = scratch("d/a.yaml.dpkg-old", "x", 0644);
+
+	assert_int_equal(policy_files_find(&places, &found, &err), 0);
+	assert_int_equal(found.count, 4);
+	assert_string_equal(found.files[0].path, a);
+	assert_string_equal(found.files[1].path, b);
+	assert_int_equal(found.files[2].layer, LAYER_USER);
+	assert_string_equal(found.files[3].path, p);
+	assert_null(found.untrusted);
+	policy_files_done(&found);
+
+	places.trusted = false;
+	assert_int_equal(policy_files_find(&places, &found, &err), 0);
+	assert_int_equal(found.count, 3);
+	assert_string_equal(found.untrusted, p);
+	policy_files_done(&found);
+
+	places.given = given;
+	places.given_count = 2;
+	assert_int_equal(policy_files_find(&places, &found, &err), 0);
+	assert_int_equal(found.count, 5);
+	assert_string_equal(found.files[4].path, "two.yaml");
+	assert_int_equal(found.files[4].layer, LAYER_PROJECT);
+	policy_files_done(&found);
+
+	places.no_user_config = true;
+	assert_int_equal(policy_files_find(&places, &found, &err), 0);
+	assert_int_equal(found.count, 2);
+	policy_files_done(&found);
+
+	places.no_user_config = false;
+	AUTO(freep) char *odd = scratch("d/rules.yml", "x", 0644);
+	assert_int_equal(policy_files_find(&places, &found, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "d/rules.yml: not a policy by its name"));
+	unlink(odd);
+	unlink(a);
+	unlink(b);
+	unlink(p);
+	unlink(old);
+	rmdir(project);
+	rmdir(dir);
+}
+
+/* ---- the whole ---- */
+
+static void without_files_the_built_in_policy_holds(void **state)
+{
+	AUTO(policy_freep) struct policy *p = NULL;
+	struct err err = ERR_NONE;
+	(void)state;
+
+	if (policy_load(NULL, 0, tools, COUNT(tools), &p, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(policy_rule_count(p), 9);
+	assert_true(policy_test_count(p) >= 18);
+	AUTO(json_decrefp) json_t *warnings = policy_lint(p);
+	assert_int_equal(json_array_size(warnings), 0);
+}
+
+static void a_failed_load_leaves_nothing_behind(void **state)
+{
+	struct policy *p = (struct policy *)8;
+	struct err err = ERR_NONE;
+	struct policy_source sources[] = {
+		{ LAYER_USER, "u", STR("version: 1\ndefault: allow") },
+		{ LAYER_PROJECT, "p", STR("version: 1\nrules: [{id: a, allow: exec, program: { regex: '(' }}]") },
+	};
+	(void)state;
+	assert_int_equal(policy_load(sources, 2, tools, COUNT(tools), &p, &err), -EINVAL);
+	assert_ptr_equal(p, (struct policy *)8);
+	assert_string_equal(err.text, "p:2:48: the regex '(' is wrong at character 2: missing closing parenthesis");
+}
+
+static struct policy *load_text(const char *text)
+{
+	struct policy_source source = { LAYER_PROJECT, "p", str_of(text) };
+	struct policy *p = NULL;
+	struct err err = ERR_NONE;
+
+	if (policy_load(&source, 1, tools, COUNT(tools), &p, &err) != 0)
+		fail_msg("%s", err.text);
+	return p;
+}
+
+static void a_decision_tells_all(void **state)
+{
+	AUTO(policy_freep) struct policy *p = load_text("version: 1\nrules:\n- {id: a, allow: net}\n- {id: b, ask: net, port: 1}\n"
+	                                                "- {id: c, deny: net, host: x, reason: no x}\n");
+	struct probe probe;
+	struct decision d;
+	struct err err;
+	(void)state;
+
+	probe_init(&probe, "/w");
+	assert_int_equal(probe_set_net(&probe, "x:1", NULL, &err), 0);
+	policy_decide(p, &probe.action, &probe.facts, &d);
+	AUTO(json_decrefp) json_t *json = decision_json(&d, p);
+	assert_true(json_get_int(json, "ns", -1) >= 0);
+	json_object_del(json, "ns");
+	AUTO(freep) char *text = json_text(json);
+	AUTO(freep) char *want = xasprintf("{\"effect\":\"deny\",\"rule\":\"c\",\"source\":\"p:5\",\"reason\":\"no x\","
+	                                   "\"also\":[\"a\",\"b\"],\"policy\":\"%s\"}", policy_digest(p));
+	assert_string_equal(text, want);
+	assert_int_equal(strlen(policy_digest(p)), 64);
+	AUTO(json_decrefp) json_t *warnings = policy_lint(p);
+	assert_int_equal(json_array_size(warnings), 1);
+	assert_int_equal(strncmp(json_string_value(json_array_get(warnings, 0)), "p:5:3: no test is decided", 25), 0);
+	probe_done(&probe);
+}
+
+static void the_digest_says_text_and_layer(void **state)
+{
+	struct policy_source sources[] = {
+		{ LAYER_USER, "a", STR("version: 1") }, { LAYER_USER, "b", STR("version: 1") },
+		{ LAYER_PROJECT, "a", STR("version: 1") }, { LAYER_USER, "a", STR("version: 1\n") },
+	};
+	struct policy *p[COUNT(sources)];
+	(void)state;
+
+	for (size_t i = 0; i < COUNT(sources); i++) {
+		struct err err = ERR_NONE;
+		assert_int_equal(policy_load(&sources[i], 1, tools, COUNT(tools), &p[i], &err), 0);
+	}
+	assert_string_equal(policy_digest(p[0]), policy_digest(p[1]));
+	assert_string_not_equal(policy_digest(p[0]), policy_digest(p[2]));
+	assert_string_not_equal(policy_digest(p[0]), policy_digest(p[3]));
+	for (size_t i = 0; i < COUNT(sources); i++)
+		policy_free(p[i]);
+}
+
+static void a_long_reason_is_cut_at_a_character(void **state)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(KIB(16));
+	struct probe probe;
+	struct decision d;
+	struct err err;
+	(void)state;
+
+	for (int pad = 0; pad < 4; pad++) {
+		buf_reset(&text);
+		buf_add_text(&text, "version: 1\nrules: [{id: a, deny: net, unless: {host: [");
+		for (int i = 0; i < pad; i++)
+			buf_add_char(&text, 'a');
+		for (int i = 0; i < 400; i++)
+			buf_add_text(&text, "a");
+		buf_add_text(&text, "], when: {user: \xe2\x82\xac");
+		for (int i = 0; i < 100; i++)
+			buf_add_text(&text, "\xe2\x82\xac");
+		buf_add_text(&text, "}}}]\n");
+		AUTO(policy_freep) struct policy *p = load_text(buf_text(&text));
+		probe_init(&probe, "/w");
+		assert_int_equal(probe_set_net(&probe, "x:1", NULL, &err), 0);
+		policy_decide(p, &probe.action, &probe.facts, &d);
+		size_t len = strlen(d.reason);
+		assert_true(len > 500 && len < sizeof d.reason);
+		for (size_t i = 0, n; i < len; i += n) {
+			n = utf8_length((const unsigned char *)d.reason + i, len - i);
+			assert_true(n > 0);
+		}
+		assert_null(strchr(d.reason, '?'));
+		probe_done(&probe);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_cases_hold),
+		cmocka_unit_test(globs_match),
+		cmocka_unit_test(a_glob_of_many_stars_ends),
+		cmocka_unit_test(paths_are_cleaned),
+		cmocka_unit_test(a_path_leads_where_its_links_lead),
+		cmocka_unit_test(an_admin_file_must_be_roots_alone),
+		cmocka_unit_test(files_are_found_in_their_order),
+		cmocka_unit_test(without_files_the_built_in_policy_holds),
+		cmocka_unit_test(a_failed_load_leaves_nothing_behind),
+		cmocka_unit_test(a_decision_tells_all),
+		cmocka_unit_test(the_digest_says_text_and_layer),
+		cmocka_unit_test(a_long_reason_is_cut_at_a_character),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }
