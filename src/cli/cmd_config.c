@@ -9,8 +9,6 @@
 #include "tools/tool.h"
 #include "base/banned.h"
 
-enum { PAIRS_MOST = 64 };
-
 static const struct option_row rows[] = {
 	{ "--config", 'c', "KEY=VALUE", "set a key for this run; may be repeated", true },
 	{ "--workspace", 'w', "DIR", "whose .mishri/config.yaml counts, if it is trusted (.)", false },
@@ -19,7 +17,7 @@ static const struct option_row rows[] = {
 static int load(const struct options *o, const char *data, struct config **ret, struct err *err)
 {
 	AUTO(config_freep) struct config *config = NULL;
-	const char *pairs[PAIRS_MOST];
+	const char *pairs[REPEAT_MOST];
 	size_t count = option_all(o, "--config", pairs, COUNT(pairs));
 	const char *workspace = option_text(o, "--workspace", NULL);
 

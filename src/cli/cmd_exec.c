@@ -170,7 +170,7 @@ static int execute(struct execution *x, enum cell_level level)
 static int prepare(struct execution *x, const struct options *o, char **ret_workspace, enum cell_level *ret_level)
 {
 	static const char *const levels[] = { "full", "reduced", "none" };
-	const char *policies[16];
+	const char *policies[REPEAT_MOST];
 	struct err err = ERR_NONE;
 
 	int level = name_find(levels, COUNT(levels), option_text(o, "--isolation", "full"));

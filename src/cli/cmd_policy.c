@@ -14,7 +14,7 @@
 
 #include "base/banned.h"
 
-enum { POLICIES_MOST = 64 };
+enum { POLICIES_MOST = REPEAT_MOST };
 
 static const struct option_row check_options[] = {
 	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },

@@ -2,6 +2,7 @@
  * the order that the contract of the command line gives. */
 #include "cli/common.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,7 +26,7 @@ static const struct option_row options[] = {
 	{ "--config", 'c', "KEY=VALUE", "set a configuration key; may be repeated", true },
 };
 
-enum { POLICIES_MOST = 16 };
+enum { POLICIES_MOST = REPEAT_MOST };
 
 struct wish {                          /* what the command line and the configuration ask for */
 	const struct options *o;
@@ -39,7 +40,26 @@ struct wish {                          /* what the command line and the configur
 	enum cell_level level;
 	const char *session, *model, *plan;
 	bool leads;                    /* the root task is a master */
+	const struct task *task;       /* the one that is resumed; NULL: a new one */
 };
+
+/* What is wrong, as a sentence, and in a JSON format also as the result that always comes. */
+PRINTF(3, 4) static int refuse(const struct wish *w, int code, const char *format, ...)
+{
+	AUTO(task_freep) struct task *none = task_new();
+	const struct task *t = w->task != NULL ? w->task : none;
+	const char *state = t->phase == PHASE_NEW ? "failed" : t->phase == PHASE_PARKED ? "parked" : "running";
+	char text[LIMIT_ERR_TEXT_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	complain(code, "%s", text);
+	if (w->format != OUTPUT_TEXT)
+		print_result(w->format, result_object(t, state, text, code, 0));
+	return code;
+}
 
 static int one_of(const char *option, const char *word, const char *const *names, size_t count, int *ret)
 {
@@ -57,28 +77,28 @@ static int one_of(const char *option, const char *word, const char *const *names
 	return 0;
 }
 
-static int read_goal(const struct options *o, char **ret)
+static int read_goal(const struct wish *w, char **ret)
 {
 	const char *const *words;
-	size_t count = option_positionals(o, &words);
+	size_t count = option_positionals(w->o, &words);
 	struct buf text = BUF_INIT(LIMIT_GOAL_BYTES);
 	struct err err = ERR_NONE;
 
 	if (count > 1)
-		return complain(-EINVAL, "run: one goal is wanted, %zu words were given; put the goal in quotes", count);
+		return refuse(w, EXIT_USAGE, "run: one goal is wanted, %zu words were given; put the goal in quotes", count);
 	if (count == 1 && strcmp(words[0], "-") != 0) {
 		if (strlen(words[0]) > LIMIT_GOAL_BYTES)
-			return complain(-EINVAL, "run: the goal has more than %zu bytes", LIMIT_GOAL_BYTES);
+			return refuse(w, EXIT_USAGE, "run: the goal has more than %zu bytes", LIMIT_GOAL_BYTES);
 		buf_add_text(&text, words[0]);
 	} else if (count == 0 && isatty(STDIN_FILENO)) {
-		return complain(-EINVAL, "run: a goal is wanted: mishri run \"make the tests pass\"");
+		return refuse(w, EXIT_USAGE, "run: a goal is wanted: mishri run \"make the tests pass\"");
 	} else if (io_read_fd(STDIN_FILENO, &text, &err) < 0) {
 		buf_done(&text);
-		return complain(-EINVAL, "run: the goal on standard input: %s", err.text);
+		return refuse(w, EXIT_USAGE, "run: the goal on standard input: %s", err.text);
 	}
 	if (str_trim(buf_str(&text)).len == 0) {
 		buf_done(&text);
-		return complain(-EINVAL, "run: the goal is empty; say what is to be done");
+		return refuse(w, EXIT_USAGE, "run: the goal is empty; say what is to be done");
 	}
 	AUTO(json_decrefp) json_t *utf8 = json_of_str(buf_str(&text));
 	bool same = json_string_length(utf8) == text.len && memcmp(json_string_value(utf8), buf_text(&text), text.len) == 0;
@@ -87,20 +107,21 @@ static int read_goal(const struct options *o, char **ret)
 	if (same && !nul)
 		return 0;
 	free(TAKE(*ret));
-	return complain(-EINVAL, "run: the goal is not text in UTF-8");
+	return refuse(w, EXIT_USAGE, "run: the goal is not text in UTF-8");
 }
 
 static int read_words(struct wish *w)
 {
 	static const char *const formats[] = { "text", "json", "stream-json" };
+	const char *usual = option_given(w->o, "--json") ? "json" : "text";
 	int format;
 
-	if (one_of("--output-format", option_text(w->o, "--output-format", "text"), formats, COUNT(formats), &format) < 0)
+	if (one_of("--output-format", option_text(w->o, "--output-format", usual), formats, COUNT(formats), &format) < 0)
 		return -EINVAL;
 	w->format = (enum output_format)format;
 	w->session = option_text(w->o, "--session", NULL);
 	if (w->session != NULL && !id_valid(w->session))
-		return complain(-EINVAL, "run: --session wants an id of %d characters, as `mishri history --json` shows", ID_LEN);
+		return refuse(w, EXIT_USAGE, "run: --session wants an id of %d characters, as `mishri history --json` shows", ID_LEN);
 	return 0;
 }
 
@@ -117,7 +138,7 @@ static int read_config(struct wish *w)
 	bool usage;
 
 	if (cli_config(w->o, w->workspace, config_flags, COUNT(config_flags), &w->config, &usage, &err) < 0)
-		return complain(usage ? EXIT_USAGE : EXIT_CONFIG, "%s", err.text);
+		return refuse(w, usage ? EXIT_USAGE : EXIT_CONFIG, "%s", err.text);
 	w->model = config_text(w->config, "model");
 	w->plan = config_text(w->config, "plan");
 	w->level = (enum cell_level)name_find(levels, COUNT(levels), config_text(w->config, "isolation"));
@@ -129,7 +150,7 @@ static int read_config(struct wish *w)
 	};
 	w->leads = strcmp(w->plan, "never") != 0;
 	if (config_text(w->config, "budget") != NULL)
-		return complain(EXIT_CONFIG, "budget: this version knows no prices, so it cannot keep a limit of money; take the key out "
+		return refuse(w, EXIT_CONFIG, "budget: this version knows no prices, so it cannot keep a limit of money; take the key out "
 		                             "(%s) and bound the run with max_turns and timeout", config_origin(w->config, "budget"));
 	return 0;
 }
@@ -176,12 +197,18 @@ static int model_exit(int r)
 	return r == -EACCES ? EXIT_AUTH : EXIT_CONFIG;
 }
 
+static const char *own_environment(void *unused, const char *name)
+{
+	(void)unused;
+	return getenv(name);
+}
+
 static int open_model(struct session *s, const char *name, struct err *err)
 {
 	if (name == NULL || name[0] == '\0')
 		return err_set(err, EACCES, "no model is set: give one with -m (openai/NAME with OPENAI_API_KEY, or OPENAI_BASE_URL "
 		                            "for a local server), or try `mishri demo`, which needs none");
-	return llm_model_open(name, NULL, NULL, &s->model, err);
+	return llm_model_open(name, own_environment, NULL, &s->model, err);
 }
 
 static int start(struct session *s, struct wish *w)
@@ -191,13 +218,13 @@ static int start(struct session *s, struct wish *w)
 	struct task_filter filter = { .state = "running", .limit = 10 };
 
 	if (store_tasks(s->store, &filter, name_left_task, &left, &err) < 0)
-		return complain(EXIT_FAILED, "%s", err.text);
+		return refuse(w, EXIT_FAILED, "%s", err.text);
 	int r = open_model(s, w->model, &err);
 	if (r < 0)
-		return complain(model_exit(r), "%s", err.text);
+		return refuse(w, model_exit(r), "%s", err.text);
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
-		return complain(EXIT_FAILED, "%s", err.text);
+		return refuse(w, EXIT_FAILED, "%s", err.text);
 	struct task_spec spec = {
 		.goal = w->goal, .agent = w->leads ? "master" : "worker", .role = w->leads ? "master" : "worker", .model = w->model, .workspace = w->workspace,
 		.plan = w->plan, .channel = "cli", .session = w->session, .level = w->level, .limits = w->limits,
@@ -212,20 +239,20 @@ static int run_new_goal(struct session *s, struct wish *w)
 {
 	struct err err = ERR_NONE;
 
-	if (read_goal(w->o, &w->goal) < 0)
+	if (read_goal(w, &w->goal) != 0)
 		return EXIT_USAGE;
 	if (cli_workspace(option_text(w->o, "--workspace", "."), &w->workspace, &err) < 0)
-		return complain(EXIT_USAGE, "%s", err.text);
+		return refuse(w, EXIT_USAGE, "%s", err.text);
 	w->policy_count = option_all(w->o, "--policy", w->policies, COUNT(w->policies));
 	int code = read_config(w);
 	if (code != 0)
 		return code;
 	if (resolve_policies(w, &err) < 0)
-		return complain(EXIT_CONFIG, "%s", err.text);
+		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	if (cli_load_policy(w->o, w->workspace, w->policies, w->policy_count, &s->policy, &err) < 0)
-		return complain(EXIT_CONFIG, "%s", err.text);
+		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	if (cli_open_store(w->o, STORE_CREATE, &s->store, &err) < 0 || store_engine_register(s->store, "", &err) < 0)
-		return complain(EXIT_FAILED, "%s", err.text);
+		return refuse(w, EXIT_FAILED, "%s", err.text);
 	return start(s, w);
 }
 
@@ -271,38 +298,39 @@ static int run_again(struct session *s, struct wish *w)
 	char id[ID_LEN + 1];
 
 	if (cli_open_store(w->o, 0, &s->store, &err) < 0)
-		return complain(EXIT_FAILED, "%s", err.text);
+		return refuse(w, EXIT_FAILED, "%s", err.text);
 	if (store_task_find(s->store, option_text(w->o, "--resume", ""), id, &err) < 0)
-		return complain(EXIT_USAGE, "%s", err.text);
+		return refuse(w, EXIT_USAGE, "%s", err.text);
 	if (engine_load(s->store, id, &t, &err) < 0)
-		return complain(EXIT_FAILED, "%s", err.text);
+		return refuse(w, EXIT_FAILED, "%s", err.text);
 	if (t->phase == PHASE_ENDED)
 		return print_again(w, t);
+	w->task = t;
 	if (t->parent[0] != '\0')
-		return complain(EXIT_USAGE, "task %s is a part of task %s; resume that one: mishri run --resume %s", t->id, t->root, t->root);
+		return refuse(w, EXIT_USAGE, "task %s is a part of task %s; resume that one: mishri run --resume %s", t->id, t->root, t->root);
 	struct opening opening = { NULL };
 	struct event_filter filter = { .task = id, .type = "task.created" };
 	if (store_events(s->store, &filter, keep_opening, &opening, &err) < 0)
-		return complain(EXIT_FAILED, "%s", err.text);
+		return refuse(w, EXIT_FAILED, "%s", err.text);
 	AUTO(json_decrefp) json_t *created = opening.data;
 	policies_of(created, w);
 	if (cli_workspace(t->workspace, &w->workspace, &err) < 0)
-		return complain(EXIT_USAGE, "%s", err.text);
+		return refuse(w, EXIT_USAGE, "%s", err.text);
 	size_t given = w->policy_count;
 	if (cli_load_policy(w->o, w->workspace, w->policies, given, &s->policy, &err) < 0)
-		return complain(EXIT_CONFIG, "%s", err.text);
+		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	w->policy_count = 0; /* borrowed from the event, not ours to free */
 	if (store_engine_register(s->store, "", &err) < 0)
-		return complain(EXIT_FAILED, "%s", err.text);
+		return refuse(w, EXIT_FAILED, "%s", err.text);
 	int r = open_model(s, t->model, &err);
 	if (r < 0)
-		return complain(model_exit(r), "%s", err.text);
+		return refuse(w, model_exit(r), "%s", err.text);
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
-		return complain(EXIT_FAILED, "%s", err.text);
+		return refuse(w, EXIT_FAILED, "%s", err.text);
 	r = engine_resume(s->engine, id, json_object_get(created, "policies"), &s->run, &err);
 	if (r < 0)
-		return complain(r == -EBUSY ? EXIT_USAGE : EXIT_FAILED, "%s", err.text);
+		return refuse(w, r == -EBUSY ? EXIT_USAGE : EXIT_FAILED, "%s", err.text);
 	return session_finish(s);
 }
 
@@ -317,13 +345,13 @@ static int run(int argc, char **argv)
 	if (options_parse(&cmd_run, argc, argv, &o) < 0)
 		return EXIT_USAGE;
 	w.o = o;
-	if (read_words(&w) < 0)
+	if (read_words(&w) != 0)
 		return EXIT_USAGE;
 	if (cli_user(o, s.user, &err) < 0)
-		return complain(EXIT_USAGE, "%s", err.text);
+		return refuse(&w, EXIT_USAGE, "%s", err.text);
 	s.format = w.format;
 	if (warden_start(builtins, tool_builtins(builtins, COUNT(builtins)), &s.warden, &err) < 0)
-		return complain(EXIT_CONFIG, "%s", err.text);
+		return refuse(&w, EXIT_CONFIG, "%s", err.text);
 	int code = option_given(o, "--resume") ? run_again(&s, &w) : run_new_goal(&s, &w);
 	session_close(&s);
 	wish_done(&w);

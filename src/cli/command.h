@@ -31,6 +31,7 @@ struct command {
 	int (*run)(int argc, char **argv);
 };
 
+enum { REPEAT_MOST = 64 };           /* times that a repeatable option may be given */
 enum { COMMAND_STOPS = 1 };          /* flag: the first word that is no option ends the options (mishri exec) */
 
 /* Parsed options of a command. Values are borrowed from argv. */

@@ -69,7 +69,7 @@ int cli_workspace(const char *path, char **ret, struct err *err)
 
 static int set_flags(const struct options *o, const struct config_flag *flags, size_t count, struct config *config, struct err *err)
 {
-	const char *pairs[64];
+	const char *pairs[REPEAT_MOST];
 	size_t pair_count = option_all(o, "--config", pairs, COUNT(pairs));
 	int r = 0;
 

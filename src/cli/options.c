@@ -85,9 +85,14 @@ static int unknown(const struct command *c, const char *word)
 
 static int give(const struct command *c, struct options *o, const struct option_row *row, const char *value)
 {
+	size_t before = 0;
+
 	for (size_t i = 0; i < o->given_count; i++)
-		if (o->given[i].row == row && !row->repeat && row->value != NULL)
-			return complain(-EINVAL, "%s: %s is given twice; once would be right", c->name, row->name);
+		before += o->given[i].row == row;
+	if (before > 0 && !row->repeat && row->value != NULL)
+		return complain(-EINVAL, "%s: %s is given twice; once would be right", c->name, row->name);
+	if (before == REPEAT_MOST)
+		return complain(-EINVAL, "%s: %s is given more than %d times", c->name, row->name, REPEAT_MOST);
 	if (o->given_count == GIVEN_MOST)
 		return complain(-EINVAL, "%s: more than %d options", c->name, GIVEN_MOST);
 	o->given[o->given_count].row = row;

@@ -138,8 +138,8 @@ json_t *result_object(const struct task *t, const char *state, const char *resul
 	                         (json_int_t)(t->output + t->below.output));
 	json_t *object = json_object();
 
-	json_put_text(object, "task", t->id[0] != '\0' ? t->id : NULL);
-	json_put_text(object, "session", t->session[0] != '\0' ? t->session : NULL);
+	json_put_text(object, "task", t->phase != PHASE_NEW ? t->id : NULL); /* a new one is not stored yet */
+	json_put_text(object, "session", t->phase != PHASE_NEW ? t->session : NULL);
 	json_put_text(object, "state", state);
 	json_put_text(object, "result", result);
 	json_put_int(object, "exit", exit);
@@ -149,6 +149,14 @@ json_t *result_object(const struct task *t, const char *state, const char *resul
 	json_put(object, "cost", cost);
 	json_put_int(object, "elapsed_ms", elapsed_ms);
 	return object;
+}
+
+/* A result that nobody got is no success, whatever became of the task. */
+static int printed(int exit)
+{
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return exit;
+	return complain(exit != EXIT_DONE ? exit : EXIT_FAILED, "the output could not be written: %s", strerror(errno));
 }
 
 /* text: the result goes to stdout when there is one, and to stderr when it is what went wrong. */
@@ -163,7 +171,7 @@ int print_result(enum output_format format, json_t *owned_object)
 		sanitize_text(str_of(json_get_text(object, "result", "")), &text);
 		fprintf(done ? stdout : stderr, "%s%s\n", done ? "" : "mishri: ", buf_text(&text));
 		buf_done(&text);
-		return exit;
+		return printed(exit);
 	}
 	if (format == OUTPUT_STREAM) {
 		AUTO(json_decrefp) json_t *line = json_pack("{s:s}", "type", "result");
@@ -174,25 +182,26 @@ int print_result(enum output_format format, json_t *owned_object)
 		AUTO(freep) char *text = json_text(object);
 		puts(text);
 	}
-	fflush(stdout);
-	return exit;
+	return printed(exit);
 }
 
+/* The engine cannot go on. The task is as its last durable event left it. */
 static int failed(const struct session *s, const struct task *t, int64_t elapsed_ms)
 {
+	static const char *const states[] = { [PHASE_NEW] = "failed", [PHASE_ACTIVE] = "running", [PHASE_PARKED] = "parked" };
 	const struct err *why = run_failure(s->run);
-	int signal_exit = s->signo == SIGTERM ? EXIT_SIGTERM : EXIT_SIGINT;
+	int exit = EXIT_FAILED;
 
 	switch (run_failure_kind(s->run)) {
-	case RUN_NO_CELL:
-		return print_result(s->format, result_object(t, "failed", why->text, EXIT_CONFIG, elapsed_ms));
-	case RUN_STORE:
-		return print_result(s->format, result_object(t, "failed", why->text, EXIT_FAILED, elapsed_ms));
+	case RUN_NO_CELL: exit = EXIT_CONFIG; break;
+	case RUN_CELL_LOST:
+	case RUN_STORE: exit = EXIT_FAILED; break;
 	case RUN_INTERRUPTED:
-	case RUN_OK:
-		break;
+	case RUN_OK: exit = s->signo == SIGTERM ? EXIT_SIGTERM : EXIT_SIGINT; break;
 	}
-	return print_result(s->format, result_object(t, "parked", "interrupted", signal_exit, elapsed_ms));
+	AUTO(freep) char *text = why->code != 0 ? xstrdup(why->text)
+		: xasprintf("interrupted at once; go on with: mishri run --resume %s", t->id);
+	return print_result(s->format, result_object(t, name_of(states, COUNT(states), t->phase), text, exit, elapsed_ms));
 }
 
 int session_finish(struct session *s)

@@ -154,8 +154,7 @@ static bool out_of_time(const struct task *t, const struct task_input *input, st
 		                 xasprintf("The time limit of %s was reached while the model could not be reached: %s",
 		                           span, t->failure_text), ret);
 	return end_early(t, input, "timeout", "failed", 8,
-	                 xasprintf("The time limit of %s was reached. Give more with --timeout and go on with --resume %s.",
-	                           span, t->id), ret);
+	                 xasprintf("The time limit of %s was reached. Give more with --timeout.", span), ret);
 }
 
 /* A request failed and nothing is scheduled yet. */

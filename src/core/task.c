@@ -510,9 +510,8 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	json_put_text(m, "call", c->provider_id);
 	say(t, m);
 	if (t->dropped_calls > 0 && turn_is_closed(t)) {
-		AUTO(freep) char *text = xasprintf("Only the first %d calls of your reply were taken; %lld were left "
-		                                   "out. Ask for them again if they are still needed.",
-		                                   LIMIT_CALLS_PER_REPLY, (long long)t->dropped_calls);
+		AUTO(freep) char *text = xasprintf("Only the first %d calls of your reply were taken. Ask for the others again if "
+		                                   "they are still needed.", LIMIT_CALLS_PER_REPLY);
 		say(t, message("user", text));
 	}
 	return 0;

@@ -49,7 +49,7 @@ static void on_lost(void *userdata, const char *why)
 
 	err_set(&err, EIO, "the sandbox of task %s ended: %s. Go on with: mishri run --resume %s", run->task->id, why,
 	        run->task->id);
-	run_fail(run, RUN_NO_CELL, &err);
+	run_fail(run, RUN_CELL_LOST, &err);
 }
 
 void run_open_cell(struct run *run)

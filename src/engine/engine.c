@@ -393,7 +393,7 @@ void engine_drain(struct engine *engine, const char *signal)
 		if (run->told)
 			continue;
 		run->input.draining = true;
-		if (run->task->phase == PHASE_NEW) { /* not begun: nothing to bring to rest */
+		if (run->opening != NULL) { /* not begun, or not gone on with: nothing to bring to rest */
 			struct err err = ERR_NONE;
 			err_set(&err, EINTR, "interrupted before the task began");
 			run_fail(run, RUN_INTERRUPTED, &err);

@@ -86,7 +86,7 @@ void engine_answer(struct engine *engine, const char *approval, bool allow, cons
 
 const struct task *run_task(const struct run *run);              /* borrowed */
 const struct err *run_failure(const struct run *run);            /* code 0: none; else the run could not go on, but can be resumed */
-enum run_failure_kind { RUN_OK, RUN_NO_CELL, RUN_STORE, RUN_INTERRUPTED };
+enum run_failure_kind { RUN_OK, RUN_NO_CELL, RUN_CELL_LOST, RUN_STORE, RUN_INTERRUPTED };
 enum run_failure_kind run_failure_kind(const struct run *run);
 
 /* May this program start? Shared by tasks and `mishri exec`. facts may be NULL-free defaults. */

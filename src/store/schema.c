@@ -64,7 +64,8 @@ static const char *const migrations[] = {
 };
 enum { VERSION = COUNT(migrations) };
 
-static int read_versions(struct db *db, int64_t *ret_application, int64_t *ret_version, struct err *err)
+static int read_versions(struct db *db, int64_t *ret_application, int64_t *ret_version, int64_t *ret_objects,
+                         struct err *err)
 {
 	AUTO(query_done) struct query q = query_start(db, SQL_VERSIONS, "");
 	int r = query_next(&q, err);
@@ -73,6 +74,7 @@ static int read_versions(struct db *db, int64_t *ret_application, int64_t *ret_v
 		return r;
 	*ret_application = query_int(&q, 0);
 	*ret_version = query_int(&q, 1);
+	*ret_objects = query_int(&q, 2);
 	return 0;
 }
 
@@ -92,13 +94,13 @@ static int enter_wal(struct db *db, struct err *err)
 
 static int migrate(struct db *db, struct err *err)
 {
-	int64_t application, version = 0;
+	int64_t application, version = 0, objects;
 	char stamp[96];
 	int r = tx_begin(db, err);
 
 	if (r < 0)
 		return r;
-	r = read_versions(db, &application, &version, err);     /* again: another process may have been faster */
+	r = read_versions(db, &application, &version, &objects, err);     /* again: another process may have been faster */
 	for (size_t i = (size_t)version; r == 0 && i < VERSION; i++)
 		r = db_exec(db, migrations[i], err);
 	snprintf(stamp, sizeof stamp, "PRAGMA application_id=%d; PRAGMA user_version=%d;", APPLICATION_ID, VERSION);
@@ -109,12 +111,12 @@ static int migrate(struct db *db, struct err *err)
 
 int schema_prepare(struct db *db, bool may_write, struct err *err)
 {
-	int64_t application, version;
-	int r = read_versions(db, &application, &version, err);
+	int64_t application, version, objects;
+	int r = read_versions(db, &application, &version, &objects, err);
 
 	if (r < 0)
 		return r;
-	if (application != APPLICATION_ID && (application != 0 || version != 0))
+	if (application != APPLICATION_ID && (application != 0 || version != 0 || objects != 0))
 		return err_set(err, EUCLEAN, "%s: this is a database of another program; give another --data DIR", db->path);
 	if (version > VERSION)
 		return err_set(err, ENOTSUP, "%s: written by a newer version of mishri (format %lld, this one "

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { shell, sleep, startModel, toldModel, world } from './lib.mjs';
+import { exited, shell, sleep, startModel, toldModel, world } from './lib.mjs';
 
 let model;
 before(async () => { model = await startModel(); });
@@ -39,7 +39,7 @@ describe('a tool that asks, at a terminal', () => {
 		assert.ok(!w.has('made.txt'), 'nothing happens before the answer');
 		run.say('y\r');
 		await run.done;
-		assert.equal(run.code, 0, run.out);
+		exited(run, 0);
 		assert.equal(w.read('made.txt'), 'hello');
 		const shown = question(run);
 		assert.match(shown, /tool run\? Asked by rule writing-asks: .*writing is looked at/);
@@ -59,7 +59,7 @@ describe('a tool that asks, at a terminal', () => {
 		await run.until(PROMPT, 'out');
 		run.say('n\r');
 		await run.done;
-		assert.equal(run.code, 0, run.out);
+		exited(run, 0);
 		assert.ok(!w.has('made.txt'));
 		assert.match(toldModel(model)[0], /Denied by rule writing-asks: the person said no/);
 	});
@@ -69,7 +69,7 @@ describe('a tool that asks, at a terminal', () => {
 		await run.until(PROMPT, 'out');
 		run.say('n use the other file, bitte ☃\r');
 		await run.done;
-		assert.equal(run.code, 0, run.out);
+		exited(run, 0);
 		assert.ok(!w.has('made.txt'));
 		assert.match(toldModel(model)[0], /use the other file, bitte ☃/);
 		assert.equal(w.events('approval.decided')[0].data.answer, 'deny');
@@ -88,7 +88,7 @@ describe('a tool that asks, at a terminal', () => {
 		}
 		run.say('yes\r');
 		await run.done;
-		assert.equal(run.code, 0, run.out);
+		exited(run, 0);
 		assert.equal(w.read('made.txt'), 'hello');
 	});
 
@@ -141,7 +141,7 @@ describe('a tool that asks, at a terminal', () => {
 			assert.match(line, /^ {2}(\||This|y =|\()/, `a line of the action is marked as such: ${line}`);
 		run.say('n\r');
 		await run.done;
-		assert.equal(run.code, 0, run.out);
+		exited(run, 0);
 	});
 
 	test('SIGINT while it asks parks the task; it asks again when resumed', async (t) => {
@@ -149,14 +149,14 @@ describe('a tool that asks, at a terminal', () => {
 		await run.until(PROMPT, 'out');
 		run.say('\u0003');
 		await run.done;
-		assert.equal(run.code, 130, run.out);
+		exited(run, 130);
 		assert.equal(w.events().at(-2).type === 'task.parked' || w.events('task.parked').length === 1, true);
 		await w.leftNothing();
 		const again = w.startInTerminal(w.resumeArgs(w.task()), { env: model.env });
 		await again.until(PROMPT, 'out');
 		again.say('y\r');
 		await again.done;
-		assert.equal(again.code, 0, again.out);
+		exited(again, 0);
 		assert.equal(w.read('made.txt'), 'hello');
 		assert.equal(w.events('approval.requested').length, 2);
 		w.checkChain();
@@ -171,7 +171,7 @@ describe('a program that asks at the gate', () => {
 		assert.ok(w.has('a') && !w.has('b') && !w.has('c'), 'it stands before its first instruction');
 		run.say('y\r');
 		await run.done;
-		assert.equal(run.code, 0, run.out);
+		exited(run, 0);
 		assert.ok(w.has('b') && w.has('c'));
 		const shown = question(run);
 		assert.match(shown, /program start\? Asked by rule touching-asks/);
@@ -189,7 +189,7 @@ describe('a program that asks at the gate', () => {
 		await run.until(PROMPT, 'out');
 		run.say('n not today\r');
 		await run.done;
-		assert.equal(run.code, 0, run.out);
+		exited(run, 0);
 		assert.ok(!w.has('b'));
 		assert.match(w.read('said'), /^mishri: denied by touching-asks: \/usr\/bin\/touch b \(not today\)\n$/);
 		assert.equal(w.read('status'), '126\n');
@@ -200,7 +200,7 @@ describe('a program that asks at the gate', () => {
 		await run.until(PROMPT, 'out');
 		await run.until(/no answer is needed/, 'out');
 		await run.done;
-		assert.equal(run.code, 0, run.out);
+		exited(run, 0);
 		assert.ok(!w.has('b') && w.has('c'));
 		assert.equal(w.events('approval.decided')[0].data.answer, 'deny');
 	});
@@ -215,7 +215,7 @@ describe('a program that asks at the gate', () => {
 			run.say('y\r');
 		}
 		await run.done;
-		assert.equal(run.code, 0, run.out);
+		exited(run, 0);
 		assert.ok(w.has('b1') && w.has('b2') && w.has('b3'));
 	});
 });
@@ -226,7 +226,7 @@ describe('without a terminal nobody is asked', () => {
 			const w = world(t, { policy });
 			model.setScenario({ replies: [{ calls: [call] }, { text: 'It may not be.' }] });
 			const run = await w.run(model, 'x', { input: 'y\ny\ny\n' });
-			assert.equal(run.code, 9, run.err);
+			exited(run, 9);
 			assert.equal(run.out, 'It may not be.\n');
 			assert.ok(!w.has('b'));
 			assert.match(toldModel(model)[0], hint);
@@ -243,7 +243,7 @@ describe('without a terminal nobody is asked', () => {
 		const words = w.runArgs('x', '-m', 'openai/mock').map((word) => `'${word}'`).join(' ');
 		const { mishri } = await import('./lib.mjs');
 		const run = await w.start(['-qefc', `${mishri()} ${words} < ${w.dir}/yes`, '/dev/null'], { program: 'script', env: { ...model.env, SHELL: '/bin/sh' } }).done;
-		assert.equal(run.code, 9, run.out);
+		exited(run, 9);
 		assert.ok(!w.has('b'));
 	});
 });

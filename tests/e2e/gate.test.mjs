@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { AM_ROOT, KEY, USERS, checkStream, shell, startModel, toldModel, world } from './lib.mjs';
+import { AM_ROOT, KEY, USERS, checkStream, exited, shell, startModel, toldModel, world } from './lib.mjs';
 
 let model;
 before(async () => { model = await startModel(); });
@@ -17,7 +17,7 @@ const spellings = [
 	['plainly', `rm ${victim}`],
 	['quoted', `r"m" ${victim}`],
 	['by a variable', `c=r; \${c}m ${victim}`],
-	['with $IFS', `eval "rm\${IFS}${victim}"`],
+	['with $IFS', `rm\${IFS}${victim}`],
 	['decoded', `echo ${Buffer.from(`rm ${victim}`).toString('base64')} | base64 -d | sh`],
 	['by find', `find . -name ${victim} -exec rm {} +`],
 	['by xargs', `echo ${victim} | xargs rm`],
@@ -40,17 +40,17 @@ for (const { name, as_nobody } of USERS) {
 				const w = world(t, { files: { [victim]: 'x\n' }, as_nobody });
 				model.setScenario({ replies: [{ calls: [shell(text)] }, { text: 'I see.' }] });
 				const run = await w.run(model, 'x', { args: ['--output-format', 'json'] });
-				assert.equal(run.code, 0, run.err);
+				exited(run, 0);
 				const [told] = toldModel(model);
 				assert.ok(w.has(victim), told);
 				if (/by (python|perl)/.test(how) && /not found/.test(told))
 					return t.skip('not installed');
-				assert.match(told, /mishri: denied by no-deleting: \S*rm .*\(.*use trash instead.*\)/);
+				assert.match(told, /mishri: denied by no-deleting: \S*(rm|ld-linux\S* \S*rm) .*\(.*use trash instead.*\)/);
 				const denied = w.events('exec.decided').filter((e) => e.data.effect === 'deny');
 				assert.equal(denied.length, 1);
 				assert.equal(denied[0].data.rule, 'no-deleting');
 				assert.match(denied[0].data.source, /policy\.yaml:\d+$/);
-				assert.match(denied[0].data.program, /\/rm$/);
+				assert.match(denied[0].data.program, /\/(rm|ld-linux[^/]*)$/);
 				assert.equal(denied[0].data.call, '1.1');
 				assert.equal(w.events('call.finished')[0].data.denied_execs, 1);
 				assert.ok(JSON.parse(run.out).denied >= 1);
@@ -70,7 +70,7 @@ rules:
 			const sure = spellings.filter(([how]) => !/python|perl|loader/.test(how));
 			model.setScenario({ replies: [{ calls: sure.map(([, text], i) => shell(`mkdir d${i} && cd d${i} && echo x > ${victim}; ${text}`)) }, { text: 'ok' }] });
 			const run = await w.run(model, 'x');
-			assert.equal(run.code, 0, run.err);
+			exited(run, 0);
 			sure.forEach(([how], i) => assert.ok(w.has(`d${i}`) && !w.has(`d${i}/${victim}`), `${how}: ${toldModel(model)[i]}`));
 		});
 
@@ -78,7 +78,7 @@ rules:
 			const w = world(t, { files: { [victim]: 'x\n' }, as_nobody });
 			const run = await w.mishri(['exec', ...w.places(), '-p', w.policy, '-w', w.ws, '--', 'sh', '-c', spellings[4][1]]);
 			assert.ok(w.has(victim));
-			assert.equal(run.code, 126, run.err);
+			exited(run, 126);
 			assert.match(run.err, /^mishri: denied by no-deleting: \S*rm precious\.txt \(.*use trash instead.*\)$/m);
 		});
 	});
@@ -92,7 +92,7 @@ rules:
 ` });
 	model.setScenario({ replies: [{ calls: [{ name: 'write_file', args: { path: 'x', content: 'y' } }, shell('touch y')] }, { text: 'ok' }] });
 	const run = await w.run(model, 'x', { args: ['--output-format', 'json'] });
-	assert.equal(run.code, 0, run.err);
+	exited(run, 0);
 	const told = toldModel(model);
 	assert.match(told[0], /Denied by rule hands-off: .*this week we only read/);
 	assert.match(told[1], /Denied/);
@@ -112,7 +112,7 @@ for (const { name, as_nobody } of USERS) {
 			const w = world(t, { files: { 'a.txt': 'a\n' }, as_nobody });
 			model.setScenario({ replies: [{ calls: [shell(command(w))] }, { text: 'ok' }] });
 			const run = await w.run(model, 'x', options);
-			assert.equal(run.code, 0, run.err);
+			exited(run, 0);
 			return { text: toldModel(model)[0], w, run };
 		};
 
@@ -139,7 +139,7 @@ for (const { name, as_nobody } of USERS) {
 					'env; cat /proc/*/environ | tr "\\0" "\\n"; cat /proc/1/cmdline /proc/1/maps; cat /proc/[0-9]*/cmdline | tr "\\0" " "; ls -l /proc/*/fd; echo end';
 			}, { env: { OPENAI_API_KEY: KEY } });
 			assert.match(text, /end\s*$/);
-			for (const secret of ['root:', 'S3CRET-home', KEY, 'SQLite format', 'no-deleting', 'mishri.db'])
+			for (const secret of ['root:', 'S3CRET-home', KEY, 'SQLite format', 'no-deleting', 'mishri.db-'])
 				assert.ok(!text.includes(secret), `${secret} in ${text}`);
 			assert.equal(model.requests[0].headers.authorization, `Bearer ${KEY}`, 'the key was really in use');
 			// Nor does the key lie anywhere afterwards.
@@ -156,25 +156,26 @@ for (const { name, as_nobody } of USERS) {
 			for (const file of fs.readdirSync(w.data))
 				assert.ok(!fs.readFileSync(path.join(w.data, file)).includes(KEY), file);
 			await run.done;
-			assert.equal(run.code, 0, run.err);
+			exited(run, 0);
 		});
 
 		test('a key that comes back in an error is not shown', async (t) => {
 			const w = world(t, { as_nobody });
 			model.setScenario({ replies: [{ status: 401, error: { message: `Incorrect API key provided: ${KEY}` } }] });
 			const run = await w.run(model, 'x', { env: { OPENAI_API_KEY: KEY }, args: ['--output-format', 'stream-json'] });
-			assert.equal(run.code, 4, run.err);
+			exited(run, 4);
 			checkStream(run.out, { exit: 4 });
 			assert.ok(!(run.out + run.err + JSON.stringify(w.events())).includes(KEY));
 		});
 
 		test('nothing outside the workspace can be written', async (t) => {
+			// /dev/shm and /tmp are the cell's own.
 			const { text, w } = await told(t, (w) => `exec 2>/dev/null; for f in /etc/x /usr/x /bin/x /x /root/x ${w.dir}/x ${w.data}/x /var/x /dev/shm/x /proc/sys/kernel/hostname; do ` +
 				'echo y > $f && echo "wrote $f"; done; echo y > /tmp/x && echo tmp; echo y > x && echo here');
-			assert.doesNotMatch(text.replace('wrote /dev/shm/x', ''), /wrote/);
+			assert.doesNotMatch(text.replaceAll(/wrote \/(dev\/shm|tmp\/[^ ]*)\/x/g, ''), /wrote/);
 			assert.match(text, /tmp\nhere/);
 			assert.ok(w.has('x'));
-			for (const file of ['/etc/x', '/usr/x', '/bin/x', '/x', `${w.dir}/x`, '/var/x', '/dev/shm/x', '/tmp/x'])
+			for (const file of [`${w.data}/x`, '/etc/x', '/usr/x', '/bin/x', '/x', `${w.dir}/x`, '/var/x', '/dev/shm/x', '/tmp/x'])
 				assert.ok(!fs.existsSync(file), file);
 		});
 
@@ -197,7 +198,7 @@ for (const { name, as_nobody } of USERS) {
 				{ name: 'read_file', args: { path: '/etc/shadow' } }, { name: 'write_file', args: { path: 'up/made', content: 'x' } },
 				{ name: 'write_file', args: { path: '../made', content: 'x' } }] }, { text: 'ok' }] });
 			const run = await w.run(model, 'x');
-			assert.equal(run.code, 0, run.err);
+			exited(run, 0);
 			assert.doesNotMatch(toldModel(model).join('\n'), /no-deleting|root:/);
 			assert.ok(!fs.existsSync(path.join(w.dir, 'made')));
 			for (const e of w.events('call.finished'))
@@ -210,7 +211,7 @@ test('limits: forks and memory end the tool, not the machine', async (t) => {
 	const w = world(t);
 	model.setScenario({ replies: [{ calls: [shell('f() { f | f & }; f; sleep 2; echo survived', { timeout_s: 10 }), shell('echo still here')] }, { text: 'ok' }] });
 	const run = await w.run(model, 'x', { timeout_ms: 90000 });
-	assert.equal(run.code, 0, run.err);
+	exited(run, 0);
 	assert.match(toldModel(model)[1], /still here/);
 	await w.leftNothing();
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { AM_ROOT, NOBODY, TASK_ID, USERS, checkResult, checkStream, lines, shell, startModel, toldModel, world } from './lib.mjs';
+import { AM_ROOT, NOBODY, TASK_ID, USERS, World, checkResult, checkStream, exited, lines, shell, startModel, toldModel, world } from './lib.mjs';
 
 let model;
 before(async () => { model = await startModel(); });
@@ -40,7 +40,7 @@ for (const { name, as_nobody } of USERS) {
 			const w = world(t, { files, as_nobody });
 			model.setScenario({ replies: work });
 			const run = await w.run(model, 'How many lines have the notes?');
-			assert.equal(run.code, 0, run.err);
+			exited(run, 0);
 			assert.equal(run.out, 'The notes have 2 lines. ☃\n');
 			assert.match(run.err, /First I look\./);
 			checkWork(w, uid);
@@ -52,7 +52,7 @@ for (const { name, as_nobody } of USERS) {
 			const w = world(t, { files, as_nobody });
 			model.setScenario({ replies: work });
 			const run = await w.run(model, 'How many?', { args: ['--output-format', 'json'] });
-			assert.equal(run.code, 0, run.err);
+			exited(run, 0);
 			const [object, ...more] = lines(run.out);
 			assert.deepEqual(more, []);
 			checkResult(object, { state: 'done', exit: 0, turns: 3, calls: 4, denied: 0, result: 'The notes have 2 lines. ☃',
@@ -67,7 +67,7 @@ for (const { name, as_nobody } of USERS) {
 			const w = world(t, { files, as_nobody });
 			model.setScenario({ replies: work });
 			const run = await w.run(model, 'How many?', { args: ['--output-format', 'stream-json'] });
-			assert.equal(run.code, 0, run.err);
+			exited(run, 0);
 			const shown = checkStream(run.out, { state: 'done', exit: 0, calls: 4 });
 			const stored = w.events().filter((e) => e.task !== '');
 			assert.deepEqual(shown.map((e) => e.seq), stored.map((e) => e.seq));
@@ -88,7 +88,7 @@ test('a recorded model needs no server and no key', async (t) => {
 		{ agent: '*', match: 'no output', text: 'Said hi.', usage: { input: 6, output: 3, usd_nanos: 500 } },
 	].map((line) => JSON.stringify(line)).join('\n') + '\n');
 	const run = await w.mishri(w.runArgs('Say hi', '-m', `recorded/${script}`, '--output-format', 'json'));
-	assert.equal(run.code, 0, run.err);
+	exited(run, 0);
 	checkResult(JSON.parse(run.out), { result: 'Said hi.', calls: 1,
 		cost: { usd_nanos: 2000, input: 11, cache_read: 0, cache_write: 0, output: 5 } });
 	assert.equal(w.read('hi.txt'), 'hi\n');
@@ -99,7 +99,7 @@ test('a recorded script that runs out is a failure, not a reply', async (t) => {
 	const script = path.join(w.dir, 'script.jsonl');
 	fs.writeFileSync(script, `${JSON.stringify({ agent: 'worker', calls: [shell('true')] })}\n`);
 	const run = await w.mishri(w.runArgs('x', '-m', `recorded/${script}`));
-	assert.equal(run.code, 1, run.err);
+	exited(run, 1);
 	assert.equal(run.out, '');
 	assert.match(run.err, /script\.jsonl/);
 });
@@ -110,7 +110,7 @@ describe('the goal', () => {
 			const w = world(t);
 			model.setScenario({ replies: [{ text: 'ok' }] });
 			const run = await w.start([...w.runArgs(null, '-m', 'openai/mock'), ...args], { env: model.env, input }).done;
-			assert.equal(run.code, 0, run.err);
+			exited(run, 0);
 			assert.equal(model.requests[0].body.messages.at(-1).content, 'Über ☃');
 		});
 	}
@@ -120,7 +120,7 @@ test('byte by byte, a whole run is the same', async (t) => {
 	const w = world(t, { files });
 	model.setScenario({ replies: work.map((reply) => ({ ...reply, chunk_bytes: 1, piece_size: 3 })) });
 	const run = await w.run(model, 'How many?');
-	assert.equal(run.code, 0, run.err);
+	exited(run, 0);
 	assert.equal(run.out, 'The notes have 2 lines. ☃\n');
 	checkWork(w, process.getuid());
 });
@@ -128,7 +128,7 @@ test('byte by byte, a whole run is the same', async (t) => {
 test('one connection serves the run', async (t) => {
 	const w = world(t);
 	model.setScenario({ replies: [...Array(5).fill({ calls: [shell('true')] }), { text: 'ok' }] });
-	assert.equal((await w.run(model, 'x')).code, 0);
+	exited(await w.run(model, 'x'), 0);
 	assert.equal(new Set(model.requests.map((r) => r.connection)).size, 1);
 });
 
@@ -138,7 +138,7 @@ test('files keep their owner and mode outside', { skip: !AM_ROOT && 'needs root 
 	fs.chownSync(w.ws, 1234, 1234);
 	model.setScenario({ replies: [{ calls: [shell('id -u; echo b >> theirs.txt; stat -c %u theirs.txt; echo c > new.txt')] }, { text: 'ok' }] });
 	const run = await w.run(model, 'x');
-	assert.equal(run.code, 0, run.err);
+	exited(run, 0);
 	const told = toldModel(model)[0];
 	assert.notEqual(told.split('\n')[0], '0', 'a tool of root is not root');
 	assert.equal(fs.statSync(path.join(w.ws, 'theirs.txt')).uid, 1234, told);
@@ -148,12 +148,13 @@ describe('what is known afterwards', () => {
 	let w;
 	let task;
 	before(async () => {
-		w = world({ after }, { files });
+		w = new World({ files });
 		model.setScenario({ replies: work });
 		const run = await w.run(model, 'How many lines?', { args: ['--output-format', 'json'] });
-		assert.equal(run.code, 0, run.err);
+		exited(run, 0);
 		task = JSON.parse(run.out).task;
 	});
+	after(() => w.remove());
 	const ask = async (...args) => {
 		const done = await w.mishri([...args, ...w.places()]);
 		assert.equal(done.code, 0, done.err);
@@ -214,7 +215,7 @@ describe('what is known afterwards', () => {
 
 	test('a finished task prints its result again', async () => {
 		const again = await w.resume(model, task, { args: ['--output-format', 'json'] }).done;
-		assert.equal(again.code, 0, again.err);
+		exited(again, 0);
 		checkResult(JSON.parse(again.out), { task, state: 'done', result: 'The notes have 2 lines. ☃', calls: 4 });
 	});
 });
@@ -222,12 +223,12 @@ describe('what is known afterwards', () => {
 test('audit verify names the event that was changed', async (t) => {
 	const w = world(t);
 	model.setScenario({ replies: [{ text: 'ok' }] });
-	assert.equal((await w.run(model, 'x')).code, 0);
-	assert.equal((await w.mishri(['audit', 'verify', ...w.places()])).code, 0);
-	w.sql("update events set data = replace(data, '\"ok\"', '\"no\"') where type = 'task.finished'");
+	exited(await w.run(model, 'x'), 0);
+	exited(await w.mishri(['audit', 'verify', ...w.places()]), 0);
+	w.forge("update events set data = replace(data, '\"ok\"', '\"no\"') where type = 'task.finished'");
 	const seq = w.sql("select seq from events where type = 'task.finished'")[0].seq;
 	const verify = await w.mishri(['audit', 'verify', ...w.places()]);
-	assert.equal(verify.code, 1, verify.out);
+	exited(verify, 1);
 	assert.match(verify.err, new RegExp(`\\b${seq}\\b`));
 	assert.throws(() => w.checkChain());
 });

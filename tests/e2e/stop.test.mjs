@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { USERS, checkResult, checkStream, descendants, gone, lines, shell, sleep, startModel, toldModel, world } from './lib.mjs';
+import { USERS, checkResult, checkStream, descendants, exited, gone, lines, shell, sleep, startModel, toldModel, world } from './lib.mjs';
 
 let model;
 before(async () => { model = await startModel(); });
@@ -34,7 +34,7 @@ describe('an orderly stop', () => {
 				run.kill(signal);
 				await run.done;
 				assert.ok(Date.now() - begun < (moment.slow ? 9000 : 3000), `${Date.now() - begun} ms`);
-				assert.equal(run.code, code, run.err);
+				exited(run, code);
 				const events = checkStream(run.out, { state: 'parked', exit: code });
 				const task = events[0].task;
 				assert.match(run.err, new RegExp(`--resume ${task}`));
@@ -47,7 +47,7 @@ describe('an orderly stop', () => {
 					assert.equal(JSON.parse((await w.mishri(['history', '--json', ...w.places()])).out)[0].state, 'parked');
 
 				const again = await w.resume(model, task, { args: ['--output-format', 'json'] }).done;
-				assert.equal(again.code, 0, again.err);
+				exited(again, 0);
 				checkResult(JSON.parse(again.out), { task, state: 'done', result: 'went on' });
 				if (moment.then)
 					assert.match(toldModel(model)[0], moment.then);
@@ -56,7 +56,7 @@ describe('an orderly stop', () => {
 				assert.deepEqual(model.invalid, []);
 				w.checkChain();
 				const last = await w.resume(model, task).done;
-				assert.equal(last.code, 0);
+				exited(last, 0);
 				assert.equal(last.out, 'went on\n');
 			});
 		}
@@ -75,12 +75,12 @@ describe('an orderly stop', () => {
 		run.kill('SIGINT');
 		await run.done;
 		assert.ok(Date.now() - begun < 1500, `${Date.now() - begun} ms`);
-		assert.equal(run.code, 130, run.err);
+		exited(run, 130);
 		checkStream(run.out, { exit: 130 });
 		await gone(all);
 		await w.leftNothing();
 		const again = await w.resume(model, w.task()).done;
-		assert.equal(again.code, 0, again.err);
+		exited(again, 0);
 		assert.equal(again.out, 'went on\n');
 		assert.equal(w.read('steps'), '1\n', 'it was not run again');
 		assert.match(toldModel(model)[0], /Outcome unknown/);
@@ -109,7 +109,7 @@ describe('an orderly stop', () => {
 		await run.until(/ready/, 'out');
 		run.kill('SIGTERM');
 		await run.done;
-		assert.equal(run.code, 5, run.err);
+		exited(run, 5);
 		assert.match(run.out, /caught/);
 		await w.leftNothing();
 	});
@@ -137,7 +137,7 @@ describe('who holds a task', () => {
 		assert.match(other.err, new RegExp(`\\b${run.pid}\\b`));
 		assert.equal(other.out, '');
 		await run.done;
-		assert.equal(run.code, 0, run.err);
+		exited(run, 0);
 		assert.equal(w.events('task.resumed').length, 0);
 		w.checkChain();
 	});
@@ -152,7 +152,7 @@ describe('who holds a task', () => {
 		run.kill('SIGCONT');
 		assert.match(other.err, new RegExp(`\\b${run.pid}\\b`));
 		await run.done;
-		assert.equal(run.code, 0, run.err);
+		exited(run, 0);
 	});
 
 	test('a task left by a crash is named by the next run, and only one of two takes it over', async (t) => {
@@ -167,7 +167,7 @@ describe('who holds a task', () => {
 		await gone(all);
 		const task = w.task();
 		const next = await w.run(model, 'another');
-		assert.equal(next.code, 0, next.err);
+		exited(next, 0);
 		assert.match(next.err, new RegExp(`task ${task} was left unfinished \\(the first goal\\).*--resume ${task}`));
 		const both = await Promise.all([1, 2].map(() => w.resume(model, task).done));
 		assert.ok(both.some((r) => r.code === 0 && r.out === 'went on\n'), both.map((r) => r.err).join('\n'));
@@ -180,11 +180,11 @@ describe('who holds a task', () => {
 	test('resume of what is not there', async (t) => {
 		const w = world(t);
 		model.setScenario({ replies: [{ text: 'ok' }] });
-		const none = await w.resume(model, '00000000000000000000000000').done;
+		const none = await w.resume(model, '000000000000').done;
 		assert.notEqual(none.code, 0);
-		assert.equal((await w.run(model, 'x')).code, 0);
-		const run = await w.resume(model, '00000000000000000000000000').done;
-		assert.equal(run.code, 2, run.err);
+		exited(await w.run(model, 'x'), 0);
+		const run = await w.resume(model, '000000000000').done;
+		exited(run, 2);
 		assert.match(run.err, /no task|history/);
 	});
 
@@ -197,7 +197,7 @@ describe('who holds a task', () => {
 		run.kill('SIGTERM');
 		await run.done;
 		const again = await w.start(w.resumeArgs(w.task()), { env: model.env, cwd: w.dir }).done;
-		assert.equal(again.code, 0, again.err);
+		exited(again, 0);
 		assert.equal(w.read('where'), `${w.ws}\n`);
 		assert.match(toldModel(model)[1], /denied by no-deleting/);
 		assert.ok(model.requests.every((r) => r.body.model === 'mock'));
@@ -214,15 +214,15 @@ describe('who holds a task', () => {
 		const task = w.task();
 		fs.renameSync(w.policy, `${w.policy}.away`);
 		const noPolicy = await w.resume(model, task).done;
-		assert.equal(noPolicy.code, 3, noPolicy.err);
+		exited(noPolicy, 3);
 		assert.match(noPolicy.err, /policy\.yaml/);
 		fs.renameSync(`${w.policy}.away`, w.policy);
 		fs.renameSync(w.ws, `${w.ws}.away`);
 		const noPlace = await w.start(w.resumeArgs(task), { env: model.env, cwd: w.dir }).done;
-		assert.equal(noPlace.code, 2, noPlace.err);
+		exited(noPlace, 2);
 		fs.renameSync(`${w.ws}.away`, w.ws);
 		const again = await w.resume(model, task).done;
-		assert.equal(again.code, 0, again.err);
+		exited(again, 0);
 	});
 });
 
@@ -237,13 +237,13 @@ describe('many at once on one store', () => {
 					{ match: `goal-${i}-end`, text: `result ${i}` }]).flat() });
 				const runs = await Promise.all(Array.from({ length: count }, (_, i) => w.run(model, `goal-${i}-end`, { args: ['--output-format', 'json'] })));
 				runs.forEach((run, i) => {
-					assert.equal(run.code, 0, run.err);
+					exited(run, 0);
 					assert.equal(JSON.parse(run.out).result, `result ${i}`);
 					assert.ok(w.has(`mine-${i}`));
 				});
 				assert.equal(lines(w.read('all')).length, count);
 				assert.equal(JSON.parse((await w.mishri(['history', '--json', ...w.places()])).out).length, count);
-				assert.equal((await w.mishri(['audit', 'verify', ...w.places()])).code, 0);
+				exited(await w.mishri(['audit', 'verify', ...w.places()]), 0);
 				w.checkChain();
 				await w.leftNothing();
 			});
@@ -255,7 +255,7 @@ describe('many at once on one store', () => {
 		model.setScenario({ replies: [{ text: 'ok', times: 0 }] });
 		const runs = await Promise.all(Array.from({ length: 6 }, () => w.run(model, 'x')));
 		for (const run of runs)
-			assert.equal(run.code, 0, run.err);
+			exited(run, 0);
 		w.checkChain();
 	});
 });
