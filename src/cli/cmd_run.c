@@ -211,6 +211,40 @@ static int open_model(struct session *s, const char *name, struct err *err)
 	return llm_model_open(name, own_environment, NULL, &s->model, err);
 }
 
+/* A question before anything runs; only where a person is at the terminal. */
+static bool person_agrees(const char *what, const char *reason)
+{
+	char line[16] = "";
+
+	if (isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1)
+		return false;
+	fprintf(stderr, "May this task use %s? %s\n  y = yes · anything else = no\n> ", what, reason);
+	return fgets(line, sizeof line, stdin) != NULL && (strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0);
+}
+
+/* A policy that names models says which a run may use. One that does not is about what agents do with
+ * tools: its default is not meant for the model itself. Returns an exit code. */
+static int check_model(const struct session *s, const struct wish *w)
+{
+	struct decision d;
+	struct action action = { .kind = ACTION_MODEL };
+	struct facts facts = {
+		.user = s->user, .role = w->leads ? "master" : "worker", .agent = "", .channel = "cli", .workspace = w->workspace,
+		.time_us = clock_wall_us(),
+	};
+
+	action.model.provider = llm_model_provider(s->model);
+	action.model.model = llm_model_name(s->model);
+	policy_decide(s->policy, &action, &facts, &d);
+	if (d.rule == NULL || d.effect == EFFECT_ALLOW)
+		return 0;
+	if (d.effect == EFFECT_DENY)
+		return refuse(w, EXIT_DENIED, "the model %s is denied by %s (%s): %s", w->model, d.rule, d.source, d.reason);
+	if (person_agrees(w->model, d.reason))
+		return 0;
+	return refuse(w, EXIT_NOBODY, "the model %s needs a person's approval by %s (%s), and nobody gave it", w->model, d.rule, d.source);
+}
+
 static int start(struct session *s, struct wish *w)
 {
 	struct err err = ERR_NONE;
@@ -222,6 +256,9 @@ static int start(struct session *s, struct wish *w)
 	int r = open_model(s, w->model, &err);
 	if (r < 0)
 		return refuse(w, model_exit(r), "%s", err.text);
+	int code = check_model(s, w);
+	if (code != 0)
+		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
@@ -322,9 +359,14 @@ static int run_again(struct session *s, struct wish *w)
 	w->policy_count = 0; /* borrowed from the event, not ours to free */
 	if (store_engine_register(s->store, "", &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
+	w->model = t->model;
+	w->leads = strcmp(t->role, "master") == 0;
 	int r = open_model(s, t->model, &err);
 	if (r < 0)
 		return refuse(w, model_exit(r), "%s", err.text);
+	int code = check_model(s, w);
+	if (code != 0)
+		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
