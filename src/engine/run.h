@@ -103,6 +103,7 @@ void run_open_cell(struct run *run);
 void run_close_cell(struct run *run, const char *reason);
 
 /* model.c */
+void model_compact(struct run *run);                             /* STEP_COMPACT */
 void model_ask(struct run *run);                                 /* STEP_CALL_MODEL */
 void model_send(struct run *run);                                /* the effect */
 void model_cancel(struct run *run);
