@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { KEY, exited, lines, shell, startModel, toldModel, world } from './lib.mjs';
+import { KEY, POLICY, exited, lines, shell, startModel, toldModel, world } from './lib.mjs';
 
 let model;
 before(async () => { model = await startModel(); });
@@ -14,7 +14,7 @@ const line = (reply) => `${JSON.stringify({ agent: '*', usage, ...reply })}\n`;
 
 // A user with a configuration file of their own.
 function user(t, config, files = {}, options = {}) {
-	const w = world(t, { files, ...options });
+	const w = world(t, { files, policy: `${POLICY}  - { id: parts, allow: delegate, agent: "*" }\n`, ...options });
 	fs.mkdirSync(path.join(w.home, '.config/mishri'), { recursive: true });
 	fs.writeFileSync(path.join(w.home, '.config/mishri/config.yaml'), config);
 	w.record = (name, ...replies) => {
@@ -189,7 +189,7 @@ test('a conversation that is too long is compacted, stays whole, and is taken up
 	await running.until(/sleep 20/, 'err', 60000);
 	running.kill('SIGTERM');
 	await running.done;
-	exited(await w.resume(model, w.task()), 0);
+	exited(await w.resume(model, w.task()).done, 0);
 	assert.deepEqual(model.invalid, [], 'every request is what the service takes');
 	const all = w.events('conversation.compacted').map((e) => e.data);
 	assert.ok(all.length > 1, `${all.length} compactions`);
