@@ -218,11 +218,17 @@ void control_start_children(struct run *run, struct call *c)
 		struct task *ended = NULL;
 		if (child->reported || is_here(run->engine, child->id))
 			continue;
-		if (engine_load(run->engine->setup.store, child->id, &ended, NULL) == 0 && ended->phase == PHASE_ENDED)
+		bool there = engine_load(run->engine->setup.store, child->id, &ended, NULL) == 0, over = there && ended->phase == PHASE_ENDED;
+		int r = over ? 0 : engine_child(run, c, child, &err);
+		if (over)
 			report_task(run, call, ended);
-		else if (engine_child(run, c, child, &err) < 0)
+		else if (r < 0 && there && !c->killing)
+			run_fail(run, RUN_NO_CELL, &err); /* it began, and goes on once this is mended; so does this task */
+		else if (r < 0)
 			report(run, call, child->id, "failed", 1, err.text, no_sums());
 		task_free(ended);
+		if (run->over)
+			return;
 		if (c->killing && is_here(run->engine, child->id))
 			control_kill(run, c);
 	}
