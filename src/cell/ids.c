@@ -43,7 +43,8 @@ static int file_write(pid_t pid, const char *name, const char *text, struct err 
 	snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
 	AUTO(fd_closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		return err_sys(err, "cannot map the ids of a cell (%s)", name);
+		return err_sys(err, "cannot map the ids of a cell (%s; a root engine in a container needs %u and %u in"
+		               " /proc/self/uid_map)", name, LIMIT_CELL_ID_FIRST, LIMIT_CELL_FOREIGN_FIRST);
 	return 0;
 }
 

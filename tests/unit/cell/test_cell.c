@@ -113,6 +113,7 @@ static void statuses(void **state UNUSED)
 		{ { "sh", "-c", "kill -TERM $$" }, 128 + SIGTERM, SIGTERM, "" },
 		{ { "/usr/bin/true" }, 0, 0, "" },
 		{ { "no-such-program" }, 127, 0, "mishri: no-such-program: not found in PATH\n" },
+		{ { "sh", "-c", "ls /proc/self/fd" }, 0, 0, "0\n1\n2\n3\n" },     /* 3 is the directory itself */
 		{ { "/no/such" }, 127, 0, "mishri: /no/such: No such file or directory\n" },
 		{ { "/etc/passwd" }, 126, 0, "mishri: /etc/passwd: Permission denied\n" },
 	};
@@ -174,7 +175,8 @@ static void facts(void **state UNUSED)
 		{ "/lib64/ld-linux-x86-64.so.2 --preload /x /usr/bin/ls", "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
 		  "ld-linux-x86-64.so.2 ls", 0, 1, "the loader is told --preload" },
 		{ "/usr/bin/ldd /usr/bin/ls", "/usr/bin/ldd", "ldd bash", 2, 1, "" },
-		{ "ln -sf /usr/bin/ldd l; ./l /usr/bin/ls", "/usr/bin/ldd", "ldd l bash", 1, 1, "" },
+		{ "ln -sf /usr/bin/ldd l; ./l /usr/bin/ls", "*/l", "l ldd bash", 1, 1, "" },
+		{ "cd /usr/bin && exec ./ldd /usr/bin/ls", "/usr/bin/ldd", "ldd bash", 2, 1, "" },
 	};
 
 	write_file("script", "#!/bin/sh\nexit 0\n", 0755);
@@ -192,7 +194,7 @@ static void facts(void **state UNUSED)
 		    seen->trusted != rows[i].trusted || strcmp(seen->why, rows[i].why) != 0)
 			fail_msg("%s: names '%s' origin %d trusted %zu why '%s'", rows[i].sh, seen->names, seen->origin, seen->trusted,
 			         seen->why);
-		assert_string_equal(seen->cwd, rig.workspace);
+		assert_string_equal(seen->cwd, strncmp(rows[i].sh, "cd /usr", 7) == 0 ? "/usr/bin" : rig.workspace);
 	}
 }
 
