@@ -553,6 +553,23 @@ static void nothing_outlives_other_levels(void **state UNUSED)
 	other_rig_remove(&other, secret);
 }
 
+/* A process limit by number of user would count the user's other programs: here the gate counts. */
+static void reduced_bounds_processes(void **state UNUSED)
+{
+	static struct rig other;
+	char secret[64];
+
+	other_rig(&other, secret, sizeof secret);
+	assert_true(rig_open_plan(&other, &(struct cell_plan){ .level = CELL_REDUCED, .workspace = other.workspace,
+	                                                       .memory_bytes = RIG_MEMORY_BYTES, .processes = 20 }));
+	rig_run(&other, (struct cell_run){ .argv = RIG_ARGV("bash", "-c", "for i in {1..40}; do sleep $0 & done; exec true", nap()) });
+	assert_true(processes_with(nap()) > 10);
+	assert_true(processes_with(nap()) <= 20);
+	rig_close(&other);
+	assert_int_equal(processes_with(nap()), 0);
+	other_rig_remove(&other, secret);
+}
+
 static void root_needs_full(void **state UNUSED)
 {
 	if (geteuid() != 0)
@@ -617,7 +634,7 @@ int main(void)
 		IN_CELL(limits_hold), IN_CELL(cpu_limit), IN_CELL(memory_limit), IN_CELL(readonly_workspace),
 		IN_CELL(closing_ends_everything), IN_CELL(nothing_outlives_the_engine), cmocka_unit_test(plans_that_are_refused),
 		cmocka_unit_test(reduced_keeps_what_it_says), cmocka_unit_test(nothing_outlives_other_levels),
-		cmocka_unit_test(root_needs_full),
+		cmocka_unit_test(reduced_bounds_processes), cmocka_unit_test(root_needs_full),
 	};
 
 	return cmocka_run_group_tests(tests, make_all, remove_all);
