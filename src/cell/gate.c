@@ -58,6 +58,16 @@ static struct tracee *tracee_add(struct gate *gate, pid_t pid, struct gate_run *
 	return *slot;
 }
 
+/* A newcomer by descent. One too many, or one of a run that is being killed, does not live. */
+static struct tracee *tracee_admit(struct gate *gate, pid_t pid, struct gate_run *run)
+{
+	struct tracee *t = tracee_add(gate, pid, run);
+
+	if (run->killed || gate->tracee_count > gate->max_tracees)
+		kill(pid, SIGKILL);
+	return t;
+}
+
 static void run_free_if_over(struct gate *gate, struct gate_run *run)
 {
 	struct gate_run **at = &gate->runs;
@@ -226,7 +236,7 @@ static void on_fork(struct gate *gate, struct tracee *parent)
 		return;
 	/* Seen, run and over already? Then there is nothing to remember. */
 	if (waitid(P_PID, (id_t)child, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0)
-		tracee_add(gate, (pid_t)child, parent->run);
+		tracee_admit(gate, (pid_t)child, parent->run);
 }
 
 /* A thread that starts a program takes over its process's id; its own is over without a report. */
@@ -295,9 +305,9 @@ static void on_report(struct gate *gate, pid_t pid, int status, const struct rus
 			kill(pid, SIGKILL);
 			return;
 		}
-		t = tracee_add(gate, pid, run);
+		t = tracee_admit(gate, pid, run);
 	}
-	if (t->run->killed || gate->closing || gate->tracee_count > gate->max_tracees)
+	if (t->run->killed || gate->closing)
 		kill(pid, SIGKILL);
 	else
 		on_stop(gate, t, status >> 16, WSTOPSIG(status));

@@ -5,7 +5,7 @@
 #include "cell/plan.h"
 
 /* Fills in the ids of a plan. Root: an unprivileged user outside, LIMIT_CELL_ID_INSIDE inside; nth spreads the engines
- * over the range. Anyone else: himself. Levels without a user namespace cannot translate: there root becomes the owner
+ * over the range; one engine's cells are one user, apart by their namespaces. Anyone else: himself. Levels without a user namespace cannot translate: there root becomes the owner
  * of the workspace, and a workspace of root's is refused. */
 MUST_USE int ids_choose(struct plan *plan, unsigned nth, struct err *err);
 

@@ -143,7 +143,6 @@ static void nursling_free(struct nursling *child)
 static int on_open(void *self, struct msg *open)
 {
 	struct keeper *w = self;
-	static unsigned nth;
 	struct err err = ERR_NONE;
 	struct plan plan;
 	AUTO(fd_closep) int tree = -1;
@@ -155,7 +154,7 @@ static int on_open(void *self, struct msg *open)
 	child->until_ms = clock_mono_ms() + LIMIT_CELL_OPEN_MS;
 	int r = plan_make(open, &plan, &err);
 	if (r == 0)
-		r = ids_choose(&plan, (unsigned)getpid() + nth++, &err);
+		r = ids_choose(&plan, (unsigned)getpid(), &err);
 	if (r == 0 && plan.as_root && plan.level == CELL_FULL)
 		r = ids_map_workspace(&plan, &tree, &err);
 	if (r == 0)

@@ -263,6 +263,20 @@ static int type_into_terminal(char **a)
 	return done_if(syscall(SYS_ioctl, tty, 0x100000000ul | TIOCSTI, &c));
 }
 
+/* A process may be in 16 Landlock domains at once, one in another. */
+static int enter_16_layers(char **a)
+{
+	uint64_t execute = 1;
+	int fd = (int)syscall(SYS_landlock_create_ruleset, &execute, sizeof execute, 0);
+
+	(void)a;
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	for (int i = 0; i < 16; i++)
+		if (syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+			return done_if(-1);
+	return 0;
+}
+
 static int set_host_name(char **a)
 {
 	(void)a;
@@ -410,7 +424,7 @@ static const struct attempt {
 	{ "connect", connect_tcp, 1 }, { "connect-abstract", connect_abstract, 1 }, { "fast-open", fast_open, 1 },
 	{ "socket", make_socket, 3 },
 	{ "io-uring", io_uring, 0 }, { "keyring", key_ring, 0 }, { "bpf", bpf_map, 0 }, { "perf", perf, 0 },
-	{ "userfault", user_fault, 0 }, { "tiocsti", type_into_terminal, 0 }, { "hostname", set_host_name, 0 },
+	{ "userfault", user_fault, 0 }, { "tiocsti", type_into_terminal, 0 }, { "hostname", set_host_name, 0 }, { "layers", enter_16_layers, 0 },
 	{ "exec", by_exec, 1 }, { "untraced", untraced, 1 }, { "shared-directory", shared_directory, 1 },
 	{ "as-sibling", as_sibling, 1 }, { "clone3", clone3_untraced, 1 }, { "vfork", by_vfork, 1 },
 	{ "thread", by_thread, 1 }, { "fexecve", by_descriptor, 1 }, { "memory", by_memory, 1 },
