@@ -80,8 +80,8 @@ enum { LAST_KNOWN = SYS_futex_waitv, X32_BIT = 0x40000000, SOCK_TYPE_BITS = 0xf 
 #define LOAD_ARGUMENT(i) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offsetof(struct seccomp_data, args) + 8u * (i)))
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half of an argument comes first");
 
-/* Arguments, by hand: libseccomp compares an argument once a rule, and all 64 bits of it where the kernel reads 32. This
- * part only ever refuses or falls through to the list behind it. */
+/* Arguments, by hand: libseccomp compares an argument once a rule, and all 64 bits of it where the kernel reads 32.
+ * This part only ever refuses or falls through to the list behind it. */
 static void add_refused_with(struct buf *code)
 {
 	for (size_t i = 0; i < COUNT(refused_with); i++) {

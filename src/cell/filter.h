@@ -11,8 +11,8 @@ struct filter {
 	unsigned short count;
 };
 
-/* inet: TCP sockets may be made (where the network holds nothing but the cell). readonly: what Landlock cannot refuse, too:
- * changes of mode, owner, times and attributes. */
+/* inet: TCP sockets may be made (where the network holds nothing but the cell). readonly: what Landlock cannot
+ * refuse, too: changes of mode, owner, times and attributes. */
 MUST_USE int filter_make(bool inet, bool readonly, struct filter *ret, struct err *err);
 void filter_done(struct filter *filter);
 
