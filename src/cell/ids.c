@@ -102,7 +102,8 @@ static int user_namespace(const char *uid_map, const char *gid_map, int *ret_fd,
 	return r;
 }
 
-/* The map for the owner of a workspace. The last one is kept: cells of one engine mostly share a workspace. Borrowed. */
+/* The map for the owner of a workspace. The last one is kept: cells of one engine mostly share a workspace.
+ * Borrowed. */
 static int map_get(const struct plan *plan, int *ret_ns, struct err *err)
 {
 	static struct { int fd; uid_t owner, outside; gid_t group; } last = { .fd = -1 };

@@ -159,7 +159,8 @@ static void join(const char *dir, const char *path, char ret[static PATH_MAX])
 	snprintf(ret, PATH_MAX, "%.*s", n < PATH_MAX ? n : 0, whole);
 }
 
-/* Could anybody in the cell have made this path lead elsewhere? Not where it runs through the read-only system alone. */
+/* Could anybody in the cell have made this path lead elsewhere? Not where it runs through the read-only system
+ * alone. */
 static bool path_is_fixed(const struct inspected *what, const char *path)
 {
 	char absolute[PATH_MAX];
