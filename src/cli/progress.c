@@ -12,7 +12,10 @@ enum { TICK_MS = 200, WIDTH = 100 };
 
 struct progress {
 	struct watch *tick;
-	bool terminal, color, paused, status_shown;
+	FILE *to;                      /* stderr; while a question is on the screen, `held` */
+	char *held;                    /* lines that came in the meantime; shown after the answer */
+	size_t held_len;
+	bool terminal, color, status_shown;
 	char doing[WIDTH + 1];         /* "" when nothing runs */
 	int64_t since_ms, streamed;
 	int64_t turns, calls, tokens, usd_nanos;
@@ -37,7 +40,7 @@ static const char *paint(const struct progress *p, const char *code)
 static void clear_status(struct progress *p)
 {
 	if (p->status_shown)
-		fputs("\r\033[K", stderr);
+		fputs("\r\033[K", p->to);
 	p->status_shown = false;
 }
 
@@ -45,15 +48,15 @@ static void show_status(struct progress *p)
 {
 	char span[32];
 
-	if (!p->terminal || p->paused || p->doing[0] == '\0')
+	if (!p->terminal || p->to != stderr || p->doing[0] == '\0')
 		return;
 	clear_status(p);
-	fprintf(stderr, "%s  %s %s  (turn %lld, %lld calls, %lld tokens", DIM(p), p->doing,
+	fprintf(p->to, "%s  %s %s  (turn %lld, %lld calls, %lld tokens", DIM(p), p->doing,
 	        clock_span(clock_mono_ms() - p->since_ms, span, sizeof span), (long long)p->turns, (long long)p->calls,
 	        (long long)p->tokens);
 	if (!p->usd_unknown && p->usd_nanos > 0)
-		fprintf(stderr, ", $%.4f", (double)p->usd_nanos / 1e9);
-	fprintf(stderr, ")%s", PLAIN(p));
+		fprintf(p->to, ", $%.4f", (double)p->usd_nanos / 1e9);
+	fprintf(p->to, ")%s", PLAIN(p));
 	p->status_shown = true;
 }
 
@@ -69,6 +72,7 @@ struct progress *progress_new(struct loop *loop, bool terminal, bool color)
 {
 	struct progress *p = xcalloc(1, sizeof *p);
 
+	p->to = stderr;
 	p->terminal = terminal;
 	p->color = color;
 	if (terminal) {
@@ -84,20 +88,28 @@ static void forget_proposed(struct progress *p)
 		free(p->proposed[--p->proposed_count].line);
 }
 
+void progress_pause(struct progress *p, bool paused)
+{
+	clear_status(p);
+	if (paused && p->to == stderr) {
+		FILE *held = open_memstream(&p->held, &p->held_len);
+		p->to = held != NULL ? held : stderr;
+	} else if (!paused && p->to != stderr) {
+		fclose(p->to);
+		p->to = stderr;
+		fputs(p->held, stderr);
+		free(TAKE(p->held));
+	}
+}
+
 void progress_free(struct progress *p)
 {
 	if (p == NULL)
 		return;
-	clear_status(p);
+	progress_pause(p, false);
 	forget_proposed(p);
 	watch_free(p->tick);
 	free(p);
-}
-
-void progress_pause(struct progress *p, bool paused)
-{
-	clear_status(p);
-	p->paused = paused;
 }
 
 void progress_text(struct progress *p, struct str text)
@@ -152,7 +164,7 @@ static void on_created(struct progress *p, const struct event *e)
 {
 	AUTO(freep) char *workspace = brief(json_get_text(e->data, "workspace", ""), 200);
 
-	fprintf(stderr, "%stask %s%s  %s, in %s, isolation %s\n", BOLD(p), e->task, PLAIN(p),
+	fprintf(p->to, "%stask %s%s  %s, in %s, isolation %s\n", BOLD(p), e->task, PLAIN(p),
 	        json_get_text(e->data, "model", ""), workspace, json_get_text(e->data, "isolation", ""));
 }
 
@@ -172,7 +184,7 @@ static void on_replied(struct progress *p, const struct event *e)
 	if (json_get_int(e->data, "calls", 0) == 0 || text[0] == '\0')
 		return; /* the last reply is the result, and is printed as such */
 	AUTO(freep) char *line = brief(text, 160);
-	fprintf(stderr, "%s\n", line);
+	fprintf(p->to, "%s\n", line);
 }
 
 static void on_proposed(struct progress *p, const struct event *e)
@@ -194,7 +206,7 @@ static void on_decided(struct progress *p, const struct event *e)
 
 	for (size_t i = 0; i < p->proposed_count; i++)
 		if (strcmp(p->proposed[i].call, call) == 0)
-			fprintf(stderr, "  %s%s%s  %s\n", BOLD(p), call, PLAIN(p), p->proposed[i].line);
+			fprintf(p->to, "  %s%s%s  %s\n", BOLD(p), call, PLAIN(p), p->proposed[i].line);
 }
 
 static void on_exec(struct progress *p, const struct event *e)
@@ -204,7 +216,7 @@ static void on_exec(struct progress *p, const struct event *e)
 	AUTO(freep) char *argv = json_text(json_object_get(e->data, "argv"));
 	AUTO(freep) char *words = brief(argv, 80);
 	AUTO(freep) char *reason = brief(json_get_text(e->data, "reason", ""), 160);
-	fprintf(stderr, "       %sstopped at the exec gate%s by %s: %s as %s (%s)\n", RED(p), PLAIN(p),
+	fprintf(p->to, "       %sstopped at the exec gate%s by %s: %s as %s (%s)\n", RED(p), PLAIN(p),
 	        json_get_text(e->data, "rule", "default"), json_get_text(e->data, "program", ""), words, reason);
 }
 
@@ -215,16 +227,16 @@ static void on_call_finished(struct progress *p, const struct event *e)
 	char span[32];
 
 	p->doing[0] = '\0';
-	fprintf(stderr, "       %s%s%s", ok ? GREEN(p) : RED(p), status, PLAIN(p));
+	fprintf(p->to, "       %s%s%s", ok ? GREEN(p) : RED(p), status, PLAIN(p));
 	if (json_get_int(e->data, "exit", 0) > 0)
-		fprintf(stderr, ", exit status %lld", (long long)json_get_int(e->data, "exit", 0));
+		fprintf(p->to, ", exit status %lld", (long long)json_get_int(e->data, "exit", 0));
 	if (json_is_integer(json_object_get(e->data, "exit")))
-		fprintf(stderr, ", %s", clock_span(json_get_int(e->data, "ms", 0), span, sizeof span));
+		fprintf(p->to, ", %s", clock_span(json_get_int(e->data, "ms", 0), span, sizeof span));
 	if (!ok) {
 		AUTO(freep) char *text = brief(json_get_text(e->data, "output", ""), 120);
-		fprintf(stderr, ": %s", text);
+		fprintf(p->to, ": %s", text);
 	}
-	fputc('\n', stderr);
+	fputc('\n', p->to);
 }
 
 static void on_retry(struct progress *p, const struct event *e)
@@ -233,7 +245,7 @@ static void on_retry(struct progress *p, const struct event *e)
 	AUTO(freep) char *reason = brief(json_get_text(e->data, "reason", ""), 160);
 
 	p->doing[0] = '\0';
-	fprintf(stderr, "  the model could not be asked: %s; again in %s\n", reason,
+	fprintf(p->to, "  the model could not be asked: %s; again in %s\n", reason,
 	        clock_span(json_get_int(e->data, "delay_ms", 0), span, sizeof span));
 }
 
@@ -242,8 +254,8 @@ void progress_event(struct progress *p, const struct event *e)
 	clear_status(p);
 	switch (e->type) {
 	case EVENT_TASK_CREATED: on_created(p, e); break;
-	case EVENT_TASK_RESUMED: fprintf(stderr, "%stask %s%s  goes on (%s)\n", BOLD(p), e->task, PLAIN(p), json_get_text(e->data, "reason", "")); break;
-	case EVENT_TASK_PARKED: fprintf(stderr, "task %s is parked; go on with: mishri run --resume %s\n", e->task, e->task); break;
+	case EVENT_TASK_RESUMED: fprintf(p->to, "%stask %s%s  goes on (%s)\n", BOLD(p), e->task, PLAIN(p), json_get_text(e->data, "reason", "")); break;
+	case EVENT_TASK_PARKED: fprintf(p->to, "task %s is parked; go on with: mishri run --resume %s\n", e->task, e->task); break;
 	case EVENT_MODEL_REQUESTED: doing(p, "waiting for the model"); break;
 	case EVENT_MODEL_REPLIED: on_replied(p, e); break;
 	case EVENT_RETRY_SCHEDULED: on_retry(p, e); break;

@@ -122,8 +122,12 @@ void run_emit(struct run *run, enum event_type type, const char *what, const cha
 	run->pending[run->pending_count++] = e;
 }
 
-static void defer(struct run *run, struct deferred effect)
+void run_defer(struct run *run, int what, const char *name)
 {
+	struct deferred effect = { .what = what };
+
+	assert(strlen(name) < sizeof effect.name);
+	memcpy(effect.name, name, strlen(name));
 	run->deferred = xrealloc(run->deferred, (run->deferred_count + 1) * sizeof *run->deferred);
 	run->deferred[run->deferred_count++] = effect;
 }
@@ -157,10 +161,16 @@ static void start_deferred(struct run *run, const struct deferred *effect)
 			model_send(run);
 		break;
 	case DO_RUN_CALL:
-		call = task_call_find(run->task, effect->call);
+		call = task_call_find(run->task, effect->name);
 		if (call != NULL && call->phase == CALL_RUNNING)
 			call_run(run, call);
 		break;
+	case DO_ASK_TOOL:
+		call = task_call_find(run->task, effect->name);
+		if (call != NULL && call->phase == CALL_HELD)
+			call_put_question(run, call);
+		break;
+	case DO_ASK_EXEC: exec_put_question(run, effect->name); break;
 	}
 }
 
@@ -257,15 +267,13 @@ static void obey(struct run *run, const struct step *c)
 	case STEP_ASK_PERSON: call_ask(run, c->call); break;
 	case STEP_RUN_CALL:
 		call_intend(run, c->call);
-		struct deferred effect = { DO_RUN_CALL, "" };
-		memcpy(effect.call, c->call->id, sizeof effect.call);
-		defer(run, effect);
+		run_defer(run, DO_RUN_CALL, c->call->id);
 		break;
 	case STEP_KILL_CALL: call_kill(run, c->call, c->status); break;
 	case STEP_CLOSE_CALL: call_close(run, c->call, c->status, c->text); break;
 	case STEP_CALL_MODEL:
 		model_ask(run);
-		defer(run, (struct deferred){ DO_SEND_REQUEST, "" });
+		run_defer(run, DO_SEND_REQUEST, "");
 		break;
 	case STEP_CANCEL_MODEL: model_cancel(run); break;
 	case STEP_RETRY_MODEL: model_retry(run); break;
