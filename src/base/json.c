@@ -43,6 +43,23 @@ int json_parse(struct str text, json_t **ret, struct err *err)
 	return 0;
 }
 
+size_t json_depth(const json_t *value)
+{
+	size_t deepest = 0, i;
+	const char *key;
+	json_t *inner;
+
+	if (json_is_array(value))
+		json_array_foreach(value, i, inner)
+			deepest = MAX(deepest, json_depth(inner));
+	else if (json_is_object(value))
+		json_object_foreach((json_t *)value, key, inner)
+			deepest = MAX(deepest, json_depth(inner));
+	else
+		return 0;
+	return deepest + 1;
+}
+
 static int add_chunk(const char *chunk, size_t size, void *to)
 {
 	return buf_add(to, chunk, size) < 0 ? -1 : 0;

@@ -12,6 +12,9 @@
 /* One whole value; any value, not only objects. The caller owns *ret. err: "line L, column C: why". */
 MUST_USE int json_parse(struct str text, json_t **ret, struct err *err);
 
+/* How deep arrays and objects are nested: 0 for a plain value. */
+size_t json_depth(const json_t *value);
+
 /* Compact text. canonical: keys sorted, so that equal values have equal bytes. */
 void json_write(const json_t *value, struct buf *ret);
 void json_write_canonical(const json_t *value, struct buf *ret);

@@ -16,6 +16,7 @@
 #define LIMIT_CALLS_PER_REPLY       64
 #define LIMIT_CALL_ARGS_BYTES       MIB(1)
 #define LIMIT_CALL_NAME_BYTES       128
+#define LIMIT_CALL_ARGS_DEPTH       32       /* an event around them must stay within LIMIT_JSON_DEPTH */
 #define LIMIT_REPLY_TEXT_BYTES      MIB(4)
 
 /* model traffic */
@@ -39,6 +40,10 @@
 #define LIMIT_TASK_CALLS            1000
 #define LIMIT_TASK_TIMEOUT_MS       3600000
 #define LIMIT_TASK_DEPTH            3
+#define LIMIT_TASK_CHILDREN         64       /* of one delegation */
+#define LIMIT_REPORT_BYTES          KIB(32)  /* of one child, in the result of a delegation */
+#define LIMIT_PLAN_STEPS            64
+#define LIMIT_PLAN_ID_BYTES         32
 
 /* store */
 #define LIMIT_EVENT_INLINE_BYTES    KIB(16)  /* a longer string goes to blobs */
@@ -56,6 +61,7 @@
 #define LIMIT_POLICY_RULES          10000
 #define LIMIT_POLICY_REGEX_STEPS    100000   /* PCRE2 match limit; reached = the stricter outcome */
 #define LIMIT_POLICY_DEPTH          32
+#define LIMIT_POLICY_REGEX_MS       100      /* all patterns of one decision; over it, the same */
 #define LIMIT_POLICY_REGEX_HEAP_BYTES MIB(4)  /* what one match may take */
 
 /* cell */

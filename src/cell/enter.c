@@ -20,6 +20,7 @@
 
 #include "base/io.h"
 #include "cell/landlock.h"
+#include "cell/scratch.h"
 #include "base/banned.h"
 
 static int dir_make(const char *path, mode_t mode, struct err *err)
@@ -308,7 +309,7 @@ static int drop_privileges(struct err *err)
 
 int enter_full(const struct plan *plan, int workspace_fd, struct entered *ret, struct err *err)
 {
-	*ret = (struct entered){ .scratch = "/tmp" };
+	*ret = (struct entered){ .scratch = "/tmp", .scratch_fd = -1 };
 	memcpy(ret->places.workspace_path, plan->workspace, sizeof plan->workspace);
 	umask(0);
 	int r = become(plan, err);
@@ -326,7 +327,21 @@ int enter_full(const struct plan *plan, int workspace_fd, struct entered *ret, s
 	return r < 0 ? r : landlock_enter(plan, ret->scratch, &ret->landlock_abi, err);
 }
 
-int enter_plain(const struct plan *plan, struct entered *ret UNUSED, struct err *err)
+/* Where namespaces are forbidden. Nothing is hidden but by Landlock: what a full cell would not contain cannot be opened.
+ * With `none` there is not even that. */
+int enter_plain(const struct plan *plan, struct entered *ret, struct err *err)
 {
-	return err_set(err, ENOTSUP, "isolation '%s' is not available: ask for 'full'", cell_level_name(plan->level));
+	*ret = (struct entered){ .scratch = "/tmp", .scratch_fd = -1 };
+	memcpy(ret->places.workspace_path, plan->workspace, sizeof plan->workspace);
+	umask(022);
+	int r = become(plan, err);
+	/* Orphans come back to pid 1, which knows them all. */
+	if (r == 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0))
+		r = err_sys(err, "cell: cannot be tied to its warden");
+	if (r < 0 || plan->level == CELL_NONE)
+		return r;
+	r = scratch_make(ret->scratch, &ret->scratch_fd, err);
+	if (r == 0)
+		r = drop_privileges(err);
+	return r < 0 ? r : landlock_enter(plan, ret->scratch, &ret->landlock_abi, err);
 }

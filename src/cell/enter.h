@@ -18,6 +18,7 @@ struct places {
 struct entered {
 	struct places places;
 	char scratch[PATH_MAX];       /* the private directory for temporary files */
+	int scratch_fd;               /* removed when this is closed; -1: a private mount, or none at all */
 	int landlock_abi;
 };
 

@@ -32,6 +32,7 @@ struct init {
 	struct entered entered;
 	struct gate gate;
 	unsigned state;
+	bool parting;                        /* nobody is told anything any more */
 	int signals;
 	struct pending *first, **last;
 	char *room;
@@ -40,8 +41,11 @@ struct init {
 /* The end of pid 1 is the end of the cell: in a full cell the kernel kills the rest, elsewhere the gate does. */
 static _Noreturn void part(struct init *init)
 {
-	if (init->state == STATE_SERVING && init->setup->plan->level != CELL_FULL)
+	if (init->state == STATE_SERVING && init->setup->plan->level != CELL_FULL) {
+		init->parting = true;
+		fd_close(&init->entered.scratch_fd);     /* its remover is one of those that are waited for */
 		gate_end(&init->gate);
+	}
 	_exit(0);
 }
 
@@ -73,8 +77,10 @@ static void flush_pending(struct init *init)
 static void tell(struct init *init, const struct msg *msg)
 {
 	AUTO(buf_done) struct buf bytes = BUF_INIT(LIMIT_CELL_MESSAGE_BYTES);
-	int r = msg_encode(msg, &bytes);
 
+	if (init->parting)
+		return;
+	int r = msg_encode(msg, &bytes);
 	assert(r == 0);
 	if (init->first == NULL) {
 		r = send_now(init, buf_str(&bytes));

@@ -139,6 +139,8 @@ static _Noreturn void child(const struct init_setup *setup, const struct msg *ru
 	if (chdir(run->cwd) < 0)
 		give_up(EXIT_CANNOT, run->cwd, strerror(errno));
 	limits_set(setup->plan, run->cpu_ms);
+	if (run->readonly && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		give_up(EXIT_CANNOT, "read-only run", strerror(errno));
 	if (run->readonly && landlock_readonly(&err) < 0)
 		give_up(EXIT_CANNOT, "read-only run", err.text);
 	signals_reset();

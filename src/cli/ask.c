@@ -12,6 +12,7 @@
 struct pending {
 	char approval[ID_LEN + 1];
 	char *text;                    /* what to show */
+	bool question;                 /* of the model's: any words are an answer */
 	struct pending *next;
 };
 
@@ -90,6 +91,20 @@ static char *render(const struct question *q)
 	return buf_take(&text);
 }
 
+static char *render_question(const struct question *q)
+{
+	struct buf text = BUF_INIT(MIB(1)), clean = BUF_INIT(KIB(128));
+
+	sanitize_text(str_of(q->reason), &clean);
+	buf_add_text(&text, "\nThe agent asks you something (your next line is the answer):\n");
+	struct str rest = buf_str(&clean), line;
+	while (str_next(&rest, '\n', &line))
+		buf_printf(&text, "  | %.*s\n", STR_ARG(line));
+	buf_add_text(&text, "> ");
+	buf_done(&clean);
+	return buf_take(&text);
+}
+
 /* What was typed before the question was on the screen is no answer to it. */
 static void show(struct asker *a)
 {
@@ -104,6 +119,14 @@ static void show(struct asker *a)
 static void answered(struct asker *a, struct str word)
 {
 	char approval[ID_LEN + 1];
+	if (a->first->question) {
+		AUTO(freep) char *words = xstrndup(word.ptr, word.len);
+		memcpy(approval, a->first->approval, sizeof approval);
+		drop_first(a);
+		show(a);
+		a->answer(a->userdata, approval, true, words);
+		return;
+	}
 	bool yes = str_eq(word, STR("y")) || str_eq(word, STR("yes"));
 	bool no = str_eq(word, STR("n")) || str_eq(word, STR("no")) || str_starts(word, STR("n ")) || str_starts(word, STR("no "));
 
@@ -154,7 +177,8 @@ void asker_ask(struct asker *a, const struct question *q)
 	struct pending *p = xcalloc(1, sizeof *p), **end = &a->first;
 
 	memcpy(p->approval, q->approval, MIN(strlen(q->approval), (size_t)ID_LEN));
-	p->text = render(q);
+	p->question = strcmp(q->kind, "question") == 0;
+	p->text = p->question ? render_question(q) : render(q);
 	while (*end != NULL)
 		end = &(*end)->next;
 	*end = p;

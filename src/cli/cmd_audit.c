@@ -39,8 +39,9 @@ static int audit_verify(int argc, char **argv)
 	if (r < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	if (!option_given(o, "--json"))
-		printf("intact: %lld events in %lld chains, %lld checkpoints, %lld long strings\n", (long long)report.events,
-		       (long long)report.chains, (long long)report.checkpoints, (long long)report.blobs);
+		printf("intact: %lld events in %lld chains, %lld checkpoints, %lld long strings\n",
+		       (long long)report.events, (long long)report.chains, (long long)report.checkpoints,
+		       (long long)report.blobs);
 	return EXIT_DONE;
 }
 

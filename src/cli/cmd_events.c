@@ -81,8 +81,8 @@ static void print_event(const struct output *out, const json_t *event)
 	if (clock_parse(json_get_text(event, "time", ""), &time_us) < 0)
 		time_us = 0;
 	printf("%s.%03d  %-12.12s  %s%-18s%s", time_text(time_us, local), (int)(time_us / 1000 % 1000),
-	       json_get_text(event, "task", "-"), ink(out->colour, ink_of_event(event)), json_get_text(event, "type", "?"),
-	       ink(out->colour, INK_PLAIN));
+	       json_get_text(event, "task", "-"), ink(out->colour, ink_of_event(event)),
+	       json_get_text(event, "type", "?"), ink(out->colour, INK_PLAIN));
 	print_data(event);
 	putchar('\n');
 }
@@ -152,7 +152,8 @@ static int print_all(struct store *store, struct event_filter *filter, struct ou
 	struct timespec pause = { .tv_nsec = LIMIT_INBOX_POLL_MS * 1000000L };
 
 	for (;;) {
-		bool more = follow && goes_on(store, filter->task);     /* asked first: what comes before the end is shown */
+		/* Asked first, so that what comes before the end is shown. */
+		bool more = follow && goes_on(store, filter->task);
 		if (filter->task != NULL && out->tasks != NULL) {
 			int r = collect(store, filter->task, out->tasks, err);
 			if (r < 0)
@@ -222,7 +223,7 @@ static const struct option_row options[] = {
 };
 
 const struct command cmd_events = {
-	.name = "events", .args = "[TASK]", .about = "the event log; with --json one stored event a line", .options = options,
-	.option_count = COUNT(options), .run = events,
+	.name = "events", .args = "[TASK]", .about = "the event log; with --json one stored event a line",
+	.options = options, .option_count = COUNT(options), .run = events,
 	.examples = "mishri events last\nmishri events --type exec. --json\nmishri events last --follow",
 };

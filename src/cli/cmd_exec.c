@@ -1,6 +1,7 @@
 /* cmd_exec.c - `mishri exec`: one program in a fresh cell under the policy, without a model and without
  * a history. Its descriptors are the program's; what the gate says goes to stderr. */
 #include "cli/common.h"
+#include "policy/probe.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -76,7 +77,7 @@ static void on_exec(void *userdata, const struct cell_exec *exec)
 	struct execution *x = userdata;
 	struct facts facts = {
 		.user = x->user, .role = "", .agent = "", .channel = "cli", .workspace = x->workspace,
-		.time_us = clock_wall_us(), .resolve = facts_resolve,
+		.time_us = clock_wall_us(), .resolve = resolve_path,
 	};
 	struct decision d;
 	struct buf message = BUF_INIT(KIB(8));

@@ -37,8 +37,8 @@ static void add_row(void *userdata, const struct task_row *row)
 		return;
 	}
 	if (out->count++ == 0)
-		printf("%s%-12s  %-19s  %-9s  %-12s  %5s  %-11s  %s%s\n", ink(out->colour, INK_FAINT), "TASK", "STARTED", "STATE",
-		       "TOOK", "CALLS", "COST", "GOAL", ink(out->colour, INK_PLAIN));
+		printf("%s%-12s  %-19s  %-9s  %-12s  %5s  %-11s  %s%s\n", ink(out->colour, INK_FAINT), "TASK",
+		       "STARTED", "STATE", "TOOK", "CALLS", "COST", "GOAL", ink(out->colour, INK_PLAIN));
 	printf("%s  %s  %s%-9s%s  %-12s  %5lld  %-11s  ", row->task, time_text(row->started_us, time),
 	       ink(out->colour, ink_of_state(row)), state_text(row), ink(out->colour, INK_PLAIN), span_text(row, span),
 	       (long long)row->calls, cost_text(row->usd_nanos, cost));
@@ -65,7 +65,8 @@ static int read_filter(const struct options *o, struct task_filter *filter)
 	for (int state = 0; state < TASK_STATES && !known; state++)
 		known = strcmp(task_state_name((enum task_state)state), filter->state) == 0;
 	if (!known)
-		return complain(EXIT_USAGE, "history: --state is one of running, parked, done, failed, denied, cancelled");
+		return complain(EXIT_USAGE,
+		                "history: --state is one of running, parked, done, failed, denied, cancelled");
 	const char *since = option_text(o, "--since", NULL);
 	if (since != NULL && str_to_duration_ms(str_of(since), &ago_ms) < 0)
 		return complain(EXIT_USAGE, "history: --since wants a time span such as 90m, 12h or 7d");

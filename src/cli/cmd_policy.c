@@ -359,7 +359,7 @@ static int run_show(int argc, char **argv)
 /* ---- rows ---- */
 
 const struct command cmd_policy_check = {
-	.name = "policy check", .args = "(--tool NAME --args JSON | --exec PROGRAM ARG... | --net HOST:PORT)",
+	.name = "policy check", .args = "ACTION",
 	.about = "decide about one action: exit 0 allow, 6 deny, 9 ask",
 	.options = check_options, .option_count = COUNT(check_options), .flags = COMMAND_STOPS, .run = run_check,
 	.examples = "  mishri policy check -p policy.yaml --exec git push --force\n"
@@ -368,7 +368,7 @@ const struct command cmd_policy_check = {
 };
 
 const struct command cmd_policy_explain = {
-	.name = "policy explain", .args = "(--tool NAME --args JSON | --exec PROGRAM ARG... | --net HOST:PORT)",
+	.name = "policy explain", .args = "ACTION",
 	.about = "the same, with what was read and which other rules match",
 	.options = check_options, .option_count = COUNT(check_options), .flags = COMMAND_STOPS, .run = run_explain,
 	.examples = "  mishri policy explain -p policy.yaml --exec git push --force\n",

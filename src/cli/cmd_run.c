@@ -15,7 +15,7 @@ static const struct option_row options[] = {
 	{ "--model", 'm', "PROVIDER/MODEL", "the model: openai/NAME, recorded/FILE, ...", false },
 	{ "--workspace", 'w', "DIR", "where the task works (default: this directory)", false },
 	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
-	{ "--plan", 0, "WHEN", "auto, always or never: one agent without a plan (this version has no other)", false },
+	{ "--plan", 0, "WHEN", "a master that may plan and delegate (auto), must (always), or one agent (never)", false },
 	{ "--max-turns", 0, "N", "calls of the model at most", false },
 	{ "--timeout", 0, "DURATION", "time at most: 90s, 10m, 2h", false },
 	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
@@ -39,6 +39,7 @@ struct wish {                          /* what the command line and the configur
 	struct task_limits limits;
 	enum cell_level level;
 	const char *session, *model, *plan;
+	bool leads;                    /* the root task is a master */
 	const struct task *task;       /* the one that is resumed; NULL: a new one */
 };
 
@@ -147,8 +148,7 @@ static int read_config(struct wish *w)
 		.timeout_ms = config_number(w->config, "timeout"),
 		.output_bytes = config_number(w->config, "output_limit"),
 	};
-	if (strcmp(w->plan, "always") == 0)
-		return refuse(w, EXIT_CONFIG, "plan: always needs a master and workers, which this version does not have; never is right");
+	w->leads = strcmp(w->plan, "never") != 0;
 	if (config_text(w->config, "budget") != NULL)
 		return refuse(w, EXIT_CONFIG, "budget: this version knows no prices, so it cannot keep a limit of money; take the key out "
 		                             "(%s) and bound the run with max_turns and timeout", config_origin(w->config, "budget"));
@@ -211,6 +211,40 @@ static int open_model(struct session *s, const char *name, struct err *err)
 	return llm_model_open(name, own_environment, NULL, &s->model, err);
 }
 
+/* A question before anything runs; only where a person is at the terminal. */
+static bool person_agrees(const char *what, const char *reason)
+{
+	char line[16] = "";
+
+	if (isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1)
+		return false;
+	fprintf(stderr, "May this task use %s? %s\n  y = yes · anything else = no\n> ", what, reason);
+	return fgets(line, sizeof line, stdin) != NULL && (strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0);
+}
+
+/* A policy that names models says which a run may use. One that does not is about what agents do with
+ * tools: its default is not meant for the model itself. Returns an exit code. */
+static int check_model(const struct session *s, const struct wish *w)
+{
+	struct decision d;
+	struct action action = { .kind = ACTION_MODEL };
+	struct facts facts = {
+		.user = s->user, .role = w->leads ? "master" : "worker", .agent = "", .channel = "cli", .workspace = w->workspace,
+		.time_us = clock_wall_us(),
+	};
+
+	action.model.provider = llm_model_provider(s->model);
+	action.model.model = llm_model_name(s->model);
+	policy_decide(s->policy, &action, &facts, &d);
+	if (d.rule == NULL || d.effect == EFFECT_ALLOW)
+		return 0;
+	if (d.effect == EFFECT_DENY)
+		return refuse(w, EXIT_DENIED, "the model %s is denied by %s (%s): %s", w->model, d.rule, d.source, d.reason);
+	if (person_agrees(w->model, d.reason))
+		return 0;
+	return refuse(w, EXIT_NOBODY, "the model %s needs a person's approval by %s (%s), and nobody gave it", w->model, d.rule, d.source);
+}
+
 static int start(struct session *s, struct wish *w)
 {
 	struct err err = ERR_NONE;
@@ -222,13 +256,17 @@ static int start(struct session *s, struct wish *w)
 	int r = open_model(s, w->model, &err);
 	if (r < 0)
 		return refuse(w, model_exit(r), "%s", err.text);
+	int code = check_model(s, w);
+	if (code != 0)
+		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
 	struct task_spec spec = {
-		.goal = w->goal, .agent = "worker", .role = "worker", .model = w->model, .workspace = w->workspace,
+		.goal = w->goal, .agent = w->leads ? "master" : "worker", .role = w->leads ? "master" : "worker", .model = w->model, .workspace = w->workspace,
 		.plan = w->plan, .channel = "cli", .session = w->session, .level = w->level, .limits = w->limits,
 		.policies = w->policies, .policy_count = w->policy_count,
+		.max_depth = w->leads ? (int)config_number(w->config, "max_depth") : 0,
 	};
 	s->run = engine_start(s->engine, &spec);
 	return session_finish(s);
@@ -305,6 +343,8 @@ static int run_again(struct session *s, struct wish *w)
 	if (t->phase == PHASE_ENDED)
 		return print_again(w, t);
 	w->task = t;
+	if (t->parent[0] != '\0')
+		return refuse(w, EXIT_USAGE, "task %s is a part of task %s; resume that one: mishri run --resume %s", t->id, t->root, t->root);
 	struct opening opening = { NULL };
 	struct event_filter filter = { .task = id, .type = "task.created" };
 	if (store_events(s->store, &filter, keep_opening, &opening, &err) < 0)
@@ -319,13 +359,18 @@ static int run_again(struct session *s, struct wish *w)
 	w->policy_count = 0; /* borrowed from the event, not ours to free */
 	if (store_engine_register(s->store, "", &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
+	w->model = t->model;
+	w->leads = strcmp(t->role, "master") == 0;
 	int r = open_model(s, t->model, &err);
 	if (r < 0)
 		return refuse(w, model_exit(r), "%s", err.text);
+	int code = check_model(s, w);
+	if (code != 0)
+		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
-	r = engine_resume(s->engine, id, &s->run, &err);
+	r = engine_resume(s->engine, id, json_object_get(created, "policies"), &s->run, &err);
 	if (r < 0)
 		return refuse(w, r == -EBUSY ? EXIT_USAGE : EXIT_FAILED, "%s", err.text);
 	return session_finish(s);

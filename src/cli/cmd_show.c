@@ -64,9 +64,9 @@ static void add_call(void *userdata, const struct call_row *row)
 static json_t *json_task(const struct task_row *row, json_t *turns)
 {
 	const struct { const char *key, *value; } texts[] = {
-		{ "task", row->task },   { "root", row->root },   { "parent", row->parent[0] != '\0' ? row->parent : NULL },
+		{ "task", row->task }, { "root", row->root }, { "parent", row->parent[0] != '\0' ? row->parent : NULL },
 		{ "session", row->session }, { "user", row->user }, { "goal", row->goal }, { "agent", row->agent },
-		{ "role", row->role },   { "model", row->model }, { "workspace", row->workspace },
+		{ "role", row->role }, { "model", row->model }, { "workspace", row->workspace },
 		{ "state", task_state_name(row->state) }, { "result", row->result },
 	};
 	json_t *task = json_object();
@@ -117,16 +117,17 @@ static void print_head(const struct task_row *row, bool colour)
 	print_named("workspace", row->workspace, colour);
 	if (row->ended_us != 0)
 		time_text(row->ended_us, ended);
-	printf("%s%-10s%s%s%s%s, %s\n", ink(colour, INK_FAINT), "time", ink(colour, INK_PLAIN), time_text(row->started_us, started),
-	       row->ended_us != 0 ? " to " : ", so far", ended, span_text(row, span));
+	printf("%s%-10s%s%s%s%s, %s\n", ink(colour, INK_FAINT), "time", ink(colour, INK_PLAIN),
+	       time_text(row->started_us, started), row->ended_us != 0 ? " to " : ", so far", ended,
+	       span_text(row, span));
 	printf("%s%-10s%s", ink(colour, INK_FAINT), "work", ink(colour, INK_PLAIN));
 	print_count(row->turns, "turn");
 	fputs(", ", stdout);
 	print_count(row->calls, "call");
 	printf(", %lld denied\n", (long long)row->denied);
-	printf("%s%-10s%sinput %lld, cache read %lld, cache write %lld, output %lld\n", ink(colour, INK_FAINT), "tokens",
-	       ink(colour, INK_PLAIN), (long long)row->input, (long long)row->cache_read, (long long)row->cache_write,
-	       (long long)row->output);
+	printf("%s%-10s%sinput %lld, cache read %lld, cache write %lld, output %lld\n", ink(colour, INK_FAINT),
+	       "tokens", ink(colour, INK_PLAIN), (long long)row->input, (long long)row->cache_read,
+	       (long long)row->cache_write, (long long)row->output);
 	print_named("cost", cost_text(row->usd_nanos, cost), colour);
 }
 
@@ -164,7 +165,8 @@ static void print_turns(const json_t *turns, bool colour)
 	json_t *turn, *call;
 
 	json_array_foreach(turns, i, turn) {
-		printf("\n%sturn %lld%s\n", ink(colour, INK_BOLD), (long long)json_get_int(turn, "turn", 0), ink(colour, INK_PLAIN));
+		printf("\n%sturn %lld%s\n", ink(colour, INK_BOLD), (long long)json_get_int(turn, "turn", 0),
+		       ink(colour, INK_PLAIN));
 		print_block("  ", json_get_text(turn, "text", ""), BLOCK_LINES);
 		json_array_foreach(json_object_get(turn, "calls"), k, call)
 			print_call(call, colour);
@@ -175,12 +177,12 @@ static int show_task(const struct options *o, struct store *store, const char *t
 {
 	AUTO(json_decrefp) json_t *turns = json_array();
 	AUTO(task_row_done) struct task_row row = { 0 };
+	const struct event_filter replies = { .task = task, .type = "model.replied", .with_content = true };
 	bool colour = print_colour(o);
 
 	int r = store_task_get(store, task, &row, err);
 	if (r == 0)
-		r = store_events(store, &(struct event_filter){ .task = task, .type = "model.replied", .with_content = true },
-		                 add_reply, turns, err);
+		r = store_events(store, &replies, add_reply, turns, err);
 	if (r == 0)
 		r = store_calls(store, task, add_call, turns, err);
 	if (r < 0)

@@ -56,7 +56,7 @@ int cli_workspace(const char *path, char **ret, struct err *err)
 	struct stat st;
 
 	if (resolved == NULL || stat(resolved, &st) < 0)
-		return err_sys(err, "the workspace '%s'", path);
+		return err_set(err, errno, "the workspace '%s': %s; give a directory that is there with -w", path, strerror(errno));
 	if (!S_ISDIR(st.st_mode))
 		return err_set(err, ENOTDIR, "the workspace '%s' is no directory", path);
 	if (strcmp(resolved, "/") == 0)

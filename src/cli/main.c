@@ -21,7 +21,7 @@ static void help(FILE *to)
 	for (size_t i = 0; i < COUNT(commands); i++) {
 		char left[64];
 		snprintf(left, sizeof left, "%s %s", commands[i]->name, commands[i]->args);
-		fprintf(to, "  %-36s %s\n", left, commands[i]->about);
+		fprintf(to, "  %-30s %s\n", left, commands[i]->about);
 	}
 	fputs("\n`mishri COMMAND --help` shows its options and examples. Without a model key: `mishri demo`.\n", to);
 }

@@ -14,8 +14,8 @@ bool print_colour(const struct options *o)
 {
 	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
 
-	return isatty(STDOUT_FILENO) == 1 && !option_given(o, "--no-color") && (no_color == NULL || no_color[0] == '\0') &&
-	       term != NULL && strcmp(term, "dumb") != 0;
+	return isatty(STDOUT_FILENO) == 1 && !option_given(o, "--no-color") &&
+	       (no_color == NULL || no_color[0] == '\0') && term != NULL && strcmp(term, "dumb") != 0;
 }
 
 const char *ink(bool colour, enum ink ink)
@@ -82,7 +82,8 @@ void print_block(const char *indent, const char *text, size_t max_lines)
 		if (lines < max_lines)
 			printf("%s%.*s\n", indent, STR_ARG(line));
 	if (lines > max_lines)
-		printf("%s[%zu more lines; all of it: mishri events TASK --content --json]\n", indent, lines - max_lines);
+		printf("%s[%zu more lines; all of it: mishri events TASK --content --json]\n", indent,
+		       lines - max_lines);
 }
 
 void print_count(int64_t n, const char *noun)

@@ -131,9 +131,11 @@ void session_close(struct session *s)
 json_t *result_object(const struct task *t, const char *state, const char *result, int exit, int64_t elapsed_ms)
 {
 	json_t *cost = json_pack("{s:o, s:I, s:I, s:I, s:I}", "usd_nanos",
-	                         t->usd_unknown ? json_null() : json_integer(t->usd_nanos), "input", (json_int_t)t->input,
-	                         "cache_read", (json_int_t)t->cache_read, "cache_write", (json_int_t)t->cache_write,
-	                         "output", (json_int_t)t->output);
+	                         t->usd_unknown || t->below.usd_unknown ? json_null() : json_integer(t->usd_nanos + t->below.usd_nanos),
+	                         "input", (json_int_t)(t->input + t->below.input), "cache_read",
+	                         (json_int_t)(t->cache_read + t->below.cache_read), "cache_write",
+	                         (json_int_t)(t->cache_write + t->below.cache_write), "output",
+	                         (json_int_t)(t->output + t->below.output));
 	json_t *object = json_object();
 
 	json_put_text(object, "task", t->phase != PHASE_NEW ? t->id : NULL); /* a new one is not stored yet */
@@ -141,9 +143,9 @@ json_t *result_object(const struct task *t, const char *state, const char *resul
 	json_put_text(object, "state", state);
 	json_put_text(object, "result", result);
 	json_put_int(object, "exit", exit);
-	json_put_int(object, "turns", t->turns);
-	json_put_int(object, "calls", t->calls_total);
-	json_put_int(object, "denied", t->denied);
+	json_put_int(object, "turns", t->turns + t->below.turns);
+	json_put_int(object, "calls", t->calls_total + t->below.calls);
+	json_put_int(object, "denied", t->denied + t->below.denied);
 	json_put(object, "cost", cost);
 	json_put_int(object, "elapsed_ms", elapsed_ms);
 	return object;

@@ -46,6 +46,14 @@ static const char unknown_outcome[] =
 	"Outcome unknown: the engine stopped while this call was running, so it may or may not have taken effect. "
 	"It was not run again. Find out what happened before you repeat it.";
 
+static bool all_reported(const struct call *c)
+{
+	for (size_t i = 0; i < c->child_count; i++)
+		if (!c->children[i].reported)
+			return false;
+	return c->child_count > 0;
+}
+
 /* The next step of one call; false when it waits or is closed. */
 static bool step_call(struct call *c, struct step *ret)
 {
@@ -66,8 +74,10 @@ static bool step_call(struct call *c, struct step *ret)
 			return close_call(ret, c, "unknown", xstrdup(unknown_outcome));
 		*ret = (struct step){ STEP_RUN_CALL, .call = c };
 		return true;
-	case CALL_HELD:
 	case CALL_RUNNING:
+		*ret = (struct step){ .type = STEP_END_DELEGATION, .call = c };
+		return all_reported(c);
+	case CALL_HELD:
 	case CALL_CLOSED:
 		return false;
 	}
@@ -76,7 +86,8 @@ static bool step_call(struct call *c, struct step *ret)
 
 /* Brings everything that is under way to its end. What was only proposed is closed where the task
  * ends, and left as it is where it parks. True while there is something to do, or (*ret_waiting) to wait for. */
-static bool settle(const struct task *t, const char *why, bool close_all, struct step *ret, bool *ret_waiting)
+static bool settle(const struct task *t, const struct task_input *input, const char *why, bool close_all,
+                   struct step *ret, bool *ret_waiting)
 {
 	*ret_waiting = false;
 	if (t->model_phase == MODEL_ASKED) {
@@ -85,14 +96,18 @@ static bool settle(const struct task *t, const char *why, bool close_all, struct
 	}
 	for (size_t i = 0; i < t->call_count; i++) {
 		struct call *c = &t->calls[i];
-		if (c->phase == CALL_RUNNING && !c->killing) {
+		if (c->phase == CALL_RUNNING && step_call(c, ret))
+			return true;
+		if (c->phase == CALL_RUNNING && c->child_count > 0 && !close_all) {
+			*ret_waiting |= input->children_active; /* they park too, and are found again */
+		} else if (c->phase == CALL_RUNNING && !c->killing) {
 			*ret = (struct step){ STEP_KILL_CALL, .call = c, .status = why };
 			return true;
 		}
 		if (c->phase == CALL_RUNNING) {
 			*ret_waiting = true;
-		} else if (c->phase == CALL_LOST && !c->repeatable) {
-			return step_call(c, ret);
+		} else if (c->phase == CALL_LOST && (!c->repeatable || (close_all && c->child_count > 0))) {
+			return step_call(c, ret); /* a lost delegation is taken up again, to be ended with its children */
 		} else if (close_all && c->phase != CALL_CLOSED) {
 			return close_call(ret, c, "cancelled", xasprintf("Not run: %s.", why));
 		}
@@ -107,37 +122,38 @@ static bool finish(struct step *ret, const char *state, int exit, char *text)
 }
 
 /* Ends the task for a reason from outside; first everything under way comes to its end. */
-static bool end_early(const struct task *t, const char *why, const char *state, int exit, char *text, struct step *ret)
+static bool end_early(const struct task *t, const struct task_input *input, const char *why, const char *state, int exit,
+                      char *text, struct step *ret)
 {
 	bool waiting;
 
-	if (settle(t, why, true, ret, &waiting)) {
+	if (settle(t, input, why, true, ret, &waiting)) {
 		free(text);
 		return !waiting;
 	}
 	return finish(ret, state, exit, text);
 }
 
-static bool park(const struct task *t, struct step *ret)
+static bool park(const struct task *t, const struct task_input *input, struct step *ret)
 {
 	bool waiting;
 
-	if (settle(t, "interrupted", false, ret, &waiting))
+	if (settle(t, input, "interrupted", false, ret, &waiting))
 		return !waiting;
 	*ret = (struct step){ STEP_PARK, .status = "interrupted" };
 	return true;
 }
 
-static bool out_of_time(const struct task *t, struct step *ret)
+static bool out_of_time(const struct task *t, const struct task_input *input, struct step *ret)
 {
 	char span[32];
 
 	clock_span(t->limits.timeout_ms, span, sizeof span);
 	if (t->failures > 0) /* nothing came back since the first failure */
-		return end_early(t, "timeout", "failed", 5,
+		return end_early(t, input, "timeout", "failed", 5,
 		                 xasprintf("The time limit of %s was reached while the model could not be reached: %s",
 		                           span, t->failure_text), ret);
-	return end_early(t, "timeout", "failed", 8,
+	return end_early(t, input, "timeout", "failed", 8,
 	                 xasprintf("The time limit of %s was reached. Give more with --timeout.", span), ret);
 }
 
@@ -177,6 +193,8 @@ static bool ask_model(const struct task *t, int64_t now_us, struct step *ret)
 		return after_failure(t, ret);
 	if (t->model_phase == MODEL_WAITING && now_us < t->retry_at_us)
 		return false;
+	if (t->last_word != NULL)
+		return finish(ret, "done", t->unanswered > 0 ? 9 : 0, xstrdup(t->last_word));
 	if (t->turns > 0 && t->call_count == 0)
 		return after_last_reply(t, ret);
 	if (t->turns >= t->limits.turns)
@@ -191,13 +209,13 @@ bool task_decide(const struct task *t, const struct task_input *input, struct st
 	if (t->phase != PHASE_ACTIVE)
 		return false;
 	if (input->cancelled)
-		return end_early(t, "cancelled", "cancelled", 1, xstrdup("Cancelled."), ret);
+		return end_early(t, input, "cancelled", "cancelled", 1, xstrdup("Cancelled."), ret);
 	if (input->draining)
-		return park(t, ret);
+		return park(t, input, ret);
 	if (input->now_us >= deadline_us(t))
-		return out_of_time(t, ret);
+		return out_of_time(t, input, ret);
 	if (t->calls_total > t->limits.calls)
-		return end_early(t, "the limit of calls was reached", "failed", 8,
+		return end_early(t, input, "the limit of calls was reached", "failed", 8,
 		                 xasprintf("The limit of %lld calls was reached.", (long long)t->limits.calls), ret);
 	/* One call after another, in the order in which the model asked: effects are never reordered. */
 	for (size_t i = 0; i < t->call_count; i++)

@@ -59,6 +59,38 @@ FIELDS(task_created) = {
 	{ "limits", OBJECT, 0, "turns, calls, timeout_ms, output_bytes" },
 	{ "config", OBJECT, OPTIONAL, "other settings that a resume must repeat" },
 };
+FIELDS(task_delegated) = {
+	{ "call", TEXT, 0, "the call that delegates" },
+	{ "child", TEXT, 0, "id of the task that carries it out" },
+	{ "goal", TEXT, 0, "what it is to do" },
+	{ "agent", TEXT, 0, "name of its agent profile" },
+	{ "step", TEXT, NULLABLE, "the step of the plan that it carries out" },
+};
+FIELDS(task_reported) = {
+	{ "call", TEXT, 0, "the call that delegated" },
+	{ "child", TEXT, 0, "the task that ended" },
+	{ "state", TEXT, 0, "done, failed, denied, cancelled" },
+	{ "exit", INT, 0, "its exit code" },
+	{ "result", TEXT, 0, "its report" },
+	{ "turns", INT, 0, "of it and all tasks below it, as the sums that follow" },
+	{ "calls", INT, 0, "tool calls" },
+	{ "denied", INT, 0, "denied calls and program starts" },
+	{ "usage", OBJECT, 0, "tokens: input, cache_read, cache_write, output" },
+	{ "usd_nanos", INT, NULLABLE, "cost; null where unknown" },
+};
+FIELDS(plan_updated) = {
+	{ "call", TEXT, 0, "the call that changed it" },
+	{ "steps", ARRAY, 0, "id, title, after (ids that must be done first), state: pending, running, done, failed, skipped" },
+};
+FIELDS(question_asked) = {
+	{ "call", TEXT, 0, "the call that asks" },
+	{ "question", TEXT, 0, "for the person" },
+};
+FIELDS(question_answered) = {
+	{ "call", TEXT, 0, "the call that asked" },
+	{ "answer", TEXT, 0, "the person's words, or that nobody is there" },
+	{ "by", TEXT, 0, "the user, or 'nobody'" },
+};
 FIELDS(task_resumed) = {
 	{ "engine", TEXT, 0, "the engine that goes on" },
 	{ "generation", INT, 0, "of the lease; higher than every one before" },
@@ -93,6 +125,7 @@ FIELDS(model_replied) = {
 	{ "usage", OBJECT, 0,
 	  "tokens in disjoint buckets: input, cache_read, cache_write, output (reasoning included); null = unknown" },
 	{ "usd_nanos", INT, NULLABLE, "cost in nano-USD; null where unknown" },
+	{ "opaque", TEXT, OPTIONAL | NULLABLE, "JSON of the provider's that must go back to it unchanged: signed thinking" },
 	{ "ref", TEXT, OPTIONAL | NULLABLE, "what the provider must not give again: the line of a recorded file" },
 	{ "ms", INT, 0, "from the request to the last byte" },
 	{ "first_ms", INT, OPTIONAL | NULLABLE, "from the request to the first token" },
@@ -200,10 +233,16 @@ static const struct row rows[] = {
 	[EVENT_ENGINE_STOPPED] = ROW("engine.stopped", engine_stopped, "An engine ended in order."),
 	[EVENT_POLICY_LOADED] = ROW("policy.loaded", policy_loaded, "A policy set came into force for the task."),
 	[EVENT_TASK_CREATED] = ROW("task.created", task_created, "A goal was accepted."),
+	[EVENT_TASK_DELEGATED] = ROW("task.delegated", task_delegated, "A part of the goal is about to be given to another task."),
+	[EVENT_TASK_REPORTED] = ROW("task.reported", task_reported, "A task that a part was given to has ended."),
 	[EVENT_TASK_RESUMED] = ROW("task.resumed", task_resumed, "An engine took the task over and goes on."),
 	[EVENT_TASK_PARKED] = ROW("task.parked", task_parked, "The task stopped in order and can be resumed."),
 	[EVENT_TASK_CANCELLED] = ROW("task.cancelled", task_cancelled, "A person ended the task."),
 	[EVENT_TASK_FINISHED] = ROW("task.finished", task_finished, "The task ended; nothing follows but bookkeeping."),
+	[EVENT_PLAN_UPDATED] =
+		ROW("plan.updated", plan_updated, "The plan as the master wrote it; delegations and reports move its steps on."),
+	[EVENT_QUESTION_ASKED] = ROW("question.asked", question_asked, "The model asks the person something."),
+	[EVENT_QUESTION_ANSWERED] = ROW("question.answered", question_answered, "The person's answer."),
 	[EVENT_MODEL_REQUESTED] = ROW("model.requested", model_requested, "A request to a model is about to be sent."),
 	[EVENT_MODEL_REPLIED] = ROW("model.replied", model_replied, "A whole reply arrived."),
 	[EVENT_MODEL_FAILED] = ROW("model.failed", model_failed, "A request failed; nothing of its reply is used."),

@@ -25,7 +25,17 @@ static void call_done(struct call *c)
 	free(c->killed_why);
 	free(c->reason);
 	free(c->rule);
+	free(c->answer);
 	json_decref(c->args);
+	for (size_t i = 0; i < c->child_count; i++) {
+		struct child *child = &c->children[i];
+		free(child->goal);
+		free(child->agent);
+		free(child->step);
+		free(child->state);
+		free(child->result);
+	}
+	free(c->children);
 }
 
 static void drop_calls(struct task *t)
@@ -43,10 +53,12 @@ void task_free(struct task *t)
 		return;
 	drop_calls(t);
 	char *texts[] = { t->goal,    t->agent, t->role,   t->model,         t->workspace,    t->isolation,
-		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result };
+		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result, t->plan_mode, t->last_word };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
 	json_decref(t->config);
+	json_decref(t->tools);
+	json_decref(t->plan);
 	json_decref(t->messages);
 	free(t);
 }
@@ -127,6 +139,8 @@ static int on_created(struct task *t, const struct event *e, struct err *err)
 	set_text(&t->workspace, e, "workspace");
 	set_text(&t->isolation, e, "isolation");
 	set_text(&t->channel, e, "channel");
+	set_text(&t->plan_mode, e, "plan");
+	t->tools = json_incref(json_object_get(e->data, "tools"));
 	t->depth = (int)json_get_int(e->data, "depth", 0);
 	t->interactive = json_get_bool(e->data, "interactive", false);
 	const json_t *limits = json_object_get(e->data, "limits");
@@ -156,9 +170,10 @@ static int on_resumed(struct task *t, const struct event *e, struct err *err)
 	if (t->model_phase == MODEL_ASKED || t->model_phase == MODEL_FAILED)
 		t->model_phase = MODEL_IDLE;
 	for (size_t i = 0; i < t->call_count; i++)
-		if (t->calls[i].phase == CALL_RUNNING)
+		if (t->calls[i].phase == CALL_RUNNING) {
 			t->calls[i].phase = CALL_LOST;
-		else if (t->calls[i].phase == CALL_HELD) /* whoever was being asked must be asked again */
+			t->calls[i].asks_person = false;
+		} else if (t->calls[i].phase == CALL_HELD) /* whoever was being asked must be asked again */
 			t->calls[i].phase = CALL_ASKED;
 	return 0;
 }
@@ -222,6 +237,9 @@ static int on_replied(struct task *t, const struct event *e, struct err *err)
 	t->dropped_calls = MAX(json_get_int(e->data, "calls", 0) - LIMIT_CALLS_PER_REPLY, 0);
 	add_usage(t, json_object_get(e->data, "usage"), json_object_get(e->data, "usd_nanos"));
 	json_t *m = message("assistant", t->reply);
+	const char *opaque = json_get_text(e->data, "opaque", NULL);
+	if (opaque != NULL)
+		json_put_text(m, "opaque", opaque);
 	json_put(m, "calls", json_array());
 	say(t, m);
 	return 0;
@@ -372,6 +390,103 @@ static int on_killed(struct task *t, const struct event *e, struct err *err)
 	return 0;
 }
 
+/* ---- parts of the goal that other tasks carry out ------------------------------------------------ */
+
+static void move_step(struct task *t, const char *step, const char *state)
+{
+	json_t *found = step != NULL ? steps_find(t, step) : NULL;
+
+	if (found != NULL)
+		json_put_text(found, "state", state);
+}
+
+static struct child *child_find(struct call *c, const char *id)
+{
+	for (size_t i = 0; i < c->child_count; i++)
+		if (strcmp(c->children[i].id, id) == 0)
+			return &c->children[i];
+	return NULL;
+}
+
+static int on_delegated(struct task *t, const struct event *e, struct err *err)
+{
+	struct call *c;
+	int r = call_of(t, e, &c, err);
+
+	if (r < 0)
+		return r;
+	const char *id = json_get_text(e->data, "child", ""), *step = json_get_text(e->data, "step", NULL);
+	if (c->phase != CALL_RUNNING || !id_valid(id) || child_find(c, id) != NULL)
+		return out_of_place(t, e, err);
+	c->children = xrealloc(c->children, (c->child_count + 1) * sizeof *c->children);
+	struct child *child = &c->children[c->child_count++];
+	*child = (struct child){ .goal = text_of(e, "goal"), .agent = text_of(e, "agent"), .step = step != NULL ? xstrdup(step) : NULL };
+	memcpy(child->id, id, sizeof child->id);
+	move_step(t, step, "running");
+	return 0;
+}
+
+static int on_reported(struct task *t, const struct event *e, struct err *err)
+{
+	struct call *c;
+	int r = call_of(t, e, &c, err);
+
+	if (r < 0)
+		return r;
+	struct child *child = child_find(c, json_get_text(e->data, "child", ""));
+	if (child == NULL || child->reported)
+		return out_of_place(t, e, err);
+	child->reported = true;
+	child->state = text_of(e, "state");
+	child->result = text_of(e, "result");
+	move_step(t, child->step, strcmp(child->state, "done") == 0 ? "done" : "failed");
+	const json_t *usage = json_object_get(e->data, "usage"), *usd = json_object_get(e->data, "usd_nanos");
+	t->below.turns += json_get_int(e->data, "turns", 0);
+	t->below.calls += json_get_int(e->data, "calls", 0);
+	t->below.denied += json_get_int(e->data, "denied", 0);
+	t->below.input += json_get_int(usage, "input", 0);
+	t->below.cache_read += json_get_int(usage, "cache_read", 0);
+	t->below.cache_write += json_get_int(usage, "cache_write", 0);
+	t->below.output += json_get_int(usage, "output", 0);
+	t->below.usd_nanos += json_get_int(e->data, "usd_nanos", 0);
+	t->below.usd_unknown |= !json_is_integer(usd);
+	t->unanswered += json_get_int(e->data, "exit", 0) == 9;
+	return 0;
+}
+
+static int on_plan(struct task *t, const struct event *e, struct err *err)
+{
+	const json_t *steps = json_object_get(e->data, "steps");
+
+	if (t->phase != PHASE_ACTIVE || steps_check(steps, NULL) < 0)
+		return out_of_place(t, e, err);
+	json_decref(t->plan);
+	t->plan = json_deep_copy(steps); /* steps move on; the event does not */
+	return 0;
+}
+
+static int on_question(struct task *t, const struct event *e, struct err *err)
+{
+	struct call *c;
+	int r = call_of(t, e, &c, err);
+
+	if (r == 0)
+		c->asks_person = true;
+	return r;
+}
+
+static int on_word(struct task *t, const struct event *e, struct err *err)
+{
+	struct call *c;
+	int r = call_of(t, e, &c, err);
+
+	if (r < 0)
+		return r;
+	c->asks_person = false;
+	set_text(&c->answer, e, "answer");
+	return 0;
+}
+
 static bool turn_is_closed(const struct task *t)
 {
 	for (size_t i = 0; i < t->call_count; i++)
@@ -389,6 +504,8 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 		return r;
 	c->phase = CALL_CLOSED;
 	t->denied += json_get_int(e->data, "denied_execs", 0);
+	if (strcmp(c->tool, "finish") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0)
+		set_text(&t->last_word, e, "output");
 	json_t *m = message("tool", json_get_text(e->data, "output", ""));
 	json_put_text(m, "call", c->provider_id);
 	say(t, m);
@@ -412,10 +529,15 @@ static apply_fn *const appliers[] = {
 	[EVENT_ENGINE_STOPPED] = on_nothing,
 	[EVENT_POLICY_LOADED] = on_nothing,
 	[EVENT_TASK_CREATED] = on_created,
+	[EVENT_TASK_DELEGATED] = on_delegated,
+	[EVENT_TASK_REPORTED] = on_reported,
 	[EVENT_TASK_RESUMED] = on_resumed,
 	[EVENT_TASK_PARKED] = on_parked,
 	[EVENT_TASK_CANCELLED] = on_cancelled,
 	[EVENT_TASK_FINISHED] = on_finished,
+	[EVENT_PLAN_UPDATED] = on_plan,
+	[EVENT_QUESTION_ASKED] = on_question,
+	[EVENT_QUESTION_ANSWERED] = on_word,
 	[EVENT_MODEL_REQUESTED] = on_requested,
 	[EVENT_MODEL_REPLIED] = on_replied,
 	[EVENT_MODEL_FAILED] = on_failed,

@@ -26,6 +26,13 @@ enum call_phase {
 
 enum { CALL_ID_BYTES = 24 };
 
+struct child {                         /* a task that a call delegated to */
+	char id[ID_LEN + 1];
+	char *goal, *agent, *step;     /* step: NULL where it belongs to none */
+	bool reported;
+	char *state, *result;          /* NULL before the report */
+};
+
 struct call {
 	char id[CALL_ID_BYTES];        /* "TURN.INDEX", from 1.1 */
 	char *provider_id, *tool;
@@ -39,6 +46,10 @@ struct call {
 	char *reason;                  /* why it was refused or asked; NULL before */
 	char *rule;                    /* NULL: none */
 	char approval[ID_LEN + 1];     /* of the question, once asked */
+	struct child *children;        /* of a delegation */
+	size_t child_count;
+	bool asks_person;              /* a question to the person is out */
+	char *answer;                  /* NULL: none yet */
 };
 
 struct task_limits {
@@ -51,6 +62,8 @@ struct task {
 	char user[USER_LEN + 1], trace_id[TRACE_ID_LEN + 1], parent_span_id[SPAN_ID_LEN + 1];
 	char *goal, *agent, *role, *model, *workspace, *isolation, *channel;
 	int depth;
+	char *plan_mode;               /* auto, always, never */
+	json_t *tools;                 /* names of the tools it has */
 	bool interactive;
 	struct task_limits limits;
 	json_t *config;                /* as task.created had it; object */
@@ -61,6 +74,8 @@ struct task {
 	json_t *messages;              /* the conversation in the neutral form of llm.h, without the system prompt */
 	struct call *calls;            /* of the current turn */
 	size_t call_count;
+	json_t *plan;                  /* array of steps as in plan.updated; NULL: none */
+	char *last_word;               /* of `finish`; NULL: not said */
 	int64_t dropped_calls;         /* of the current turn, beyond LIMIT_CALLS_PER_REPLY */
 	char *reply;                   /* text of the last reply */
 	char *finish;                  /* its finish reason */
@@ -76,6 +91,10 @@ struct task {
 	int64_t turns, calls_total, denied, unanswered;
 	int64_t input, cache_read, cache_write, output, usd_nanos;
 	bool usd_unknown;
+	struct {                       /* the same, of all tasks below */
+		int64_t turns, calls, denied, input, cache_read, cache_write, output, usd_nanos;
+		bool usd_unknown;
+	} below;
 	int64_t created_us, last_us;   /* first and newest event */
 	int64_t active_us;             /* time spent in runs that ended */
 	int64_t run_since_us;          /* start of this run */
@@ -99,6 +118,7 @@ enum step_type {
 	STEP_ASK_PERSON,            /* → approval.requested */
 	STEP_RUN_CALL,              /* → call.started, then run it */
 	STEP_KILL_CALL,             /* → call.killed, then end it; its end brings call.finished */
+	STEP_END_DELEGATION,        /* every child has reported → call.finished with their reports */
 	STEP_CLOSE_CALL,            /* → call.finished with status and text, nothing is run */
 	STEP_CALL_MODEL,            /* → model.requested, then send it */
 	STEP_CANCEL_MODEL,          /* stop the request → model.failed, class cancelled */
@@ -120,7 +140,8 @@ void step_done(struct step *step);
 struct task_input {
 	int64_t now_us;                /* wall clock */
 	bool draining;                 /* the engine was asked to stop: come to rest and park */
-	bool cancelled;                /* a person ended the task */
+	bool cancelled;                /* a person ended the task, or the task above it did */
+	bool children_active;          /* a task below has not come to rest yet */
 };
 
 /* The next step, or false when the task waits for something (or has ended). It is given
@@ -131,6 +152,13 @@ bool task_decide(const struct task *task, const struct task_input *input, struct
 int64_t task_wakeup_us(const struct task *task);
 
 struct call *task_call_find(struct task *task, const char *id);   /* of the current turn; NULL */
+
+/* A step of the plan by its id; borrowed; NULL. */
+json_t *steps_find(const struct task *task, const char *id);
+/* Are the steps well formed: ids unique, `after` known and without a circle, states known? 0 or -EINVAL. */
+MUST_USE int steps_check(const json_t *steps, struct err *err);
+/* May this step begin: is it there, and is all that it waits for done? 0 or -EINVAL. */
+MUST_USE int steps_may_begin(const struct task *task, const char *step, struct err *err);
 
 /* Span ids follow from the task, so that a resumed engine finds the same ones.
  * what: "task", "turn" with the turn's number, "call" with the call's id. */

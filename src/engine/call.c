@@ -66,13 +66,13 @@ static int check_args(const struct tool *tool, const struct call *c, struct err 
 
 static void unknown_tool(struct run *run, const struct call *c)
 {
-	const char *names[64];
-	size_t count = tool_names(names, COUNT(names));
 	struct buf text = BUF_INIT(KIB(4));
+	size_t i;
+	json_t *name;
 
 	buf_printf(&text, "there is no tool '%.64s'; there are:", c->tool);
-	for (size_t i = 0; i < count; i++)
-		buf_printf(&text, " %s", names[i]);
+	json_array_foreach(run->task->tools, i, name)
+		buf_printf(&text, " %s", json_string_value(name));
 	refuse_by_schema(run, c, buf_text(&text));
 	buf_done(&text);
 }
@@ -85,11 +85,11 @@ void call_check(struct run *run, struct call *c)
 	struct decision d;
 	struct facts facts;
 
-	if (tool == NULL) {
+	if (tool == NULL || !task_has_tool(run->task, c->tool)) {
 		unknown_tool(run, c);
 		return;
 	}
-	if (check_args(tool, c, &err) < 0) {
+	if (check_args(tool, c, &err) < 0 || (tool->control && control_check(run, tool, c, &err) < 0)) {
 		refuse_by_schema(run, c, err.text);
 		return;
 	}
@@ -98,7 +98,10 @@ void call_check(struct run *run, struct call *c)
 		.tool = { .name = tool->name, .category = tool->category, .risk = tool->risk, .args = c->args },
 	};
 	facts_of(run, &facts);
-	policy_decide(policy, &action, &facts, &d);
+	if (tool->control)
+		control_decide(run, tool, c, &d);
+	else
+		policy_decide(policy, &action, &facts, &d);
 	json_t *fields = effect_fields(&d, policy), *also = json_array();
 	for (size_t i = 0; i < d.also_count; i++)
 		json_array_append_new(also, json_string(d.also[i]));
@@ -257,6 +260,10 @@ void call_kill(struct run *run, struct call *c, const char *why)
 	struct live_call *live = run->live;
 
 	run_emit(run, EVENT_CALL_KILLED, "call", c->id, json_pack("{s:s, s:s}", "call", c->id, "reason", why));
+	if (c->child_count > 0) {
+		control_kill(run, c);
+		return;
+	}
 	if (live == NULL) { /* its intent was not carried out yet, and will not be */
 		call_close(run, c, "cancelled", "Not run: the task was stopped first.");
 		return;

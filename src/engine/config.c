@@ -25,6 +25,8 @@ static const struct config_key keys[] = {
 	  .about = "how strongly tools are shut in" },
 	{ .name = "plan", .type = CONFIG_CHOICE, .otherwise = "auto", .choices = "auto always never", .project = true,
 	  .about = "whether a master plans and delegates" },
+	{ .name = "max_depth", .type = CONFIG_INT, .otherwise = "1", .least = 1, .most = LIMIT_TASK_DEPTH, .project = true,
+	  .about = "how deep delegation may go: 1 is a master and its workers" },
 	{ .name = "max_turns", .type = CONFIG_INT, .otherwise = "100", .least = 1, .most = 100000, .project = true,
 	  .about = "model calls of one task" },
 	{ .name = "max_calls", .type = CONFIG_INT, .otherwise = "1000", .least = 1, .most = 1000000, .project = true,

@@ -67,6 +67,13 @@ void engine_free(struct engine *engine)
 		run_free(run);
 	}
 	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
+	while (engine->models != NULL) {
+		struct opened_model *m = engine->models;
+		engine->models = m->next;
+		llm_model_close(m->model);
+		free(m->name);
+		free(m);
+	}
 	watch_free(engine->store_readable);
 	free(engine);
 }
@@ -80,10 +87,43 @@ static json_t *strings(const char *const *texts, size_t count)
 	return array;
 }
 
+const struct agent_profile *profile_find(const struct engine *engine, const char *name)
+{
+	for (size_t i = 0; i < engine->setup.profile_count; i++)
+		if (strcmp(engine->setup.profiles[i].name, name) == 0)
+			return &engine->setup.profiles[i];
+	return NULL;
+}
+
+int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err)
+{
+	struct llm_model *model;
+
+	for (const struct opened_model *m = engine->models; m != NULL; m = m->next)
+		if (strcmp(m->name, name) == 0) {
+			*ret = m->model;
+			return 0;
+		}
+	int r = llm_model_open(name, NULL, NULL, &model, err);
+	if (r < 0)
+		return r;
+	struct opened_model *m = xcalloc(1, sizeof *m);
+	*m = (struct opened_model){ .name = xstrdup(name), .model = model, .next = engine->models };
+	engine->models = m;
+	*ret = model;
+	return 0;
+}
+
+static json_t *limits_data(const struct task_limits *limits)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "turns", (json_int_t)limits->turns, "calls", (json_int_t)limits->calls,
+	                 "timeout_ms", (json_int_t)limits->timeout_ms, "output_bytes", (json_int_t)limits->output_bytes);
+}
+
 static json_t *created_data(const struct engine *engine, const struct task_spec *spec)
 {
-	const char *names[64];
 	json_t *data = json_object();
+	const struct agent_profile *profile = profile_find(engine, spec->agent);
 
 	json_put_text(data, "goal", spec->goal);
 	json_put_text(data, "agent", spec->agent);
@@ -95,13 +135,10 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	json_put_text(data, "channel", spec->channel);
 	json_put_bool(data, "interactive", engine->setup.interactive);
 	json_put_text(data, "plan", spec->plan);
-	json_put(data, "tools", strings(names, tool_names(names, COUNT(names))));
+	json_put(data, "tools", tools_of_role(spec->role, spec->plan, spec->max_depth > 0, profile));
 	json_put(data, "policies", strings(spec->policies, spec->policy_count));
-	json_put(data, "limits", json_pack("{s:I, s:I, s:I, s:I}", "turns", (json_int_t)spec->limits.turns, "calls",
-	                                   (json_int_t)spec->limits.calls, "timeout_ms", (json_int_t)spec->limits.timeout_ms,
-	                                   "output_bytes", (json_int_t)spec->limits.output_bytes));
-	if (spec->config != NULL)
-		json_put(data, "config", json_incref(spec->config));
+	json_put(data, "limits", limits_data(&spec->limits));
+	json_put(data, "config", json_pack("{s:i}", "max_depth", spec->max_depth));
 	return data;
 }
 
@@ -119,9 +156,12 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 	id_trace(task->trace_id);
 	memcpy(task->user, engine->setup.user, MIN(strlen(engine->setup.user), (size_t)USER_LEN));
 	run->fresh = true;
+	run->model = engine->setup.model;
+	run->profile = profile_find(engine, spec->agent);
 	run->level = spec->level;
 	run->workspace = xstrdup(spec->workspace);
 	run->opening = created_data(engine, spec);
+	run->policies = json_incref(json_object_get(run->opening, "policies"));
 	run->opening_type = EVENT_TASK_CREATED;
 	run_open_cell(run);
 	return run;
@@ -187,6 +227,104 @@ static enum cell_level level_of(const char *name)
 	return CELL_FULL;
 }
 
+static int64_t at_most(int64_t wanted, int64_t limit)
+{
+	return wanted > 0 && wanted < limit ? wanted : limit;
+}
+
+/* A child has never more rights, turns, calls or time than are left to its parent. */
+static json_t *child_data(const struct run *parent, const struct child *child, const struct agent_profile *profile)
+{
+	const struct task *t = parent->task;
+	int64_t spent_us = t->active_us + clock_wall_us() - t->run_since_us;
+	int max_depth = (int)json_get_int(t->config, "max_depth", 1), depth = t->depth + 1;
+	const char *role = profile != NULL && profile->role != NULL && depth < max_depth ? profile->role : "worker";
+	const struct task_limits limits = {
+		.turns = at_most(profile != NULL ? profile->turns : 0, t->limits.turns),
+		.calls = MAX(t->limits.calls - t->calls_total - t->below.calls, 1),
+		.timeout_ms = at_most(profile != NULL ? profile->timeout_ms : 0, MAX(t->limits.timeout_ms - spent_us / 1000, 1)),
+		.output_bytes = t->limits.output_bytes,
+	};
+	json_t *data = json_object();
+
+	json_put_text(data, "goal", child->goal);
+	json_put_text(data, "agent", child->agent);
+	json_put_text(data, "role", role);
+	json_put_int(data, "depth", depth);
+	json_put_text(data, "root", t->root);
+	json_put_text(data, "model", profile != NULL && profile->model != NULL ? profile->model : t->model);
+	json_put_text(data, "workspace", t->workspace);
+	json_put_text(data, "isolation", t->isolation);
+	json_put_text(data, "channel", t->channel);
+	json_put_bool(data, "interactive", t->interactive);
+	json_put_text(data, "plan", "never");
+	json_put(data, "tools", tools_of_role(role, "auto", depth < max_depth, profile));
+	json_put(data, "policies", json_incref(parent->policies));
+	json_put(data, "limits", limits_data(&limits));
+	json_put(data, "config", json_pack("{s:i}", "max_depth", max_depth));
+	return data;
+}
+
+static void child_as_new(struct run *run, const struct run *parent, const struct call *call, const struct child *child)
+{
+	struct task *t = run->task;
+	const struct task *above = parent->task;
+
+	memcpy(t->id, child->id, sizeof t->id);
+	memcpy(t->root, above->root, sizeof t->root);
+	memcpy(t->parent, above->id, sizeof t->parent);
+	memcpy(t->session, above->session, sizeof t->session);
+	memcpy(t->trace_id, above->trace_id, sizeof t->trace_id);
+	memcpy(t->user, above->user, sizeof t->user);
+	task_span(above, "call", call->id, t->parent_span_id);
+	run->fresh = true;
+	run->opening = child_data(parent, child, run->profile);
+	run->opening_type = EVENT_TASK_CREATED;
+}
+
+static json_t *resumed_data(struct store *store, int64_t generation, const struct task *t)
+{
+	return json_pack("{s:s, s:I, s:s}", "engine", store_engine_id(store), "generation", (json_int_t)generation, "reason",
+	                 t->phase == PHASE_PARKED ? "parked" : "crash");
+}
+
+int engine_child(struct run *parent, const struct call *call, const struct child *child, struct err *err)
+{
+	struct engine *engine = parent->engine;
+	struct store *store = engine->setup.store;
+	const struct agent_profile *profile = profile_find(engine, child->agent);
+	struct llm_model *model = parent->model;
+	AUTO(task_freep) struct task *task = NULL;
+	int64_t generation = 0;
+
+	int r = profile != NULL && profile->model != NULL ? engine_model(engine, profile->model, &model, err) : 0;
+	if (r == 0)
+		r = store_lease_take(store, child->id, &generation, err);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	bool fresh = r == -ENOENT;
+	if (!fresh && (r = engine_load(store, child->id, &task, err)) < 0)
+		return r;
+	struct run *run = run_new(engine, fresh ? task_new() : TAKE(task));
+	run->parent = parent;
+	memcpy(run->parent_call, call->id, sizeof run->parent_call);
+	run->profile = profile;
+	run->model = model;
+	run->generation = generation;
+	run->level = parent->level;
+	run->workspace = xstrdup(parent->workspace);
+	run->policies = json_incref(parent->policies);
+	run->input.cancelled = parent->input.cancelled;
+	if (fresh) {
+		child_as_new(run, parent, call, child);
+	} else {
+		run->opening_type = EVENT_TASK_RESUMED;
+		run->opening = resumed_data(store, generation, run->task);
+	}
+	run_open_cell(run);
+	return 0;
+}
+
 /* What a provider must not give twice: recorded lines that earlier replies used. */
 static bool mark_used(void *userdata, const struct event_row *row)
 {
@@ -201,7 +339,7 @@ static bool mark_used(void *userdata, const struct event_row *row)
 	return true;
 }
 
-int engine_resume(struct engine *engine, const char *id, struct run **ret, struct err *err)
+int engine_resume(struct engine *engine, const char *id, const json_t *policies, struct run **ret, struct err *err)
 {
 	AUTO(task_freep) struct task *task = NULL;
 	struct store *store = engine->setup.store;
@@ -221,11 +359,13 @@ int engine_resume(struct engine *engine, const char *id, struct run **ret, struc
 		return r;
 	struct run *run = run_new(engine, TAKE(task));
 	run->generation = generation;
+	run->model = engine->setup.model;
+	run->profile = profile_find(engine, run->task->agent);
+	run->policies = json_incref((json_t *)policies);
 	run->level = level_of(run->task->isolation);
 	run->workspace = xstrdup(run->task->workspace);
 	run->opening_type = EVENT_TASK_RESUMED;
-	run->opening = json_pack("{s:s, s:I, s:s}", "engine", store_engine_id(store), "generation", (json_int_t)generation,
-	                         "reason", run->task->phase == PHASE_PARKED ? "parked" : "crash");
+	run->opening = resumed_data(store, generation, run->task);
 	run_open_cell(run);
 	*ret = run;
 	return 0;
@@ -250,6 +390,8 @@ void engine_drain(struct engine *engine, const char *signal)
 	}
 	engine_emit(engine, EVENT_ENGINE_DRAINING, json_pack("{s:s}", "signal", signal));
 	for (struct run *run = engine->runs; run != NULL; run = run->next) {
+		if (run->told)
+			continue;
 		run->input.draining = true;
 		if (run->opening != NULL) { /* not begun, or not gone on with: nothing to bring to rest */
 			struct err err = ERR_NONE;
@@ -264,6 +406,8 @@ void engine_drain(struct engine *engine, const char *signal)
 void engine_answer(struct engine *engine, const char *approval, bool allow, const char *reason)
 {
 	for (struct run *run = engine->runs; run != NULL; run = run->next) {
+		if (control_answer(run, approval, engine->setup.user, reason != NULL ? reason : ""))
+			return;
 		const char *words = reason != NULL && reason[0] != '\0' ? reason : allow ? "approved" : "the person said no";
 		if (exec_answer(run, approval, allow, engine->setup.user, words)) {
 			run_step(run);

@@ -17,11 +17,19 @@
 struct engine;
 struct run;                            /* a task that this engine holds */
 
-struct question {                      /* an action that needs a person's answer */
+struct agent_profile {                 /* what a configuration says of an agent; NULL and 0: as the run has it */
+	const char *name, *role;       /* role: master or worker */
+	const char *model, *prompt;
+	const char *const *tools;      /* names; NULL: all that the role has */
+	size_t tool_count;
+	int64_t turns, timeout_ms;     /* at most; a parent's limits hold all the same */
+};
+
+struct question {                      /* an action that needs a person's answer, or a question of the model's */
 	const char *approval;          /* id, for engine_answer */
 	const char *task, *user;
-	const char *kind;              /* "tool" or "exec" */
-	const json_t *action;          /* the exact action */
+	const char *kind;              /* "tool", "exec", or "question": any words are an answer */
+	const json_t *action;          /* the exact action; NULL for a question */
 	const char *rule, *reason;     /* rule: NULL for the default */
 	bool high_risk;
 };
@@ -34,6 +42,8 @@ struct engine_setup {
 	struct llm *llm;
 	struct llm_model *model;
 	const char *user;
+	const struct agent_profile *profiles;
+	size_t profile_count;
 	bool interactive;              /* `ask` may be called */
 	/* Callbacks; any may be NULL. Events come once they are durable. */
 	void (*on_event)(void *userdata, const struct event *event);
@@ -53,14 +63,14 @@ struct task_spec {
 	struct task_limits limits;
 	const char *const *policies;   /* -p files, absolute */
 	size_t policy_count;
-	json_t *config;                /* borrowed; NULL: none */
+	int max_depth;                 /* of delegation; 0: none */
 };
 
 /* Starts a new root task; on_over follows. */
 struct run *engine_start(struct engine *engine, const struct task_spec *spec);
 
-/* Takes over a task that no living engine holds, by replay. -EBUSY, -ENOENT; -EALREADY: it has ended. */
-MUST_USE int engine_resume(struct engine *engine, const char *task, struct run **ret, struct err *err);
+/* Takes over a task that no living engine holds, by replay; `policies`: the -p files of its task.created. -EBUSY, -ENOENT; -EALREADY: it has ended. */
+MUST_USE int engine_resume(struct engine *engine, const char *task, const json_t *policies, struct run **ret, struct err *err);
 
 /* The state of a task by replay, without taking it over. The caller owns *ret. */
 MUST_USE int engine_load(struct store *store, const char *task, struct task **ret, struct err *err);
@@ -83,9 +93,6 @@ enum run_failure_kind run_failure_kind(const struct run *run);
 void exec_decide(const struct policy *policy, const struct cell_exec *exec, const struct facts *facts, struct decision *ret);
 /* The line that a refused program leaves on its stderr. Appends to ret. */
 void exec_message(const struct cell_exec *exec, const struct decision *decision, struct buf *ret);
-
-/* For struct facts: resolves links and ".." as the file system has them now. */
-char *facts_resolve(void *unused, const char *path);
 
 /* The environment of tools: complete, nothing inherited. The caller frees the array and its texts. */
 MUST_USE char **tool_environment(const char *workspace, const char *user);

@@ -1,42 +1,8 @@
 /* facts.c - what policy may know about a task, and how decisions are written down. */
 #include "engine/run.h"
-
-#include <limits.h>
-#include <string.h>
+#include "policy/probe.h"
 
 #include "base/banned.h"
-
-/* realpath(3) of the longest part that exists; the rest may hold no "..", for there is nothing that it
- * could be resolved against. */
-char *facts_resolve(void *unused, const char *path)
-{
-	char resolved[PATH_MAX];
-
-	(void)unused;
-	if (path[0] != '/')
-		return NULL;
-	AUTO(freep) char *head = xstrdup(path);
-	size_t len = strlen(head);
-	while (realpath(len > 0 ? head : "/", resolved) == NULL) {
-		if (errno != ENOENT || len == 0)
-			return NULL;
-		while (len > 0 && head[len - 1] != '/')
-			len--;
-		while (len > 0 && head[len - 1] == '/')
-			len--;
-		head[len] = '\0';
-	}
-	const char *rest = path + len;
-	while (*rest == '/')
-		rest++;
-	struct str parts = str_of(rest), part;
-	while (str_next(&parts, '/', &part))
-		if (str_eq(part, STR("..")))
-			return NULL;
-	if (*rest == '\0')
-		return xstrdup(resolved);
-	return xasprintf("%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, rest);
-}
 
 void facts_of(const struct run *run, struct facts *ret)
 {
@@ -52,7 +18,7 @@ void facts_of(const struct run *run, struct facts *ret)
 		.depth = t->depth,
 		.calls = t->calls_total,
 		.time_us = clock_wall_us(),
-		.resolve = facts_resolve,
+		.resolve = resolve_path,
 	};
 }
 

@@ -15,7 +15,7 @@ static const char *turn_name(const struct task *t, char name[static 24])
 
 void model_ask(struct run *run)
 {
-	const struct llm_model *model = run->engine->setup.model;
+	const struct llm_model *model = run->model;
 	char turn[24];
 
 	run_emit(run, EVENT_MODEL_REQUESTED, "turn", turn_name(run->task, turn),
@@ -61,7 +61,7 @@ static void propose(struct run *run, const struct llm_tool_call *call, int64_t t
 
 	if (text.len == 0)
 		args = json_object();
-	else if (json_parse(text, &args, NULL) < 0 || !json_is_object(args)) {
+	else if (json_parse(text, &args, NULL) < 0 || !json_is_object(args) || json_depth(args) > LIMIT_CALL_ARGS_DEPTH) {
 		json_decref(args);
 		args = json_of_str(str_of(call->args));
 	}
@@ -84,6 +84,7 @@ static void replied(struct run *run, const struct llm_reply *reply)
 	json_put_text(data, "model", reply->model);
 	json_put_text(data, "response_id", reply->response_id);
 	json_put_text(data, "ref", reply->ref);
+	json_put_text(data, "opaque", reply->opaque);
 	json_put(data, "usage", usage_of(&reply->usage));
 	put_count(data, "usd_nanos", reply->usage.usd_nanos);
 	put_count(data, "first_ms", reply->first_ms);
@@ -118,10 +119,10 @@ static void on_text(void *userdata, struct str text)
 
 void model_send(struct run *run)
 {
-	AUTO(json_decrefp) json_t *messages = prompt_messages(run->task);
+	AUTO(json_decrefp) json_t *messages = prompt_messages(run);
 	AUTO(json_decrefp) json_t *tools = prompt_tools(run->task);
 	struct llm_request request = {
-		.model = run->engine->setup.model,
+		.model = run->model,
 		.agent = run->task->role,
 		.messages = messages,
 		.tools = tools,

@@ -40,6 +40,7 @@ void run_free(struct run *run)
 	drop_pending(run);
 	task_free(run->task);
 	json_decref(run->opening);
+	json_decref(run->policies);
 	free(run->workspace);
 	free(run);
 }
@@ -50,7 +51,9 @@ void run_tell(struct run *run)
 		return;
 	run->told = run->over = true;
 	watch_free(TAKE(run->wakeup));
-	if (run->engine->setup.on_over != NULL)
+	if (run->parent != NULL)
+		control_child_over(run);
+	if (run->engine->setup.on_over != NULL && run->parent == NULL)
 		run->engine->setup.on_over(run->engine->setup.userdata, run);
 	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
 		if (!other->told)
@@ -170,7 +173,13 @@ static void start_deferred(struct run *run, const struct deferred *effect)
 		if (call != NULL && call->phase == CALL_HELD)
 			call_put_question(run, call);
 		break;
+	case DO_ASK_QUESTION: control_put_question(run, effect->name); break;
 	case DO_ASK_EXEC: exec_put_question(run, effect->name); break;
+	case DO_START_CHILDREN:
+		call = task_call_find(run->task, effect->name);
+		if (call != NULL && call->phase == CALL_RUNNING)
+			control_start_children(run, call);
+		break;
 	}
 }
 
@@ -260,15 +269,25 @@ static void park(struct run *run, const struct step *c)
 	run_emit(run, EVENT_TASK_PARKED, "task", "", json_pack("{s:s}", "reason", c->status));
 }
 
+static void begin_call(struct run *run, struct call *call)
+{
+	bool control = tool_find(call->tool)->control;
+
+	call_intend(run, call);
+	if (control)
+		control_run(run, call);
+	if (control && call->child_count == 0)
+		return; /* it is done, or waits for a person */
+	run_defer(run, control ? DO_START_CHILDREN : DO_RUN_CALL, call->id);
+}
+
 static void obey(struct run *run, const struct step *c)
 {
 	switch (c->type) {
 	case STEP_CHECK_CALL: call_check(run, c->call); break;
 	case STEP_ASK_PERSON: call_ask(run, c->call); break;
-	case STEP_RUN_CALL:
-		call_intend(run, c->call);
-		run_defer(run, DO_RUN_CALL, c->call->id);
-		break;
+	case STEP_RUN_CALL: begin_call(run, c->call); break;
+	case STEP_END_DELEGATION: control_end(run, c->call); break;
 	case STEP_KILL_CALL: call_kill(run, c->call, c->status); break;
 	case STEP_CLOSE_CALL: call_close(run, c->call, c->status, c->text); break;
 	case STEP_CALL_MODEL:
@@ -305,6 +324,9 @@ void run_step(struct run *run)
 	if (run->over)
 		return;
 	run->input.now_us = clock_wall_us();
+	run->input.children_active = false;
+	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
+		run->input.children_active |= other->parent == run && !other->told;
 	while (!run->over && task_decide(run->task, &run->input, &c)) {
 		obey(run, &c);
 		step_done(&c);

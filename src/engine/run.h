@@ -7,7 +7,7 @@
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_ASK_TOOL, DO_ASK_EXEC } what;
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC } what;
 	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC: of the approval */
 };
 
@@ -27,6 +27,10 @@ struct run {
 	struct engine *engine;
 	struct run *next;
 	struct task *task;
+	struct run *parent;            /* NULL: nobody waits for it here */
+	char parent_call[CALL_ID_BYTES];
+	const struct agent_profile *profile;   /* NULL: none by that name */
+	struct llm_model *model;       /* borrowed from the engine */
 	int64_t generation;            /* of the lease */
 	bool fresh;                    /* the lease comes with the first batch */
 
@@ -45,6 +49,7 @@ struct run {
 
 	enum cell_level level;
 	char *workspace;
+	json_t *policies;              /* -p files, for the children */
 	json_t *opening;               /* data of the event that opens this run */
 	enum event_type opening_type;  /* task.created or task.resumed */
 
@@ -58,12 +63,22 @@ struct run {
 	int64_t request_ms;            /* monotonic start */
 
 	struct live_call *live;
+	struct {
+		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
+	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
 };
 
 
+struct opened_model {
+	char *name;
+	struct llm_model *model;
+	struct opened_model *next;
+};
+
 struct engine {
 	struct engine_setup setup;
+	struct opened_model *models;   /* that children asked for */
 	struct run *runs;
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer;
@@ -79,6 +94,11 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 void run_tell(struct run *run);                                  /* on_over, once */
 
 /* engine.c */
+const struct agent_profile *profile_find(const struct engine *engine, const char *name);
+/* The model by name, opened once; borrowed. */
+MUST_USE int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err);
+/* A task below `parent`, new or taken over. Failure leaves nothing behind. */
+MUST_USE int engine_child(struct run *parent, const struct call *call, const struct child *child, struct err *err);
 void run_opened(struct run *run, const json_t *mechanisms);      /* the cell is there: the task begins or goes on */
 
 /* cellwork.c */
@@ -107,6 +127,17 @@ void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
 int64_t call_noted_execs(const struct run *run);
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
+/* control.c */
+MUST_USE int control_check(const struct run *run, const struct tool *tool, const struct call *call, struct err *err);
+void control_decide(const struct run *run, const struct tool *tool, const struct call *call, struct decision *ret);
+void control_run(struct run *run, struct call *call);            /* with its intent; a delegation begins when durable */
+void control_start_children(struct run *run, struct call *call); /* the effect */
+void control_kill(struct run *run, struct call *call);
+void control_end(struct run *run, struct call *call);            /* every child has reported */
+void control_child_over(struct run *child);
+void control_put_question(struct run *run, const char *call);      /* the effect of question.asked */
+bool control_answer(struct run *run, const char *approval, const char *by, const char *words);
+
 /* exec.c */
 void exec_arrived(struct run *run, const struct cell_exec *exec);
 void exec_gone(struct run *run, uint32_t id);
@@ -119,7 +150,9 @@ void facts_of(const struct run *run, struct facts *ret);         /* borrowed fro
 json_t *effect_fields(const struct decision *decision, const struct policy *policy);  /* effect rule source reason policy ns */
 
 /* prompt.c */
-json_t *prompt_messages(const struct task *task);                /* system prompt and conversation; the caller owns it */
+json_t *prompt_messages(const struct run *run);                  /* system prompt and conversation; the caller owns it */
 json_t *prompt_tools(const struct task *task);
+bool task_has_tool(const struct task *task, const char *name);
+json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, const struct agent_profile *profile);
 
 #endif

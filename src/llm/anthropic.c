@@ -205,7 +205,8 @@ static json_t *request_tools(const json_t *tools)
 		json_t *item = json_object(), *schema = json_object_get(tool, "schema");
 		json_put_text(item, "name", json_get_text(tool, "name", ""));
 		json_put_text(item, "description", json_get_text(tool, "description", ""));
-		json_put(item, "input_schema", schema != NULL ? json_incref(schema) : json_pack("{s:s}", "type", "object"));
+		json_put(item, "input_schema", schema != NULL ? json_incref(schema) :
+		         json_pack("{s:s}", "type", "object"));
 		json_array_append_new(list, item);
 	}
 	return list;
@@ -221,12 +222,12 @@ static void anthropic_request(const struct llm_model *model, const struct llm_re
 	if (strcmp(json_get_text(newest, "role", ""), "user") == 0)
 		mark_for_cache(json_object_get(newest, "content"));
 	json_put_text(body, "model", model->name);
-	json_put_int(body, "max_tokens", request->max_output_tokens > 0 ? request->max_output_tokens : MAX_TOKENS_UNASKED);
+	json_put_int(body, "max_tokens", request->max_output_tokens > 0 ? request->max_output_tokens :
+	             MAX_TOKENS_UNASKED);
 	if (json_array_size(request->tools) > 0)
 		json_put(body, "tools", request_tools(request->tools));
 	if (json_array_size(guide) > 0)
 		json_put(body, "system", json_incref(guide));
-	json_decref(guide);
 	json_put(body, "messages", turns);
 	json_put_bool(body, "stream", true);
 	json_write(body, ret);
@@ -416,7 +417,8 @@ static void anthropic_finish(struct gather *g)
 		} else if (strcmp(type, "redacted_thinking") == 0) {
 			json_array_append(list, block);
 		} else if (strcmp(type, "tool_use") == 0) {
-			json_array_append_new(list, json_pack("{s:s,s:s}", "type", type, "id", json_get_text(block, "id", "")));
+			json_array_append_new(list, json_pack("{s:s,s:s}", "type", type, "id",
+			                                      json_get_text(block, "id", "")));
 		} else if (strcmp(type, "text") == 0) {
 			AUTO(freep) char *text = xstrndup(buf_text(&g->text) + g->blocks[i].text_from,
 			                                  end - g->blocks[i].text_from);

@@ -14,7 +14,7 @@ struct http_transfer;   /* opaque: one request under way */
 enum http_outcome {
 	HTTP_COMPLETE,          /* the answer came to its end */
 	HTTP_BROKEN,            /* connecting, sending or reading failed, or no byte came for idle_ms */
-	HTTP_IMPOSSIBLE,        /* the same request would fail alike: a certificate that is not trusted, a bad address */
+	HTTP_IMPOSSIBLE,        /* the same request would fail alike: an untrusted certificate, a bad address */
 };
 
 struct http_end {

@@ -128,8 +128,9 @@ static void describe_no_reply(struct llm_call *call, const struct http_end *end,
 	const char *who = call->request.model->provider->name;
 
 	if (end->status >= 300 && end->status < 400)
-		fault_set(ret, LLM_TERMINAL, end->status, "%s answered with a redirect to %.200s, which is not followed: "
-		          "set %s to the right address", who, end->location != NULL ? end->location : "nowhere",
+		fault_set(ret, LLM_TERMINAL, end->status, "%s answered with a redirect to %.200s, which is not "
+		          "followed: set %s to the right address", who,
+		          end->location != NULL ? end->location : "nowhere",
 		          call->request.model->provider->base_var);
 	else if (end->outcome == HTTP_COMPLETE)
 		fault_of_answer(STR(""), who, end->status, ret);

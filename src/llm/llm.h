@@ -40,8 +40,8 @@ struct llm_reply {
 	char *finish;           /* "stop", "tool_calls", "length", "content_filter" or the provider's word */
 	char *model, *response_id;   /* NULL when not given */
 	char *ref;              /* recorded: "line:N"; NULL otherwise */
-	char *opaque;           /* what only its provider understands (signed thinking): kept with the reply and put into
-	                         * the conversation unchanged, as "opaque" of the assistant's message; NULL: nothing */
+	char *opaque;           /* what only its provider understands (signed thinking), NULL: nothing. Kept with the
+	                         * reply and put into the conversation unchanged, as "opaque" of the message */
 	struct llm_usage usage;
 	int64_t first_ms;       /* request to first token; -1 when unknown */
 };

@@ -120,7 +120,8 @@ static int find_key(struct llm_model *model, llm_getenv *env, void *userdata, st
 	}
 	if (model->loopback)
 		return 0;
-	return err_set(err, EACCES, "no key for %s: set %s, or %s to a file of mode 0600%s%s%s; `mishri demo` needs none",
+	return err_set(err, EACCES, "no key for %s: set %s, or %s to a file of mode 0600%s%s%s; "
+	               "`mishri demo` needs none",
 	               model->provider->name, var, file_var, model->provider->base_var != NULL ? ", or " : "",
 	               model->provider->base_var != NULL ? model->provider->base_var : "",
 	               model->provider->base_var != NULL ? " to a server on this machine" : "");
@@ -159,7 +160,8 @@ static int check_url(CURLU *url, const char *where, struct llm_model *model, str
 	curl_url_get(url, CURLUPART_QUERY, &query, 0);
 	curl_url_get(url, CURLUPART_FRAGMENT, &fragment, 0);
 	if (user != NULL || query != NULL || fragment != NULL)
-		return err_set(err, EINVAL, "%s must be an address such as %s, without user, '?' or '#'", where, example);
+		return err_set(err, EINVAL, "%s must be an address such as %s, without user, '?' or '#'", where,
+		               example);
 	model->loopback = is_loopback(host);
 	return 0;
 }

@@ -231,7 +231,8 @@ static void openai_event(struct gather *g, struct str name UNUSED, struct str da
 static void openai_whole(struct gather *g, const json_t *value)
 {
 	if (json_is_object(value) && json_object_get(value, "choices") == NULL) {
-		gather_unreadable(g, "it is JSON, but no chat completion: is the base address right? It often ends in /v1");
+		gather_unreadable(g, "it is JSON, but no chat completion: is the base address right? "
+		                  "It often ends in /v1");
 		return;
 	}
 	read_value(g, value, "message");

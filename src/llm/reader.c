@@ -110,8 +110,8 @@ static void fail_without_reply(struct reader *r, const char *cut)
 		fault_set(&failure, LLM_TERMINAL, g->http_status, "%s answered with a web page instead of JSON: is the "
 		          "base address right? It often ends in /v1", g->who);
 	else if (r->kind == BODY_STREAM && !g->begun && !r->sse.begun)
-		fault_set(&failure, LLM_TERMINAL, g->http_status, "%s answered with neither JSON nor a stream of events: "
-		          "%.*s", g->who, (int)r->body.len, buf_text(&r->body));
+		fault_set(&failure, LLM_TERMINAL, g->http_status, "%s answered with neither JSON nor a stream of "
+		          "events: %.*s", g->who, (int)r->body.len, buf_text(&r->body));
 	else if (!g->begun)
 		fault_set(&failure, LLM_TRANSIENT, g->http_status, "%s: the reply holds no answer", g->who);
 	else

@@ -59,8 +59,8 @@ static int check_call(const json_t *call, struct err *err)
 	if (name[0] == '\0' || strlen(name) > LIMIT_CALL_NAME_BYTES)
 		return err_set(err, EINVAL, "'name' of a call must be a text of 1 to %d bytes", LIMIT_CALL_NAME_BYTES);
 	if (args != NULL && !json_is_object(args) && !json_is_string(args))
-		return err_set(err, EINVAL, "'args' of call '%s' must be an object (or a text, which is passed on as it is)",
-		               name);
+		return err_set(err, EINVAL, "'args' of call '%s' must be an object (or a text, which is passed "
+		               "on as it is)", name);
 	return check_text(json_is_string(args) ? call : NULL, "args", err);
 }
 
@@ -232,8 +232,8 @@ static void describe_miss(const struct script *script, const struct llm_request 
 	char matching[SHOWN_BYTES + 64] = "";
 	if (match != NULL)
 		snprintf(matching, sizeof matching, " whose conversation contains \"%.*s\"", SHOWN_BYTES, match);
-	fault_set(ret, LLM_TERMINAL, 0, "%s: no unused line fits this request of agent '%s'; expected next was line %lld, "
-	          "for agent '%s'%s", script->path, agent, (long long)next->number,
+	fault_set(ret, LLM_TERMINAL, 0, "%s: no unused line fits this request of agent '%s'; expected next was line "
+	          "%lld, for agent '%s'%s", script->path, agent, (long long)next->number,
 	          json_get_text(next->value, "agent", "*"), matching);
 }
 

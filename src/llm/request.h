@@ -4,8 +4,8 @@
 
 #include "base/json.h"
 
-/* A JSON text, quoted. `value` is a string of jansson's (or anything else: ""), so it is UTF-8. This is the path of every
- * message in every turn: it makes no copies. */
+/* A JSON text, quoted. `value` is a string of jansson's (or anything else: ""), so it is UTF-8. This is the
+ * path of every message in every turn: it makes no copies. */
 void request_add_text(struct buf *to, const json_t *value);
 void request_add_str(struct buf *to, struct str utf8);
 

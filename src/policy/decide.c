@@ -10,7 +10,7 @@
 
 /* What one layer says, as its rules are read. */
 struct say {
-	const struct rule *firm, *soft;                    /* the strictest; soft: overridable */
+	struct match { const struct rule *rule; enum truth truth; } firm, soft;   /* the strictest; soft: overridable */
 	bool matched;
 };
 
@@ -19,34 +19,32 @@ struct hits {
 	size_t count;
 };
 
-static const struct rule *stricter(const struct rule *a, const struct rule *b)
+static struct match stricter(struct match a, struct match b)
 {
-	return a == NULL || b->effect < a->effect ? b : a;
+	return a.rule == NULL || (b.rule != NULL && b.rule->effect < a.rule->effect) ? b : a;
 }
 
-static void hit(struct say *say, struct hits *hits, const struct rule *rule)
+static void hit(struct say *say, struct hits *hits, struct match match)
 {
-	if (rule->overridable)
-		say->soft = stricter(say->soft, rule);
-	else
-		say->firm = stricter(say->firm, rule);
+	struct match *best = match.rule->overridable ? &say->soft : &say->firm;
+
+	*best = stricter(*best, match);
 	say->matched = true;
 	if (hits->count < COUNT(hits->rules))
-		hits->rules[hits->count++] = rule;
+		hits->rules[hits->count++] = match.rule;
 }
 
 /* An overridable rule yields where a lower layer has a matching rule of its own. */
-static const struct rule *deciding_rule(const struct say *says)
+static struct match deciding_match(const struct say *says)
 {
-	const struct rule *best = NULL;
+	struct match best = { 0 };
 
 	for (size_t layer = 0; layer < LAYER_COUNT; layer++) {
 		bool overridden = false;
 		for (size_t lower = layer + 1; lower < LAYER_COUNT; lower++)
 			overridden |= says[lower].matched;
-		if (says[layer].firm != NULL)
-			best = stricter(best, says[layer].firm);
-		if (says[layer].soft != NULL && !overridden)
+		best = stricter(best, says[layer].firm);
+		if (!overridden)
 			best = stricter(best, says[layer].soft);
 	}
 	return best;
@@ -153,7 +151,8 @@ static void explain_default(struct eval *e, size_t only, const struct file *file
 
 static void fill(struct eval *e, size_t only, const struct say *says, const struct hits *hits, struct decision *ret)
 {
-	const struct rule *rule = deciding_rule(says);
+	struct match match = deciding_match(says);
+	const struct rule *rule = match.rule;
 	const struct file *file = deciding_default(e->policy, only, says);
 	bool by_default = rule == NULL || (file != NULL && file->default_effect < rule->effect);
 
@@ -163,7 +162,7 @@ static void fill(struct eval *e, size_t only, const struct say *says, const stru
 	} else {
 		ret->rule = rule->id;
 		ret->source = rule->source;
-		explain_rule(rule, rule_matches(e, rule) == YES, ret);
+		explain_rule(rule, match.truth == YES, ret);
 	}
 	for (size_t i = 0; i < hits->count && ret->also_count < COUNT(ret->also); i++)
 		if (by_default || hits->rules[i] != rule)
@@ -173,23 +172,44 @@ static void fill(struct eval *e, size_t only, const struct say *says, const stru
 	                  strcmp(e->action->tool.risk, "high") == 0);
 }
 
+/* Where a name is not known, every rule must be looked at. */
+static void start_walk(struct eval *e, struct rule_walk *ret)
+{
+	enum { NAMES = COUNT(ret->chains) + 1 };
+	const struct action *a = e->action;
+	const char *names[NAMES] = { 0 };
+	size_t count = NAMES;
+
+	if (a->kind == ACTION_TOOL && a->tool.name != NULL) {
+		names[0] = a->tool.name;
+		count = 1;
+	} else if (a->kind == ACTION_NET && a->net.host != NULL) {
+		names[0] = eval_host(e);
+		count = 1;
+	} else if (a->kind == ACTION_EXEC && a->exec.program != NULL && a->exec.name_count < NAMES) {
+		for (count = 0; count < a->exec.name_count; count++)
+			names[count] = base_name(a->exec.names[count]);
+	}
+	walk_init(ret, &e->policy->kinds[a->kind], names, count);
+}
+
 void decide_by(const struct policy *policy, size_t only, const struct action *action, const struct facts *facts,
                struct decision *ret)
 {
 	AUTO(eval_done) struct eval e = { .policy = policy, .action = action, .facts = facts };
-	const struct rule_index *index = &policy->kinds[action->kind];
+	struct rule_walk walk;
 	struct say says[LAYER_COUNT] = { 0 };
 	struct hits hits = { 0 };
 	int64_t start = clock_mono_ns();
 
 	*ret = (struct decision){ .effect = EFFECT_DENY };
-	for (size_t i = 0; i < index->count; i++) {
-		const struct rule *rule = index->all[i];
+	start_walk(&e, &walk);
+	for (const struct rule *rule = walk_next(&walk); rule != NULL; rule = walk_next(&walk)) {
 		if (only != ALL_FILES && only != rule->file)
 			continue;
 		enum truth t = rule_matches(&e, rule);
 		if (t == YES || (t == MAYBE && rule->effect != EFFECT_ALLOW))
-			hit(&says[policy->files[rule->file].layer], &hits, rule);
+			hit(&says[policy->files[rule->file].layer], &hits, (struct match){ rule, t });
 	}
 	fill(&e, only, says, &hits, ret);
 	ret->ns = clock_mono_ns() - start;

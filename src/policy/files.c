@@ -102,7 +102,7 @@ int policy_files_find(const struct policy_places *places, struct policy_files *r
 	struct policy_files found = { 0 };
 	int r = 0;
 
-	if (!places->no_user_config && places->admin_dir != NULL)
+	if (places->admin_dir != NULL) /* always: a flag may not take away what an admin said */
 		r = find_admin(places->admin_dir, &found, err);
 	if (r == 0 && !places->no_user_config && places->config_dir != NULL)
 		r = find_one(places->config_dir, "policy.yaml", LAYER_USER, &found, err);

@@ -12,7 +12,7 @@ struct policy_places {
 	const char *config_dir;      /* $XDG_CONFIG_HOME/mishri: policy.yaml in it */
 	const char *workspace;       /* .mishri/policy.yaml in it */
 	bool trusted;                /* the person trusted this workspace */
-	bool no_user_config;         /* read nothing but `given` */
+	bool no_user_config;         /* read nothing but the admin's and `given` */
 	const char *const *given;    /* -p, in order; they take the place of the project's file */
 	size_t given_count;
 };

@@ -28,7 +28,7 @@ void policy_free(struct policy *policy)
 		free(policy->files[i].title);
 	}
 	for (size_t i = 0; i < KIND_COUNT; i++)
-		free(policy->kinds[i].all);
+		index_done(&policy->kinds[i]);
 	free(policy->rules);
 	free(policy->groups);
 	free(policy->files);
@@ -141,14 +141,8 @@ static int rules_read(struct loader *l, const struct yaml_node *root)
 
 static void index_rules(struct policy *p)
 {
-	for (size_t i = 0; i < KIND_COUNT; i++) {
-		free(p->kinds[i].all);
-		p->kinds[i] = (struct rule_index){ .all = xcalloc(p->rule_count, sizeof(struct rule *)) };
-	}
-	for (size_t i = 0; i < p->rule_count; i++) {
-		struct rule_index *index = &p->kinds[p->rules[i]->kind];
-		index->all[index->count++] = p->rules[i];
-	}
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		index_make(p, (enum action_kind)i);
 }
 
 static int file_load(struct loader *l, const struct policy_source *source)
@@ -199,10 +193,14 @@ int policy_load(const struct policy_source *sources, size_t count, const char *c
 		count = 1;
 	}
 	p->files = xcalloc(count, sizeof *p->files);
+	int r = 0;
 	for (int layer = 0; layer < LAYER_COUNT; layer++)  /* a layer sees the groups of those above it */
-		for (size_t i = 0; i < count; i++)
-			if ((int)sources[i].layer == layer && file_load(&l, &sources[i]) != 0)
-				return -EINVAL;
+		for (size_t i = 0; i < count && r == 0; i++)
+			if ((int)sources[i].layer == layer)
+				r = file_load(&l, &sources[i]);
+	name_map_done(&l.ids);
+	if (r != 0)
+		return r;
 	index_rules(p);
 	digest_set(p);
 	*ret = TAKE(p);

@@ -1,8 +1,9 @@
 /* match.c - does a rule match an action? Never fails: what cannot be said is MAYBE (see enum truth). It reads the
  * action and the facts, and asks the caller's resolver about paths; nothing else. */
 #include <stdio.h>
-#include <math.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "policy/glob.h"
 #include "policy/rules.h"
 
@@ -36,20 +37,68 @@ static enum truth truth_of(bool b)
 
 /* ---- leaves on text ---- */
 
+static int64_t cpu_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void regex_ready(struct eval *e)
+{
+	if (e->match != NULL)
+		return;
+	e->cpu_start_ms = cpu_ms();
+	e->look_at_ms = clock_mono_ms() + LIMIT_POLICY_REGEX_MS;
+	e->match = pcre2_match_data_create(1, NULL);
+	e->limits = pcre2_match_context_create(NULL);
+	if (e->match == NULL || e->limits == NULL)
+		abort();                                   /* out of memory, as in xmalloc() */
+	pcre2_set_match_limit(e->limits, LIMIT_POLICY_REGEX_STEPS);
+	pcre2_set_depth_limit(e->limits, LIMIT_POLICY_REGEX_STEPS);
+	pcre2_set_heap_limit(e->limits, (uint32_t)(LIMIT_POLICY_REGEX_HEAP_BYTES / 1024));
+}
+
+/* Have the patterns of this decision had their time? Counted is what this thread ran, so that a busy machine denies
+ * nothing; the other clock only says when it is worth asking, because it is cheaper. */
+static bool out_of_time(struct eval *e)
+{
+	if (clock_mono_ms() < e->look_at_ms)
+		return false;
+	int64_t used = cpu_ms() - e->cpu_start_ms;
+	e->look_at_ms = clock_mono_ms() + LIMIT_POLICY_REGEX_MS - used;
+	return used >= LIMIT_POLICY_REGEX_MS;
+}
+
+/* PCRE2 bounds the steps from one place of the text, not those from all places. So the places are tried some at a
+ * time, and the clock is read between: a text of 1 MiB must not hold up the engine. */
 static enum truth regex_match(struct eval *e, const pcre2_code *code, struct str text)
 {
-	if (e->match == NULL) {
-		e->match = pcre2_match_data_create(1, NULL);
-		e->limits = pcre2_match_context_create(NULL);
-		if (e->match == NULL || e->limits == NULL)
-			abort();                           /* out of memory, as in xmalloc() */
-		pcre2_set_match_limit(e->limits, LIMIT_POLICY_REGEX_STEPS);
-		pcre2_set_depth_limit(e->limits, LIMIT_POLICY_REGEX_STEPS);
-		pcre2_set_heap_limit(e->limits, (uint32_t)(LIMIT_POLICY_REGEX_HEAP_BYTES / 1024));
+	enum { MANY = 512, FEW = 16, SLOW_MS = 2 };
+	uint32_t options = 0;
+	int r = PCRE2_ERROR_NOMATCH;
+
+	regex_ready(e);
+	pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options);
+	size_t places = options & PCRE2_ANCHORED ? text.len + 1 : MANY;
+	for (size_t from = 0; from <= text.len && r == PCRE2_ERROR_NOMATCH;) {
+		uint32_t checked = from > 0 ? PCRE2_NO_UTF_CHECK : 0;
+		size_t to = MIN(from + places, text.len);
+		while (to < text.len && ((unsigned char)text.ptr[to] & 0xc0) == 0x80)
+			to++;
+		pcre2_set_offset_limit(e->limits, to);
+		int64_t start_ms = clock_mono_ms();
+		r = pcre2_match(code, (PCRE2_SPTR)text.ptr, text.len, from, checked, e->match, e->limits);
+		if (r == PCRE2_ERROR_JIT_STACKLIMIT)
+			r = pcre2_match(code, (PCRE2_SPTR)text.ptr, text.len, from, checked | PCRE2_NO_JIT, e->match, e->limits);
+		if (to == text.len)
+			break;
+		if (r == PCRE2_ERROR_NOMATCH && out_of_time(e))
+			return MAYBE;
+		places = clock_mono_ms() - start_ms > SLOW_MS ? FEW : MANY;
+		from = to;
 	}
-	int r = pcre2_match(code, (PCRE2_SPTR)text.ptr, text.len, 0, 0, e->match, e->limits);
-	if (r == PCRE2_ERROR_JIT_STACKLIMIT)
-		r = pcre2_match(code, (PCRE2_SPTR)text.ptr, text.len, 0, PCRE2_NO_JIT, e->match, e->limits);
 	return r >= 0 ? YES : r == PCRE2_ERROR_NOMATCH ? NO : MAYBE;
 }
 
@@ -226,8 +275,7 @@ static enum truth name_match(struct eval *e, const struct matcher *m)
 	if (m->op == OP_GLOB && glob_is_everything(m->text))
 		return YES;
 	for (size_t i = 0; i < e->action->exec.name_count; i++) {
-		const char *name = e->action->exec.names[i], *slash = strrchr(name, '/');
-		struct str base = str_of(slash != NULL ? slash + 1 : name);
+		struct str base = str_of(base_name(e->action->exec.names[i]));
 		enum truth t = m->op == OP_LITERAL ? truth_of(str_eq(str_of(m->text), base)) :
 		               m->op == OP_GLOB ? truth_of(glob_match(m->text, base, false)) : text_match(e, m, base);
 		bool sure = i < MAX(e->action->exec.trusted_names, 1u) && e->action->exec.origin == ORIGIN_SYSTEM;
@@ -474,13 +522,11 @@ static enum truth group_match(struct eval *e, const struct matcher *m)
 	return tree_match(e, m, &v);
 }
 
-static struct value host_value(struct eval *e)
+const char *eval_host(struct eval *e)
 {
-	if (e->action->net.host == NULL)
-		return (struct value){ .type = VALUE_UNKNOWN };
-	if (e->host == NULL)
+	if (e->host == NULL && e->action->net.host != NULL)
 		e->host = host_canonical(e->action->net.host);
-	return text_value(e->host);
+	return e->host;
 }
 
 static struct value subject_value(struct eval *e, enum subject subject)
@@ -505,7 +551,7 @@ static struct value subject_value(struct eval *e, enum subject subject)
 	case SUBJECT_ARGV_COUNT:
 		return number_value((int64_t)a->exec.argc - (a->exec.argc > 0));
 	case SUBJECT_HOST:
-		return host_value(e);
+		return text_value(eval_host(e));
 	case SUBJECT_PORT:
 		return number_value(a->net.port);
 	case SUBJECT_SCHEME:

@@ -212,8 +212,11 @@ static int leaf_regex(const struct loader *l, const struct yaml_node *n, struct 
 	const char *text = yaml_text(n);
 	if (*text == '\0')
 		return yaml_err(n, l->err, "the regex is empty and matches everything: write what is to match");
+	if (strstr(text, "\\G") != NULL)                   /* the text is searched in pieces */
+		return yaml_err(n, l->err, "the regex '%.80s' has \\G: write ^ or \\A for the beginning", text);
 	ret->op = OP_REGEX;
-	ret->regex = pcre2_compile((PCRE2_SPTR)text, strlen(text), PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
+	ret->regex = pcre2_compile((PCRE2_SPTR)text, strlen(text),
+	                           PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT, &code, &at, NULL);
 	if (ret->regex == NULL) {
 		char why[160];
 		pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof why);

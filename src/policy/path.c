@@ -35,3 +35,9 @@ bool path_is_within(const char *path, const char *dir)
 		return path[0] == '/';
 	return strncmp(path, dir, len) == 0 && (path[len] == '\0' || path[len] == '/');
 }
+
+const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash != NULL ? slash + 1 : path;
+}

@@ -192,12 +192,6 @@ static char *look_up(const char *program, const char *workspace)
 	return NULL;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash != NULL ? slash + 1 : path;
-}
-
 /* A path of a program, by its spelling alone. The caller owns it. */
 static char *spelled(const char *program, const char *workspace)
 {

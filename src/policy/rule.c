@@ -54,10 +54,10 @@ static int id_read(struct loader *l, const struct yaml_node *node, struct rule *
 	if (*id == '\0' || strlen(id) > 64 ||
 	    id[strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] != '\0')
 		return yaml_err(n, l->err, "the id '%.80s' is no name: use at most 64 letters, digits, '-', '_' and '.'", id);
-	for (size_t i = 0; i < l->policy->rule_count; i++)
-		if (strcmp(l->policy->rules[i]->id, id) == 0)
-			return yaml_err(n, l->err, "the id '%s' is already used at %s: choose another", id,
-			                l->policy->rules[i]->source);
+	const struct name_entry *used = name_map_find(&l->ids, id);
+	if (used != NULL)
+		return yaml_err(n, l->err, "the id '%s' is already used at %s: choose another", id,
+		                l->policy->rules[used->value]->source);
 	rule->id = xstrdup(id);
 	return 0;
 }
@@ -298,6 +298,7 @@ int rule_parse(struct loader *l, const struct yaml_node *node)
 	describe(node, rule);
 	if ((p->rule_count & (p->rule_count - 1)) == 0)    /* grows by doubling */
 		p->rules = xrealloc(p->rules, MAX(p->rule_count * 2, 1u) * sizeof(struct rule *));
+	name_map_add(&l->ids, rule->id, (uint32_t)p->rule_count);
 	p->rules[p->rule_count++] = TAKE(rule);
 	return 0;
 }

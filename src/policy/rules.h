@@ -122,10 +122,34 @@ struct file {
 	char *title;               /* `name`, or NULL */
 };
 
-/* The rules that could match a name: those that name it literally, found by hashing, and all others. */
+/* Names to numbers, by hashing; a name may have several. The text is borrowed. */
+struct name_entry {
+	const char *text;
+	uint32_t value, hash, next;
+};
+
+struct name_map {
+	struct name_entry *entries;
+	uint32_t *heads;           /* 0: none, else 1 + an entry */
+	uint32_t count, slots;
+};
+
+/* The rules of one kind in their order, and by the names that they are about. */
 struct rule_index {
 	struct rule **all;
 	size_t count;
+	struct name_map named;        /* literal name → position in all */
+	uint32_t *open;            /* positions of rules that are about no literal names; ascending */
+	size_t open_count;
+};
+
+/* The rules that could match an action of these names, in their order. */
+struct rule_walk {
+	const struct rule_index *index;
+	const struct name_entry *chains[8];
+	size_t chain_count, open;
+	uint32_t next;
+	bool everything;
 };
 
 struct policy {
@@ -146,6 +170,7 @@ struct loader {
 	const char *const *tools;
 	size_t tool_count;
 	size_t file;               /* the one that is read now */
+	struct name_map ids;          /* of the rules so far */
 	struct err *err;
 };
 
@@ -161,6 +186,16 @@ bool text_is_plain_list(const struct matcher *m);          /* only literals and 
 /* rule.c */
 MUST_USE int rule_parse(struct loader *l, const struct yaml_node *node);
 void rule_free(struct rule *rule);
+
+/* index.c */
+void name_map_done(struct name_map *names);
+void name_map_add(struct name_map *names, const char *text, uint32_t value);
+const struct name_entry *name_map_find(const struct name_map *names, const char *text);  /* the newest; NULL: none */
+void index_make(struct policy *policy, enum action_kind kind);
+void index_done(struct rule_index *index);
+/* names: borrowed during the walk's start only. More than it can follow: it walks over all rules. */
+void walk_init(struct rule_walk *walk, const struct rule_index *index, const char *const *names, size_t count);
+struct rule *walk_next(struct rule_walk *walk);            /* NULL: no more */
 
 /* extra.c: files, limits and budgets. */
 MUST_USE int extra_check(struct loader *l, const struct yaml_node *root);
@@ -180,9 +215,11 @@ struct eval {
 	char *host;                                        /* in its one spelling; made when asked for */
 	pcre2_match_data *match;
 	pcre2_match_context *limits;
+	int64_t cpu_start_ms, look_at_ms;                  /* what the patterns have taken, and when to look */
 };
 void eval_done(struct eval *e);
 enum truth rule_matches(struct eval *e, const struct rule *rule);
+const char *eval_host(struct eval *e);                     /* of a net action, in its one spelling; NULL: not known */
 
 /* flag.c: is this flag among the words of argv? */
 enum truth flag_given(const char *flag, const char *const *argv, size_t argc);
@@ -192,6 +229,7 @@ char *host_canonical(const char *host);
 
 /* path.c */
 char *path_clean(const char *path);                        /* without ".", "..", "//"; absolute; the caller owns it */
+const char *base_name(const char *path);                   /* behind the last '/'; borrowed from it */
 bool path_is_within(const char *path, const char *dir);    /* both clean */
 
 /* decide.c: as policy_decide(), by the rules of one file, or of all when file is ALL_FILES. */

@@ -24,7 +24,8 @@ static int fence(struct db *db, struct pending *p)
 	AUTO(query_done) struct query q = query_start(db, SQL_FENCE, "tti", p->task, p->engine, p->generation);
 	int r = query_next(&q, &p->err);
 	if (r == 0)
-		return err_set(&p->err, ESTALE, "task %s: another engine has taken it over; nothing was written", p->task);
+		return err_set(&p->err, ESTALE, "task %s: another engine has taken it over; nothing was written",
+			       p->task);
 	return MIN(r, 0);
 }
 
@@ -92,8 +93,8 @@ static int put_event(struct db *db, const struct stored *s, struct chain *chain,
 	char time[CLOCK_TEXT_BYTES], hash[SHA256_HEX_LEN + 1];
 
 	sha256_hex((struct str[]){ str_of(chain->head), text }, 2, hash);
-	int r = db_run(db, err, SQL_EVENT_PUT, "ttttstt", clock_format(e->time_us, time), event_name(e->type), e->session,
-	               e->task, text, chain->head, hash);
+	int r = db_run(db, err, SQL_EVENT_PUT, "ttttstt", clock_format(e->time_us, time), event_name(e->type),
+		       e->session, e->task, text, chain->head, hash);
 	if (r < 0)
 		return r;
 	*ret_seq = sqlite3_last_insert_rowid(db->handle);
@@ -135,7 +136,8 @@ static int change_lease(struct db *db, struct pending *p)
 		                                              clock_mono_ms() + LIMIT_LEASE_MS);
 		r = query_next(&q, &p->err);
 		if (r == 0)
-			return err_set(&p->err, ESTALE, "task %s: there is a lease already; nothing was written", p->task);
+			return err_set(&p->err, ESTALE, "task %s: there is a lease already; nothing was written",
+			               p->task);
 	} else if (p->lease == LEASE_RELEASE) {
 		r = db_run(db, &p->err, SQL_LEASE_RELEASE, "t", p->task);
 	}

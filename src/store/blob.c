@@ -116,7 +116,7 @@ int stored_make(struct event *event, struct stored *ret, struct err *err)
 		return err_set(err, EINVAL, "event %s: data nested deeper than %d levels could not be read again",
 		               event_name(ret->event.type), LIMIT_JSON_DEPTH - 1);
 	if (found) {
-		struct walk w = { .pointer = BUF_INIT(LIMIT_EVENT_BYTES), .refs = json_object(), .blobs = json_object() };
+		struct walk w = { BUF_INIT(LIMIT_EVENT_BYTES), .refs = json_object(), .blobs = json_object() };
 		buf_add_text(&w.pointer, "/data");
 		json_t *copy = shorten(&w, ret->event.data);
 		json_decref(ret->event.data);
@@ -200,7 +200,8 @@ static int restore_one(struct db *db, json_t *event, const char *pointer, const 
 	if (r < 0)
 		return r;
 	if (!put_at(event, pointer, json_of_str(r > 0 ? query_str(&q, 0) : STR(REMOVED))))
-		return err_set(err, EBADMSG, "%s: an event names a long string at '%s', where none belongs", db->path, pointer);
+		return err_set(err, EBADMSG, "%s: an event names a long string at '%s', where none belongs", db->path,
+		               pointer);
 	return 0;
 }
 

@@ -59,7 +59,8 @@ int store_inbox_put(struct store *store, const char *task, const char *kind, con
 }
 
 int store_inbox_read(struct store *store, const char *task, int64_t after,
-                     void (*visit)(void *userdata, const struct inbox_message *message), void *userdata, struct err *err)
+		     void (*visit)(void *userdata, const struct inbox_message *message), void *userdata,
+		     struct err *err)
 {
 	AUTO(query_done) struct query q = query_start(&store->db, SQL_INBOX_READ, "ti", task, after);
 	int r;

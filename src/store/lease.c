@@ -28,8 +28,9 @@ static int read_stat(int64_t pid, char *ret_state, int64_t *ret_start)
 		return r;
 	/* The second field is the program's name in brackets and may hold anything. */
 	const char *rest = strrchr(buf_text(&text), ')');
-	if (rest == NULL || sscanf(rest, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-	                           ret_state, &start) != 2)
+	if (rest == NULL ||
+	    sscanf(rest, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", ret_state,
+		   &start) != 2)
 		return -EIO;
 	*ret_start = (int64_t)start;
 	return 0;

@@ -36,7 +36,8 @@ static void bind_text(sqlite3_stmt *stmt, int at, const char *text)
 static void bind_json(sqlite3_stmt *stmt, int at, const json_t *value)
 {
 	if (json_is_string(value))
-		sqlite3_bind_text64(stmt, at, json_string_value(value), json_string_length(value), SQLITE_STATIC, SQLITE_UTF8);
+		sqlite3_bind_text64(stmt, at, json_string_value(value), json_string_length(value), SQLITE_STATIC,
+				    SQLITE_UTF8);
 	else if (json_is_integer(value))
 		sqlite3_bind_int64(stmt, at, json_integer_value(value));
 	else

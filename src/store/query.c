@@ -153,7 +153,8 @@ static int find_beginning(struct db *db, const char *name, char ret[static ID_LE
 	while ((r = query_next(&q, err)) > 0) {
 		if (count++ == 0)
 			read_id(&q, 0, found);
-		len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", count > 1 ? ", " : "", query_text(&q, 0));
+		len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", count > 1 ? ", " : "",
+					query_text(&q, 0));
 	}
 	if (r < 0)
 		return r;
@@ -170,7 +171,8 @@ int store_task_find(struct store *store, const char *name, char ret[static ID_LE
 	if (strcmp(name, "last") == 0)
 		return find_last(&store->db, ret, err);
 	if (strlen(name) < 4 || strlen(name) > ID_LEN)
-		return err_set(err, ENOENT, "'%s' names no task: give its id, at least 4 characters of it, or 'last'", name);
+		return err_set(err, ENOENT, "'%s' names no task: give its id, at least 4 characters of it, or 'last'",
+			       name);
 	return find_beginning(&store->db, name, ret, err);
 }
 
@@ -191,7 +193,8 @@ static int data_field(struct db *db, struct str text, const char *key, char **re
 	if (r < 0)
 		return r;
 	const json_t *value = json_object_get(json_object_get(event, "data"), key);
-	*ret = json_is_string(value) && strcmp(key, "output") == 0 ? xstrdup(json_string_value(value)) : json_text(value);
+	bool plain = json_is_string(value) && strcmp(key, "output") == 0;
+	*ret = plain ? xstrdup(json_string_value(value)) : json_text(value);
 	return 0;
 }
 
@@ -209,7 +212,8 @@ static int visit_call(struct db *db, const struct query *q, void (*visit)(void *
 	struct call_row row = {
 		.turn = query_int(q, 1), .tool = query_text(q, 2), .args = args, .effect = query_text(q, 3),
 		.rule = query_text(q, 4), .status = query_text(q, 5), .output = output,
-		.exit = query_is_null(q, 6) ? -1 : (int)query_int(q, 6), .started_us = query_int(q, 7), .ms = query_int(q, 8),
+		.exit = query_is_null(q, 6) ? -1 : (int)query_int(q, 6),
+		.started_us = query_int(q, 7), .ms = query_int(q, 8),
 	};
 	snprintf(row.call, sizeof row.call, "%s", query_text(q, 0));
 	visit(userdata, &row);

@@ -119,8 +119,9 @@ int schema_prepare(struct db *db, bool may_write, struct err *err)
 	if (application != APPLICATION_ID && (application != 0 || version != 0 || objects != 0))
 		return err_set(err, EUCLEAN, "%s: this is a database of another program; give another --data DIR", db->path);
 	if (version > VERSION)
-		return err_set(err, ENOTSUP, "%s: written by a newer version of mishri (format %lld, this one knows %d): "
-		               "install that version, or give another --data DIR", db->path, (long long)version, (int)VERSION);
+		return err_set(err, ENOTSUP, "%s: written by a newer version of mishri (format %lld, this one "
+		               "knows %d): install that version, or give another --data DIR", db->path, (long long)version,
+		               (int)VERSION);
 	if (version == VERSION)
 		return 0;
 	if (!may_write)

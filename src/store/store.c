@@ -72,8 +72,10 @@ static int open_to_read(const char *dir, const char *path, struct db *ret, struc
 		return open_frozen(path, ret, err);
 	int r = db_open(ret, path, SQLITE_OPEN_READONLY, err);
 	if (r < 0 && r != -EUCLEAN && access(dir, W_OK) < 0)
-		return err_set(err, EACCES, "%s: even reading writes into '%s' (the -shm beside the file): run as its owner, "
-		               "or copy the folder and give it with --data", path, dir);
+		return err_set(err, EACCES,
+			       "%s: even reading writes into '%s' (the -shm beside the file): run as its owner, "
+			       "or copy the folder and give it with --data",
+			       path, dir);
 	return r;
 }
 
@@ -91,7 +93,8 @@ int store_open(const char *dir, unsigned flags, struct store **ret, struct err *
 	if (r < 0)
 		return r;
 	store = xcalloc(1, sizeof *store);
-	r = may_write ? db_open(&store->db, path, SQLITE_OPEN_READWRITE, err) : open_to_read(dir, path, &store->db, err);
+	r = may_write ? db_open(&store->db, path, SQLITE_OPEN_READWRITE, err)
+	              : open_to_read(dir, path, &store->db, err);
 	if (r == 0)
 		r = schema_prepare(&store->db, may_write, err);
 	if (r == 0 && may_write)

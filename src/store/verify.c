@@ -16,7 +16,8 @@ struct check {
 
 static int bad(struct check *c, const char *what, int64_t number, const char *why)
 {
-	return err_set(c->err, EBADMSG, "%s: %s %lld is not as it was written: %s", c->db->path, what, (long long)number, why);
+	return err_set(c->err, EBADMSG, "%s: %s %lld is not as it was written: %s", c->db->path, what,
+		       (long long)number, why);
 }
 
 static int check_columns(struct check *c, const struct query *q, const json_t *event)
@@ -103,8 +104,10 @@ static int check_chain(struct check *c, const struct query *q)
 
 	if (chain == NULL || strcmp(json_get_text(chain, "head", ""), query_text(q, 1)) != 0 ||
 	    json_get_int(chain, "events", 0) != query_int(q, 2))
-		return err_set(c->err, EBADMSG, "%s: the chain '%s' does not end where it was left: its newest events were "
-		               "cut off, or its head was changed", c->db->path, query_text(q, 0));
+		return err_set(c->err, EBADMSG,
+			       "%s: the chain '%s' does not end where it was left: its newest events were "
+			       "cut off, or its head was changed",
+			       c->db->path, query_text(q, 0));
 	json_object_del(c->heads, query_text(q, 0));
 	return 0;
 }
@@ -165,7 +168,8 @@ static int check_blob(struct check *c, const struct query *q)
 
 	sha256_hex1(query_str(q, 1), digest);
 	if (strcmp(digest, query_text(q, 0)) != 0)
-		return err_set(c->err, EBADMSG, "%s: the long string %s is not as it was written", c->db->path, query_text(q, 0));
+		return err_set(c->err, EBADMSG, "%s: the long string %s is not as it was written", c->db->path,
+		               query_text(q, 0));
 	if (json_object_get(c->refs, digest) == NULL)
 		return err_set(c->err, EBADMSG, "%s: no event names the long string %s", c->db->path, digest);
 	c->report.blobs++;

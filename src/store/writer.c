@@ -175,6 +175,8 @@ int writer_start(const char *path, struct writer **ret, struct err *err)
 	struct writer *w = xcalloc(1, sizeof *w);
 	int r = db_open(&w->db, path, SQLITE_OPEN_READWRITE, err);
 
+	if (r == 0) /* 16 MiB: a group is not written twice for want of room */
+		r = db_exec(&w->db, "PRAGMA cache_size=-16384", err);
 	w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->work, NULL);

@@ -8,6 +8,7 @@
 
 static const struct tool *const tools[] = {
 	&tool_read_file, &tool_list_dir, &tool_search, &tool_edit_file, &tool_write_file, &tool_shell,
+	&tool_plan_steps, &tool_delegate, &tool_ask_user, &tool_finish,
 };
 
 static const char *const natures[] = {

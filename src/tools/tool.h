@@ -24,11 +24,15 @@ struct tool {
 	const char *permissions;     /* "fs.read", "fs.read fs.write exec" */
 	enum nature nature;
 	const char *schema;          /* JSON Schema of the arguments, as text */
+	bool control;                /* carried out by the engine itself, about the task; has neither plan nor run */
 	/* args have passed the schema. 0, or -EINVAL with what would be right. */
 	int (*plan)(const json_t *args, const char *workspace, struct tool_plan *ret, struct err *err);
 	/* For tools that start no program; runs inside the cell, writes to fd 1. NULL otherwise. */
 	int (*run)(const json_t *args, const char *workspace);
 };
+
+/* The control tools, which the engine carries out. */
+extern const struct tool tool_plan_steps, tool_delegate, tool_ask_user, tool_finish;
 
 const struct tool *tool_find(const char *name);              /* NULL: none */
 const struct tool *tool_at(size_t i);                        /* NULL past the end */

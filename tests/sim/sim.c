@@ -20,6 +20,12 @@ struct started {                       /* the world's own account of effects, wh
 	bool unfinished;               /* it runs, or ran when the engine went */
 };
 
+struct below {                         /* a task below: it lives in the store, not in the engine's memory */
+	char id[ID_LEN + 1], call[CALL_ID_BYTES];
+	bool here, ended;              /* this engine runs it; it came to its end */
+	int starts;
+};
+
 struct world {
 	uint64_t seed, random;
 	bool verbose;
@@ -36,6 +42,9 @@ struct world {
 	int turns_to_go, crashes, runs;
 	struct started started[MAX_CALLS];
 	size_t started_count;
+	struct below below[MAX_CALLS];
+	size_t below_count;
+	bool start_children;           /* waits for the commit, as run_call does */
 };
 
 static _Noreturn void broken(const struct world *w, const char *promise)
@@ -90,8 +99,10 @@ static void crash(struct world *w, const char *when)
 	w->pending_count = 0;
 	task_free(w->task);
 	w->task = NULL;
-	w->request_out = w->send_request = w->run_call = false;
+	w->request_out = w->send_request = w->run_call = w->start_children = false;
 	w->running[0] = '\0';
+	for (size_t i = 0; i < w->below_count; i++)
+		w->below[i].here = false;
 	w->crashes++;
 }
 
@@ -117,6 +128,49 @@ static void start_tool(struct world *w, const char *call)
 	snprintf(w->running, sizeof w->running, "%s", call);
 }
 
+static struct below *below_find(struct world *w, const char *id)
+{
+	for (size_t i = 0; i < w->below_count; i++)
+		if (strcmp(w->below[i].id, id) == 0)
+			return &w->below[i];
+	return NULL;
+}
+
+static void report_below(struct world *w, const struct below *b, const char *state)
+{
+	emit(w, EVENT_TASK_REPORTED, json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:{s:i}, s:n}", "call", b->call,
+	     "child", b->id, "state", state, "exit", 0, "result", "said", "turns", 1, "calls", 1, "denied", 0, "usage",
+	     "input", 1, "usd_nanos"));
+}
+
+/* The effect of a delegation: each task below is made, taken up again, or has ended while nobody looked. */
+static void start_below(struct world *w, const struct call *c)
+{
+	for (size_t i = 0; i < c->child_count; i++) {
+		const struct child *child = &c->children[i];
+		struct below *b = below_find(w, child->id);
+		if (b == NULL) {
+			PROMISE(w, w->below_count < MAX_CALLS, "tasks below are bounded");
+			b = &w->below[w->below_count++];
+			snprintf(b->id, sizeof b->id, "%s", child->id);
+			snprintf(b->call, sizeof b->call, "%s", c->id);
+		}
+		PROMISE(w, !b->here, "a task below is in one pair of hands");
+		if (b->ended && !child->reported)
+			report_below(w, b, "done");
+		b->here = !b->ended;
+		b->starts += b->here;
+	}
+}
+
+static bool below_active(const struct world *w)
+{
+	for (size_t i = 0; i < w->below_count; i++)
+		if (w->below[i].here)
+			return true;
+	return false;
+}
+
 static void commit(struct world *w)
 {
 	if (w->pending_count == 0)
@@ -140,7 +194,10 @@ static void commit(struct world *w)
 	const struct call *c = w->run_call ? task_call_find(w->task, w->run_id) : NULL;
 	if (c != NULL && c->phase == CALL_RUNNING && !c->killing)
 		start_tool(w, w->run_id);
-	w->send_request = w->run_call = false;
+	const struct call *d = w->start_children ? task_call_find(w->task, w->run_id) : NULL;
+	if (d != NULL && d->phase == CALL_RUNNING)
+		start_below(w, d);
+	w->send_request = w->run_call = w->start_children = false;
 }
 
 static json_t *finished_data(const struct call *c, const char *status)
@@ -169,6 +226,35 @@ static void ask_person(struct world *w, const struct call *c)
 	     c->id, "kind", "tool", "action", "digest", "d", "rule", "r", "reason", "because"));
 }
 
+static void delegate(struct world *w, const struct call *c)
+{
+	char id[ID_LEN + 1], call[CALL_ID_BYTES];
+	int count = 1 + pick(w, 3);
+
+	snprintf(call, sizeof call, "%s", c->id);
+	snprintf(w->run_id, sizeof w->run_id, "%s", c->id);
+	w->start_children = true;
+	emit(w, EVENT_CALL_STARTED, json_pack("{s:s, s:s, s:s}", "call", call, "tool", "delegate", "nature", "idempotent"));
+	if (task_call_find(w->task, call)->child_count > 0)
+		return;
+	for (int i = 0; i < count; i++) {
+		snprintf(id, sizeof id, "%012d", pick(w, 1000000000));
+		emit(w, EVENT_TASK_DELEGATED, json_pack("{s:s, s:s, s:s, s:s, s:n}", "call", call, "child", id, "goal", "g",
+		     "agent", "worker", "step"));
+	}
+}
+
+/* The task ends before its parts have: so do they, and say so. */
+static void cancel_below(struct world *w, const char *call)
+{
+	for (size_t i = 0; i < w->below_count; i++)
+		if (strcmp(w->below[i].call, call) == 0 && w->below[i].here) {
+			w->below[i].here = false;
+			w->below[i].ended = true;
+			report_below(w, &w->below[i], "cancelled");
+		}
+}
+
 static void obey(struct world *w, const struct step *cmd)
 {
 	static const char *const natures[] = { "pure", "idempotent", "at_most_once" };
@@ -178,6 +264,10 @@ static void obey(struct world *w, const struct step *cmd)
 	case STEP_CHECK_CALL: check_call(w, c); break;
 	case STEP_ASK_PERSON: ask_person(w, c); break;
 	case STEP_RUN_CALL:
+		if (strcmp(c->tool, "delegate") == 0) {
+			delegate(w, c);
+			break;
+		}
 		snprintf(w->run_id, sizeof w->run_id, "%s", c->id);
 		w->run_call = true;
 		struct started *s = account(w, c->id);
@@ -187,8 +277,15 @@ static void obey(struct world *w, const struct step *cmd)
 		break;
 	case STEP_KILL_CALL:
 		emit(w, EVENT_CALL_KILLED, json_pack("{s:s, s:s}", "call", c->id, "reason", cmd->status));
-		if (w->running[0] == '\0') /* its start was not committed yet */
+		if (c->child_count > 0)
+			cancel_below(w, c->id);
+		else if (w->running[0] == '\0') /* its start was not committed yet */
 			emit(w, EVENT_CALL_FINISHED, finished_data(task_call_find(w->task, c->id), "cancelled"));
+		break;
+	case STEP_END_DELEGATION:
+		for (size_t i = 0; i < c->child_count; i++)
+			PROMISE(w, below_find(w, c->children[i].id)->ended, "a delegation ends after its parts");
+		emit(w, EVENT_CALL_FINISHED, finished_data(c, "ok"));
 		break;
 	case STEP_CLOSE_CALL: emit(w, EVENT_CALL_FINISHED, finished_data(c, cmd->status)); break;
 	case STEP_CALL_MODEL:
@@ -208,11 +305,11 @@ static void obey(struct world *w, const struct step *cmd)
 		     "class", "transient", "reason", "because"));
 		break;
 	case STEP_PARK:
-		PROMISE(w, w->running[0] == '\0' && !w->request_out, "a parked task has nothing under way");
+		PROMISE(w, w->running[0] == '\0' && !w->request_out && !below_active(w), "a parked task has nothing under way");
 		emit(w, EVENT_TASK_PARKED, json_pack("{s:s}", "reason", "interrupted"));
 		break;
 	case STEP_FINISH:
-		PROMISE(w, w->running[0] == '\0' && !w->request_out, "a finished task has nothing under way");
+		PROMISE(w, w->running[0] == '\0' && !w->request_out && !below_active(w), "a finished task has nothing under way");
 		emit(w, EVENT_TASK_FINISHED, json_pack("{s:s, s:i, s:s}", "state", cmd->state, "exit", cmd->exit, "result", cmd->text));
 		break;
 	}
@@ -235,7 +332,7 @@ static void reply(struct world *w)
 		char id[CALL_ID_BYTES];
 		snprintf(id, sizeof id, "%d.%d", turn, i + 1);
 		emit(w, EVENT_CALL_PROPOSED, json_pack("{s:s, s:i, s:s, s:s, s:o}", "call", id, "turn", turn, "id", id, "tool",
-		     "shell", "args", chance(w, 90) ? json_object() : json_string("not json")));
+		     chance(w, 25) ? "delegate" : "shell", "args", chance(w, 90) ? json_object() : json_string("not json")));
 	}
 }
 
@@ -275,6 +372,24 @@ static void answer(struct world *w, const struct call *c)
 	     "answer", answers[pick(w, COUNT(answers))], "by", "someone", "digest", "d", "reason", "because"));
 }
 
+/* One of the tasks below ends, or comes to rest where the engine drains. */
+static void below_moves(struct world *w)
+{
+	size_t at = (size_t)pick(w, (int)w->below_count);
+
+	while (!w->below[at].here)
+		at = (at + 1) % w->below_count;
+	struct below *b = &w->below[at];
+	b->here = false;
+	if (w->input.draining && chance(w, 70))
+		return; /* parked */
+	b->ended = true;
+	if (chance(w, 90))
+		report_below(w, b, chance(w, 80) ? "done" : "failed");
+	else
+		crash(w, "between the end of a part and its report");
+}
+
 /* Something happens outside the engine. */
 static void happen(struct world *w)
 {
@@ -290,6 +405,8 @@ static void happen(struct world *w)
 			reply(w);
 	} else if (w->running[0] != '\0') {
 		tool_ends(w);
+	} else if (below_active(w)) {
+		below_moves(w);
 	} else if (held(w) != NULL) {
 		answer(w, held(w));
 	} else {
@@ -307,6 +424,9 @@ static void dump(const struct task *t, struct buf *ret)
 	buf_printf(ret, "%d %d %zu %lld %lld %lld %lld %d %s %d\n", t->phase, t->model_phase, t->call_count,
 	           (long long)t->turns, (long long)t->calls_total, (long long)t->denied, (long long)t->unanswered,
 	           t->failures, t->state, t->exit);
+	for (size_t i = 0; i < t->call_count; i++)
+		for (size_t k = 0; k < t->calls[i].child_count; k++)
+			buf_printf(ret, "%s %d\n", t->calls[i].children[k].id, t->calls[i].children[k].reported);
 	for (size_t i = 0; i < t->call_count; i++)
 		buf_printf(ret, "%s %d %d %d %d\n", t->calls[i].id, t->calls[i].phase, t->calls[i].attempt,
 		           t->calls[i].repeatable, t->calls[i].killing);
@@ -389,15 +509,19 @@ static void run_seed(uint64_t seed, bool verbose, long *crashes)
 		if (w.task->phase == PHASE_ENDED && w.pending_count == 0)
 			break;
 		w.input.now_us = w.now_us;
+		w.input.children_active = below_active(&w);
 		while (task_decide(w.task, &w.input, &c)) {
 			if (c.type == STEP_CALL_MODEL)
 				conversation_is_whole(&w);
 			obey(&w, &c);
 			step_done(&c);
+			w.input.children_active = below_active(&w);
 		}
 		commit(&w);
 		if (w.task == NULL || w.task->phase == PHASE_ENDED)
 			continue;
+		if (w.pending_count > 0)
+			continue; /* what was found out at the start of a delegation is written first */
 		replay_equals_memory(&w);
 		if (w.task->phase == PHASE_PARKED) {
 			task_free(w.task); /* somebody resumes it later */

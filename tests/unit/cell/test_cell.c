@@ -460,6 +460,101 @@ static void plans_that_are_refused(void **state UNUSED)
 	}
 }
 
+/* A workspace that an ordinary user owns, and a secret of his elsewhere. */
+static void other_rig(struct rig *other, char *secret, size_t size)
+{
+	*other = (struct rig){ .warden = rig.warden };
+	snprintf(other->workspace, sizeof other->workspace, "/tmp/mishri-other-XXXXXX");
+	assert_non_null(mkdtemp(other->workspace));
+	snprintf(secret, size, "/var/tmp/mishri-secret-XXXXXX");
+	AUTO(fd_closep) int fd = mkstemp(secret);
+	assert_true(fd >= 0);
+	assert_int_equal(io_write_all(fd, "secret", 6), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(chown(other->workspace, 65534, 65534), 0);
+		assert_int_equal(chown(secret, 65534, 65534), 0);
+	}
+}
+
+static void other_rig_remove(struct rig *other, const char *secret)
+{
+	unlink(secret);
+	assert_int_equal(rmdir(other->workspace), 0);
+}
+
+/* Every row works where nothing is kept (none), and is refused where Landlock, seccomp and the gate keep it (reduced). */
+static void reduced_keeps_what_it_says(void **state UNUSED)
+{
+	static const struct { const char *sh; int reduced; const char *says; } rows[] = {
+		{ "cat $S", 1, "Permission denied" },
+		{ "echo x >> $S", 2, "Permission denied" },
+		{ "python3 -c 'import socket; socket.socket()'", 1, "Operation not permitted" },
+		{ "ls /var/tmp", 2, "Permission denied" },
+		{ "echo x > /tmp/mishri-other-$$ && rm /tmp/mishri-other-$$", 2, "Permission denied" },
+		{ "touch forbidden && rm forbidden", 126, "denied by test" },
+		{ "kill -0 $PPID", 0, "" },      /* its own pid 1: the same domain */
+	};
+	static struct rig other;
+	char secret[64], text[512];
+
+	other_rig(&other, secret, sizeof secret);
+	other.deny = "touch";
+	for (int level = CELL_REDUCED; level <= CELL_NONE; level++) {
+		assert_true(rig_open(&other, (enum cell_level)level));
+		assert_string_equal(json_get_text(other.mechanisms, "level", ""), cell_level_name((enum cell_level)level));
+		for (size_t i = 0; i < COUNT(rows); i++) {
+			snprintf(text, sizeof text, "S=%s; %s", secret, rows[i].sh);
+			int status = rig_sh(&other, text), want = level == CELL_REDUCED ? rows[i].reduced : 0;
+			if (status != want || (status != 0 && strstr(other.output, rows[i].says) == NULL))
+				fail_msg("%s: %s: %d, not %d: %s", cell_level_name((enum cell_level)level), rows[i].sh, status, want,
+				         other.output);
+		}
+		rig_close(&other);
+	}
+	other_rig_remove(&other, secret);
+}
+
+static void nothing_outlives_other_levels(void **state UNUSED)
+{
+	struct cell_run run = { .argv = RIG_ARGV("sh", "-c", "trap '' TERM; setsid sleep 86404 & (sleep 86404 &); exec sleep 86404") };
+	static struct rig other;
+	char secret[64], scratch[256];
+
+	other_rig(&other, secret, sizeof secret);
+	for (int level = CELL_REDUCED; level <= CELL_NONE; level++) {
+		assert_true(rig_open(&other, (enum cell_level)level));
+		snprintf(scratch, sizeof scratch, "%s", json_get_text(other.mechanisms, "tmp", ""));
+		assert_int_equal(access(scratch, F_OK), 0);
+		char make[600];
+		snprintf(make, sizeof make, "cd %s && mkdir -p d/e && echo x > d/e/f && chmod 000 d/e", scratch);
+		if (level == CELL_REDUCED)
+			assert_int_equal(rig_sh(&other, make), 0);
+		int out = rig_start(&other, &run);
+		int64_t until = clock_mono_ms() + RIG_PATIENCE_MS;
+		while (processes_with("86404") < 3 && clock_mono_ms() < until)
+			rig_turn(&other, 20);
+		assert_int_equal(processes_with("86404"), 3);
+		rig_close(&other);
+		assert_int_equal(processes_with("86404"), 0);
+		if (level == CELL_REDUCED)
+			assert_int_equal(access(scratch, F_OK), -1);
+		close(out);
+	}
+	other_rig_remove(&other, secret);
+}
+
+static void root_needs_full(void **state UNUSED)
+{
+	if (geteuid() != 0)
+		skip();
+	for (int level = CELL_REDUCED; level <= CELL_NONE; level++) {
+		struct rig other = { .warden = rig.warden };
+		memcpy(other.workspace, rig.workspace, sizeof other.workspace);
+		assert_false(rig_open(&other, (enum cell_level)level));
+		assert_non_null(strstr(other.failure.text, "cannot run as root"));
+	}
+}
+
 static void what_is_in_force(void **state UNUSED)
 {
 	assert_string_equal(json_get_text(rig.mechanisms, "level", ""), "full");
@@ -507,6 +602,8 @@ int main(void)
 		IN_CELL(kill_reaches_the_whole_run), IN_CELL(builtins_run_inside), IN_CELL(readonly_runs), IN_CELL(owners),
 		IN_CELL(limits_hold), IN_CELL(cpu_limit), IN_CELL(memory_limit), IN_CELL(readonly_workspace),
 		IN_CELL(closing_ends_everything), IN_CELL(nothing_outlives_the_engine), cmocka_unit_test(plans_that_are_refused),
+		cmocka_unit_test(reduced_keeps_what_it_says), cmocka_unit_test(nothing_outlives_other_levels),
+		cmocka_unit_test(root_needs_full),
 	};
 
 	return cmocka_run_group_tests(tests, make_all, remove_all);

@@ -35,7 +35,6 @@ struct run {
 static char *fake_resolve(void *userdata, const char *path)
 {
 	(void)userdata;
-	AUTO(freep) char *clean = NULL;
 	if (strncmp(path, "/w/link/", 8) == 0 || strcmp(path, "/w/link") == 0) {
 		AUTO(freep) char *target = xasprintf("/etc%s", path + 7);
 		return path_clean(target);
@@ -458,7 +457,8 @@ static void files_are_found_in_their_order(void **state)
 
 	places.no_user_config = true;
 	assert_int_equal(policy_files_find(&places, &found, &err), 0);
-	assert_int_equal(found.count, 2);
+	assert_int_equal(found.count, 4); /* the admin's are not the user's to leave out */
+	assert_int_equal(found.files[0].layer, LAYER_ADMIN);
 	policy_files_done(&found);
 
 	places.no_user_config = false;
@@ -488,6 +488,31 @@ static void without_files_the_built_in_policy_holds(void **state)
 	assert_true(policy_test_count(p) >= 18);
 	AUTO(json_decrefp) json_t *warnings = policy_lint(p);
 	assert_int_equal(json_array_size(warnings), 0);
+}
+
+/* Every ```yaml block of docs/policy.md loads, and its tests pass. */
+static void the_examples_of_the_documents_load(void **state)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(MIB(1));
+	struct err err = ERR_NONE;
+	size_t blocks = 0, tests = 0;
+	(void)state;
+
+	assert_int_equal(io_read_file(TEST_CASES "/../../docs/policy.md", &text, &err), 0);
+	for (const char *at = strstr(buf_text(&text), "```yaml\n"); at != NULL; at = strstr(at, "```yaml\n")) {
+		at += strlen("```yaml\n");
+		const char *end = strstr(at, "```");
+		assert_non_null(end);
+		struct policy_source source = { LAYER_PROJECT, "example", { at, (size_t)(end - at) } };
+		AUTO(policy_freep) struct policy *p = NULL;
+		if (policy_load(&source, 1, tools, COUNT(tools), &p, &err) != 0)
+			fail_msg("example %zu: %s", blocks + 1, err.text);
+		tests += policy_test_count(p);
+		blocks++;
+		at = end;
+	}
+	assert_int_equal(blocks, 3);
+	assert_true(tests >= 13);
 }
 
 static void a_failed_load_leaves_nothing_behind(void **state)
@@ -538,6 +563,54 @@ static void a_decision_tells_all(void **state)
 	AUTO(json_decrefp) json_t *warnings = policy_lint(p);
 	assert_int_equal(json_array_size(warnings), 1);
 	assert_int_equal(strncmp(json_string_value(json_array_get(warnings, 0)), "p:5:3: no test is decided", 25), 0);
+	probe_done(&probe);
+}
+
+/* A text is searched in pieces; wherever the match begins or ends, it is found. */
+static void a_match_is_found_at_every_place(void **state)
+{
+	AUTO(policy_freep) struct policy *p = load_text("version: 1\nrules:\n- {id: find, deny: tool, args: {c: {regex: '(?<=-)n\xc3\xa9" "edle$'}}}\n"
+	                                                "- {id: ok, allow: tool}\n");
+	struct probe probe;
+	struct decision d;
+	(void)state;
+
+	for (size_t pad = 0; pad < 1300; pad++) {
+		AUTO(buf_done) struct buf text = BUF_INIT(KIB(8));
+		for (size_t i = 0; i < pad; i++)
+			buf_add_text(&text, i % 3 == 0 ? "\xc3\xa4" : "n");
+		buf_add_text(&text, "-n\xc3\xa9" "edle");
+		for (int with = 1; with >= 0; with--, buf_add_char(&text, 's')) {
+			AUTO(json_decrefp) json_t *args = json_pack("{s:s}", "c", buf_text(&text));
+			probe_init(&probe, "/w");
+			probe_set_tool(&probe, "shell", "exec", "low", args);
+			policy_decide(p, &probe.action, &probe.facts, &d);
+			assert_int_equal(d.effect, with ? EFFECT_DENY : EFFECT_ALLOW);
+			probe_done(&probe);
+		}
+	}
+}
+
+/* Slow from each of a million places, fast enough from each one to stay under the limit of steps. */
+static void a_slow_pattern_holds_nothing_up(void **state)
+{
+	AUTO(policy_freep) struct policy *p = load_text("version: 1\nrules:\n- {id: slow, deny: tool, args: {c: {regex: 'x[a-w]*x+[a-x]*[yz]'}}}\n"
+	                                                "- {id: ok, allow: tool}\n");
+	AUTO(freep) char *text = xmalloc(MIB(1) + 1);
+	struct probe probe;
+	struct decision d;
+	(void)state;
+
+	for (size_t i = 0; i < MIB(1); i++)
+		text[i] = i % 30000 == 29999 ? '\n' : 'x';
+	text[MIB(1)] = '\0';
+	AUTO(json_decrefp) json_t *args = json_pack("{s:s}", "c", text);
+	probe_init(&probe, "/w");
+	probe_set_tool(&probe, "shell", "exec", "low", args);
+	policy_decide(p, &probe.action, &probe.facts, &d);
+	assert_int_equal(d.effect, EFFECT_DENY);
+	assert_string_equal(d.rule, "slow");
+	assert_true(d.ns < INT64_C(5000000000));
 	probe_done(&probe);
 }
 
@@ -606,8 +679,11 @@ int main(void)
 		cmocka_unit_test(an_admin_file_must_be_roots_alone),
 		cmocka_unit_test(files_are_found_in_their_order),
 		cmocka_unit_test(without_files_the_built_in_policy_holds),
+		cmocka_unit_test(the_examples_of_the_documents_load),
 		cmocka_unit_test(a_failed_load_leaves_nothing_behind),
 		cmocka_unit_test(a_decision_tells_all),
+		cmocka_unit_test(a_match_is_found_at_every_place),
+		cmocka_unit_test(a_slow_pattern_holds_nothing_up),
 		cmocka_unit_test(the_digest_says_text_and_layer),
 		cmocka_unit_test(a_long_reason_is_cut_at_a_character),
 	};

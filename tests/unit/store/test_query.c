@@ -25,7 +25,7 @@ static struct event decided(const char *task, const char *call, const char *effe
 static struct event answered(const char *task, const char *answer)
 {
 	return event_of(EVENT_APPROVAL_DECIDED, task, "",
-	                json_pack("{ss ss ss ss ss ss}", "approval", "x", "call", "1.1", "answer", answer, "by", "amal",
+	                json_pack("{ss ss ss ss ss ss}", "approval", "x", "call", "10.1", "answer", answer, "by", "amal",
 	                          "digest", "d", "reason", ""));
 }
 

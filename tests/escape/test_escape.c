@@ -1,0 +1,372 @@
+/* test_escape.c - attempts to get out of a cell or round its gate. Each row is done three times at most: in the cell, where
+ * it must fail; outside of it by the same user, where it must work, or the row would prove nothing; and, for the gate,
+ * in the cell with everything allowed. Argument: the path of the program `attempt`. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "rig.h"
+
+#include "base/banned.h"
+
+static struct rig rig;
+static const char *attempt_path;
+static pid_t victim_pid;
+static char secret[256], data_dir[256], port[16], victim[16], abstract[64];
+
+static int plain_sh(const char *text, const char *dir)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int out = open("/dev/null", O_WRONLY);
+		/* The proof that root can do it must not be done to this machine. */
+		if (geteuid() == 0 && (unshare(CLONE_NEWNS | CLONE_NEWUTS) < 0 ||
+		                       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0))
+			_exit(99);
+		if (chdir(dir) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+			_exit(99);
+		execle("/bin/bash", "bash", "-c", text, (char *)NULL, (char *const *)rig_env);
+		_exit(99);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static bool exists(const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof path, "%s/%s", rig.workspace, name);
+	return access(path, F_OK) == 0;
+}
+
+static void forget(const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof path, "%s/%s", rig.workspace, name);
+	unlink(path);
+}
+
+enum proof { ANYBODY, ROOT_ALONE, NO_PROOF };    /* who can do it outside; NO_PROOF: where the machine may lack it */
+
+/* What the kernel keeps. No act changes the machine where it works. */
+static const struct kept {
+	const char *act, *says;
+	enum proof proof;
+	int status;                   /* inside; 0: 1 */
+} kept[] = {
+	{ "read /etc/shadow", "No such file", ROOT_ALONE },
+	{ "read $SECRET", "No such file", ANYBODY },
+	{ "read $DATA/mishri.db", "No such file", ANYBODY },
+	{ "write $DATA/mishri.db", "No such file", ANYBODY },
+	{ "write /usr/mishri-escape", "Read-only", NO_PROOF },        /* the next rows prove it for what exists */
+	{ "write /etc/mishri-escape", "Read-only", NO_PROOF },
+	{ "open-for-write /usr/lib/os-release", "", ROOT_ALONE },
+	{ "open-for-write /etc/passwd", "Read-only", ROOT_ALONE },
+	{ "open-for-write /proc/sys/kernel/core_pattern", "ermi", ROOT_ALONE },
+	{ "open-for-write /proc/self/comm", "", ANYBODY },
+	{ "write-own-memory", "", ANYBODY },
+	{ "look-at $TARGET", "Permission denied", ANYBODY },
+	{ "kill $VICTIM", "No such process", ANYBODY },
+	{ "trace-child", "Operation not permitted", ANYBODY },
+	{ "write-child", "Operation not permitted", ANYBODY },
+	{ "get-fd-of-child", "Operation not permitted", ANYBODY },
+	{ "mount", "Operation not permitted", ROOT_ALONE },
+	{ "unshare-user", "Operation not permitted", ANYBODY },
+	{ "clone-user", "Operation not permitted", ANYBODY },
+	{ "setns", "Operation not permitted", ROOT_ALONE },
+	{ "chroot", "Operation not permitted", ROOT_ALONE },
+	{ "open-tree", "Operation not permitted", ANYBODY },
+	{ "connect $PORT", "Connection refused", ANYBODY },
+	{ "connect-abstract $ABSTRACT", "Connection refused", ANYBODY },
+	{ "fast-open $PORT", "Operation not permitted", ANYBODY },
+	{ "socket 2 2 0", "Operation not permitted", ANYBODY },       /* UDP */
+	{ "socket 2 1 262", "Operation not permitted", NO_PROOF },    /* MPTCP */
+	{ "socket 16 3 0", "Operation not permitted", ANYBODY },      /* netlink */
+	{ "socket 40 1 0", "Operation not permitted", NO_PROOF },     /* vsock */
+	{ "socket 17 3 0", "Operation not permitted", ROOT_ALONE },   /* packet */
+	{ "io-uring", "not implemented", NO_PROOF },
+	{ "keyring", "Operation not permitted", NO_PROOF },
+	{ "bpf", "Operation not permitted", ROOT_ALONE },
+	{ "perf", "Operation not permitted", NO_PROOF },
+	{ "userfault", "Operation not permitted", NO_PROOF },
+	{ "tiocsti", "Operation not permitted", NO_PROOF },
+	{ "hostname", "Operation not permitted", ROOT_ALONE },
+	{ "untraced /usr/bin/true", "Operation not permitted", ANYBODY },
+	{ "shared-directory /usr/bin/true", "Operation not permitted", ANYBODY },
+	{ "as-sibling /usr/bin/true", "Operation not permitted", NO_PROOF },
+	{ "clone3 /usr/bin/true", "not implemented", ANYBODY },
+#if defined(__x86_64__)
+	{ "i386", "", NO_PROOF, 128 + SIGSYS },
+	{ "x32", "", NO_PROOF, 128 + SIGSYS },
+#endif
+};
+
+/* TARGET is pid 1 of the cell, or outside a process of the same user. */
+static void name_things(char *text, size_t size, const char *act, const char *target)
+{
+	snprintf(text, size, "TARGET=%s; SECRET=%s; DATA=%s; VICTIM=%s; PORT=%s; ABSTRACT=%s; exec ./attempt %s", target, secret, data_dir, victim,
+	         port, abstract, act);
+}
+
+static void the_kernel_keeps(void **state UNUSED)
+{
+	char text[2048];
+
+	rig.deny = NULL;
+	rig.deny_untrusted = rig.deny_workspace = false;
+	for (size_t i = 0; i < COUNT(kept); i++) {
+		int want = kept[i].status != 0 ? kept[i].status : 1;
+		name_things(text, sizeof text, kept[i].act, "1");
+		int status = rig_run(&rig, (struct cell_run){ .argv = RIG_ARGV("/bin/bash", "-c", text) });
+		if (status != want || strstr(rig.output, kept[i].says) == NULL)
+			fail_msg("inside: %s: status %d, says '%s', not '%s'", kept[i].act, status, rig.output, kept[i].says);
+		if (kept[i].proof == NO_PROOF || (kept[i].proof == ROOT_ALONE && geteuid() != 0))
+			continue;
+		name_things(text, sizeof text, kept[i].act, victim);
+		status = plain_sh(text, rig.workspace);
+		if (status != 0)
+			fail_msg("outside: %s: status %d: this row proves nothing", kept[i].act, status);
+	}
+}
+
+enum guard { BY_NAME, BY_UNTRUSTED, BY_WORKSPACE };
+
+/* Ways to start `touch forbidden` where `touch` is denied; or, by another file, where only the system is allowed. */
+static const struct spelling {
+	const char *sh;
+	enum guard guard;
+} spellings[] = {
+	{ "touch forbidden" },
+	{ "/usr/bin/touch forbidden" },
+	{ "/usr/../usr/bin/./touch forbidden" },
+	{ "sh -c 'touch forbidden'" },
+	{ "env touch forbidden" },
+	{ "t=tou; ${t}ch$IFS''forbidden" },
+	{ "\\t'o'u\"c\"h forbidden" },
+	{ "echo dG91Y2ggZm9yYmlkZGVu | base64 -d | sh" },
+	{ "find . -maxdepth 0 -exec touch forbidden \\;" },
+	{ "echo forbidden | xargs touch" },
+	{ "awk 'BEGIN { system(\"touch forbidden\") }'" },
+	{ "perl -e 'exec \"touch\", \"forbidden\"'" },
+	{ "python3 -c 'import os; os.execv(\"/usr/bin/touch\", [\"ls\", \"forbidden\"])'" },
+	{ "python3 -c 'import subprocess; subprocess.run([\"touch\", \"forbidden\"])'" },
+	{ "exec -a ls /usr/bin/touch forbidden" },
+	{ "printf '#!/bin/sh\\ntouch forbidden\\n' > s; chmod +x s; ./s" },
+	{ "printf '#!/usr/bin/touch forbidden\\n' > s; chmod +x s; ./s" },
+	{ "nohup setsid sh -c '(sleep 0.1; touch forbidden) &' > /dev/null; sleep 0.5" },
+	{ "ln -sf /usr/bin/touch link; ./link forbidden" },
+	{ "git -c alias.x='!touch forbidden' x" },
+	{ "timeout 5 touch forbidden" },
+	{ "nice touch forbidden" },
+	{ "cat > Makefile <<'E'\nall: ; @touch forbidden\nE\nmake" },
+	{ "./attempt exec /usr/bin/touch forbidden" },
+	{ "./attempt vfork /usr/bin/touch forbidden" },
+	{ "./attempt thread /usr/bin/touch forbidden" },
+	{ "./attempt fexecve /usr/bin/touch forbidden" },
+	{ "./attempt double-fork /usr/bin/touch forbidden" },
+	{ "/lib64/ld-linux-x86-64.so.2 /usr/bin/touch forbidden" },
+	{ "ln -sf /lib64/ld-linux-x86-64.so.2 l; ./l /usr/bin/touch forbidden" },
+	{ "./attempt memory /usr/bin/touch forbidden", BY_UNTRUSTED },
+	{ "cp /usr/bin/touch /tmp/ls-$$; /tmp/ls-$$ forbidden; rm -f /tmp/ls-$$", BY_UNTRUSTED },
+	{ "cp /usr/bin/touch /dev/shm/ls-$$; /dev/shm/ls-$$ forbidden; rm -f /dev/shm/ls-$$", BY_UNTRUSTED },
+	{ "LD_PRELOAD=./none.so touch forbidden", BY_UNTRUSTED },
+	{ "LD_LIBRARY_PATH=. touch forbidden", BY_UNTRUSTED },
+	{ "/lib64/ld-linux-x86-64.so.2 --library-path . /usr/bin/touch forbidden", BY_UNTRUSTED },
+	{ "echo ': > forbidden' > e; BASH_ENV=./e bash -c :", BY_UNTRUSTED },
+	{ "cp /usr/bin/touch copy; ./copy forbidden", BY_WORKSPACE },
+	{ "cp /usr/bin/touch ls; PATH=.:$PATH ls forbidden", BY_WORKSPACE },
+	{ "cp /usr/bin/touch copy; /lib64/ld-linux-x86-64.so.2 ./copy forbidden", BY_WORKSPACE },
+	{ "printf '#!/bin/sh\\n: > forbidden\\n' > s; chmod +x s; ./s", BY_WORKSPACE },
+};
+
+static void try_spelling(const struct spelling *row)
+{
+	rig.deny = row->guard == BY_NAME ? "touch" : NULL;
+	rig.deny_untrusted = row->guard == BY_UNTRUSTED;
+	rig.deny_workspace = row->guard == BY_WORKSPACE;
+	forget("forbidden");
+	rig_run(&rig, (struct cell_run){ .argv = RIG_ARGV("/bin/bash", "-c", row->sh) });
+	if (exists("forbidden") || rig.last.denied == 0)
+		fail_msg("with the guard: %s: %s, %d denied: %s", row->sh, exists("forbidden") ? "done" : "not done",
+		         (int)rig.last.denied, rig.output);
+	if (strstr(rig.output, "mishri: denied by test") == NULL && strstr(row->sh, "nohup") == NULL)
+		fail_msg("%s: nothing was said: '%s'", row->sh, rig.output);
+	rig.deny = NULL;
+	rig.deny_untrusted = rig.deny_workspace = false;
+	rig_run(&rig, (struct cell_run){ .argv = RIG_ARGV("/bin/bash", "-c", row->sh) });
+	if (!exists("forbidden"))
+		fail_msg("without the guard: %s: not done, this row proves nothing: %s", row->sh, rig.output);
+}
+
+static void the_gate_sees_every_spelling(void **state UNUSED)
+{
+	for (size_t i = 0; i < COUNT(spellings); i++)
+		try_spelling(&spellings[i]);
+}
+
+/* Unreadable to the gate, so unknown: refused as untrusted. Nothing may be read of it, so nothing is injected. */
+static void unreadable_is_untrusted(void **state UNUSED)
+{
+	static const char text[] = "cp /usr/bin/touch hidden; chmod 0111 hidden; ./hidden forbidden";
+
+	rig.deny = NULL;
+	rig.deny_workspace = false;
+	rig.deny_untrusted = true;
+	forget("forbidden");
+	assert_int_equal(rig_sh(&rig, text), 128 + SIGKILL);
+	assert_false(exists("forbidden"));
+	rig.deny_untrusted = false;
+	forget("hidden");
+	assert_int_equal(rig_sh(&rig, text), 0);
+	assert_true(exists("forbidden"));
+	forget("hidden");
+}
+
+/* Mounts of the host as it sees them: a cell adds none. */
+static size_t mounts(void)
+{
+	struct buf text = BUF_INIT(MIB(4));
+	size_t lines = 0;
+
+	assert_int_equal(io_read_file("/proc/self/mountinfo", &text, NULL), 0);
+	for (size_t i = 0; i < text.len; i++)
+		lines += text.ptr[i] == '\n';
+	buf_done(&text);
+	return lines;
+}
+
+static int processes_of_cells(void)
+{
+	DIR *dir = opendir("/proc");
+	int count = 0;
+
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+		struct buf text = BUF_INIT(KIB(64));
+		char path[300];
+		snprintf(path, sizeof path, "/proc/%s/cmdline", entry->d_name);
+		if (io_read_file(path, &text, NULL) == 0 && text.len > 0 && memmem(text.ptr, text.len, "86405", 5) != NULL)
+			count++;
+		buf_done(&text);
+	}
+	closedir(dir);
+	return count;
+}
+
+static void a_bomb_leaves_nothing(void **state UNUSED)
+{
+	size_t before = mounts();
+	static struct rig other;
+	struct cell_run run = { .argv = RIG_ARGV("bash", "-c", "f() { setsid sleep 86405 & f & f; }; f") };
+
+	other.warden = rig.warden;
+	memcpy(other.workspace, rig.workspace, sizeof other.workspace);
+	assert_true(rig_open_plan(&other, &(struct cell_plan){ .level = CELL_FULL, .workspace = other.workspace, .processes = 60 }));
+	int out = rig_start(&other, &run);
+	int64_t until = clock_mono_ms() + 1000;
+	while (clock_mono_ms() < until)
+		rig_turn(&other, 10);
+	assert_true(processes_of_cells() > 0);
+	assert_true(processes_of_cells() <= 61);
+	rig_close(&other);
+	assert_int_equal(processes_of_cells(), 0);
+	assert_int_equal(mounts(), before);
+	close(out);
+}
+
+/* ---- what there is to reach outside ---- */
+
+static void make_file(char *path, size_t size, const char *dir, const char *name)
+{
+	snprintf(path, size, "%s/%s", dir, name);
+	AUTO(fd_closep) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(io_write_all(fd, "secret", 6), 0);
+}
+
+static void listeners(void)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof in;
+	int tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(tcp, (struct sockaddr *)&in, sizeof in), 0);
+	assert_int_equal(listen(tcp, 64), 0);
+	assert_int_equal(getsockname(tcp, (struct sockaddr *)&in, &len), 0);
+	snprintf(port, sizeof port, "%d", ntohs(in.sin_port));
+	snprintf(abstract, sizeof abstract, "mishri-escape-%d", getpid());
+	memcpy(un.sun_path + 1, abstract, strlen(abstract));
+	assert_int_equal(bind(local, (struct sockaddr *)&un, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(abstract))), 0);
+	assert_int_equal(listen(local, 64), 0);
+}
+
+static int make_all(void **state UNUSED)
+{
+	struct err err = ERR_NONE;
+	char path[300], copy[700];
+
+	if (warden_start(NULL, 0, &rig.warden, &err) < 0)
+		return -1;
+	snprintf(rig.workspace, sizeof rig.workspace, "/tmp/mishri-escape-XXXXXX");
+	snprintf(data_dir, sizeof data_dir, "/var/tmp/mishri-escape-XXXXXX");
+	if (mkdtemp(rig.workspace) == NULL || mkdtemp(data_dir) == NULL)
+		return -1;
+	make_file(secret, sizeof secret, data_dir, "id_ed25519");
+	make_file(path, sizeof path, data_dir, "mishri.db");
+	listeners();
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGUSR1, SIG_IGN);
+		for (;;)
+			pause();
+	}
+	victim_pid = pid;
+	snprintf(victim, sizeof victim, "%d", pid);
+	snprintf(copy, sizeof copy, "cp %s attempt && chmod 755 attempt", attempt_path);
+	if (plain_sh(copy, rig.workspace) != 0)
+		return -1;
+	return rig_open(&rig, CELL_FULL) ? 0 : -1;
+}
+
+static int remove_all(void **state UNUSED)
+{
+	char text[700];
+
+	rig_close(&rig);
+	warden_stop(rig.warden);
+	kill(victim_pid, SIGKILL);
+	snprintf(text, sizeof text, "rm -rf %s %s", rig.workspace, data_dir);
+	return plain_sh(text, "/");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_kernel_keeps), cmocka_unit_test(the_gate_sees_every_spelling),
+		cmocka_unit_test(unreadable_is_untrusted), cmocka_unit_test(a_bomb_leaves_nothing),
+	};
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: test_escape ATTEMPT\n");
+		return 2;
+	}
+	attempt_path = argv[1];
+	return cmocka_run_group_tests(tests, make_all, remove_all);
+}
