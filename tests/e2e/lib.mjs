@@ -233,8 +233,9 @@ export class World {
 	places() {
 		return ['--data', this.data, '--no-user-config'];
 	}
+	// One agent, unless a test says otherwise.
 	runArgs(goal, ...more) {
-		return ['run', ...this.places(), '-w', this.ws, '-p', this.policy, ...more, ...(goal === null ? [] : ['--', goal])];
+		return ['run', ...this.places(), '-w', this.ws, '-p', this.policy, '--plan', 'never', ...more, ...(goal === null ? [] : ['--', goal])];
 	}
 	resumeArgs(task, ...more) {
 		return ['run', ...this.places(), '--resume', task, ...more];
