@@ -375,10 +375,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(unreadable_is_untrusted), cmocka_unit_test(a_bomb_leaves_nothing),
 	};
 
-	if (argc != 2) {
+	if (argc != 2 || access(argv[1], X_OK) < 0) {
 		fprintf(stderr, "usage: test_escape ATTEMPT\n");
 		return 2;
 	}
-	attempt_path = argv[1];
+	attempt_path = realpath(argv[1], NULL);
 	return cmocka_run_group_tests(tests, make_all, remove_all);
 }
