@@ -339,7 +339,7 @@ void progress_event(struct progress *p, const struct event *e)
 		break;
 	case EVENT_TASK_PARKED:
 		if (w->number == 0)
-			fprintf(p->to, "task %s is parked\n", e->task);
+			fprintf(p->to, "task %s is parked; go on with: mishri run --resume %s\n", e->task, e->task);
 		break;
 	case EVENT_PLAN_UPDATED: on_plan(p, e); break;
 	case EVENT_TASK_REPORTED: on_reported(p, e); break;

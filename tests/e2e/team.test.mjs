@@ -51,7 +51,7 @@ test('two workers side by side: their reports reach the master, their cost the r
 	assert.equal(r.json.cost.usd_nanos, 7000);
 	assert.equal(w.events('call.finished').filter((e) => e.data.tool === 'shell' && e.data.status === 'ok').length, 2);
 	const tree = JSON.parse((await w.mishri(['tree', r.json.task, ...w.places(), '--json'])).out);
-	assert.deepEqual([tree.role, tree.state, tree.children.map((c) => [c.goal, c.state])],
+	assert.deepEqual([tree.role, tree.state, tree.children.map((c) => [c.goal, c.state]).sort()],
 		['master', 'done', [['alpha part', 'done'], ['beta part', 'done']]]);
 	const traces = new Set(w.events().filter((e) => e.task !== '').map((e) => e.trace_id));
 	assert.equal(traces.size, 1, 'one trace for the whole tree');
