@@ -123,4 +123,7 @@
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
 #define LIMIT_EXEC_EVENTS           1000     /* allowed program starts written down one by one, per call */
 
+/* what a person looks at */
+#define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */
+
 #endif
