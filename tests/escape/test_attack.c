@@ -99,6 +99,50 @@ static void the_kernel_keeps_when_reduced(void **state UNUSED)
 	try_acts(CELL_REDUCED, REDUCED);
 }
 
+/* ---- what the gate sees ---- */
+
+/* Ways to start `touch forbidden` under other names, where `touch` is denied and everything else allowed. */
+static const char *const disguises[] = {
+	"busybox touch forbidden",
+	"busybox busybox touch forbidden",
+	"busybox busybox busybox touch forbidden",
+	"printf '#!/usr/bin/busybox touch\n' > s; chmod +x s; ./s forbidden",
+	"printf '#!/lib64/ld-linux-x86-64.so.2 /usr/bin/touch\n' > s; chmod +x s; ./s forbidden",
+	"printf '#!/bin/sh\n: > forbidden\n' > touch; printf '#!%s/touch\n' $PWD > s; chmod +x s touch; ./s",
+	"/lib64/ld-linux-x86-64.so.2 --argv0 touch /usr/bin/busybox forbidden",
+	"/lib64/ld-linux-x86-64.so.2 /usr/bin/busybox touch forbidden",
+};
+
+static bool try_disguise(struct rig *rig, const char *sh)
+{
+	char path[512];
+
+	snprintf(path, sizeof path, "%s/forbidden", workspace);
+	unlink(path);
+	rig_run(rig, (struct cell_run){ .argv = RIG_ARGV("/bin/bash", "-c", sh) });
+	return access(path, F_OK) == 0;
+}
+
+static void no_name_is_lost(void **state UNUSED)
+{
+	static struct rig rig;
+
+	rig = (struct rig){ .warden = warden };
+	memcpy(rig.workspace, workspace, sizeof workspace);
+	assert_true(rig_open(&rig, CELL_FULL));
+	for (size_t i = 0; i < COUNT(disguises); i++) {
+		rig.deny = NULL;
+		if (!try_disguise(&rig, disguises[i])) {
+			print_message("not here: %s: %s\n", disguises[i], rig.output);   /* no busybox, or a static one */
+			continue;
+		}
+		rig.deny = "touch";
+		if (try_disguise(&rig, disguises[i]) || rig.last.denied == 0)
+			fail_msg("%s: done", disguises[i]);
+	}
+	rig_close(&rig);
+}
+
 /* ---- set-up ---- */
 
 static int make_all(void **state UNUSED)
@@ -134,6 +178,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_kernel_keeps), cmocka_unit_test(the_kernel_keeps_when_reduced),
+		cmocka_unit_test(no_name_is_lost),
 	};
 
 	return cmocka_run_group_tests(tests, make_all, remove_all);
