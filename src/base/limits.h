@@ -44,6 +44,15 @@
 #define LIMIT_REPORT_BYTES          KIB(32)  /* of one child, in the result of a delegation */
 #define LIMIT_PLAN_STEPS            64
 #define LIMIT_PLAN_ID_BYTES         32
+#define LIMIT_COMPACT_LINES_BYTES   KIB(16)  /* about what a compaction dropped */
+#define LIMIT_AGENTS                64       /* profiles in the configuration */
+#define LIMIT_AGENT_PROMPT_BYTES    KIB(32)
+#define LIMIT_INSTRUCTIONS_BYTES    KIB(32)  /* of AGENTS.md */
+#define LIMIT_SKILLS                64
+#define LIMIT_SKILL_BYTES           KIB(256) /* a SKILL.md; only its front matter is kept */
+#define LIMIT_SKILL_ABOUT_CHARS     1024
+#define LIMIT_SKILL_NAME_BYTES      64
+#define LIMIT_KEY_COMMAND_MS        10000
 
 /* store */
 #define LIMIT_EVENT_INLINE_BYTES    KIB(16)  /* a longer string goes to blobs */

@@ -3,6 +3,7 @@
 #define MISHRI_CLI_COMMON_H
 
 #include "cli/command.h"
+#include "engine/agents.h"
 #include "engine/config.h"
 #include "engine/engine.h"
 
@@ -48,6 +49,8 @@ struct session {
 	struct progress *progress;     /* NULL: quiet */
 	struct asker *asker;           /* NULL: nobody to ask */
 	enum output_format format;
+	const struct agents *agents;   /* of the configuration, borrowed; NULL: none */
+	int64_t context_tokens;        /* 0: by the model */
 	char user[USER_LEN + 1];
 	int signo;                     /* the first signal that asked to stop; 0: none */
 	struct run *run;               /* the one that is waited for */

@@ -296,6 +296,16 @@ static void on_retry(struct progress *p, const struct worker *w, const struct ev
 	        clock_span(json_get_int(e->data, "delay_ms", 0), span, sizeof span));
 }
 
+static void on_compacted(const struct worker *w, const struct event *e)
+{
+	char prefix[16];
+
+	fprintf(stderr, "  %sthe conversation was compacted: %lld messages dropped, %lld outputs left out, %lld KiB of %lld KiB stay\n",
+	        who(w, prefix, sizeof prefix), (long long)json_get_int(e->data, "dropped", 0),
+	        (long long)json_get_int(e->data, "stubbed", 0), (long long)(json_get_int(e->data, "bytes_after", 0) + 1023) / 1024,
+	        (long long)(json_get_int(e->data, "bytes_before", 0) + 1023) / 1024);
+}
+
 static void on_plan(struct progress *p, const struct event *e)
 {
 	const json_t *steps = json_object_get(e->data, "steps");
@@ -343,6 +353,7 @@ void progress_event(struct progress *p, const struct event *e)
 		break;
 	case EVENT_PLAN_UPDATED: on_plan(p, e); break;
 	case EVENT_TASK_REPORTED: on_reported(p, e); break;
+	case EVENT_CONVERSATION_COMPACTED: on_compacted(w, e); break;
 	case EVENT_MODEL_REQUESTED: doing(p, "waiting for the model"); break;
 	case EVENT_MODEL_REPLIED: on_replied(p, w, e); break;
 	case EVENT_RETRY_SCHEDULED: on_retry(p, w, e); break;

@@ -103,8 +103,10 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		.loop = s->loop, .store = s->store, .warden = s->warden, .policy = s->policy, .llm = s->llm,
 		.model = s->model, .user = s->user, .interactive = ask,
 		.on_event = on_event, .on_text = on_text, .ask = ask ? on_ask : NULL,
-		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s,
+		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 	};
+	if (s->agents != NULL)
+		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);
 	if (r < 0)
 		return r;

@@ -16,13 +16,10 @@ static int check_part(const struct run *run, const json_t *tasks, size_t at, str
 {
 	const json_t *part = json_array_get(tasks, at);
 	const char *step = json_get_text(part, "step", NULL), *agent = json_get_text(part, "agent", "worker");
-	const struct agent_profile *profile = profile_find(run->engine, agent);
 	struct llm_model *model;
 
-	if (profile == NULL && strcmp(agent, "worker") != 0)
-		return err_set(err, EINVAL, "/tasks/%zu/agent: there is no agent '%.64s'; 'worker' is always there", at, agent);
-	if (profile != NULL && profile->model != NULL && engine_model(run->engine, profile->model, &model, err) < 0)
-		return err_prefix(err, "/tasks/%zu/agent: '%.64s' cannot be used", at, agent);
+	if (engine_agent_model(run, agent, NULL, &model, err) < 0)
+		return err_prefix(err, "/tasks/%zu/agent", at);
 	if (step == NULL)
 		return 0;
 	for (size_t i = 0; i < at; i++)

@@ -290,6 +290,7 @@ static void obey(struct run *run, const struct step *c)
 	case STEP_END_DELEGATION: control_end(run, c->call); break;
 	case STEP_KILL_CALL: call_kill(run, c->call, c->status); break;
 	case STEP_CLOSE_CALL: call_close(run, c->call, c->status, c->text); break;
+	case STEP_COMPACT: model_compact(run); break;
 	case STEP_CALL_MODEL:
 		model_ask(run);
 		run_defer(run, DO_SEND_REQUEST, "");
