@@ -297,7 +297,7 @@ static int start_in_cell(struct run *run, struct live_call *live, const struct c
 	int r = fd_set_nonblock(live->out);
 	if (r < 0)
 		return err_set(err, -r, "no pipe for the output");
-	char **env = tool_environment(run->task->workspace, run->task->user);
+	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp);
 	struct cell_run what = {
 		.call = live->tag,
 		.builtin = plan->builtin,

@@ -42,6 +42,7 @@ void run_free(struct run *run)
 	json_decref(run->opening);
 	json_decref(run->policies);
 	free(run->workspace);
+	free(run->tmp);
 	free(run);
 }
 

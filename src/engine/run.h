@@ -58,6 +58,7 @@ struct run {
 	char cell_id[ID_LEN + 1];
 	int64_t cell_asked_ns;
 	bool cell_ready;
+	char *tmp;                     /* the cell's directory for what is not kept */
 
 	struct llm_call *request;
 	int64_t request_ms;            /* monotonic start */
