@@ -92,6 +92,12 @@ static json_t *pick(const json_t *data, const char *const *keys, size_t count)
 }
 
 /* What the rows of calls do not say: reasons, refused programs, answers, children. */
+static bool has_detail(const struct event *e)
+{
+	return e->type == EVENT_CALL_DECIDED || e->type == EVENT_APPROVAL_DECIDED || e->type == EVENT_TASK_DELEGATED ||
+	       (e->type == EVENT_EXEC_DECIDED && strcmp(json_get_text(e->data, "effect", ""), "deny") == 0);
+}
+
 static void add_detail(json_t *call, const struct event *e)
 {
 	static const char *const refused[] = { "program", "argv", "rule", "reason" }, *const answer[] = { "answer", "by", "reason" },
@@ -99,7 +105,7 @@ static void add_detail(json_t *call, const struct event *e)
 
 	if (e->type == EVENT_CALL_DECIDED)
 		json_put_text(call, "reason", json_get_text(e->data, "reason", ""));
-	else if (e->type == EVENT_EXEC_DECIDED && strcmp(json_get_text(e->data, "effect", ""), "deny") == 0)
+	else if (e->type == EVENT_EXEC_DECIDED)
 		append(call, "denied_programs", pick(e->data, refused, COUNT(refused)));
 	else if (e->type == EVENT_APPROVAL_DECIDED)
 		append(call, "answers", pick(e->data, answer, COUNT(answer)));
@@ -120,7 +126,7 @@ static bool add_event(void *userdata, const struct event_row *row)
 	if (event_parse(row->text, &e, NULL) < 0)
 		return true;
 	e.seq = row->seq;
-	json_t *call = call_of(story->turns, json_get_text(e.data, "call", ""));
+	json_t *call = has_detail(&e) ? call_of(story->turns, json_get_text(e.data, "call", "")) : NULL;
 	if (call != NULL)
 		add_detail(call, &e);
 	if (story->task != NULL && task_apply(story->task, &e, NULL) < 0)
@@ -162,38 +168,40 @@ static int add_sums(struct store *store, const char *task, int depth, struct sum
 	return r;
 }
 
-/* What became of each child. One that never began has no row. */
+/* What became of a child. One that never began has no row. */
+static int add_child_facts(struct store *store, json_t *child, struct err *err)
+{
+	AUTO(task_row_done) struct task_row row = { 0 };
+	const char *name = json_get_text(child, "child", "");
+	struct sums sums = { 0 };
+
+	int r = store_task_get(store, name, &row, err);
+	if (r == 0)
+		r = add_sums(store, name, 0, &sums, err);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	json_put_text(child, "state", state_text(&row));
+	json_put_text(child, "result", row.result);
+	json_put_int(child, "ms", ((row.ended_us != 0 ? row.ended_us : clock_wall_us()) - row.started_us) / 1000);
+	json_put_int(child, "turns", sums.turns);
+	json_put_int(child, "calls", sums.calls);
+	json_put_int(child, "denied", sums.denied);
+	json_put(child, "usd_nanos", sums.usd_nanos < 0 ? json_null() : json_integer(sums.usd_nanos));
+	return 0;
+}
+
 static int add_children(struct store *store, const json_t *turns, struct err *err)
 {
 	size_t i, k, m;
 	json_t *turn, *call, *child;
+	int r = 0;
 
 	json_array_foreach((json_t *)turns, i, turn)
 		json_array_foreach(json_object_get(turn, "calls"), k, call)
-			json_array_foreach(json_object_get(call, "children"), m, child) {
-				struct task_row row;
-				struct sums sums = { 0 };
-				const char *name = json_get_text(child, "child", "");
-				int r = store_task_get(store, name, &row, err);
-				if (r == -ENOENT) {
-					json_put(child, "state", json_null());
-					continue;
-				}
-				if (r < 0)
-					return r;
-				json_put_text(child, "state", state_text(&row));
-				json_put_text(child, "result", row.result);
-				json_put_int(child, "ms", ((row.ended_us != 0 ? row.ended_us : clock_wall_us()) - row.started_us) / 1000);
-				task_row_done(&row);
-				r = add_sums(store, name, 0, &sums, err);
-				if (r < 0)
-					return r;
-				json_put_int(child, "turns", sums.turns);
-				json_put_int(child, "calls", sums.calls);
-				json_put_int(child, "denied", sums.denied);
-				json_put(child, "usd_nanos", sums.usd_nanos < 0 ? json_null() : json_integer(sums.usd_nanos));
-			}
-	return 0;
+			json_array_foreach(json_object_get(call, "children"), m, child)
+				if (r == 0)
+					r = add_child_facts(store, child, err);
+	return r;
 }
 
 static json_t *json_sums(const struct sums *sums)

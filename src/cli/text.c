@@ -92,3 +92,10 @@ size_t text_width(int fd)
 		return WIDTH_ELSE;
 	return MAX((size_t)size.ws_col, (size_t)WIDTH_LEAST);
 }
+
+size_t text_height(int fd)
+{
+	struct winsize size;
+
+	return ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_row == 0 ? 24 : size.ws_row;
+}

@@ -17,5 +17,6 @@ void text_pad(struct buf *ret, size_t start, size_t columns);
 
 /* The width of the terminal behind fd; 100 where there is none. Never below 40. */
 size_t text_width(int fd);
+size_t text_height(int fd);     /* 24 where there is none */
 
 #endif

@@ -289,8 +289,9 @@ static void on_call_decided(struct trace *t, const struct event *e)
 	if (s == NULL)
 		return;
 	s->start_us = e->time_us;
-	s->denied = strcmp(json_get_text(e->data, "effect", ""), "deny") == 0;
-	if (s->denied) {
+	bool refused = strcmp(json_get_text(e->data, "effect", ""), "deny") == 0;
+	s->denied = refused && strcmp(json_get_text(e->data, "by", ""), "schema") != 0; /* a malformed call is no denial */
+	if (refused) {
 		free(s->why);
 		s->why = refusal(e->data);
 	}

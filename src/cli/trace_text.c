@@ -69,7 +69,7 @@ static void add_model(const struct span *s, struct buf *ret)
 	if (json_is_real(first)) {
 		char span[24];
 		time_short((int64_t)(json_real_value(first) * 1e6), span);
-		buf_printf(ret, ", first token %s", span);
+		buf_printf(ret, ", first %s", span);
 	}
 	int64_t retries = json_get_int(a, "mishri.model.retries", 0);
 	if (retries > 0)
@@ -89,7 +89,10 @@ static void describe(const struct span *s, struct buf *ret)
 		           s->denied ? "DENIED" : s->status != NULL ? s->status : "no result yet");
 		break;
 	case SPAN_EXEC:
-		buf_printf(ret, "exec%s", s->denied ? " DENIED" : strcmp(s->status, "ask") == 0 ? " asked for" : "");
+		if (s->denied)
+			buf_printf(ret, "exec %s DENIED", s->name);
+		else
+			buf_add_text(ret, strcmp(s->status, "ask") == 0 ? "exec asked for" : "exec");
 		break;
 	case SPAN_PERSON: buf_printf(ret, "%s %s", s->name, s->status != NULL ? s->status : "waits"); break;
 	case SPAN_PARKED: buf_add_text(ret, s->name); break;
