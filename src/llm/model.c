@@ -2,13 +2,13 @@
  * else can read, or from a command; they never appear in a text that this file makes. */
 #include "llm/llm.h"
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
+#include "llm/curl.h"
 #include "llm/key_command.h"
 #include "llm/provider.h"
 #include "llm/recorded.h"
@@ -189,6 +189,9 @@ static void complete_url(CURLU *url, const struct provider *provider, bool bare)
 
 static int find_base(struct llm_model *model, llm_getenv *env, void *userdata, struct err *err)
 {
+	int r = curl_load(err);
+	if (r < 0)
+		return r;
 	AUTO(curl_url_cleanupp) CURLU *url = curl_url();
 	AUTO(curl_freep) char *whole = NULL;
 	const struct provider *provider = model->provider;
@@ -201,7 +204,7 @@ static int find_base(struct llm_model *model, llm_getenv *env, void *userdata, s
 	AUTO(freep) char *text = xasprintf("%s%s", bare ? "http://" : "", value != NULL ? value : provider->base);
 	if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
 		return err_set(err, EINVAL, "%s must be an address such as %s", where, provider->base);
-	int r = check_url(url, where, model, err);
+	r = check_url(url, where, model, err);
 	if (r < 0)
 		return r;
 	if (provider->host_port != NULL)
