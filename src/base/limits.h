@@ -79,6 +79,7 @@
 #define LIMIT_CELL_GRACE_MS         5000     /* from cancel to SIGKILL */
 #define LIMIT_CELL_REPORT_BYTES     KIB(32)  /* what is in force, or what a machine offers, as JSON */
 #define LIMIT_CELL_DENY_TEXT_BYTES  1024     /* the line that a refused program prints */
+#define LIMIT_CELL_DENY_STARVED_MS  2000     /* more than LIMIT_CELL_DENY_STUB_MS, while it waits for a processor */
 #define LIMIT_CELL_NAMES            16       /* names of one program; one with more is refused */
 #define LIMIT_CELL_ENV_READ_BYTES   KIB(256) /* a program with a larger environment is untrusted */
 #define LIMIT_CELL_OPEN_MS          10000    /* from OPEN to a cell or an error */

@@ -43,9 +43,18 @@ static const struct refused {
 	{ "nfsservctl", ENOSYS }, { "modify_ldt", EPERM },
 };
 
+/* Refused in a read-only run: what changes a file without writing to it. */
+static const struct refused refused_readonly[] = {
+	{ "chmod", EPERM }, { "fchmod", EPERM }, { "fchmodat", EPERM }, { "chown", EPERM }, { "lchown", EPERM },
+	{ "fchown", EPERM }, { "fchownat", EPERM }, { "utime", EPERM }, { "utimes", EPERM }, { "futimesat", EPERM },
+	{ "utimensat", EPERM }, { "setxattr", EPERM }, { "lsetxattr", EPERM }, { "fsetxattr", EPERM },
+	{ "removexattr", EPERM }, { "lremovexattr", EPERM }, { "fremovexattr", EPERM },
+};
+
 /* Refused with these arguments, of which the kernel reads 32 bits: some bit of the mask is set (value ANY), or
  * (argument & mask) == value; 0 of 0: always. */
-#define CLONE_NEW (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+#define CLONE_NEW \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 #define ANY UINT32_MAX
 static const struct refused_with {
 	int number;
@@ -77,10 +86,11 @@ static const struct refused_with {
 	/* typing into a terminal that somebody else reads */
 	{ SYS_ioctl, 1, UINT32_MAX, TIOCSTI }, { SYS_ioctl, 1, UINT32_MAX, TIOCLINUX },
 	/* a connection that is no connect() */
-	{ SYS_sendto, 3, MSG_FASTOPEN, ANY }, { SYS_sendmsg, 2, MSG_FASTOPEN, ANY }, { SYS_sendmmsg, 3, MSG_FASTOPEN, ANY },
+	{ SYS_sendto, 3, MSG_FASTOPEN, ANY }, { SYS_sendmsg, 2, MSG_FASTOPEN, ANY },
+	{ SYS_sendmmsg, 3, MSG_FASTOPEN, ANY },
 };
 
-/* Whoever raises this looks at each new call first. Its cost is small, since a filter is paid for at every run: keep it so. */
+/* Whoever raises this looks at each new call first. A filter is paid for at every run, so it is kept short. */
 enum { LAST_KNOWN = SYS_futex_waitv, X32_BIT = 0x40000000, SOCK_TYPE_BITS = 0xf };
 
 #define DENY (SECCOMP_RET_ERRNO | EPERM)
@@ -88,8 +98,8 @@ enum { LAST_KNOWN = SYS_futex_waitv, X32_BIT = 0x40000000, SOCK_TYPE_BITS = 0xf 
 #define LOAD_ARGUMENT(i) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offsetof(struct seccomp_data, args) + 8u * (i)))
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half of an argument comes first");
 
-/* Arguments, by hand: libseccomp compares an argument once a rule, and all 64 bits of it where the kernel reads 32. This
- * part only ever refuses or falls through to the list behind it. */
+/* Arguments, by hand: libseccomp compares an argument once a rule, and all 64 bits of it where the kernel reads 32.
+ * This part only ever refuses or falls through to the list behind it. */
 static void add_refused_with(struct buf *code, bool reduced)
 {
 	for (size_t i = 0; i < COUNT(refused_with); i++) {
@@ -172,18 +182,27 @@ static void add_arguments(struct buf *code, bool inet)
 	buf_add_str(code, buf_str(&body));
 }
 
-static int add_names(scmp_filter_ctx ctx)
+static int add_names(scmp_filter_ctx ctx, const struct refused *rows, size_t count)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		int number = seccomp_syscall_resolve_name(rows[i].name);
+		if (number >= 0)         /* not every architecture has all of them */
+			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO((uint32_t)rows[i].error), number, 0);
+	}
+	return r;
+}
+
+static int add_lists(scmp_filter_ctx ctx, bool readonly)
 {
 	int r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
 	if (r == 0)
 		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	for (size_t i = 0; i < COUNT(refused) && r == 0; i++) {
-		int number = seccomp_syscall_resolve_name(refused[i].name);
-		if (number >= 0)         /* not every architecture has all of them */
-			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO((uint32_t)refused[i].error), number, 0);
-	}
-	return r;
+	if (r == 0)
+		r = add_names(ctx, refused, COUNT(refused));
+	return r == 0 && readonly ? add_names(ctx, refused_readonly, COUNT(refused_readonly)) : r;
 }
 
 /* libseccomp 2.5 exports to a descriptor only. */
@@ -202,7 +221,7 @@ static int export_to(scmp_filter_ctx ctx, struct buf *code, struct err *err)
 	return io_read_fd(fd, code, err);
 }
 
-int filter_make(bool inet, struct filter *ret, struct err *err)
+int filter_make(bool inet, bool readonly, struct filter *ret, struct err *err)
 {
 	AUTO(buf_done) struct buf code = BUF_INIT(sizeof(struct sock_filter) * BPF_MAXINSNS);
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
@@ -210,7 +229,7 @@ int filter_make(bool inet, struct filter *ret, struct err *err)
 	if (ctx == NULL)
 		return err_set(err, ENOMEM, "libseccomp could not start");
 	add_arguments(&code, inet);
-	int r = add_names(ctx);
+	int r = add_lists(ctx, readonly);
 	r = r < 0 ? err_set(err, -r, "libseccomp refused a rule") : export_to(ctx, &code, err);
 	seccomp_release(ctx);
 	if (r < 0)

@@ -19,7 +19,7 @@ struct tracee {
 	pid_t pid;                    /* a thread has one of its own */
 	struct gate_run *run;
 	uint32_t held;                /* id of the open question; 0: none */
-	int64_t ending_ms;            /* refused: when it is killed; 0: not */
+	int64_t ending_ms;            /* refused: when it should have ended; 0: not */
 	struct tracee *next;
 };
 
@@ -56,6 +56,16 @@ static struct tracee *tracee_add(struct gate *gate, pid_t pid, struct gate_run *
 	run->tracees++;
 	gate->tracee_count++;
 	return *slot;
+}
+
+/* A newcomer by descent. One too many, or one of a run that is being killed, does not live. */
+static struct tracee *tracee_admit(struct gate *gate, pid_t pid, struct gate_run *run)
+{
+	struct tracee *t = tracee_add(gate, pid, run);
+
+	if (run->killed || gate->tracee_count > gate->max_tracees)
+		kill(pid, SIGKILL);
+	return t;
 }
 
 static void run_free_if_over(struct gate *gate, struct gate_run *run)
@@ -135,6 +145,15 @@ static bool is_process(pid_t pid)
 	AUTO(buf_done) struct buf status = BUF_INIT(KIB(16));
 
 	return status_read(pid, &status) && (pid_t)status_number(&status, "\nTgid:", 10) == pid;
+}
+
+/* Only short of processor time: neither asleep nor stopped. */
+static bool is_on_its_way(pid_t pid)
+{
+	AUTO(buf_done) struct buf status = BUF_INIT(KIB(16));
+
+	return status_read(pid, &status) && (strstr(buf_text(&status), "\nState:\tR") != NULL ||
+	                                     strstr(buf_text(&status), "\nState:\tt") != NULL);
 }
 
 /* Is a signal waiting that will end this program before its first instruction? */
@@ -226,7 +245,7 @@ static void on_fork(struct gate *gate, struct tracee *parent)
 		return;
 	/* Seen, run and over already? Then there is nothing to remember. */
 	if (waitid(P_PID, (id_t)child, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0)
-		tracee_add(gate, (pid_t)child, parent->run);
+		tracee_admit(gate, (pid_t)child, parent->run);
 }
 
 /* A thread that starts a program takes over its process's id; its own is over without a report. */
@@ -295,9 +314,9 @@ static void on_report(struct gate *gate, pid_t pid, int status, const struct rus
 			kill(pid, SIGKILL);
 			return;
 		}
-		t = tracee_add(gate, pid, run);
+		t = tracee_admit(gate, pid, run);
 	}
-	if (t->run->killed || gate->closing || gate->tracee_count > gate->max_tracees)
+	if (t->run->killed || gate->closing)
 		kill(pid, SIGKILL);
 	else
 		on_stop(gate, t, status >> 16, WSTOPSIG(status));
@@ -421,7 +440,8 @@ void gate_tick(struct gate *gate)
 
 	for (size_t i = 0; i < GATE_SLOTS && gate->ending_count > 0; i++)
 		for (struct tracee *t = gate->slots[i]; t != NULL; t = t->next)
-			if (t->ending_ms != 0 && now >= t->ending_ms)
+			if (t->ending_ms != 0 && now >= t->ending_ms &&
+			    (now >= t->ending_ms + LIMIT_CELL_DENY_STARVED_MS || !is_on_its_way(t->pid)))
 				kill(t->pid, SIGKILL);
 	if (gate->held_count == 0 || now < gate->look_ms)
 		return;

@@ -43,7 +43,8 @@ static int file_write(pid_t pid, const char *name, const char *text, struct err 
 	snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
 	AUTO(fd_closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		return err_sys(err, "cannot map the ids of a cell (%s)", name);
+		return err_sys(err, "cannot map the ids of a cell (%s; a root engine in a container needs %u and %u in"
+		               " /proc/self/uid_map)", name, LIMIT_CELL_ID_FIRST, LIMIT_CELL_FOREIGN_FIRST);
 	return 0;
 }
 
@@ -101,18 +102,37 @@ static int user_namespace(const char *uid_map, const char *gid_map, int *ret_fd,
 	return r;
 }
 
+/* The map for the owner of a workspace. The last one is kept: cells of one engine mostly share a workspace.
+ * Borrowed. */
+static int map_get(const struct plan *plan, int *ret_ns, struct err *err)
+{
+	static struct { int fd; uid_t owner, outside; gid_t group; } last = { .fd = -1 };
+	char uid_map[128], gid_map[128];
+
+	if (last.fd < 0 || last.owner != plan->owner || last.group != plan->group || last.outside != plan->uid_outside) {
+		fd_close(&last.fd);
+		map_format(plan->owner, plan->uid_outside, uid_map, sizeof uid_map);
+		map_format(plan->group, plan->gid_outside, gid_map, sizeof gid_map);
+		int r = user_namespace(uid_map, gid_map, &last.fd, err);
+		if (r < 0)
+			return r;
+		last.owner = plan->owner;
+		last.group = plan->group;
+		last.outside = plan->uid_outside;
+	}
+	*ret_ns = last.fd;
+	return 0;
+}
+
 int ids_map_workspace(const struct plan *plan, int *ret_fd, struct err *err)
 {
-	char uid_map[128], gid_map[128];
-	AUTO(fd_closep) int ns = -1;
+	int ns;
 	AUTO(fd_closep) int tree = open_tree(AT_FDCWD, plan->workspace,
 	                                     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 
 	if (tree < 0)
 		return err_sys(err, "cannot take the workspace '%s' for a cell", plan->workspace);
-	map_format(plan->owner, plan->uid_outside, uid_map, sizeof uid_map);
-	map_format(plan->group, plan->gid_outside, gid_map, sizeof gid_map);
-	int r = user_namespace(uid_map, gid_map, &ns, err);
+	int r = map_get(plan, &ns, err);
 	if (r < 0)
 		return r;
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)ns };

@@ -152,12 +152,26 @@ static bool look_as_subject(const struct subject *s, const char *path, struct st
 	return look(s->proc, from, ret_stx, ret_path);
 }
 
-/* Could anybody in the cell have made this path lead elsewhere? Not where it runs through the read-only system alone. */
+/* dir/path, lexically; "" when it does not fit. */
+static void join(const char *dir, const char *path, char ret[static PATH_MAX])
+{
+	char whole[2 * PATH_MAX];
+
+	while (strncmp(path, "./", 2) == 0)
+		path += 2;
+	int n = snprintf(whole, sizeof whole, "%s/%s", dir, path);
+	snprintf(ret, PATH_MAX, "%.*s", n < PATH_MAX ? n : 0, whole);
+}
+
+/* Could anybody in the cell have made this path lead elsewhere? Not where it runs through the read-only system
+ * alone. */
 static bool path_is_fixed(const struct inspected *what, const char *path)
 {
-	char absolute[2 * PATH_MAX];
+	char absolute[PATH_MAX];
 
-	snprintf(absolute, sizeof absolute, "%s%s%s", path[0] == '/' ? "" : what->cwd, path[0] == '/' ? "" : "/", path);
+	if (path[0] == '/')
+		return plan_is_system(path);
+	join(what->cwd, path, absolute);
 	return plan_is_system(absolute);
 }
 
@@ -256,15 +270,22 @@ static void see_through_loader(const struct subject *s, struct inspected *what)
 static void see_script(const struct subject *s, const struct statx *stx, const char *path, struct inspected *what)
 {
 	enum place place = place_of(s->places, stx, path);
+	const char *own = path;
 
-	if (place == PLACE_SYSTEM && !path_is_fixed(what, s->execfn))
-		place = PLACE_WORKSPACE;     /* a link that can change led there */
+	/* A link that can change leads to the system now; it may have led elsewhere when the kernel followed it. */
+	if (place == PLACE_SYSTEM && !path_is_fixed(what, s->execfn)) {
+		place = PLACE_WORKSPACE;
+		own = s->execfn;
+	}
 	lower(what, place, "the script lies outside the system and the workspace");
 	if (stx->stx_nlink == 0)
 		lower(what, PLACE_UNTRUSTED, "the script is deleted");
-	memcpy(what->program, path, strlen(path) + 1);
-	name_add(what, base_name(path));
+	snprintf(what->program, sizeof what->program, "%s", own);
+	if (own[0] != '/')
+		join(what->cwd, own, what->program);
+	name_add(what, base_name(own));
 	what->trusted_names = 1;
+	name_add(what, base_name(path));
 	name_add(what, base_name(s->execfn));
 	name_add(what, base_name(s->file));
 	/* "#!/bin/busybox rm", "#!/lib/ld.so /bin/rm", "#!" of another script: what runs is named before the script. */
@@ -333,6 +354,7 @@ static const struct injection {
 	{ "BASH_ENV", { "bash", "sh", "rbash" } },
 	{ "ENV", { "sh", "dash", "ash", "ksh", "bash", "busybox", "zsh", "mksh" } },
 	{ "BASH_FUNC_*", { "bash", "sh", "rbash" } },
+	{ "SHELLOPTS", { "bash", "sh", "rbash" } },
 	{ "ZDOTDIR", { "zsh" } },
 	{ "PERL5OPT", { "perl" } },     { "PERL5LIB", { "perl" } },     { "PERLLIB", { "perl" } },
 	{ "PERL5DB", { "perl" } },      { "PYTHONPATH", { "python" } }, { "PYTHONHOME", { "python" } },

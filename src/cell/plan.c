@@ -1,4 +1,5 @@
-/* plan.c - the tables that say what a cell contains, and the checks of a plan. Nothing is done here: applying is enter.c. */
+/* plan.c - the tables that say what a cell contains, and the checks of a plan. Nothing is done here: applying is
+ * enter.c. */
 #include "cell/plan.h"
 
 #include <stdio.h>
@@ -10,13 +11,12 @@
 const char *const plan_system[] = { "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32" };
 const size_t plan_system_count = COUNT(plan_system);
 
+/* Each costs every cell a mount: what programs do without is left out. */
 const char *const plan_etc[] = {
-	"alternatives", "bash.bashrc", "ca-certificates", "ca-certificates.conf", "crypto-policies", "debian_version",
-	"fonts", "gai.conf", "host.conf", "inputrc", "java-11-openjdk", "java-17-openjdk", "java-21-openjdk",
-	"ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "localtime", "lsb-release", "magic", "magic.mime",
-	"mime.types", "nsswitch.conf", "os-release", "perl", "pki/ca-trust", "pki/tls/certs", "profile", "protocols",
-	"python3", "python3.11", "redhat-release", "services", "shells", "ssl/certs", "ssl/openssl.cnf", "terminfo",
-	"timezone",
+	"alternatives", "ca-certificates", "crypto-policies", "debian_version", "fonts", "java-11-openjdk",
+	"java-17-openjdk", "java-21-openjdk", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "lsb-release",
+	"mime.types", "nsswitch.conf", "os-release", "perl", "pki/ca-trust", "pki/tls/certs", "protocols", "python3",
+	"python3.11", "redhat-release", "services", "ssl/certs", "ssl/openssl.cnf", "timezone",
 };
 const size_t plan_etc_count = COUNT(plan_etc);
 

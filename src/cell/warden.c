@@ -37,7 +37,7 @@ struct keeper {
 	int engine, signals;
 	const struct cell_builtin *builtins;
 	size_t builtin_count;
-	struct filter filters[2];            /* [inet]; made when first needed */
+	struct filter filters[2][2];         /* [inet][readonly]; made when first needed */
 	bool proven[CELL_NONE + 1];          /* a cell of this level has traced its children */
 	struct nursling *nurslings;
 	char *room;
@@ -69,22 +69,22 @@ static int clone_failed(enum cell_level level, struct err *err)
 	               " container; or ask for isolation 'reduced'");
 }
 
-static int filter_get(struct keeper *w, enum cell_level level, const struct filter **ret, struct err *err)
+static int filters_get(struct keeper *w, enum cell_level level, const struct filter **ret, struct err *err)
 {
 	bool inet = level == CELL_FULL;
-	int r = 0;
 
-	if (level == CELL_NONE)
-		*ret = NULL;
-	else if (w->filters[inet].code == NULL)
-		r = filter_make(inet, &w->filters[inet], err);
-	if (r == 0 && level != CELL_NONE)
-		*ret = &w->filters[inet];
-	return r;
+	for (int readonly = 0; readonly < 2 && level != CELL_NONE; readonly++) {
+		struct filter *filter = &w->filters[inet][readonly];
+		int r = filter->code == NULL ? filter_make(inet, readonly, filter, err) : 0;
+		if (r < 0)
+			return r;
+	}
+	*ret = level != CELL_NONE ? w->filters[inet] : NULL;
+	return 0;
 }
 
 /* In the new process: nothing of the warden's but what a cell needs. */
-static _Noreturn void nursling_main(const struct keeper *w, const struct plan *plan, const struct filter *filter,
+static _Noreturn void nursling_main(const struct keeper *w, const struct plan *plan, const struct filter *filters,
                                     int socket, int tree)
 {
 	enum { SOCKET_FD = 3, TREE_FD = 4 };
@@ -100,14 +100,14 @@ static _Noreturn void nursling_main(const struct keeper *w, const struct plan *p
 	close_range(high_tree >= 0 ? TREE_FD + 1 : SOCKET_FD + 1, ~0u, 0);
 	init_main(&(struct init_setup){
 		.socket = SOCKET_FD, .workspace_fd = high_tree >= 0 ? TREE_FD : -1, .trial = !w->proven[plan->level],
-		.plan = plan, .filter = filter, .builtins = w->builtins, .builtin_count = w->builtin_count,
+		.plan = plan, .filters = filters, .builtins = w->builtins, .builtin_count = w->builtin_count,
 	});
 }
 
 static int spawn(struct keeper *w, const struct plan *plan, int tree, struct nursling *child, struct err *err)
 {
-	const struct filter *filter = NULL;
-	int ends[2], pidfd = -1, r = filter_get(w, plan->level, &filter, err);
+	const struct filter *filters = NULL;
+	int ends[2], pidfd = -1, r = filters_get(w, plan->level, &filters, err);
 
 	if (r < 0)
 		return r;
@@ -119,7 +119,7 @@ static int spawn(struct keeper *w, const struct plan *plan, int tree, struct nur
 		              CLONE_NEWCGROUP;
 	long pid = syscall(SYS_clone3, &args, sizeof args);
 	if (pid == 0)
-		nursling_main(w, plan, filter, ends[1], tree);
+		nursling_main(w, plan, filters, ends[1], tree);
 	if (pid < 0)
 		r = clone_failed(plan->level, err);
 	close(ends[1]);
@@ -143,7 +143,6 @@ static void nursling_free(struct nursling *child)
 static int on_open(void *self, struct msg *open)
 {
 	struct keeper *w = self;
-	static unsigned nth;
 	struct err err = ERR_NONE;
 	struct plan plan;
 	AUTO(fd_closep) int tree = -1;
@@ -155,7 +154,7 @@ static int on_open(void *self, struct msg *open)
 	child->until_ms = clock_mono_ms() + LIMIT_CELL_OPEN_MS;
 	int r = plan_make(open, &plan, &err);
 	if (r == 0)
-		r = ids_choose(&plan, (unsigned)getpid() + nth++, &err);
+		r = ids_choose(&plan, (unsigned)getpid(), &err);
 	if (r == 0 && plan.as_root && plan.level == CELL_FULL)
 		r = ids_map_workspace(&plan, &tree, &err);
 	if (r == 0)

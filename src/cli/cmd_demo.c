@@ -70,16 +70,16 @@ static void introduce(const char *root)
 	        root);
 }
 
-static void conclude(const char *root, const char *task)
+static void conclude(const char *root)
 {
 	fprintf(stderr,
 	        "\nWhat to try next:\n"
-	        "  build/mishri show %s --data %s/data          the task, call by call\n"
-	        "  build/mishri events %s --data %s/data --json the facts, one a line\n"
+	        "  build/mishri show last --data %s/data          the task, call by call\n"
+	        "  build/mishri events last --data %s/data --json the facts, one a line\n"
 	        "  build/mishri audit verify --data %s/data               the hash chain\n"
 	        "  build/mishri exec -p %s/policy.yaml -w %s/workspace -- sh -c 'echo cm0gLXJmIC4= | base64 -d | sh'\n"
 	        "  build/mishri run -m openai/MODEL \"your own goal\"    with OPENAI_API_KEY, or OPENAI_BASE_URL\n",
-	        task, root, task, root, root, root, root);
+	        root, root, root, root, root);
 }
 
 static int show(struct session *s, const struct options *o, const char *root)
@@ -98,16 +98,26 @@ static int show(struct session *s, const struct options *o, const char *root)
 		return complain(EXIT_FAILED, "%s", err.text);
 	const char *policies[] = { policy };
 	struct task_spec spec = {
-		.goal = "Make the tests of this project pass.", .agent = "worker", .role = "worker", .model = model,
-		.workspace = project, .plan = "never", .channel = "cli", .level = CELL_FULL,
+		.goal = "Make the tests of this project pass.", .agent = "master", .role = "master", .model = model,
+		.workspace = project, .plan = "auto", .channel = "cli", .level = CELL_FULL, .max_depth = 1,
 		.limits = { LIMIT_TASK_TURNS, LIMIT_TASK_CALLS, LIMIT_TASK_TIMEOUT_MS, LIMIT_CALL_OUTPUT_BYTES },
 		.policies = policies, .policy_count = 1,
 	};
 	fprintf(stderr, "goal: %s\n", spec.goal);
 	s->run = engine_start(s->engine, &spec);
-	int code = session_finish(s);
-	conclude(root, run_task(s->run)->id);
-	return code;
+	return session_finish(s);
+}
+
+/* What a person would type next, shown once. */
+static void look_back(const char *root)
+{
+	AUTO(freep) char *data = xasprintf("%s/data", root);
+	char *argv[] = { "last", "--data", data, NULL };
+
+	fprintf(stderr, "\n$ mishri tree last\n");
+	fflush(stderr);
+	cmd_tree.run(3, argv);
+	fflush(stdout);
 }
 
 static int run(int argc, char **argv)
@@ -125,13 +135,19 @@ static int run(int argc, char **argv)
 	if (warden_start(builtins, tool_builtins(builtins, COUNT(builtins)), &s.warden, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);
 	int code;
+	bool shown = false;
 	if (directory(o, &root, &err) < 0 || lay_out(root, &err) < 0) {
 		code = complain(EXIT_FAILED, "%s", err.text);
 	} else {
 		introduce(root);
 		code = show(&s, o, root);
+		shown = s.run != NULL;
 	}
 	session_close(&s);
+	if (shown) {
+		look_back(root);
+		conclude(root);
+	}
 	return code;
 }
 

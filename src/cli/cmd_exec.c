@@ -51,7 +51,6 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 	struct execution *x = userdata;
 	struct err err = ERR_NONE;
 
-	(void)mechanisms;
 	if (failure != NULL) {
 		x->cell = NULL;
 		x->code = complain(EXIT_CONFIG, "%s", failure->text);
@@ -59,7 +58,7 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 		return;
 	}
 	x->cell_readable = watch_fd(x->loop, cell_fd(x->cell), on_cell, x);
-	char **env = tool_environment(x->workspace, x->user);
+	char **env = tool_environment(x->workspace, x->user, json_get_text(mechanisms, "tmp", "/tmp"));
 	struct cell_run what = {
 		.call = 1, .argv = x->argv, .env = (const char *const *)env, .cwd = x->workspace,
 		.fds = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },

@@ -284,7 +284,7 @@ static int run_new_goal(struct session *s, struct wish *w)
 	int code = read_config(w);
 	if (code != 0)
 		return code;
-	if (resolve_policies(w, &err) < 0)
+	if (cli_check_data(w->o, w->workspace, &err) < 0 || resolve_policies(w, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	if (cli_load_policy(w->o, w->workspace, w->policies, w->policy_count, &s->policy, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
@@ -353,6 +353,8 @@ static int run_again(struct session *s, struct wish *w)
 	policies_of(created, w);
 	if (cli_workspace(t->workspace, &w->workspace, &err) < 0)
 		return refuse(w, EXIT_USAGE, "%s", err.text);
+	if (cli_check_data(w->o, w->workspace, &err) < 0)
+		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	size_t given = w->policy_count;
 	if (cli_load_policy(w->o, w->workspace, w->policies, given, &s->policy, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);

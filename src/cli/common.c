@@ -9,6 +9,7 @@
 
 #include "engine/dirs.h"
 #include "policy/files.h"
+#include "policy/probe.h"
 
 #include "base/banned.h"
 
@@ -154,4 +155,19 @@ int cli_load_policy(const struct options *o, const char *workspace, const char *
 	}
 	policy_files_done(&found);
 	return r;
+}
+
+int cli_check_data(const struct options *o, const char *workspace, struct err *err)
+{
+	AUTO(freep) char *data = NULL;
+	int r = cli_data_dir(o, &data, err);
+
+	if (r < 0)
+		return r;
+	AUTO(freep) char *resolved = resolve_path(NULL, data);
+	size_t len = strlen(workspace);
+	if (resolved == NULL || strncmp(resolved, workspace, len) != 0 || (resolved[len] != '/' && resolved[len] != '\0'))
+		return 0;
+	return err_set(err, EINVAL, "the data directory %s lies in the workspace, where tools could change the history; give another "
+	                            "with --data, or a workspace beside it with -w", data);
 }

@@ -22,7 +22,10 @@ struct worker {                        /* a task whose lines are shown */
 
 struct progress {
 	struct watch *tick;
-	bool terminal, color, paused, status_shown;
+	FILE *to;                      /* stderr; while a question is on the screen, `held` */
+	char *held;                    /* lines that came in the meantime; shown after the answer */
+	size_t held_len;
+	bool terminal, color, status_shown;
 	char doing[WIDTH + 1];         /* "" when nothing runs */
 	int64_t since_ms, streamed;
 	int64_t turns, calls, tokens, usd_nanos;
@@ -45,7 +48,7 @@ static const char *paint(const struct progress *p, const char *code)
 static void clear_status(struct progress *p)
 {
 	if (p->status_shown)
-		fputs("\r\033[K", stderr);
+		fputs("\r\033[K", p->to);
 	p->status_shown = false;
 }
 
@@ -53,15 +56,15 @@ static void show_status(struct progress *p)
 {
 	char span[32];
 
-	if (!p->terminal || p->paused || p->doing[0] == '\0')
+	if (!p->terminal || p->to != stderr || p->doing[0] == '\0')
 		return;
 	clear_status(p);
-	fprintf(stderr, "%s  %s %s  (turn %lld, %lld calls, %lld tokens", DIM(p), p->doing,
+	fprintf(p->to, "%s  %s %s  (turn %lld, %lld calls, %lld tokens", DIM(p), p->doing,
 	        clock_span(clock_mono_ms() - p->since_ms, span, sizeof span), (long long)p->turns, (long long)p->calls,
 	        (long long)p->tokens);
 	if (!p->usd_unknown && p->usd_nanos > 0)
-		fprintf(stderr, ", $%.4f", (double)p->usd_nanos / 1e9);
-	fprintf(stderr, ")%s", PLAIN(p));
+		fprintf(p->to, ", $%.4f", (double)p->usd_nanos / 1e9);
+	fprintf(p->to, ")%s", PLAIN(p));
 	p->status_shown = true;
 }
 
@@ -77,6 +80,7 @@ struct progress *progress_new(struct loop *loop, bool terminal, bool color)
 {
 	struct progress *p = xcalloc(1, sizeof *p);
 
+	p->to = stderr;
 	p->terminal = terminal;
 	p->color = color;
 	if (terminal) {
@@ -115,11 +119,25 @@ static const char *who(const struct worker *w, char *text, size_t size)
 	return text;
 }
 
+void progress_pause(struct progress *p, bool paused)
+{
+	clear_status(p);
+	if (paused && p->to == stderr) {
+		FILE *held = open_memstream(&p->held, &p->held_len);
+		p->to = held != NULL ? held : stderr;
+	} else if (!paused && p->to != stderr) {
+		fclose(p->to);
+		p->to = stderr;
+		fputs(p->held, stderr);
+		free(TAKE(p->held));
+	}
+}
+
 void progress_free(struct progress *p)
 {
 	if (p == NULL)
 		return;
-	clear_status(p);
+	progress_pause(p, false);
 	while (p->workers != NULL) {
 		struct worker *w = p->workers;
 		p->workers = w->next;
@@ -128,12 +146,6 @@ void progress_free(struct progress *p)
 	}
 	watch_free(p->tick);
 	free(p);
-}
-
-void progress_pause(struct progress *p, bool paused)
-{
-	clear_status(p);
-	p->paused = paused;
 }
 
 void progress_text(struct progress *p, struct str text)
@@ -191,9 +203,9 @@ static void on_created(struct progress *p, const struct event *e)
 	const struct worker *w = worker_of(p, e);
 
 	if (w->number > 0)
-		fprintf(stderr, "%s[w%d]%s task %s: %s\n", BOLD(p), w->number, PLAIN(p), e->task, goal);
+		fprintf(p->to, "%s[w%d]%s task %s: %s\n", BOLD(p), w->number, PLAIN(p), e->task, goal);
 	else
-		fprintf(stderr, "%stask %s%s  %s, in %s, isolation %s\n", BOLD(p), e->task, PLAIN(p),
+		fprintf(p->to, "%stask %s%s  %s, in %s, isolation %s\n", BOLD(p), e->task, PLAIN(p),
 		        json_get_text(e->data, "model", ""), workspace, json_get_text(e->data, "isolation", ""));
 }
 
@@ -214,7 +226,7 @@ static void on_replied(struct progress *p, struct worker *w, const struct event 
 	if (json_get_int(e->data, "calls", 0) == 0 || text[0] == '\0')
 		return; /* the last reply is the result, and is printed as such */
 	AUTO(freep) char *line = brief(text, 160);
-	fprintf(stderr, "%s%s\n", who(w, prefix, sizeof prefix), line);
+	fprintf(p->to, "%s%s\n", who(w, prefix, sizeof prefix), line);
 }
 
 static void on_proposed(struct progress *p, struct worker *w, const struct event *e)
@@ -238,7 +250,7 @@ static void on_decided(struct progress *p, const struct worker *w, const struct 
 
 	for (size_t i = 0; i < w->proposed_count; i++)
 		if (strcmp(w->proposed[i].call, call) == 0)
-			fprintf(stderr, "  %s%s%s%s  %s\n", who(w, prefix, sizeof prefix), BOLD(p), call, PLAIN(p), w->proposed[i].line);
+			fprintf(p->to, "  %s%s%s%s  %s\n", who(w, prefix, sizeof prefix), BOLD(p), call, PLAIN(p), w->proposed[i].line);
 }
 
 static void on_exec(struct progress *p, const struct worker *w, const struct event *e)
@@ -251,7 +263,7 @@ static void on_exec(struct progress *p, const struct worker *w, const struct eve
 	AUTO(freep) char *words = brief(argv, 80);
 	AUTO(freep) char *program = brief(json_get_text(e->data, "program", ""), 120);
 	AUTO(freep) char *reason = brief(json_get_text(e->data, "reason", ""), 160);
-	fprintf(stderr, "       %s%sstopped at the exec gate%s by %s: %s as %s (%s)\n", who(w, prefix, sizeof prefix), RED(p),
+	fprintf(p->to, "       %s%sstopped at the exec gate%s by %s: %s as %s (%s)\n", who(w, prefix, sizeof prefix), RED(p),
 	        PLAIN(p), json_get_text(e->data, "rule", "default"), program, words, reason);
 }
 
@@ -262,16 +274,16 @@ static void on_call_finished(struct progress *p, const struct worker *w, const s
 	char span[32], prefix[16];
 
 	p->doing[0] = '\0';
-	fprintf(stderr, "       %s%s%s%s", who(w, prefix, sizeof prefix), ok ? GREEN(p) : RED(p), status, PLAIN(p));
+	fprintf(p->to, "       %s%s%s%s", who(w, prefix, sizeof prefix), ok ? GREEN(p) : RED(p), status, PLAIN(p));
 	if (json_get_int(e->data, "exit", 0) > 0)
-		fprintf(stderr, ", exit status %lld", (long long)json_get_int(e->data, "exit", 0));
+		fprintf(p->to, ", exit status %lld", (long long)json_get_int(e->data, "exit", 0));
 	if (json_is_integer(json_object_get(e->data, "exit")))
-		fprintf(stderr, ", %s", clock_span(json_get_int(e->data, "ms", 0), span, sizeof span));
+		fprintf(p->to, ", %s", clock_span(json_get_int(e->data, "ms", 0), span, sizeof span));
 	if (!ok) {
 		AUTO(freep) char *text = brief(json_get_text(e->data, "output", ""), 120);
-		fprintf(stderr, ": %s", text);
+		fprintf(p->to, ": %s", text);
 	}
-	fputc('\n', stderr);
+	fputc('\n', p->to);
 }
 
 static void on_retry(struct progress *p, const struct worker *w, const struct event *e)
@@ -280,7 +292,7 @@ static void on_retry(struct progress *p, const struct worker *w, const struct ev
 	AUTO(freep) char *reason = brief(json_get_text(e->data, "reason", ""), 160);
 
 	p->doing[0] = '\0';
-	fprintf(stderr, "  %sthe model could not be asked: %s; again in %s\n", who(w, prefix, sizeof prefix), reason,
+	fprintf(p->to, "  %sthe model could not be asked: %s; again in %s\n", who(w, prefix, sizeof prefix), reason,
 	        clock_span(json_get_int(e->data, "delay_ms", 0), span, sizeof span));
 }
 
@@ -288,17 +300,17 @@ static void on_plan(struct progress *p, const struct event *e)
 {
 	const json_t *steps = json_object_get(e->data, "steps");
 
-	fprintf(stderr, "  %splan%s\n", BOLD(p), PLAIN(p));
+	fprintf(p->to, "  %splan%s\n", BOLD(p), PLAIN(p));
 	for (size_t i = 0; i < json_array_size(steps); i++) {
 		const json_t *step = json_array_get(steps, i), *after = json_object_get(step, "after");
 		AUTO(freep) char *id = brief(json_get_text(step, "id", ""), 32);
 		AUTO(freep) char *title = brief(json_get_text(step, "title", ""), 100);
-		fprintf(stderr, "    %-4s %-8s %s", id, json_get_text(step, "state", ""), title);
+		fprintf(p->to, "    %-4s %-8s %s", id, json_get_text(step, "state", ""), title);
 		for (size_t k = 0; k < json_array_size(after); k++) {
 			AUTO(freep) char *before = brief(json_string_value(json_array_get(after, k)), 32);
-			fprintf(stderr, "%s%s", k == 0 ? "  (after " : ", ", before);
+			fprintf(p->to, "%s%s", k == 0 ? "  (after " : ", ", before);
 		}
-		fputs(json_array_size(after) > 0 ? ")\n" : "\n", stderr);
+		fputs(json_array_size(after) > 0 ? ")\n" : "\n", p->to);
 	}
 }
 
@@ -311,7 +323,7 @@ static void on_reported(struct progress *p, const struct event *e)
 
 	snprintf(child.task, sizeof child.task, "%s", json_get_text(e->data, "child", ""));
 	snprintf(child.parent, sizeof child.parent, "%s", e->task);
-	fprintf(stderr, "%s[w%d]%s %s%s%s: %s\n", BOLD(p), worker_of(p, &child)->number, PLAIN(p), done ? GREEN(p) : RED(p),
+	fprintf(p->to, "%s[w%d]%s %s%s%s: %s\n", BOLD(p), worker_of(p, &child)->number, PLAIN(p), done ? GREEN(p) : RED(p),
 	        state, PLAIN(p), result);
 }
 
@@ -323,11 +335,11 @@ void progress_event(struct progress *p, const struct event *e)
 	switch (e->type) {
 	case EVENT_TASK_CREATED: on_created(p, e); break;
 	case EVENT_TASK_RESUMED:
-		fprintf(stderr, "%stask %s%s  goes on (%s)\n", BOLD(p), e->task, PLAIN(p), json_get_text(e->data, "reason", ""));
+		fprintf(p->to, "%stask %s%s  goes on (%s)\n", BOLD(p), e->task, PLAIN(p), json_get_text(e->data, "reason", ""));
 		break;
 	case EVENT_TASK_PARKED:
 		if (w->number == 0)
-			fprintf(stderr, "task %s is parked\n", e->task);
+			fprintf(p->to, "task %s is parked\n", e->task);
 		break;
 	case EVENT_PLAN_UPDATED: on_plan(p, e); break;
 	case EVENT_TASK_REPORTED: on_reported(p, e); break;

@@ -123,9 +123,19 @@ static void ask_person(struct run *run, struct call *c)
 	}
 	id_new(run->asking.approval);
 	memcpy(run->asking.call, c->id, sizeof run->asking.call);
+	run_defer(run, DO_ASK_QUESTION, c->id);
+}
+
+void control_put_question(struct run *run, const char *call)
+{
+	const struct engine_setup *setup = &run->engine->setup;
+	const struct call *c = task_call_find(run->task, call);
+
+	if (c == NULL || c->phase != CALL_RUNNING || strcmp(run->asking.call, call) != 0 || run->asking.approval[0] == '\0')
+		return;
 	setup->ask(setup->userdata, &(struct question){
 		.approval = run->asking.approval, .task = run->task->id, .user = run->task->user, .kind = "question",
-		.reason = question });
+		.reason = json_get_text(c->args, "question", "") });
 }
 
 bool control_answer(struct run *run, const char *approval, const char *by, const char *words)

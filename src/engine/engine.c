@@ -351,6 +351,7 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 	r = engine_load(store, id, &task, err);
 	if (r < 0)
 		return r;
+	assert(task != NULL);
 	if (task->phase == PHASE_ENDED)
 		return err_set(err, EALREADY, "task %s has ended", id);
 	struct event_filter filter = { .task = task->root, .tree = true, .type = "model.replied" };
@@ -441,14 +442,14 @@ enum run_failure_kind run_failure_kind(const struct run *run)
 
 /* ---- the environment of tools ------------------------------------------------------------------------ */
 
-char **tool_environment(const char *workspace, const char *user)
+char **tool_environment(const char *workspace, const char *user, const char *tmp)
 {
 	char **env = xcalloc(16, sizeof *env);
 	size_t n = 0;
 
 	env[n++] = xstrdup("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-	env[n++] = xstrdup("HOME=/tmp");
-	env[n++] = xstrdup("TMPDIR=/tmp");
+	env[n++] = xasprintf("HOME=%s", tmp);
+	env[n++] = xasprintf("TMPDIR=%s", tmp);
 	env[n++] = xstrdup("LANG=C.UTF-8");
 	env[n++] = xstrdup("TERM=dumb");
 	env[n++] = xstrdup("SHELL=/bin/sh");

@@ -94,8 +94,9 @@ void exec_decide(const struct policy *policy, const struct cell_exec *exec, cons
 /* The line that a refused program leaves on its stderr. Appends to ret. */
 void exec_message(const struct cell_exec *exec, const struct decision *decision, struct buf *ret);
 
-/* The environment of tools: complete, nothing inherited. The caller frees the array and its texts. */
-MUST_USE char **tool_environment(const char *workspace, const char *user);
+/* The environment of tools: complete, nothing inherited. tmp: the cell's own directory for what is not
+ * kept, as its mechanisms say. The caller frees the array and its texts. */
+MUST_USE char **tool_environment(const char *workspace, const char *user, const char *tmp);
 void tool_environment_free(char **env);
 
 #endif

@@ -7,8 +7,8 @@
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_START_CHILDREN } what;
-	char call[CALL_ID_BYTES];
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC } what;
+	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC: of the approval */
 };
 
 struct live_call;                      /* a call that runs in the cell */
@@ -18,6 +18,8 @@ struct held_exec {                     /* a program that waits at the gate for a
 	char approval[ID_LEN + 1], digest[SHA256_HEX_LEN + 1];
 	char *refusal;                 /* for its stderr, should the answer be no; the reason is added */
 	json_t *facts;                 /* exec.decided as it will be written */
+	json_t *action;                /* what the person is shown */
+	bool high_risk;
 	struct held_exec *next;
 };
 
@@ -56,6 +58,7 @@ struct run {
 	char cell_id[ID_LEN + 1];
 	int64_t cell_asked_ns;
 	bool cell_ready;
+	char *tmp;                     /* the cell's directory for what is not kept */
 
 	struct llm_call *request;
 	int64_t request_ms;            /* monotonic start */
@@ -86,6 +89,7 @@ struct engine {
 struct run *run_new(struct engine *engine, struct task *task);
 void run_free(struct run *run);
 void run_emit(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data);
+void run_defer(struct run *run, int what, const char *name);     /* once what was emitted so far is durable */
 void run_step(struct run *run);                                  /* decide and flush until nothing is left to do */
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
 void run_tell(struct run *run);                                  /* on_over, once */
@@ -110,7 +114,8 @@ void model_retry(struct run *run);
 
 /* call.c */
 void call_check(struct run *run, struct call *call);
-void call_ask(struct run *run, struct call *call);
+void call_ask(struct run *run, struct call *call);               /* STEP_ASK_PERSON */
+void call_put_question(struct run *run, const struct call *call);/* the effect */
 void call_answer(struct run *run, struct call *call, const char *answer, const char *by, const char *reason);
 void call_intend(struct run *run, struct call *call);            /* STEP_RUN_CALL */
 void call_run(struct run *run, struct call *call);               /* the effect */
@@ -131,11 +136,13 @@ void control_start_children(struct run *run, struct call *call); /* the effect *
 void control_kill(struct run *run, struct call *call);
 void control_end(struct run *run, struct call *call);            /* every child has reported */
 void control_child_over(struct run *child);
+void control_put_question(struct run *run, const char *call);      /* the effect of question.asked */
 bool control_answer(struct run *run, const char *approval, const char *by, const char *words);
 
 /* exec.c */
 void exec_arrived(struct run *run, const struct cell_exec *exec);
 void exec_gone(struct run *run, uint32_t id);
+void exec_put_question(struct run *run, const char *approval);   /* the effect of a held program's approval.requested */
 bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);
 

@@ -410,6 +410,7 @@ static void happen(struct world *w)
 	} else if (held(w) != NULL) {
 		answer(w, held(w));
 	} else {
+		PROMISE(w, !w->input.draining, "an interrupted task with nothing under way parks");
 		int64_t wakeup = task_wakeup_us(w->task);
 		PROMISE(w, wakeup != INT64_MAX, "an active task always waits for something");
 		w->now_us = MAX(w->now_us, wakeup);
