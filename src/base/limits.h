@@ -130,7 +130,7 @@
 #define LIMIT_REGEX_STEPS           100000   /* PCRE2 match limit of schemas and search */
 #define LIMIT_REGEX_BYTES           KIB(4)
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
-#define LIMIT_EXEC_EVENTS           1000     /* allowed program starts written down one by one, per call */
+#define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */
 
 /* what a person looks at */
 #define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */

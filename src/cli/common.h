@@ -25,7 +25,8 @@ struct config_flag { const char *option, *key; };
 MUST_USE int cli_config(const struct options *o, const char *workspace, const struct config_flag *flags, size_t count,
                         struct config **ret, bool *ret_usage, struct err *err);
 
-/* The history may not lie where tools can write: -EINVAL when the data directory is inside `workspace`. */
+/* Neither the history nor the user's own policy may lie where tools can write: -EINVAL when the data directory or the
+ * directory of the user's configuration is inside `workspace`, as it is where that is the home directory. */
 MUST_USE int cli_check_data(const struct options *o, const char *workspace, struct err *err);
 
 /* The policy in force for a workspace: the layers, and the -p files in the place of the project's. */

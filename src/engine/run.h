@@ -63,6 +63,7 @@ struct run {
 	int64_t request_ms;            /* monotonic start */
 
 	struct live_call *live;
+	int64_t stray_execs, stray_denied;
 	struct {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
@@ -125,10 +126,10 @@ void call_run(struct run *run, struct call *call);               /* the effect *
 void call_kill(struct run *run, struct call *call, const char *why);
 void call_close(struct run *run, struct call *call, const char *status, const char *text);
 void call_ended(struct run *run, const struct cell_exit *ended); /* from the cell; NULL: the cell is lost */
-void call_note_exec(struct run *run, bool denied);
+bool call_note_exec(struct run *run, bool denied);               /* false: one of too many to be written down */
+bool call_may_ask(const struct run *run);                        /* false: it was refused too often to be asked for */
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
-int64_t call_noted_execs(const struct run *run);
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
 /* control.c */

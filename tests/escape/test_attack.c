@@ -99,6 +99,29 @@ static void the_kernel_keeps_when_reduced(void **state UNUSED)
 	try_acts(CELL_REDUCED, REDUCED);
 }
 
+/* What each cell must say of itself; the engine, here this test, says the opposite. */
+static void cells_are_marked(void **state UNUSED)
+{
+	static const char *const marks[] = {
+		"! tr '\\0' ' ' < /proc/PID/cmdline | grep -q test_attack",       /* the goal may be in the arguments */
+		"[ $(cat /proc/PID/oom_score_adj) = 1000 ]",                     /* when memory runs out */
+	};
+	static struct rig rig;
+	char text[256];
+
+	rig = (struct rig){ .warden = warden };
+	memcpy(rig.workspace, workspace, sizeof workspace);
+	assert_true(rig_open(&rig, CELL_FULL));
+	for (size_t i = 0; i < COUNT(marks); i++) {
+		const char *at = strstr(marks[i], "PID");
+		snprintf(text, sizeof text, "%.*s%s%s", (int)(at - marks[i]), marks[i], "1", at + 3);
+		assert_int_equal(rig_run(&rig, (struct cell_run){ .argv = RIG_ARGV("/bin/bash", "-c", text) }), 0);
+		snprintf(text, sizeof text, "%.*s%d%s", (int)(at - marks[i]), marks[i], getpid(), at + 3);
+		assert_int_not_equal(outside(text), 0);
+	}
+	rig_close(&rig);
+}
+
 /* ---- what the gate sees ---- */
 
 /* Ways to start `touch forbidden` under other names, where `touch` is denied and everything else allowed. */
@@ -178,7 +201,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_kernel_keeps), cmocka_unit_test(the_kernel_keeps_when_reduced),
-		cmocka_unit_test(no_name_is_lost),
+		cmocka_unit_test(cells_are_marked), cmocka_unit_test(no_name_is_lost),
 	};
 
 	return cmocka_run_group_tests(tests, make_all, remove_all);
