@@ -15,6 +15,7 @@
 #define LIMIT_GOAL_BYTES            MIB(1)
 #define LIMIT_CALLS_PER_REPLY       64
 #define LIMIT_CALL_ARGS_BYTES       MIB(1)
+#define LIMIT_CALL_ATTEMPTS         5        /* a harmless call whose engine stops each time is not run for ever */
 #define LIMIT_CALL_NAME_BYTES       128
 #define LIMIT_CALL_ARGS_DEPTH       32       /* an event around them must stay within LIMIT_JSON_DEPTH */
 #define LIMIT_REPLY_TEXT_BYTES      MIB(4)
