@@ -120,7 +120,7 @@ void run_emit(struct run *run, enum event_type type, const char *what, const cha
 	if (event_check(type, e.data, &err) < 0 || task_apply(t, &e, &err) < 0) {
 		run_fail(run, RUN_STORE, &err);
 		event_done(&e);
-		assert(!"an event of our own that does not fit");
+		assert(false);
 		return;
 	}
 	run->pending = xrealloc(run->pending, (run->pending_count + 1) * sizeof *run->pending);
