@@ -165,9 +165,8 @@ static void background_gone(struct task *t)
 {
 	const char *id;
 	json_t *lasts;
-	void *next;
 
-	json_object_foreach_safe(t->background, next, id, lasts)
+	json_object_foreach(t->background, id, lasts) /* replaced in place: the walk goes on */
 		json_put_bool(t->background, id, false);
 }
 

@@ -67,7 +67,7 @@ const char builtin_policy[] =
 "  - { call: { tool: search, category: read, risk: low, args: { path: /etc } }, expect: ask }\n"
 "  - { call: { tool: write_file, category: write, risk: high, args: { path: a } }, expect: ask, rule: high-risk-asks }\n"
 "  - { call: { tool: shell, category: exec, risk: high, args: { command: ls } }, expect: allow, rule: shell-in-the-cell }\n"
-"  - { call: { tool: background, category: exec, risk: low, args: { action: start, command: ls } }, expect: allow, rule: shell-in-the-cell }\n"
+"  - { call: { tool: background, category: exec, risk: low, args: { action: read } }, expect: allow, rule: shell-in-the-cell }\n"
 "  - { call: { tool: apply_patch, category: write, risk: low, args: { patch: x } }, expect: allow, rule: patch-the-workspace }\n"
 "  - { call: { tool: read_output, category: read, risk: low, args: { call: \"1.1\" } }, expect: allow }\n"
 "  - { call: { tool: http_fetch, category: network, risk: low, args: { url: \"https://x/\" } }, expect: ask }\n"

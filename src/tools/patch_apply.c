@@ -215,8 +215,8 @@ static int emit(const struct fit *f, size_t number, size_t place, struct buf *re
 		}
 	}
 	if (open_end && place < f->file->count)
-		return err_set(err, EINVAL, "hunk %zu (line %zu of the patch): says that the file ends here, and %zu more lines follow", number,
-		               f->hunk->line, f->file->count - place);
+		return err_set(err, EINVAL, "hunk %zu (line %zu of the patch): says that the file ends here, and %zu more lines follow",
+		               number, f->hunk->line, f->file->count - place);
 	return 0;
 }
 
