@@ -490,6 +490,7 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_APPROVAL_DECIDED:
 	case EVENT_CALL_KILLED:
 	case EVENT_CALL_STARTED:
+	case EVENT_OUTPUT_KEPT:
 	case EVENT_CELL_OPENED:
 	case EVENT_CELL_CLOSED:
 	case EVENT_TYPES: break;
