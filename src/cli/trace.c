@@ -349,7 +349,7 @@ static void on_exec_decided(struct trace *t, const struct event *e)
 	set(&s->name, slash != NULL ? slash + 1 : program);
 	set(&s->text, text);
 	finish(s, e, json_get_text(e->data, "effect", ""));
-	s->denied = strcmp(s->status, "deny") == 0;
+	s->denied = strcmp(json_get_text(e->data, "effect", ""), "deny") == 0;
 	if (s->denied)
 		s->why = refusal(e->data);
 	json_put_text(s->attributes, "process.executable.name", s->name);

@@ -55,7 +55,8 @@ void task_free(struct task *t)
 		return;
 	drop_calls(t);
 	char *texts[] = { t->goal,    t->agent, t->role,   t->model,         t->workspace,    t->isolation,
-		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result, t->plan_mode, t->last_word, t->context.summary };
+		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result,
+		          t->plan_mode, t->last_word, t->context.summary };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
 	json_decref(t->config);

@@ -73,7 +73,6 @@ struct run {
 	struct held_exec *held;
 };
 
-
 struct opened_model {
 	char *name;
 	struct llm_model *model;       /* NULL: it could not be, and this is why */
