@@ -443,8 +443,8 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	json_t *files = live->mailbox >= 0 ? seen_collect(live->mailbox, live->mail_from) : NULL;
 	if (files != NULL)
 		json_put(counts, "files", files);
-	render(live, c, ended, &text);
 	kept_write(run, live->id, live->whole, live->output, &text);
+	render(live, c, ended, &text);
 	call_finish(run, live->id, status_of(c, ended), ended != NULL ? ended->status : -1, buf_str(&text), counts);
 	buf_done(&text);
 	live_free(live);

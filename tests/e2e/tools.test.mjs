@@ -75,7 +75,7 @@ for (const { name, as_nobody } of USERS) {
 			assert.equal(kept.data.text, whole);
 			assert.equal(kept.data.size, whole.length);
 			const [shown] = (await content(w, '1.1')).filter((e) => e.type === 'call.finished');
-			assert.match(shown.data.output, /bytes left out .*read_output with call "1\.1"\]$/s);
+			assert.match(shown.data.output, /^\[head and tail; read_output with call "1\.1" shows the rest\]\n1\n2\n.*bytes left out/s);
 			assert.ok(shown.data.output.length < 70000);
 			assert.equal(done['2.1'].output, `output of 1.1: bytes 150000 to 150100 of ${whole.length}; read on with offset 150100\n${whole.slice(150000, 150100)}`);
 			assert.equal(done['2.2'].output, 'output of 1.2: bytes 0 to 6 of 6\nshort\n');
