@@ -1,5 +1,5 @@
-/* cell.c - what isolation costs, as ratios to a bare posix_spawn in the same run. Usage: bench_cell [ROUNDS]. It makes a
- * directory below /tmp and removes it. Other load on the machine moves all figures; the ratios less. */
+/* cell.c - what isolation costs, as ratios to a bare posix_spawn in the same run. Usage: bench_cell [ROUNDS]. It
+ * makes a directory below /tmp and removes it. Other load on the machine moves all figures; the ratios less. */
 #include "rig.h"
 
 #include <spawn.h>
@@ -104,12 +104,16 @@ static void write_sources(const char *dir)
 	for (int i = 0; i < FILES; i++) {
 		snprintf(path, sizeof path, "%s/f%d.c", dir, i);
 		FILE *f = fopen(path, "w");
-		fprintf(f, "#include <stdio.h>\n#include <stdlib.h>\nint f%d(int x);\nint f%d(int x) { printf(\"%%d\", x); return x; }\n", i, i);
+		fprintf(f,
+			"#include <stdio.h>\n#include <stdlib.h>\nint f%d(int x);\nint f%d(int x) { printf(\"%%d\", "
+			"x); return x; }\n",
+			i, i);
 		fclose(f);
 	}
 	snprintf(path, sizeof path, "%s/Makefile", dir);
 	FILE *f = fopen(path, "w");
-	fprintf(f, "O = $(patsubst %%.c,%%.o,$(wildcard *.c))\nall: $(O)\n%%.o: %%.c\n\t@gcc -c -o $@ $<\nclean:\n\t@rm -f *.o\n");
+	fprintf(f, "O = $(patsubst %%.c,%%.o,$(wildcard *.c))\nall: $(O)\n%%.o: %%.c\n\t@gcc -c -o $@ "
+		   "$<\nclean:\n\t@rm -f *.o\n");
 	fclose(f);
 }
 

@@ -2,6 +2,7 @@
  * built and its replies parsed. Compare median_us with model_median_us of turn_floor.
  *
  *   model_call [TURNS]        prints {"bench":"model_call","turns":N,"median_us":…,"p99_us":…} */
+#include <event2/event.h>
 #include <stdio.h>
 
 #include "base/clock.h"

@@ -146,8 +146,8 @@ struct cell *cell_open(struct warden *warden, const struct cell_plan *plan, cons
 	cell->userdata = userdata;
 	cell->next = warden->cells;
 	warden->cells = cell;
-	/* A warden that takes no message is dead; its dispatch tells this cell so. A plan with a negative number or a path
-	 * that is too long is sent as one that the warden refuses with a sentence. */
+	/* A warden that takes no message is dead; its dispatch tells this cell so. A plan with a negative number or
+	 * a path that is too long is sent as one that the warden refuses with a sentence. */
 	bool fits = plan->workspace != NULL && strlen(plan->workspace) < PATH_MAX;
 	int r = msg_send(warden->fd, &(struct msg){
 		.type = MSG_OPEN, .id = cell->id, .level = plan->level <= CELL_NONE ? plan->level : CELL_FULL,

@@ -47,6 +47,20 @@ static int code_write(pid_t pid, uint64_t at, const unsigned char *code, size_t 
 	return 0;
 }
 
+/* On the stack, which is writable whatever the program is. Below the pointer there is room, unless long arguments took
+ * all that the kernel had reserved; then over those arguments, which nobody will read. 0: neither. */
+static uint64_t message_write(pid_t pid, uint64_t stack, const char *line, size_t length)
+{
+	const uint64_t places[] = { (stack - BELOW_STACK - length) & ~(uint64_t)15, stack };
+
+	for (size_t i = 0; i < COUNT(places); i++) {
+		struct iovec from = { (void *)line, length }, to = { (void *)places[i], length };
+		if (process_vm_writev(pid, &from, 1, &to, 1, 0) == (ssize_t)length)
+			return places[i];
+	}
+	return 0;
+}
+
 int deny_inject(pid_t pid, const char *message)
 {
 	char line[LIMIT_CELL_DENY_TEXT_BYTES + 2];
@@ -61,10 +75,8 @@ int deny_inject(pid_t pid, const char *message)
 		return -errno;
 	if (regs.cs != CODE_SEGMENT_64)
 		return -ENOEXEC;
-	/* The message goes below the stack pointer: writable, and mapped whatever the program is. */
-	uint64_t place = (regs.rsp - BELOW_STACK - (uint64_t)length) & ~(uint64_t)15;
-	struct iovec from = { line, (size_t)length }, to = { (void *)place, (size_t)length };
-	if (process_vm_writev(pid, &from, 1, &to, 1, 0) != length)
+	uint64_t place = message_write(pid, regs.rsp, line, (size_t)length);
+	if (place == 0)
 		return -EFAULT;
 	memset(code, 0x90, sizeof code);
 	size_t size = code_make(code, place, (uint32_t)length);

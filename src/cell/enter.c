@@ -191,7 +191,8 @@ static int workspace_show(const struct plan *plan, int tree, struct err *err)
 	return 0;
 }
 
-/* From the host's mounts to the cell's. The workspace is taken first: it may lie below /tmp, which the new root covers. */
+/* From the host's mounts to the cell's. The workspace is taken first: it may lie below /tmp, which the new root
+ * covers. */
 static int view(const struct plan *plan, int mapped_tree, struct err *err)
 {
 	AUTO(fd_closep) int own_tree = -1;
@@ -327,8 +328,8 @@ int enter_full(const struct plan *plan, int workspace_fd, struct entered *ret, s
 	return r < 0 ? r : landlock_enter(plan, ret->scratch, &ret->landlock_abi, err);
 }
 
-/* Where namespaces are forbidden. Nothing is hidden but by Landlock: what a full cell would not contain cannot be opened.
- * With `none` there is not even that. */
+/* Where namespaces are forbidden. Nothing is hidden but by Landlock: what a full cell would not contain cannot be
+ * opened. With `none` there is not even that. */
 int enter_plain(const struct plan *plan, struct entered *ret, struct err *err)
 {
 	*ret = (struct entered){ .scratch = "/tmp", .scratch_fd = -1 };

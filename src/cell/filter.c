@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -42,27 +43,54 @@ static const struct refused {
 	{ "nfsservctl", ENOSYS }, { "modify_ldt", EPERM },
 };
 
+/* Refused in a read-only run: what changes a file without writing to it. */
+static const struct refused refused_readonly[] = {
+	{ "chmod", EPERM }, { "fchmod", EPERM }, { "fchmodat", EPERM }, { "chown", EPERM }, { "lchown", EPERM },
+	{ "fchown", EPERM }, { "fchownat", EPERM }, { "utime", EPERM }, { "utimes", EPERM }, { "futimesat", EPERM },
+	{ "utimensat", EPERM }, { "setxattr", EPERM }, { "lsetxattr", EPERM }, { "fsetxattr", EPERM },
+	{ "removexattr", EPERM }, { "lremovexattr", EPERM }, { "fremovexattr", EPERM },
+};
+
 /* Refused with these arguments, of which the kernel reads 32 bits: some bit of the mask is set (value ANY), or
- * (argument & mask) == value. */
-#define CLONE_NEW (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+ * (argument & mask) == value; 0 of 0: always. */
+#define CLONE_NEW \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 #define ANY UINT32_MAX
 static const struct refused_with {
 	int number;
 	unsigned argument;
 	uint32_t mask, value;
+	bool reduced;                 /* only where the processes and the IPC of the host are in sight */
 } refused_with[] = {
 	/* CLONE_PARENT: whose child a process is says which call it belongs to */
 	{ SYS_clone, 0, CLONE_UNTRACED | CLONE_PARENT | CLONE_NEW, ANY },
 	/* a shared working directory could change while a program is held */
 	{ SYS_clone, 0, CLONE_FS | CLONE_THREAD, CLONE_FS },
+	/* A program that runs as its owner, whoever starts it: harmless here, where files belong to the engine's user it
+	 * would be a way out. One that is born with the bits by open() is empty, and loses them when it is written. */
+#if defined(SYS_chmod)
+	{ SYS_chmod, 1, S_ISUID | S_ISGID, ANY }, { SYS_mknod, 1, S_ISUID | S_ISGID, ANY },
+#endif
+	{ SYS_fchmod, 1, S_ISUID | S_ISGID, ANY }, { SYS_fchmodat, 2, S_ISUID | S_ISGID, ANY },
+	{ SYS_mknodat, 2, S_ISUID | S_ISGID, ANY },
+	/* the limits of another process: no signal, and yet it can end one. Pid 1 is one of them */
+	{ SYS_prlimit64, 0, UINT32_MAX, ANY },
+	{ SYS_setpriority, 0, UINT32_MAX, ANY, true }, { SYS_setpriority, 1, UINT32_MAX, ANY, true },
+	/* memory and queues that others can open and that no process's end removes */
+	{ SYS_shmget, 0, 0, 0, true }, { SYS_shmat, 0, 0, 0, true }, { SYS_shmctl, 0, 0, 0, true },
+	{ SYS_semget, 0, 0, 0, true }, { SYS_semop, 0, 0, 0, true }, { SYS_semctl, 0, 0, 0, true },
+	{ SYS_semtimedop, 0, 0, 0, true }, { SYS_msgget, 0, 0, 0, true }, { SYS_msgsnd, 0, 0, 0, true },
+	{ SYS_msgrcv, 0, 0, 0, true }, { SYS_msgctl, 0, 0, 0, true }, { SYS_mq_open, 0, 0, 0, true },
+	{ SYS_mq_unlink, 0, 0, 0, true },
 	{ SYS_unshare, 0, CLONE_NEW | CLONE_NEWTIME, ANY },
 	/* typing into a terminal that somebody else reads */
 	{ SYS_ioctl, 1, UINT32_MAX, TIOCSTI }, { SYS_ioctl, 1, UINT32_MAX, TIOCLINUX },
 	/* a connection that is no connect() */
-	{ SYS_sendto, 3, MSG_FASTOPEN, ANY }, { SYS_sendmsg, 2, MSG_FASTOPEN, ANY }, { SYS_sendmmsg, 3, MSG_FASTOPEN, ANY },
+	{ SYS_sendto, 3, MSG_FASTOPEN, ANY }, { SYS_sendmsg, 2, MSG_FASTOPEN, ANY },
+	{ SYS_sendmmsg, 3, MSG_FASTOPEN, ANY },
 };
 
-/* Whoever raises this looks at each new call first. Its cost is small, since a filter is paid for at every run: keep it so. */
+/* Whoever raises this looks at each new call first. A filter is paid for at every run, so it is kept short. */
 enum { LAST_KNOWN = SYS_futex_waitv, X32_BIT = 0x40000000, SOCK_TYPE_BITS = 0xf };
 
 #define DENY (SECCOMP_RET_ERRNO | EPERM)
@@ -70,12 +98,14 @@ enum { LAST_KNOWN = SYS_futex_waitv, X32_BIT = 0x40000000, SOCK_TYPE_BITS = 0xf 
 #define LOAD_ARGUMENT(i) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offsetof(struct seccomp_data, args) + 8u * (i)))
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half of an argument comes first");
 
-/* Arguments, by hand: libseccomp compares an argument once a rule, and all 64 bits of it where the kernel reads 32. This
- * part only ever refuses or falls through to the list behind it. */
-static void add_refused_with(struct buf *code)
+/* Arguments, by hand: libseccomp compares an argument once a rule, and all 64 bits of it where the kernel reads 32.
+ * This part only ever refuses or falls through to the list behind it. */
+static void add_refused_with(struct buf *code, bool reduced)
 {
 	for (size_t i = 0; i < COUNT(refused_with); i++) {
 		const struct refused_with *row = &refused_with[i];
+		if (row->reduced && !reduced)
+			continue;
 		const struct sock_filter any[] = {
 			LOAD_NUMBER,
 			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)row->number, 0, 3),
@@ -139,7 +169,7 @@ static void add_arguments(struct buf *code, bool inet)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
 	};
 	buf_add(&body, newer, sizeof newer);
-	add_refused_with(&body);
+	add_refused_with(&body, !inet);
 	add_sockets(&body, inet);
 	/* Another architecture goes past, to the list, which ends it. */
 	const struct sock_filter head[] = {
@@ -152,18 +182,27 @@ static void add_arguments(struct buf *code, bool inet)
 	buf_add_str(code, buf_str(&body));
 }
 
-static int add_names(scmp_filter_ctx ctx)
+static int add_names(scmp_filter_ctx ctx, const struct refused *rows, size_t count)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		int number = seccomp_syscall_resolve_name(rows[i].name);
+		if (number >= 0)         /* not every architecture has all of them */
+			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO((uint32_t)rows[i].error), number, 0);
+	}
+	return r;
+}
+
+static int add_lists(scmp_filter_ctx ctx, bool readonly)
 {
 	int r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
 	if (r == 0)
 		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	for (size_t i = 0; i < COUNT(refused) && r == 0; i++) {
-		int number = seccomp_syscall_resolve_name(refused[i].name);
-		if (number >= 0)         /* not every architecture has all of them */
-			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO((uint32_t)refused[i].error), number, 0);
-	}
-	return r;
+	if (r == 0)
+		r = add_names(ctx, refused, COUNT(refused));
+	return r == 0 && readonly ? add_names(ctx, refused_readonly, COUNT(refused_readonly)) : r;
 }
 
 /* libseccomp 2.5 exports to a descriptor only. */
@@ -182,7 +221,7 @@ static int export_to(scmp_filter_ctx ctx, struct buf *code, struct err *err)
 	return io_read_fd(fd, code, err);
 }
 
-int filter_make(bool inet, struct filter *ret, struct err *err)
+int filter_make(bool inet, bool readonly, struct filter *ret, struct err *err)
 {
 	AUTO(buf_done) struct buf code = BUF_INIT(sizeof(struct sock_filter) * BPF_MAXINSNS);
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
@@ -190,7 +229,7 @@ int filter_make(bool inet, struct filter *ret, struct err *err)
 	if (ctx == NULL)
 		return err_set(err, ENOMEM, "libseccomp could not start");
 	add_arguments(&code, inet);
-	int r = add_names(ctx);
+	int r = add_lists(ctx, readonly);
 	r = r < 0 ? err_set(err, -r, "libseccomp refused a rule") : export_to(ctx, &code, err);
 	seccomp_release(ctx);
 	if (r < 0)

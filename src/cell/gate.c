@@ -19,7 +19,7 @@ struct tracee {
 	pid_t pid;                    /* a thread has one of its own */
 	struct gate_run *run;
 	uint32_t held;                /* id of the open question; 0: none */
-	int64_t ending_ms;            /* refused: when it is killed; 0: not */
+	int64_t ending_ms;            /* refused: when it should have ended; 0: not */
 	struct tracee *next;
 };
 
@@ -145,6 +145,15 @@ static bool is_process(pid_t pid)
 	AUTO(buf_done) struct buf status = BUF_INIT(KIB(16));
 
 	return status_read(pid, &status) && (pid_t)status_number(&status, "\nTgid:", 10) == pid;
+}
+
+/* Only short of processor time: neither asleep nor stopped. */
+static bool is_on_its_way(pid_t pid)
+{
+	AUTO(buf_done) struct buf status = BUF_INIT(KIB(16));
+
+	return status_read(pid, &status) && (strstr(buf_text(&status), "\nState:\tR") != NULL ||
+	                                     strstr(buf_text(&status), "\nState:\tt") != NULL);
 }
 
 /* Is a signal waiting that will end this program before its first instruction? */
@@ -431,7 +440,8 @@ void gate_tick(struct gate *gate)
 
 	for (size_t i = 0; i < GATE_SLOTS && gate->ending_count > 0; i++)
 		for (struct tracee *t = gate->slots[i]; t != NULL; t = t->next)
-			if (t->ending_ms != 0 && now >= t->ending_ms)
+			if (t->ending_ms != 0 && now >= t->ending_ms &&
+			    (now >= t->ending_ms + LIMIT_CELL_DENY_STARVED_MS || !is_on_its_way(t->pid)))
 				kill(t->pid, SIGKILL);
 	if (gate->held_count == 0 || now < gate->look_ms)
 		return;

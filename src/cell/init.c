@@ -18,7 +18,7 @@
 #include "base/banned.h"
 
 enum { STATE_SETUP = 1, STATE_SERVING = 2 };
-enum { PARTING_STATUS = 126 };
+enum { EXIT_CANNOT = 126 };
 
 /* A message that the socket would not take yet. */
 struct pending {
@@ -156,7 +156,7 @@ static int on_run(void *self, struct msg *run)
 	if (launch(&init->gate, init->setup, run, &err) == 0)
 		return 0;
 	dprintf(run->fds[2], "mishri: %s\n", err.text);
-	tell(init, &(struct msg){ .type = MSG_EXIT, .call = run->call, .status = PARTING_STATUS });
+	tell(init, &(struct msg){ .type = MSG_EXIT, .call = run->call, .status = EXIT_CANNOT });
 	return 0;
 }
 
@@ -248,14 +248,15 @@ static char *mechanisms(const struct init *init)
 {
 	const struct plan *plan = init->setup->plan;
 	AUTO(json_decrefp) json_t *out = json_object();
+	static const char *const networks[] = { "its own loopback", "no sockets but Unix", "the host's" };
 	bool full = plan->level == CELL_FULL;
 
 	json_put_text(out, "level", cell_level_name(plan->level));
 	json_put_text(out, "namespaces", full ? "user mount pid net ipc uts cgroup" : "");
 	json_put_int(out, "landlock_abi", init->entered.landlock_abi);
-	json_put_bool(out, "seccomp", init->setup->filter != NULL);
+	json_put_bool(out, "seccomp", init->setup->filters != NULL);
 	json_put_text(out, "exec_gate", init->gate.asks ? "ptrace" : "off");
-	json_put_text(out, "network", full ? "its own loopback" : plan->level == CELL_REDUCED ? "no sockets but Unix" : "the host's");
+	json_put_text(out, "network", networks[plan->level]);
 	json_put_text(out, "workspace", plan->as_root && full ? "idmapped" : "as it is");
 	json_put_bool(out, "workspace_readonly", plan->workspace_readonly);
 	json_put_int(out, "uid_inside", plan->uid_inside);
@@ -277,9 +278,9 @@ static int set_up(struct init *init, struct err *err)
 
 static _Noreturn void fail(const struct init *init, const struct err *err)
 {
-	int r = msg_send(init->setup->socket, &(struct msg){ .type = MSG_UNABLE, .code = (uint64_t)err->code, .text = err->text });
+	struct msg unable = { .type = MSG_UNABLE, .code = (uint64_t)err->code, .text = err->text };
 
-	_exit(r < 0 ? 2 : 1);
+	_exit(msg_send(init->setup->socket, &unable) < 0 ? 2 : 1);
 }
 
 static void wait_for_go(struct init *init)

@@ -1,6 +1,6 @@
 /* landlock.c - which files the processes of a cell may reach, kept by the kernel whatever else fails. It never falls
- * back to nothing: a kernel without Landlock is an error. What an old ABI cannot express is not granted by it either, it
- * is only unguarded by this layer; mounts and seccomp stand beside it. */
+ * back to nothing: a kernel without Landlock is an error. What an old ABI cannot express is not guarded by this layer;
+ * mounts and seccomp stand beside it. */
 #include "cell/landlock.h"
 
 #include <fcntl.h>
@@ -133,7 +133,6 @@ int landlock_enter(const struct plan *plan, const char *scratch, int *ret_abi, s
 	char paths[64][RULE_PATH_MAX];
 	int abi = landlock_abi();
 
-	_Static_assert(64 >= 48, "room for the rows of plan_etc");
 	assert(plan_etc_count <= COUNT(paths));
 	if (abi == 0)
 		return err_set(err, ENOSYS, "the kernel has no Landlock: boot one with CONFIG_SECURITY_LANDLOCK and with"
@@ -164,7 +163,11 @@ int landlock_enter(const struct plan *plan, const char *scratch, int *ret_abi, s
 
 int landlock_readonly(struct err *err)
 {
-	static const struct file_rule rules[] = { { "/dev", FS_WRITE_FILE } };
+	/* By name: /dev/shm holds files of the cell. */
+	static const struct file_rule rules[] = {
+		{ "/dev/null", FS_WRITE_FILE }, { "/dev/zero", FS_WRITE_FILE }, { "/dev/full", FS_WRITE_FILE },
+		{ "/dev/tty", FS_WRITE_FILE },
+	};
 	/* No scope here: two runs of one cell may signal each other. */
 	struct ruleset_attr attr = { .fs = rights_of(landlock_abi()) & FS_WRITE };
 

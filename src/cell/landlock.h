@@ -10,7 +10,8 @@ int landlock_abi(void);                       /* 0: the kernel has none */
  * unless a rule gives it. no_new_privs must be set. *ret_abi: what is in force. */
 MUST_USE int landlock_enter(const struct plan *plan, const char *scratch, int *ret_abi, struct err *err);
 
-/* One more layer: no write, no new name, no truncation, but through descriptors that are open and to /dev. */
+/* One more layer: no write, no new name, no truncation, but through descriptors that are open and to /dev/null and its
+ * like. Modes, owners and times are the filter's part. */
 MUST_USE int landlock_readonly(struct err *err);
 
 #endif

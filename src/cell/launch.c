@@ -144,8 +144,8 @@ static _Noreturn void child(const struct init_setup *setup, const struct msg *ru
 	if (run->readonly && landlock_readonly(&err) < 0)
 		give_up(EXIT_CANNOT, "read-only run", err.text);
 	signals_reset();
-	if (setup->filter != NULL) {
-		int r = filter_enter(setup->filter);
+	if (setup->filters != NULL) {
+		int r = filter_enter(&setup->filters[run->readonly]);
 		if (r < 0)
 			give_up(EXIT_CANNOT, "seccomp", strerror(-r));
 	}

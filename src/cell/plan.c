@@ -1,4 +1,5 @@
-/* plan.c - the tables that say what a cell contains, and the checks of a plan. Nothing is done here: applying is enter.c. */
+/* plan.c - the tables that say what a cell contains, and the checks of a plan. Nothing is done here: applying is
+ * enter.c. */
 #include "cell/plan.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* probe.c - tries, in the warden, what a cell will need. It changes nothing: each trial is a child that is gone after. */
+/* probe.c - tries, in the warden, what a cell will need. It changes nothing: each trial is a child that ends. */
 #include "cell/probe.h"
 
 #include <linux/sched.h>
@@ -39,7 +39,8 @@ static void probe_kernel(json_t *list)
 static void probe_namespaces(json_t *list)
 {
 	struct clone_args args = {
-		.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP,
+		.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+		         CLONE_NEWCGROUP,
 		.exit_signal = SIGCHLD,
 	};
 	long pid = syscall(SYS_clone3, &args, sizeof args);
@@ -68,7 +69,7 @@ static void probe_seccomp(json_t *list)
 	struct err err = ERR_NONE;
 	struct filter filter = { 0 };
 	char detail[64];
-	bool ok = filter_make(true, &filter, &err) == 0;
+	bool ok = filter_make(true, false, &filter, &err) == 0;
 	pid_t pid = ok ? fork() : -1;
 	int status = 1;
 

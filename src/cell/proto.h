@@ -37,7 +37,8 @@ MUST_USE int msg_encode(const struct msg *msg, struct buf *ret);
 MUST_USE int msg_decode(const void *bytes, size_t len, struct msg *ret);
 void msg_done(struct msg *msg);
 
-/* One datagram. fds of the message are copied to the peer, the caller keeps its own. -EMSGSIZE, or -errno of sendmsg. */
+/* One datagram. fds of the message are copied to the peer, the caller keeps its own. -EMSGSIZE, or -errno of
+ * sendmsg. */
 MUST_USE int msg_send(int fd, const struct msg *msg);
 /* The same for text that is encoded already. */
 MUST_USE int msg_send_bytes(int fd, struct str bytes, const int *fds, size_t fd_count);

@@ -37,7 +37,7 @@ struct keeper {
 	int engine, signals;
 	const struct cell_builtin *builtins;
 	size_t builtin_count;
-	struct filter filters[2];            /* [inet]; made when first needed */
+	struct filter filters[2][2];         /* [inet][readonly]; made when first needed */
 	bool proven[CELL_NONE + 1];          /* a cell of this level has traced its children */
 	struct nursling *nurslings;
 	char *room;
@@ -69,28 +69,40 @@ static int clone_failed(enum cell_level level, struct err *err)
 	               " container; or ask for isolation 'reduced'");
 }
 
-static int filter_get(struct keeper *w, enum cell_level level, const struct filter **ret, struct err *err)
+static int filters_get(struct keeper *w, enum cell_level level, const struct filter **ret, struct err *err)
 {
 	bool inet = level == CELL_FULL;
-	int r = 0;
 
-	if (level == CELL_NONE)
-		*ret = NULL;
-	else if (w->filters[inet].code == NULL)
-		r = filter_make(inet, &w->filters[inet], err);
-	if (r == 0 && level != CELL_NONE)
-		*ret = &w->filters[inet];
-	return r;
+	for (int readonly = 0; readonly < 2 && level != CELL_NONE; readonly++) {
+		struct filter *filter = &w->filters[inet][readonly];
+		int r = filter->code == NULL ? filter_make(inet, readonly, filter, err) : 0;
+		if (r < 0)
+			return r;
+	}
+	*ret = level != CELL_NONE ? w->filters[inet] : NULL;
+	return 0;
+}
+
+/* Memory is bounded for each process only, and not at all where it is a file in memory: when the machine runs out of
+ * it, the kernel shall take it from cells and from nobody else. A wish: a /proc that cannot be written ends no cell. */
+static void be_first_to_go(void)
+{
+	static const char most[] = "1000";
+	AUTO(fd_closep) int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)!write(fd, most, sizeof most - 1);
 }
 
 /* In the new process: nothing of the warden's but what a cell needs. */
-static _Noreturn void nursling_main(const struct keeper *w, const struct plan *plan, const struct filter *filter,
+static _Noreturn void nursling_main(const struct keeper *w, const struct plan *plan, const struct filter *filters,
                                     int socket, int tree)
 {
 	enum { SOCKET_FD = 3, TREE_FD = 4 };
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		_exit(2);
+	be_first_to_go();
 	/* First out of the way of each other, then into place. */
 	int high = fcntl(socket, F_DUPFD_CLOEXEC, 64), high_tree = tree >= 0 ? fcntl(tree, F_DUPFD_CLOEXEC, 64) : -1;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -100,14 +112,14 @@ static _Noreturn void nursling_main(const struct keeper *w, const struct plan *p
 	close_range(high_tree >= 0 ? TREE_FD + 1 : SOCKET_FD + 1, ~0u, 0);
 	init_main(&(struct init_setup){
 		.socket = SOCKET_FD, .workspace_fd = high_tree >= 0 ? TREE_FD : -1, .trial = !w->proven[plan->level],
-		.plan = plan, .filter = filter, .builtins = w->builtins, .builtin_count = w->builtin_count,
+		.plan = plan, .filters = filters, .builtins = w->builtins, .builtin_count = w->builtin_count,
 	});
 }
 
 static int spawn(struct keeper *w, const struct plan *plan, int tree, struct nursling *child, struct err *err)
 {
-	const struct filter *filter = NULL;
-	int ends[2], pidfd = -1, r = filter_get(w, plan->level, &filter, err);
+	const struct filter *filters = NULL;
+	int ends[2], pidfd = -1, r = filters_get(w, plan->level, &filters, err);
 
 	if (r < 0)
 		return r;
@@ -119,7 +131,7 @@ static int spawn(struct keeper *w, const struct plan *plan, int tree, struct nur
 		              CLONE_NEWCGROUP;
 	long pid = syscall(SYS_clone3, &args, sizeof args);
 	if (pid == 0)
-		nursling_main(w, plan, filter, ends[1], tree);
+		nursling_main(w, plan, filters, ends[1], tree);
 	if (pid < 0)
 		r = clone_failed(plan->level, err);
 	close(ends[1]);
@@ -239,9 +251,12 @@ static void look_after(struct keeper *w, const struct pollfd *fds)
 
 /* ---- the process ---- */
 
-/* The environment lies at the top of the stack, where every cell would inherit it: keys may be in it. */
-static void forget_environment(void)
+/* Arguments and environment lie at the top of the stack, where every cell would inherit them: keys and goals may be in
+ * there, and a cell can read the arguments of its pid 1. */
+static void forget_arguments(void)
 {
+	enum { FIRST = 48, COUNT_OF = 4 };       /* proc(5): arg_start, arg_end, env_start, env_end; the name is field 2 */
+	static const char title[] = "mishri: cell";
 	AUTO(buf_done) struct buf text = BUF_INIT(KIB(8));
 	static char *empty[] = { NULL };
 
@@ -252,20 +267,22 @@ static void forget_environment(void)
 		_exit(1);
 	const char *after_name = strrchr(buf_text(&text), ')');
 	struct str rest = str_of(after_name != NULL ? after_name + 2 : ""), field;
-	uint64_t range[2] = { 0, 0 };
-	/* Fields 50 and 51 of proc(5), counted from 3 behind the name: env_start, env_end. */
-	for (int i = 3; i <= 51 && str_next(&rest, ' ', &field); i++)
-		if (i >= 50 && str_to_u64(field, &range[i - 50]) < 0)
+	uint64_t range[COUNT_OF] = { 0 };
+	for (int i = 3; i < FIRST + COUNT_OF && str_next(&rest, ' ', &field); i++)
+		if (i >= FIRST && str_to_u64(field, &range[i - FIRST]) < 0)
 			_exit(1);
-	if (range[0] != 0 && range[1] > range[0])
-		explicit_bzero((void *)(uintptr_t)range[0], (size_t)(range[1] - range[0]));
+	for (int i = 0; i < COUNT_OF; i += 2)
+		if (range[i] != 0 && range[i + 1] > range[i])
+			explicit_bzero((void *)(uintptr_t)range[i], (size_t)(range[i + 1] - range[i]));
+	if (range[0] != 0 && range[1] > range[0] + sizeof title)
+		memcpy((void *)(uintptr_t)range[0], title, sizeof title);
 }
 
 static void keeper_init(struct keeper *w, int socket)
 {
 	sigset_t mask;
 
-	forget_environment();
+	forget_arguments();
 	for (int number = 1; number < NSIG; number++)
 		if (number != SIGKILL && number != SIGSTOP)
 			signal(number, SIG_DFL);

@@ -105,11 +105,15 @@ static char *render_question(const struct question *q)
 	return buf_take(&text);
 }
 
+/* What was typed before the question was on the screen is no answer to it. */
 static void show(struct asker *a)
 {
 	a->pause(a->userdata, a->first != NULL);
-	if (a->first != NULL)
-		fputs(a->first->text, stderr);
+	if (a->first == NULL)
+		return;
+	buf_reset(&a->line);
+	tcflush(STDIN_FILENO, TCIFLUSH);
+	fputs(a->first->text, stderr);
 }
 
 static void answered(struct asker *a, struct str word)
@@ -178,13 +182,8 @@ void asker_ask(struct asker *a, const struct question *q)
 	while (*end != NULL)
 		end = &(*end)->next;
 	*end = p;
-	if (a->first == p) { /* what was typed before the question is no answer to it */
-		buf_reset(&a->line);
-		tcflush(STDIN_FILENO, TCIFLUSH);
-	}
-	if (a->readable == NULL) {
+	if (a->readable == NULL)
 		a->readable = watch_fd(a->loop, STDIN_FILENO, on_line, a);
-	}
 	if (a->first == p)
 		show(a);
 }

@@ -51,7 +51,6 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 	struct execution *x = userdata;
 	struct err err = ERR_NONE;
 
-	(void)mechanisms;
 	if (failure != NULL) {
 		x->cell = NULL;
 		x->code = complain(EXIT_CONFIG, "%s", failure->text);
@@ -59,7 +58,7 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 		return;
 	}
 	x->cell_readable = watch_fd(x->loop, cell_fd(x->cell), on_cell, x);
-	char **env = tool_environment(x->workspace, x->user);
+	char **env = tool_environment(x->workspace, x->user, json_get_text(mechanisms, "tmp", "/tmp"));
 	struct cell_run what = {
 		.call = 1, .argv = x->argv, .env = (const char *const *)env, .cwd = x->workspace,
 		.fds = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
@@ -186,6 +185,8 @@ static int prepare(struct execution *x, const struct options *o, char **ret_work
 		return complain(EXIT_USAGE, "%s", err.text);
 	x->workspace = *ret_workspace;
 	size_t count = option_all(o, "--policy", policies, COUNT(policies));
+	if (cli_check_data(o, x->workspace, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
 	if (cli_load_policy(o, x->workspace, policies, count, &x->policy, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);
 	return 0;

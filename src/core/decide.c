@@ -72,6 +72,9 @@ static bool step_call(struct call *c, struct step *ret)
 	case CALL_LOST:
 		if (!c->repeatable)
 			return close_call(ret, c, "unknown", xstrdup(unknown_outcome));
+		if (c->attempt >= LIMIT_CALL_ATTEMPTS && c->child_count == 0)
+			return close_call(ret, c, "unknown", xasprintf("The engine stopped %d times while this ran; it is not run again.",
+			                                               c->attempt));
 		*ret = (struct step){ STEP_RUN_CALL, .call = c };
 		return true;
 	case CALL_RUNNING:
@@ -84,35 +87,40 @@ static bool step_call(struct call *c, struct step *ret)
 	return false;
 }
 
-/* Brings everything that is under way to its end. What was only proposed is closed where the task
- * ends, and left as it is where it parks. True while there is something to do, or (*ret_waiting) to wait for. */
-static bool settle(const struct task *t, const struct task_input *input, const char *why, bool close_all,
-                   struct step *ret, bool *ret_waiting)
+enum settled { SETTLED, SETTLING, WAITING };
+
+/* Brings everything that is under way to its end: a step (SETTLING), or WAITING for what was stopped
+ * already. What was only proposed is closed where the task ends, and left as it is where it parks. */
+static enum settled settle(const struct task *t, const struct task_input *input, const char *why, bool close_all,
+                           struct step *ret)
 {
-	*ret_waiting = false;
+	enum settled all = SETTLED;
+
 	if (t->model_phase == MODEL_ASKED) {
 		*ret = (struct step){ .type = STEP_CANCEL_MODEL };
-		return true;
+		return SETTLING;
 	}
 	for (size_t i = 0; i < t->call_count; i++) {
 		struct call *c = &t->calls[i];
+		bool delegates = c->child_count > 0;
 		if (c->phase == CALL_RUNNING && step_call(c, ret))
-			return true;
-		if (c->phase == CALL_RUNNING && c->child_count > 0 && !close_all) {
-			*ret_waiting |= input->children_active; /* they park too, and are found again */
+			return SETTLING;
+		if (c->phase == CALL_RUNNING && delegates && !close_all) {
+			all = input->children_active ? WAITING : all; /* they park too, and are found again */
 		} else if (c->phase == CALL_RUNNING && !c->killing) {
 			*ret = (struct step){ STEP_KILL_CALL, .call = c, .status = why };
-			return true;
-		}
-		if (c->phase == CALL_RUNNING) {
-			*ret_waiting = true;
-		} else if (c->phase == CALL_LOST && (!c->repeatable || (close_all && c->child_count > 0))) {
-			return step_call(c, ret); /* a lost delegation is taken up again, to be ended with its children */
+			return SETTLING;
+		} else if (c->phase == CALL_RUNNING) {
+			all = WAITING;
+		} else if (c->phase == CALL_LOST && (!c->repeatable || (close_all && delegates))) {
+			step_call(c, ret); /* a lost delegation is taken up again, to be ended with its children */
+			return SETTLING;
 		} else if (close_all && c->phase != CALL_CLOSED) {
-			return close_call(ret, c, "cancelled", xasprintf("Not run: %s.", why));
+			close_call(ret, c, "cancelled", xasprintf("Not run: %s.", why));
+			return SETTLING;
 		}
 	}
-	return *ret_waiting;
+	return all;
 }
 
 static bool finish(struct step *ret, const char *state, int exit, char *text)
@@ -125,23 +133,21 @@ static bool finish(struct step *ret, const char *state, int exit, char *text)
 static bool end_early(const struct task *t, const struct task_input *input, const char *why, const char *state, int exit,
                       char *text, struct step *ret)
 {
-	bool waiting;
+	enum settled settled = settle(t, input, why, true, ret);
 
-	if (settle(t, input, why, true, ret, &waiting)) {
-		free(text);
-		return !waiting;
-	}
-	return finish(ret, state, exit, text);
+	if (settled == SETTLED)
+		return finish(ret, state, exit, text);
+	free(text);
+	return settled == SETTLING;
 }
 
 static bool park(const struct task *t, const struct task_input *input, struct step *ret)
 {
-	bool waiting;
+	enum settled settled = settle(t, input, "interrupted", false, ret);
 
-	if (settle(t, input, "interrupted", false, ret, &waiting))
-		return !waiting;
-	*ret = (struct step){ STEP_PARK, .status = "interrupted" };
-	return true;
+	if (settled == SETTLED)
+		*ret = (struct step){ STEP_PARK, .status = "interrupted" };
+	return settled != WAITING;
 }
 
 static bool out_of_time(const struct task *t, const struct task_input *input, struct step *ret)
@@ -200,7 +206,7 @@ static bool ask_model(const struct task *t, int64_t now_us, struct step *ret)
 	if (t->turns >= t->limits.turns)
 		return finish(ret, "failed", 8, xasprintf("The limit of %lld turns was reached. Give more with --max-turns.",
 		                                          (long long)t->limits.turns));
-	*ret = (struct step){ .type = STEP_CALL_MODEL };
+	*ret = (struct step){ .type = compact_wanted(t) ? STEP_COMPACT : STEP_CALL_MODEL };
 	return true;
 }
 

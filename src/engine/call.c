@@ -139,27 +139,39 @@ void call_answer(struct run *run, struct call *c, const char *answer, const char
 	                   by, "digest", digest, "reason", json_of_str(str_of(reason))));
 }
 
+static const char *rule_of(const struct call *c)
+{
+	return c->rule != NULL && c->rule[0] != '\0' ? c->rule : NULL;
+}
+
 void call_ask(struct run *run, struct call *c)
 {
 	const struct engine_setup *setup = &run->engine->setup;
 	AUTO(json_decrefp) json_t *action = action_of(run, c);
 	char approval[ID_LEN + 1], digest[SHA256_HEX_LEN + 1];
-	const char *rule = c->rule != NULL && c->rule[0] != '\0' ? c->rule : NULL;
 
 	id_new(approval);
 	action_digest(action, digest);
 	json_t *data = json_pack("{s:s, s:s, s:s, s:O, s:s, s:s}", "approval", approval, "call", c->id, "kind", "tool",
 	                         "action", action, "digest", digest, "reason", c->reason);
-	json_put_text(data, "rule", rule);
+	json_put_text(data, "rule", rule_of(c));
 	run_emit(run, EVENT_APPROVAL_REQUESTED, "call", c->id, data);
 	if (!setup->interactive || setup->ask == NULL) {
 		call_answer(run, c, "lapsed", "nobody", "it needs a person's approval, and nobody is there to ask");
 		return;
 	}
+	run_defer(run, DO_ASK_TOOL, c->id);
+}
+
+void call_put_question(struct run *run, const struct call *c)
+{
+	const struct engine_setup *setup = &run->engine->setup;
 	const struct tool *tool = tool_find(c->tool);
+	AUTO(json_decrefp) json_t *action = action_of(run, c);
+
 	setup->ask(setup->userdata, &(struct question){
-		.approval = approval, .task = run->task->id, .user = run->task->user, .kind = "tool", .action = action,
-		.rule = rule, .reason = c->reason, .high_risk = tool != NULL && strcmp(tool->risk, "high") == 0 });
+		.approval = c->approval, .task = run->task->id, .user = run->task->user, .kind = "tool", .action = action,
+		.rule = rule_of(c), .reason = c->reason, .high_risk = tool != NULL && strcmp(tool->risk, "high") == 0 });
 }
 
 /* ---- running ----------------------------------------------------------------------------------------- */
@@ -309,7 +321,7 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 	int r = fd_set_nonblock(out);
 	if (r < 0)
 		return err_set(err, -r, "no pipe for the output");
-	char **env = tool_environment(run->task->workspace, run->task->user);
+	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp);
 	struct cell_run what = {
 		.call = tag,
 		.builtin = plan->builtin,
@@ -380,17 +392,34 @@ void call_run(struct run *run, struct call *c)
 	tool_plan_done(&plan);
 }
 
-void call_note_exec(struct run *run, uint64_t tag, bool denied)
+/* Who counts what a run of the cell starts. What a process starts whose call is over counts for the task as a whole. */
+static void counters(struct run *run, uint64_t tag, int64_t **execs, int64_t **denied)
 {
-	if (background_note(run, tag, denied) || run->live == NULL || run->live->tag != tag)
-		return;
-	run->live->execs++;
-	run->live->denied += denied;
+	if (run->live != NULL && run->live->tag == tag) {
+		*execs = &run->live->execs;
+		*denied = &run->live->denied;
+	} else if (!background_counters(run, tag, execs, denied)) {
+		*execs = &run->stray_execs;
+		*denied = &run->stray_denied;
+	}
 }
 
-int64_t call_noted_execs(const struct run *run, uint64_t tag)
+bool call_note_exec(struct run *run, uint64_t tag, bool denied)
 {
-	return run->live != NULL && run->live->tag == tag ? run->live->execs : background_execs(run, tag);
+	int64_t *execs, *refused;
+
+	counters(run, tag, &execs, &refused);
+	*execs += 1;
+	*refused += denied;
+	return (denied ? *refused : *execs) <= LIMIT_EXEC_EVENTS;
+}
+
+bool call_may_ask(struct run *run, uint64_t tag)
+{
+	int64_t *execs, *refused;
+
+	counters(run, tag, &execs, &refused);
+	return *refused < LIMIT_EXEC_EVENTS;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------ */

@@ -22,6 +22,8 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 		return;
 	}
 	run->cell_ready = true;
+	free(run->tmp);
+	run->tmp = xstrdup(json_get_text(mechanisms, "tmp", "/tmp"));
 	run->cell_readable = watch_fd(run->engine->setup.loop, cell_fd(run->cell), on_readable, run);
 	run_opened(run, mechanisms);
 }

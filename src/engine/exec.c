@@ -2,6 +2,7 @@
  * decided whether it may go on. Reading the program is the cell's work (cell/inspect.c). */
 #include "engine/run.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/banned.h"
@@ -86,6 +87,7 @@ static void held_free(struct held_exec *h)
 {
 	free(h->refusal);
 	json_decref(h->facts);
+	json_decref(h->action);
 	free(h);
 }
 
@@ -167,15 +169,16 @@ static void hold(struct run *run, const struct cell_exec *exec, const struct dec
 	h->id = exec->id;
 	h->facts = owned_data;
 	id_new(h->approval);
-	AUTO(json_decrefp) json_t *action = json_pack("{s:s, s:O, s:O, s:O, s:O}", "kind", "exec",
+	h->high_risk = d->high_risk;
+	h->action = json_pack("{s:s, s:O, s:O, s:O, s:O}", "kind", "exec",
 		"program", json_object_get(owned_data, "program"), "origin", json_object_get(owned_data, "origin"),
 		"argv", json_object_get(owned_data, "argv"), "cwd", json_object_get(owned_data, "cwd"));
-	json_write_canonical(action, &text);
+	json_write_canonical(h->action, &text);
 	sha256_hex1(buf_str(&text), h->digest);
 	buf_done(&text);
 	const char *call = json_get_text(owned_data, "call", "");
 	json_t *data = json_pack("{s:s, s:s, s:s, s:O, s:s, s:s}", "approval", h->approval, "call", call, "kind", "exec",
-	                         "action", action, "digest", h->digest, "reason", d->reason);
+	                         "action", h->action, "digest", h->digest, "reason", d->reason);
 	json_put_text(data, "rule", d->rule);
 	run_emit(run, EVENT_APPROVAL_REQUESTED, "call", call, data);
 	if (!setup->interactive || setup->ask == NULL) {
@@ -185,9 +188,22 @@ static void hold(struct run *run, const struct cell_exec *exec, const struct dec
 	}
 	h->next = run->held;
 	run->held = h;
+	run_defer(run, DO_ASK_EXEC, h->approval);
+}
+
+void exec_put_question(struct run *run, const char *approval)
+{
+	const struct engine_setup *setup = &run->engine->setup;
+	const struct held_exec *h = run->held;
+
+	while (h != NULL && strcmp(h->approval, approval) != 0)
+		h = h->next;
+	if (h == NULL) /* it ended before it could be asked for */
+		return;
 	setup->ask(setup->userdata, &(struct question){
 		.approval = h->approval, .task = run->task->id, .user = run->task->user, .kind = "exec",
-		.action = action, .rule = d->rule, .reason = d->reason, .high_risk = d->high_risk });
+		.action = h->action, .rule = json_get_text(h->facts, "rule", NULL),
+		.reason = json_get_text(h->facts, "reason", ""), .high_risk = h->high_risk });
 }
 
 void exec_arrived(struct run *run, const struct cell_exec *exec)
@@ -199,6 +215,10 @@ void exec_arrived(struct run *run, const struct cell_exec *exec)
 
 	facts_of(run, &facts);
 	exec_decide(policy, exec, &facts, &d);
+	if (d.effect == EFFECT_ASK && !call_may_ask(run, exec->call)) {
+		d.effect = EFFECT_DENY;
+		snprintf(d.reason, sizeof d.reason, "%d programs of this call were refused; no more is asked for", LIMIT_EXEC_EVENTS);
+	}
 	json_t *data = exec_event(run, exec, &d);
 	if (d.effect == EFFECT_ASK) {
 		hold(run, exec, &d, data);
@@ -209,8 +229,7 @@ void exec_arrived(struct run *run, const struct cell_exec *exec)
 	if (!allow)
 		exec_message(exec, &d, &message);
 	cell_exec_answer(run->cell, exec->id, allow, buf_text(&message));
-	call_note_exec(run, exec->call, !allow);
-	if (!allow || call_noted_execs(run, exec->call) <= LIMIT_EXEC_EVENTS)
+	if (call_note_exec(run, exec->call, !allow))
 		write_down(run, data);
 	else
 		json_decref(data);

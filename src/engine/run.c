@@ -2,6 +2,7 @@
  * What a step means in detail stands in model.c, call.c and exec.c. */
 #include "engine/run.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/banned.h"
@@ -43,6 +44,7 @@ void run_free(struct run *run)
 	json_decref(run->opening);
 	json_decref(run->policies);
 	free(run->workspace);
+	free(run->tmp);
 	free(run);
 }
 
@@ -117,18 +119,20 @@ void run_emit(struct run *run, enum event_type type, const char *what, const cha
 	else if (strcmp(what, "turn") == 0)
 		e.attempt = t->failures + 1;
 	/* Our own events are in the catalogue and in place: anything else is a bug, and must not be stored. */
-	if (event_check(type, e.data, &err) < 0 || task_apply(t, &e, &err) < 0) {
-		run_fail(run, RUN_STORE, &err);
-		event_done(&e);
-		assert(false);
-		return;
-	}
+	bool fits = event_check(type, e.data, &err) == 0 && task_apply(t, &e, &err) == 0;
+	if (!fits) /* the last words of this process */
+		fprintf(stderr, "mishri: %s\n", err.text);
+	assert(fits);
 	run->pending = xrealloc(run->pending, (run->pending_count + 1) * sizeof *run->pending);
 	run->pending[run->pending_count++] = e;
 }
 
-static void defer(struct run *run, struct deferred effect)
+void run_defer(struct run *run, int what, const char *name)
 {
+	struct deferred effect = { .what = what };
+
+	assert(strlen(name) < sizeof effect.name);
+	memcpy(effect.name, name, strlen(name));
 	run->deferred = xrealloc(run->deferred, (run->deferred_count + 1) * sizeof *run->deferred);
 	run->deferred[run->deferred_count++] = effect;
 }
@@ -162,12 +166,19 @@ static void start_deferred(struct run *run, const struct deferred *effect)
 			model_send(run);
 		break;
 	case DO_RUN_CALL:
-		call = task_call_find(run->task, effect->call);
+		call = task_call_find(run->task, effect->name);
 		if (call != NULL && call->phase == CALL_RUNNING)
 			call_run(run, call);
 		break;
+	case DO_ASK_TOOL:
+		call = task_call_find(run->task, effect->name);
+		if (call != NULL && call->phase == CALL_HELD)
+			call_put_question(run, call);
+		break;
+	case DO_ASK_QUESTION: control_put_question(run, effect->name); break;
+	case DO_ASK_EXEC: exec_put_question(run, effect->name); break;
 	case DO_START_CHILDREN:
-		call = task_call_find(run->task, effect->call);
+		call = task_call_find(run->task, effect->name);
 		if (call != NULL && call->phase == CALL_RUNNING)
 			control_start_children(run, call);
 		break;
@@ -278,16 +289,13 @@ static void park(struct run *run, const struct step *c)
 static void begin_call(struct run *run, struct call *call)
 {
 	bool control = tool_find(call->tool)->control;
-	struct deferred later = { DO_RUN_CALL, "" };
 
-	memcpy(later.call, call->id, sizeof later.call);
 	call_intend(run, call);
 	if (control)
 		control_run(run, call);
 	if (control && call->child_count == 0)
 		return; /* it is done, or waits for a person */
-	later.what = control ? DO_START_CHILDREN : DO_RUN_CALL;
-	defer(run, later);
+	run_defer(run, control ? DO_START_CHILDREN : DO_RUN_CALL, call->id);
 }
 
 static void obey(struct run *run, const struct step *c)
@@ -299,9 +307,10 @@ static void obey(struct run *run, const struct step *c)
 	case STEP_END_DELEGATION: control_end(run, c->call); break;
 	case STEP_KILL_CALL: call_kill(run, c->call, c->status); break;
 	case STEP_CLOSE_CALL: call_close(run, c->call, c->status, c->text); break;
+	case STEP_COMPACT: model_compact(run); break;
 	case STEP_CALL_MODEL:
 		model_ask(run);
-		defer(run, (struct deferred){ DO_SEND_REQUEST, "" });
+		run_defer(run, DO_SEND_REQUEST, "");
 		break;
 	case STEP_CANCEL_MODEL: model_cancel(run); break;
 	case STEP_RETRY_MODEL: model_retry(run); break;

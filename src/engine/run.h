@@ -7,8 +7,8 @@
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_START_CHILDREN } what;
-	char call[CALL_ID_BYTES];
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC } what;
+	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC: of the approval */
 };
 
 struct live_call;                      /* a call that runs in the cell */
@@ -20,6 +20,8 @@ struct held_exec {                     /* a program that waits at the gate for a
 	char approval[ID_LEN + 1], digest[SHA256_HEX_LEN + 1];
 	char *refusal;                 /* for its stderr, should the answer be no; the reason is added */
 	json_t *facts;                 /* exec.decided as it will be written */
+	json_t *action;                /* what the person is shown */
+	bool high_risk;
 	struct held_exec *next;
 };
 
@@ -29,7 +31,6 @@ struct run {
 	struct task *task;
 	struct run *parent;            /* NULL: nobody waits for it here */
 	char parent_call[CALL_ID_BYTES];
-	const struct agent_profile *profile;   /* NULL: none by that name */
 	struct llm_model *model;       /* borrowed from the engine */
 	int64_t generation;            /* of the lease */
 	bool fresh;                    /* the lease comes with the first batch */
@@ -58,12 +59,14 @@ struct run {
 	char cell_id[ID_LEN + 1];
 	int64_t cell_asked_ns;
 	bool cell_ready;
+	char *tmp;                     /* the cell's directory for what is not kept */
 
 	struct llm_call *request;
 	int64_t request_ms;            /* monotonic start */
 
 	struct live_call *live;
 	struct background *background; /* oldest first */
+	int64_t stray_execs, stray_denied;
 	struct {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
@@ -73,13 +76,14 @@ struct run {
 
 struct opened_model {
 	char *name;
-	struct llm_model *model;
+	struct llm_model *model;       /* NULL: it could not be, and this is why */
+	struct err why;
 	struct opened_model *next;
 };
 
 struct engine {
 	struct engine_setup setup;
-	struct opened_model *models;   /* that children asked for */
+	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer;
@@ -89,14 +93,17 @@ struct engine {
 struct run *run_new(struct engine *engine, struct task *task);
 void run_free(struct run *run);
 void run_emit(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data);
+void run_defer(struct run *run, int what, const char *name);     /* once what was emitted so far is durable */
 void run_step(struct run *run);                                  /* decide and flush until nothing is left to do */
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
 void run_tell(struct run *run);                                  /* on_over, once */
 
 /* engine.c */
 const struct agent_profile *profile_find(const struct engine *engine, const char *name);
-/* The model by name, opened once; borrowed. */
-MUST_USE int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err);
+/* The model that a task below `parent` would have; recorded: the one it had before, or NULL. It must be there, and
+ * policy must not be against it. Borrowed. */
+MUST_USE int engine_agent_model(const struct run *parent, const char *agent, const char *recorded, struct llm_model **ret,
+                                struct err *err);
 /* A task below `parent`, new or taken over. Failure leaves nothing behind. */
 MUST_USE int engine_child(struct run *parent, const struct call *call, const struct child *child, struct err *err);
 void run_opened(struct run *run, const json_t *mechanisms);      /* the cell is there: the task begins or goes on */
@@ -106,6 +113,7 @@ void run_open_cell(struct run *run);
 void run_close_cell(struct run *run, const char *reason);
 
 /* model.c */
+void model_compact(struct run *run);                             /* STEP_COMPACT */
 void model_ask(struct run *run);                                 /* STEP_CALL_MODEL */
 void model_send(struct run *run);                                /* the effect */
 void model_cancel(struct run *run);
@@ -113,7 +121,8 @@ void model_retry(struct run *run);
 
 /* call.c */
 void call_check(struct run *run, struct call *call);
-void call_ask(struct run *run, struct call *call);
+void call_ask(struct run *run, struct call *call);               /* STEP_ASK_PERSON */
+void call_put_question(struct run *run, const struct call *call);/* the effect */
 void call_answer(struct run *run, struct call *call, const char *answer, const char *by, const char *reason);
 void call_intend(struct run *run, struct call *call);            /* STEP_RUN_CALL */
 void call_run(struct run *run, struct call *call);               /* the effect */
@@ -126,10 +135,10 @@ json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms);
 MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, const struct tool_plan *plan,
                          int mailbox, int *ret_out, struct err *err);
 bool call_drain(int out, struct output *output);                 /* false at its end */
-void call_note_exec(struct run *run, uint64_t tag, bool denied);
+bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one of too many to be written down */
+bool call_may_ask(struct run *run, uint64_t tag);                /* false: it was refused too often to be asked for */
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
-int64_t call_noted_execs(const struct run *run, uint64_t tag);
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
 /* kept.c */
@@ -140,8 +149,7 @@ void kept_read(struct run *run, const struct call *call);        /* the tool rea
 void background_act(struct run *run, const struct call *call, const struct tool_plan *plan);   /* the tool background */
 bool background_kill(struct run *run, const struct call *call);  /* false: this call waits for no program */
 void background_ended(struct run *run, const struct cell_exit *ended);
-bool background_note(const struct run *run, uint64_t tag, bool denied);
-int64_t background_execs(const struct run *run, uint64_t tag);
+bool background_counters(const struct run *run, uint64_t tag, int64_t **execs, int64_t **denied);   /* false: not its tag */
 void background_drop(struct run *run);                           /* all of them; their cell ends */
 
 /* control.c */
@@ -152,11 +160,13 @@ void control_start_children(struct run *run, struct call *call); /* the effect *
 void control_kill(struct run *run, struct call *call);
 void control_end(struct run *run, struct call *call);            /* every child has reported */
 void control_child_over(struct run *child);
+void control_put_question(struct run *run, const char *call);      /* the effect of question.asked */
 bool control_answer(struct run *run, const char *approval, const char *by, const char *words);
 
 /* exec.c */
 void exec_arrived(struct run *run, const struct cell_exec *exec);
 void exec_gone(struct run *run, uint32_t id);
+void exec_put_question(struct run *run, const char *approval);   /* the effect of a held program's approval.requested */
 bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);
 
@@ -168,6 +178,8 @@ json_t *effect_fields(const struct decision *decision, const struct policy *poli
 json_t *prompt_messages(const struct run *run);                  /* system prompt and conversation; the caller owns it */
 json_t *prompt_tools(const struct task *task);
 bool task_has_tool(const struct task *task, const char *name);
-json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, const struct agent_profile *profile);
+/* What a task and all below it may have: what the one above may (NULL: everything), and its profile names (NULL: all). */
+MUST_USE json_t *rights_of(const json_t *above, const struct agent_profile *profile);
+MUST_USE json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, const json_t *rights);
 
 #endif

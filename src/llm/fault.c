@@ -1,7 +1,8 @@
 /* fault.c - reads error bodies and headers. It never decides whether to ask again: that is the engine's. */
 #include "llm/fault.h"
 
-#include <curl/curl.h>
+#include "llm/curl.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <strings.h>
@@ -253,7 +254,7 @@ int64_t fault_retry_after_ms(const char *milliseconds, const char *seconds_or_da
 	int64_t ms = read_number_ms(seconds_or_date, 1000);
 	if (ms >= 0)
 		return ms;
-	time_t when = curl_getdate(seconds_or_date, NULL);
+	time_t when = curl_load(NULL) == 0 ? curl_getdate(seconds_or_date, NULL) : -1;
 	if (when == -1)
 		return -1;
 	return MAX((int64_t)when * 1000 - now_wall_us / 1000, (int64_t)0);

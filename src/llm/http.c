@@ -245,6 +245,9 @@ static int watch_socket(CURL *easy UNUSED, curl_socket_t fd, int what, void *use
 
 int http_new(struct event_base *base, struct http **ret, struct err *err)
 {
+	int r = curl_load(err);
+	if (r < 0)
+		return r;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_set(err, EIO, "libcurl cannot be initialised");
 	struct http *http = xcalloc(1, sizeof *http);

@@ -2,11 +2,11 @@
 #ifndef MISHRI_LLM_HTTP_H
 #define MISHRI_LLM_HTTP_H
 
-#include <curl/curl.h>
 #include <event2/event.h>
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "llm/curl.h"
 
 struct http;            /* opaque: the connections of one event_base, kept for later requests */
 struct http_transfer;   /* opaque: one request under way */

@@ -106,7 +106,7 @@ int probe_set_fact(struct probe *p, const char *key, const char *value, struct e
 	case 4:
 		if (word_read(p, key, value, bool_words, COUNT(bool_words), &word, err) != 0)
 			return -EINVAL;
-		f->interactive = strcmp(word, "true") == 0;
+		f->interactive = word != NULL && strcmp(word, "true") == 0;
 		return 0;
 	case 5:
 		if (number_read(key, value, 1000, &number, err) != 0)

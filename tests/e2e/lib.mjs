@@ -233,7 +233,12 @@ export class World {
 	places() {
 		return ['--data', this.data, '--no-user-config'];
 	}
+	// One agent, unless a test says otherwise.
 	runArgs(goal, ...more) {
+		return this.teamArgs(goal, '--plan', 'never', ...more);
+	}
+	// A master leads, unless --plan says otherwise.
+	teamArgs(goal, ...more) {
 		return ['run', ...this.places(), '-w', this.ws, '-p', this.policy, ...more, ...(goal === null ? [] : ['--', goal])];
 	}
 	resumeArgs(task, ...more) {

@@ -20,7 +20,7 @@ const content = async (w, call) => {
 	return shown.out.split('\n').filter(Boolean).map((l) => JSON.parse(l)).filter((e) => e.data.call === call);
 };
 const work = async (w, replies, ...args) => {
-	const run = await w.mishri(w.runArgs('Do it', '-m', record(w, [...replies, { text: 'Done.' }]), '--plan', 'never', ...args));
+	const run = await w.mishri(w.runArgs('Do it', '-m', record(w, [...replies, { text: 'Done.' }]), ...args));
 	exited(run, 0);
 	return results(w);
 };
@@ -145,7 +145,7 @@ test('after a resume: what was seen and kept is there, what ran is gone and said
 			tool('background', { action: 'read', id: '1.5' })] },
 		{ text: 'Done.' },
 	]);
-	const first = w.start(w.runArgs('Do it', '-m', model, '--plan', 'never'));
+	const first = w.start(w.runArgs('Do it', '-m', model));
 	for (let i = 0; !w.has('here'); i++) {
 		assert.ok(i < 200 && !first.ended, first.err);
 		await sleep(50);
@@ -174,7 +174,7 @@ test('after a resume: what was seen and kept is there, what ran is gone and said
 
 test('stream-json tells of a kept output without its text', async (t) => {
 	const w = world(t);
-	const run = await w.mishri(w.runArgs('Do it', '-m', record(w, [{ calls: [shell('seq 1 60000')] }, { text: 'Done.' }]), '--plan', 'never',
+	const run = await w.mishri(w.runArgs('Do it', '-m', record(w, [{ calls: [shell('seq 1 60000')] }, { text: 'Done.' }]),
 		'--output-format', 'stream-json'));
 	exited(run, 0);
 	const kept = run.out.split('\n').filter(Boolean).map((l) => JSON.parse(l)).filter((e) => e.type === 'output.kept');
@@ -187,7 +187,7 @@ test('a cancelled wait for an end ends at once', async (t) => {
 	const w = world(t);
 	const run = w.start(w.runArgs('Do it', '-m', record(w, [
 		{ calls: [tool('background', { action: 'start', command: 'trap "" TERM; touch deaf; while :; do sleep 0.1; done' }), shell('while [ ! -e deaf ]; do sleep 0.1; done; touch here'),
-			tool('background', { action: 'stop', id: '1.1' })] }, { text: 'Done.' }]), '--plan', 'never'));
+			tool('background', { action: 'stop', id: '1.1' })] }, { text: 'Done.' }])));
 	for (let i = 0; !w.has('here'); i++) {
 		assert.ok(i < 200 && !run.ended, run.err);
 		await sleep(50);

@@ -1,5 +1,6 @@
-/* attempt.c - one forbidden act per word. Exit status: 0 it was done, 1 it was refused (and how, on stdout), 2 usage.
- * Where a program is started by an unusual way, that program's status is the result. It links nothing of the project. */
+/* attempt.c - one forbidden act per word. Exit status: 0 it was done, 1 it was refused (and how, on stdout), 2
+ * usage. Where a program is started by an unusual way, that program's status is the result. It links nothing of the
+ * project. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -415,22 +416,46 @@ static const struct attempt {
 	int (*act)(char **arguments);
 	int arguments;
 } attempts[] = {
-	{ "read", read_it, 1 }, { "write", write_it, 1 }, { "open-for-write", open_for_write, 1 },
-	{ "write-own-memory", write_own_memory, 0 }, { "look-at", look_at, 1 },
-	{ "kill", kill_it, 1 }, { "trace-child", trace_child, 0 }, { "write-child", write_child, 0 },
-	{ "get-fd-of-child", get_fd_of_child, 0 },
-	{ "mount", mount_it, 0 }, { "unshare-user", new_user_namespace, 0 }, { "clone-user", clone_user_namespace, 0 },
-	{ "setns", enter_namespace, 0 }, { "chroot", change_root, 0 }, { "open-tree", open_tree_it, 0 },
-	{ "connect", connect_tcp, 1 }, { "connect-abstract", connect_abstract, 1 }, { "fast-open", fast_open, 1 },
-	{ "socket", make_socket, 3 },
-	{ "io-uring", io_uring, 0 }, { "keyring", key_ring, 0 }, { "bpf", bpf_map, 0 }, { "perf", perf, 0 },
-	{ "userfault", user_fault, 0 }, { "tiocsti", type_into_terminal, 0 }, { "hostname", set_host_name, 0 }, { "layers", enter_16_layers, 0 },
-	{ "exec", by_exec, 1 }, { "untraced", untraced, 1 }, { "shared-directory", shared_directory, 1 },
-	{ "as-sibling", as_sibling, 1 }, { "clone3", clone3_untraced, 1 }, { "vfork", by_vfork, 1 },
-	{ "thread", by_thread, 1 }, { "fexecve", by_descriptor, 1 }, { "memory", by_memory, 1 },
-	{ "double-fork", by_double_fork, 1 },
+	{"read", read_it, 1},
+	{"write", write_it, 1},
+	{"open-for-write", open_for_write, 1},
+	{"write-own-memory", write_own_memory, 0},
+	{"look-at", look_at, 1},
+	{"kill", kill_it, 1},
+	{"trace-child", trace_child, 0},
+	{"write-child", write_child, 0},
+	{"get-fd-of-child", get_fd_of_child, 0},
+	{"mount", mount_it, 0},
+	{"unshare-user", new_user_namespace, 0},
+	{"clone-user", clone_user_namespace, 0},
+	{"setns", enter_namespace, 0},
+	{"chroot", change_root, 0},
+	{"open-tree", open_tree_it, 0},
+	{"connect", connect_tcp, 1},
+	{"connect-abstract", connect_abstract, 1},
+	{"fast-open", fast_open, 1},
+	{"socket", make_socket, 3},
+	{"io-uring", io_uring, 0},
+	{"keyring", key_ring, 0},
+	{"bpf", bpf_map, 0},
+	{"perf", perf, 0},
+	{"userfault", user_fault, 0},
+	{"tiocsti", type_into_terminal, 0},
+	{"hostname", set_host_name, 0},
+	{"layers", enter_16_layers, 0},
+	{"exec", by_exec, 1},
+	{"untraced", untraced, 1},
+	{"shared-directory", shared_directory, 1},
+	{"as-sibling", as_sibling, 1},
+	{"clone3", clone3_untraced, 1},
+	{"vfork", by_vfork, 1},
+	{"thread", by_thread, 1},
+	{"fexecve", by_descriptor, 1},
+	{"memory", by_memory, 1},
+	{"double-fork", by_double_fork, 1},
 #if defined(__x86_64__)
-	{ "i386", i386_call, 0 }, { "x32", x32_call, 0 },
+	{"i386", i386_call, 0},
+	{"x32", x32_call, 0},
 #endif
 };
 

@@ -1,6 +1,6 @@
-/* test_escape.c - attempts to get out of a cell or round its gate. Each row is done three times at most: in the cell, where
- * it must fail; outside of it by the same user, where it must work, or the row would prove nothing; and, for the gate,
- * in the cell with everything allowed. Argument: the path of the program `attempt`. */
+/* test_escape.c - attempts to get out of a cell or round its gate. Each row is done three times at most: in the
+ * cell, where it must fail; outside of it by the same user, where it must work, or the row would prove nothing; and,
+ * for the gate, in the cell with everything allowed. Argument: the path of the program `attempt`. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -120,8 +120,8 @@ static const struct kept {
 /* TARGET is pid 1 of the cell, or outside a process of the same user. */
 static void name_things(char *text, size_t size, const char *act, const char *target)
 {
-	snprintf(text, size, "TARGET=%s; SECRET=%s; DATA=%s; VICTIM=%s; PORT=%s; ABSTRACT=%s; exec ./attempt %s", target, secret, data_dir, victim,
-	         port, abstract, act);
+	snprintf(text, size, "TARGET=%s; SECRET=%s; DATA=%s; VICTIM=%s; PORT=%s; ABSTRACT=%s; exec ./attempt %s",
+		 target, secret, data_dir, victim, port, abstract, act);
 }
 
 static void the_kernel_keeps(void **state UNUSED)
@@ -284,7 +284,8 @@ static void a_bomb_leaves_nothing(void **state UNUSED)
 
 	other.warden = rig.warden;
 	memcpy(other.workspace, rig.workspace, sizeof other.workspace);
-	assert_true(rig_open_plan(&other, &(struct cell_plan){ .level = CELL_FULL, .workspace = other.workspace, .processes = 60 }));
+	assert_true(rig_open_plan(
+		&other, &(struct cell_plan){.level = CELL_FULL, .workspace = other.workspace, .processes = 60}));
 	int out = rig_start(&other, &run);
 	int64_t until = clock_mono_ms() + 1000;
 	while (clock_mono_ms() < until)
@@ -321,7 +322,9 @@ static void listeners(void)
 	snprintf(port, sizeof port, "%d", ntohs(in.sin_port));
 	snprintf(abstract, sizeof abstract, "mishri-escape-%d", getpid());
 	memcpy(un.sun_path + 1, abstract, strlen(abstract));
-	assert_int_equal(bind(local, (struct sockaddr *)&un, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(abstract))), 0);
+	assert_int_equal(bind(local, (struct sockaddr *)&un,
+			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(abstract))),
+			 0);
 	assert_int_equal(listen(local, 64), 0);
 }
 
@@ -372,10 +375,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(unreadable_is_untrusted), cmocka_unit_test(a_bomb_leaves_nothing),
 	};
 
-	if (argc != 2) {
+	if (argc != 2 || access(argv[1], X_OK) < 0) {
 		fprintf(stderr, "usage: test_escape ATTEMPT\n");
 		return 2;
 	}
-	attempt_path = argv[1];
+	attempt_path = realpath(argv[1], NULL);
 	return cmocka_run_group_tests(tests, make_all, remove_all);
 }

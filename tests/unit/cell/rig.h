@@ -1,4 +1,5 @@
-/* rig.h - a cell in a test: opens one, runs something, answers for it by a table of refused names, and tells what came out. */
+/* rig.h - a cell in a test: opens one, runs something, answers for it by a table of refused names, and tells what
+ * came out. */
 #ifndef MISHRI_TESTS_CELL_RIG_H
 #define MISHRI_TESTS_CELL_RIG_H
 
@@ -123,7 +124,8 @@ static const struct cell_callbacks rig_callbacks = { rig_on_open, rig_on_exec, r
 /* One turn of the loop. */
 UNUSED static void rig_turn(struct rig *rig, int timeout_ms)
 {
-	struct pollfd fds[] = { { warden_fd(rig->warden), POLLIN, 0 }, { rig->cell != NULL ? cell_fd(rig->cell) : -1, POLLIN, 0 } };
+	struct pollfd fds[] = {{warden_fd(rig->warden), POLLIN, 0},
+			       {rig->cell != NULL ? cell_fd(rig->cell) : -1, POLLIN, 0}};
 
 	if (poll(fds, COUNT(fds), timeout_ms) <= 0)
 		return;
@@ -178,7 +180,8 @@ UNUSED static void rig_close(struct rig *rig)
 	rig->mechanisms = NULL;
 }
 
-static const char *const rig_env[] = { "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/tmp", "LANG=C.UTF-8", NULL };
+static const char *const rig_env[] = {"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/tmp", "LANG=C.UTF-8",
+				      NULL};
 
 /* Starts something; its output goes to a file in memory whose descriptor is returned (-1: it was refused). */
 UNUSED static int rig_start(struct rig *rig, struct cell_run *run)

@@ -14,22 +14,35 @@
 static const char *words[] = { "git", "", "push --force" };
 
 static const struct msg samples[] = {
-	{ .type = MSG_OPEN, .id = 7, .level = 2, .workspace = "/w", .readonly = 1, .memory_bytes = 5, .processes = 9 },
-	{ .type = MSG_PROBE },
-	{ .type = MSG_MADE, .id = UINT32_MAX, .text = "{}" },
-	{ .type = MSG_UNMADE, .id = 1, .code = 2, .text = "no" },
-	{ .type = MSG_PROBED, .text = "[]" },
-	{ .type = MSG_GO },
-	{ .type = MSG_READY, .text = "{}" },
-	{ .type = MSG_UNABLE, .code = 38, .text = "no Landlock" },
-	{ .type = MSG_RUN, .call = UINT64_MAX, .builtin = "b", .text = "{}", .argv = { words, 3 }, .env = { words, 2 }, .cwd = "/w" },
-	{ .type = MSG_ANSWER, .id = 3, .allow = 1, .text = "" },
-	{ .type = MSG_KILL, .call = 3, .signal = 9 },
-	{ .type = MSG_CLOSE },
-	{ .type = MSG_EXEC, .id = 1, .program = "/usr/bin/git", .origin = 2, .names = { words, 1 }, .trusted_names = 1,
-	  .argv = { words, 3 }, .cwd = "/w", .why = "" },
-	{ .type = MSG_GONE, .id = 1 },
-	{ .type = MSG_EXIT, .call = 1, .status = 255, .signal = 9, .execs = 3 },
+	{.type = MSG_OPEN, .id = 7, .level = 2, .workspace = "/w", .readonly = 1, .memory_bytes = 5, .processes = 9},
+	{.type = MSG_PROBE},
+	{.type = MSG_MADE, .id = UINT32_MAX, .text = "{}"},
+	{.type = MSG_UNMADE, .id = 1, .code = 2, .text = "no"},
+	{.type = MSG_PROBED, .text = "[]"},
+	{.type = MSG_GO},
+	{.type = MSG_READY, .text = "{}"},
+	{.type = MSG_UNABLE, .code = 38, .text = "no Landlock"},
+	{.type = MSG_RUN,
+	 .call = UINT64_MAX,
+	 .builtin = "b",
+	 .text = "{}",
+	 .argv = {words, 3},
+	 .env = {words, 2},
+	 .cwd = "/w"},
+	{.type = MSG_ANSWER, .id = 3, .allow = 1, .text = ""},
+	{.type = MSG_KILL, .call = 3, .signal = 9},
+	{.type = MSG_CLOSE},
+	{.type = MSG_EXEC,
+	 .id = 1,
+	 .program = "/usr/bin/git",
+	 .origin = 2,
+	 .names = {words, 1},
+	 .trusted_names = 1,
+	 .argv = {words, 3},
+	 .cwd = "/w",
+	 .why = ""},
+	{.type = MSG_GONE, .id = 1},
+	{.type = MSG_EXIT, .call = 1, .status = 255, .signal = 9, .execs = 3},
 };
 
 static const char *shown(const char *text)
@@ -164,7 +177,9 @@ static void descriptors_travel(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
 	assert_int_equal(pipe(pipes), 0);
 	assert_int_equal(msg_receive(ends[1], room, &got), -EAGAIN);
-	assert_int_equal(msg_send(ends[0], &(struct msg){ .type = MSG_MADE, .id = 1, .fds = { pipes[0], pipes[1] }, .fd_count = 2 }), 0);
+	assert_int_equal(
+		msg_send(ends[0], &(struct msg){.type = MSG_MADE, .id = 1, .fds = {pipes[0], pipes[1]}, .fd_count = 2}),
+		0);
 	assert_int_equal(msg_receive(ends[1], room, &got), 1);
 	assert_int_equal(got.fd_count, 2);
 	assert_int_equal(write(got.fds[1], "x", 1), 1);

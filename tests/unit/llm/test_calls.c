@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
+#include <curl/curl.h> /* another client than ours, linked in */
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>

@@ -1,0 +1,191 @@
+// Killed at any moment, twice in a row, in the middle of a commit: nothing happens twice, nothing that was
+// acknowledged is lost, what is not known is said to be not known, nothing is left behind, and the end is reached.
+//
+//   KILLS=200 SEED=7 node --test kill.test.mjs
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { ROOT, descendants, gone, lines, mountsOf, shell, sleep, startModel, world } from './lib.mjs';
+
+const KILLS = Number(process.env.KILLS ?? 50);
+const SEED = Number(process.env.SEED ?? Date.now() % 1000000);
+const STEPS = 40;
+
+let model;
+before(async () => { model = await startModel(); });
+after(() => model.close());
+
+// mulberry32, so that a seed gives the same moments again
+let state = SEED;
+function random() {
+	state = (state + 0x6d2b79f5) | 0;
+	let x = Math.imul(state ^ (state >>> 15), 1 | state);
+	x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
+	return ((x ^ (x >>> 14)) >>> 0) / 4294967296;
+}
+
+// A model that goes by the conversation alone, so that it does not matter how often it is asked: whoever asked for step
+// N gets steps N+1 and so on, now one, now several in a reply.
+function steps(count, text) {
+	const replies = [{ match: `#${count}#`, text: 'All steps were asked for.', times: 0 }];
+	for (let from = count - 1; from >= 0;) {
+		const many = [1, 1, 3, 1, 2][from % 5];
+		const first = Math.max(from - many + 1, 0);
+		const calls = [];
+		for (let n = first; n <= from; n++)
+			calls.push(shell(text(n + 1)));
+		replies.push({ match: first === 0 ? undefined : `#${first}#`, calls, times: 0 });
+		from = first - 1;
+	}
+	return replies;
+}
+const append = (n) => `echo ${n} >> steps; : '#${n}#'`;
+
+// What the events say about each step, against what lies in the workspace.
+function checkSteps(w, count) {
+	const done = w.has('steps') ? lines(w.read('steps')) : [];
+	assert.equal(new Set(done).size, done.length, `a step was done twice: ${done}`);
+	const proposed = new Map(w.events('call.proposed').map((e) => [e.data.call, Number(/#(\d+)#/.exec(e.data.args.command)[1])]));
+	assert.equal(new Set(proposed.values()).size, proposed.size, 'a step was asked for twice');
+	assert.equal(proposed.size, count);
+	const status = new Map(w.events('call.finished').map((e) => [proposed.get(e.data.call), e.data.status]));
+	const started = w.events('call.started').map((e) => e.data.call);
+	assert.equal(new Set(started).size, started.length, 'an at-most-once call was started twice');
+	let unknown = 0;
+	for (let n = 1; n <= count; n++) {
+		assert.ok(['ok', 'unknown'].includes(status.get(n)), `step ${n} is ${status.get(n)}`);
+		unknown += status.get(n) === 'unknown';
+		assert.ok(done.includes(n) || status.get(n) === 'unknown', `step ${n} is lost, and nobody said so`);
+	}
+	assert.deepEqual(done, [...done].sort((a, b) => a - b), 'in their order');
+	w.checkChain();
+	return unknown;
+}
+
+// The task, as far as it is durable; null when nothing is.
+const storedTask = (w) => (fs.existsSync(path.join(w.data, 'mishri.db')) && w.sql("select name from sqlite_master where name = 'events'").length > 0
+	? w.events('task.created')[0]?.task ?? null : null);
+
+// A killed run may have printed its result only when the end of the task was durable.
+function checkClaim(w, run) {
+	if (run.out !== '')
+		assert.equal(run.out, `${w.end()?.result}\n`, 'a result was claimed that is not stored');
+}
+
+// Kills it after a while and returns what it was; null when it ended by itself before.
+async function killLater(run, ms, whom) {
+	await Promise.race([sleep(ms), run.done.catch(() => {})]);
+	if (run.ended)
+		return null;
+	const family = descendants(run.pid);
+	if (whom === 'engine')
+		run.kill('SIGKILL');
+	else {
+		// The warden is the engine's child; the first process of a cell is the warden's.
+		const warden = family.filter((p) => p.ppid === run.pid);
+		const cell = family.filter((p) => warden.some((q) => q.pid === p.ppid));
+		const victim = (whom === 'warden' ? warden : cell)[0];
+		if (victim === undefined)
+			run.kill('SIGKILL');
+		else
+			process.kill(victim.pid, 'SIGKILL');
+	}
+	await run.done;
+	return family;
+}
+
+describe(`killed ${KILLS} times, seed ${SEED}`, () => {
+	test('engine, warden or cell, also during recovery', { timeout: KILLS * 4000 + 60000 }, async (t) => {
+		let kills = 0;
+		let unknown = 0;
+		let tasks = 0;
+		const sums = { engine: 0, warden: 0, cell: 0 };
+		while (kills < KILLS) {
+			const w = world(t);
+			model.setScenario({ replies: steps(STEPS, append) });
+			let task = null;
+			for (let attempt = 0; ; attempt++) {
+				assert.ok(attempt < 400, 'it does not get to its end');
+				const run = task === null ? w.startRun(model, 'go') : w.resume(model, task);
+				const whom = random() < 0.7 ? 'engine' : random() < 0.5 ? 'warden' : 'cell';
+				// Often at once, so that recovery itself is hit as well.
+				const family = kills < KILLS ? await killLater(run, random() < 0.3 ? random() * 30 : random() * 250, whom) : (await run.done, null);
+				if (family !== null) {
+					kills++;
+					sums[whom]++;
+					await gone(family, 3000);
+					assert.deepEqual(mountsOf(w.dir), []);
+					checkClaim(w, run);
+				}
+				task ??= storedTask(w);
+				if (run.code === 0)
+					break;
+				assert.ok(family !== null, `it ended by itself: ${run.code} ${run.err}`);
+				if (whom !== 'engine' && run.signal !== 'SIGKILL' && run.err !== '')
+					assert.ok([1, 3].includes(run.code), `${run.code} ${run.err}`);
+			}
+			assert.deepEqual(model.invalid, []);
+			assert.equal(model.missed, 0);
+			assert.equal(w.end().result, 'All steps were asked for.');
+			unknown += checkSteps(w, STEPS);
+			assert.equal((await w.mishri(['audit', 'verify', ...w.places()])).code, 0);
+			await w.leftNothing();
+			w.remove();
+			tasks++;
+		}
+		t.diagnostic(`${kills} kills (${JSON.stringify(sums)}) in ${tasks} tasks of ${STEPS} steps; ${unknown} steps of unknown outcome`);
+	});
+});
+
+const shim = path.join(ROOT, 'build/tests/fault/libfault_shim.so');
+describe('killed at every sync', { skip: !fs.existsSync(shim) && 'needs build/tests/fault (no sanitizers)' }, () => {
+	for (const what of ['KILL', 'EIO', 'ENOSPC']) {
+		test(`${what} at the N-th sync of the store, for every N`, { timeout: 300000 }, async (t) => {
+			let n = 1;
+			let unknown = 0;
+			for (; ; n++) {
+				const w = world(t);
+				model.setScenario({ replies: steps(5, append) });
+				const env = { LD_PRELOAD: shim, FAULT_CALL: 'sync', FAULT_AT: String(n), FAULT_DO: what, FAULT_PATH: 'mishri.db' };
+				const run = await w.startRun(model, 'go', { env }).done;
+				assert.ok(n < 200, 'there is no end to it');
+				await w.leftNothing();
+				const untouched = run.code === 0;
+				if (!untouched) {
+					if (what === 'KILL')
+						assert.equal(run.signal, 'SIGKILL', run.err);
+					else
+						assert.equal(run.code, 1, run.err);
+					checkClaim(w, run);
+				}
+				const task = storedTask(w);
+				const again = task === null ? await w.startRun(model, 'go').done : await w.resume(model, task).done;
+				assert.equal(again.code, 0, `after sync ${n}: ${again.err}`);
+				assert.equal(again.out, 'All steps were asked for.\n');
+				unknown += checkSteps(w, 5);
+				await w.leftNothing();
+				w.remove();
+				if (untouched)
+					break;
+			}
+			assert.ok(n > 10, 'the shim is at work');
+			t.diagnostic(`${n - 1} syncs; ${unknown} steps of unknown outcome`);
+		});
+	}
+
+	test('the disk is full while it runs: it says so, and goes on when there is room', async (t) => {
+		const w = world(t);
+		model.setScenario({ replies: steps(5, append) });
+		const env = { LD_PRELOAD: shim, FAULT_CALL: 'write', FAULT_AT: '120', FAULT_FROM: '1', FAULT_DO: 'ENOSPC', FAULT_PATH: 'mishri.db' };
+		const run = await w.startRun(model, 'go', { env, args: ['--output-format', 'json'] }).done;
+		assert.equal(run.code, 1, run.err);
+		assert.match(JSON.parse(run.out).result, /full|space/i);
+		await w.leftNothing();
+		const task = storedTask(w);
+		assert.notEqual(task, null);
+		const again = await w.resume(model, task).done;
+		assert.equal(again.code, 0, again.err);
+		checkSteps(w, 5);
+	});
+});
