@@ -50,6 +50,7 @@ static char *doing(const struct event *e)
 	case EVENT_CALL_PROPOSED:
 	case EVENT_CALL_DECIDED:
 	case EVENT_APPROVAL_DECIDED:
+	case EVENT_OUTPUT_KEPT:
 	case EVENT_CALL_FINISHED:
 	case EVENT_CELL_OPENED:
 	case EVENT_CELL_CLOSED:

@@ -61,22 +61,15 @@ static struct background *by_tag(const struct run *run, uint64_t tag)
 	return b;
 }
 
-bool background_note(const struct run *run, uint64_t tag, bool denied)
+bool background_counters(const struct run *run, uint64_t tag, int64_t **execs, int64_t **denied)
 {
 	struct background *b = by_tag(run, tag);
 
 	if (b == NULL)
 		return false;
-	b->execs++;
-	b->denied += denied;
+	*execs = &b->execs;
+	*denied = &b->denied;
 	return true;
-}
-
-int64_t background_execs(const struct run *run, uint64_t tag)
-{
-	const struct background *b = by_tag(run, tag);
-
-	return b != NULL ? b->execs : 0;
 }
 
 static void refuse(struct run *run, const struct call *c, const char *text)

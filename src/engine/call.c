@@ -392,23 +392,34 @@ void call_run(struct run *run, struct call *c)
 	tool_plan_done(&plan);
 }
 
-/* What a process starts whose call is over counts for the task as a whole. */
+/* Who counts what a run of the cell starts. What a process starts whose call is over counts for the task as a whole. */
+static void counters(struct run *run, uint64_t tag, int64_t **execs, int64_t **denied)
+{
+	if (run->live != NULL && run->live->tag == tag) {
+		*execs = &run->live->execs;
+		*denied = &run->live->denied;
+	} else if (!background_counters(run, tag, execs, denied)) {
+		*execs = &run->stray_execs;
+		*denied = &run->stray_denied;
+	}
+}
+
 bool call_note_exec(struct run *run, uint64_t tag, bool denied)
 {
-	if (background_note(run, tag, denied))
-		return background_execs(run, tag) <= LIMIT_EXEC_EVENTS;
-	bool live = run->live != NULL && run->live->tag == tag;
-	int64_t *execs = live ? &run->live->execs : &run->stray_execs;
-	int64_t *refused = live ? &run->live->denied : &run->stray_denied;
+	int64_t *execs, *refused;
 
+	counters(run, tag, &execs, &refused);
 	*execs += 1;
 	*refused += denied;
 	return (denied ? *refused : *execs) <= LIMIT_EXEC_EVENTS;
 }
 
-bool call_may_ask(const struct run *run)
+bool call_may_ask(struct run *run, uint64_t tag)
 {
-	return (run->live != NULL ? run->live->denied : run->stray_denied) < LIMIT_EXEC_EVENTS;
+	int64_t *execs, *refused;
+
+	counters(run, tag, &execs, &refused);
+	return *refused < LIMIT_EXEC_EVENTS;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------ */
@@ -461,8 +472,8 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	json_t *files = live->mailbox >= 0 ? seen_collect(live->mailbox, live->mail_from) : NULL;
 	if (files != NULL)
 		json_put(counts, "files", files);
-	render(live, c, ended, &text);
 	kept_write(run, live->id, live->whole, live->output, &text);
+	render(live, c, ended, &text);
 	call_finish(run, live->id, status_of(c, ended), ended != NULL ? ended->status : -1, buf_str(&text), counts);
 	buf_done(&text);
 	live_free(live);

@@ -215,7 +215,7 @@ void exec_arrived(struct run *run, const struct cell_exec *exec)
 
 	facts_of(run, &facts);
 	exec_decide(policy, exec, &facts, &d);
-	if (d.effect == EFFECT_ASK && !call_may_ask(run)) {
+	if (d.effect == EFFECT_ASK && !call_may_ask(run, exec->call)) {
 		d.effect = EFFECT_DENY;
 		snprintf(d.reason, sizeof d.reason, "%d programs of this call were refused; no more is asked for", LIMIT_EXEC_EVENTS);
 	}

@@ -13,7 +13,7 @@ static const char *why_not(const struct run *run, const struct buf *all)
 	return NULL;
 }
 
-/* Keeps the whole output where `shown` leaves some out, and says in `text` how to read it. */
+/* Keeps the whole output where `shown` leaves some out, and says first in `text` how to read it. */
 void kept_write(struct run *run, const char *call, const struct output *whole, const struct output *shown, struct buf *text)
 {
 	struct buf all = BUF_INIT(LIMIT_KEPT_OUTPUTS_BYTES), ignored = BUF_INIT(LIMIT_EVENT_BYTES);
@@ -25,15 +25,13 @@ void kept_write(struct run *run, const char *call, const struct output *whole, c
 		return;
 	output_render(whole, &all);
 	const char *why = why_not(run, &all);
-	if (text->len > 0 && text->ptr[text->len - 1] != '\n')
-		buf_add_char(text, '\n');
 	if (why != NULL) {
-		buf_printf(text, "[what was left out is not kept: %s]", why);
+		buf_printf(text, "[head and tail; what is left out is not kept: %s]\n", why);
 	} else {
 		json_t *data = json_pack("{s:s, s:I}", "call", call, "size", (json_int_t)all.len);
 		json_put_str(data, "text", buf_str(&all));
 		run_emit(run, EVENT_OUTPUT_KEPT, "call", call, data);
-		buf_printf(text, "[to see what was left out: read_output with call \"%s\"]", call);
+		buf_printf(text, "[head and tail; read_output with call \"%s\" shows the rest]\n", call);
 	}
 	buf_done(&all);
 }

@@ -65,8 +65,8 @@ struct run {
 	int64_t request_ms;            /* monotonic start */
 
 	struct live_call *live;
-	int64_t stray_execs, stray_denied;
 	struct background *background; /* oldest first */
+	int64_t stray_execs, stray_denied;
 	struct {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
@@ -135,7 +135,7 @@ MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool,
                          int mailbox, int *ret_out, struct err *err);
 bool call_drain(int out, struct output *output);                 /* false at its end */
 bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one of too many to be written down */
-bool call_may_ask(const struct run *run);                        /* false: it was refused too often to be asked for */
+bool call_may_ask(struct run *run, uint64_t tag);                /* false: it was refused too often to be asked for */
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
@@ -148,8 +148,7 @@ void kept_read(struct run *run, const struct call *call);        /* the tool rea
 void background_act(struct run *run, const struct call *call, const struct tool_plan *plan);   /* the tool background */
 bool background_kill(struct run *run, const struct call *call);  /* false: this call waits for no program */
 void background_ended(struct run *run, const struct cell_exit *ended);
-bool background_note(const struct run *run, uint64_t tag, bool denied);
-int64_t background_execs(const struct run *run, uint64_t tag);
+bool background_counters(const struct run *run, uint64_t tag, int64_t **execs, int64_t **denied);   /* false: not its tag */
 void background_drop(struct run *run);                           /* all of them; their cell ends */
 
 /* control.c */

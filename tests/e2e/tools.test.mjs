@@ -20,7 +20,7 @@ const content = async (w, call) => {
 	return shown.out.split('\n').filter(Boolean).map((l) => JSON.parse(l)).filter((e) => e.data.call === call);
 };
 const work = async (w, replies, ...args) => {
-	const run = await w.mishri(w.runArgs('Do it', '-m', record(w, [...replies, { text: 'Done.' }]), '--plan', 'never', ...args));
+	const run = await w.mishri(w.runArgs('Do it', '-m', record(w, [...replies, { text: 'Done.' }]), ...args));
 	exited(run, 0);
 	return results(w);
 };
@@ -75,7 +75,7 @@ for (const { name, as_nobody } of USERS) {
 			assert.equal(kept.data.text, whole);
 			assert.equal(kept.data.size, whole.length);
 			const [shown] = (await content(w, '1.1')).filter((e) => e.type === 'call.finished');
-			assert.match(shown.data.output, /bytes left out .*read_output with call "1\.1"\]$/s);
+			assert.match(shown.data.output, /^\[head and tail; read_output with call "1\.1" shows the rest\]\n1\n2\n.*bytes left out/s);
 			assert.ok(shown.data.output.length < 70000);
 			assert.equal(done['2.1'].output, `output of 1.1: bytes 150000 to 150100 of ${whole.length}; read on with offset 150100\n${whole.slice(150000, 150100)}`);
 			assert.equal(done['2.2'].output, 'output of 1.2: bytes 0 to 6 of 6\nshort\n');
@@ -145,7 +145,7 @@ test('after a resume: what was seen and kept is there, what ran is gone and said
 			tool('background', { action: 'read', id: '1.5' })] },
 		{ text: 'Done.' },
 	]);
-	const first = w.start(w.runArgs('Do it', '-m', model, '--plan', 'never'));
+	const first = w.start(w.runArgs('Do it', '-m', model));
 	for (let i = 0; !w.has('here'); i++) {
 		assert.ok(i < 200 && !first.ended, first.err);
 		await sleep(50);
@@ -174,7 +174,7 @@ test('after a resume: what was seen and kept is there, what ran is gone and said
 
 test('stream-json tells of a kept output without its text', async (t) => {
 	const w = world(t);
-	const run = await w.mishri(w.runArgs('Do it', '-m', record(w, [{ calls: [shell('seq 1 60000')] }, { text: 'Done.' }]), '--plan', 'never',
+	const run = await w.mishri(w.runArgs('Do it', '-m', record(w, [{ calls: [shell('seq 1 60000')] }, { text: 'Done.' }]),
 		'--output-format', 'stream-json'));
 	exited(run, 0);
 	const kept = run.out.split('\n').filter(Boolean).map((l) => JSON.parse(l)).filter((e) => e.type === 'output.kept');
@@ -187,7 +187,7 @@ test('a cancelled wait for an end ends at once', async (t) => {
 	const w = world(t);
 	const run = w.start(w.runArgs('Do it', '-m', record(w, [
 		{ calls: [tool('background', { action: 'start', command: 'trap "" TERM; touch deaf; while :; do sleep 0.1; done' }), shell('while [ ! -e deaf ]; do sleep 0.1; done; touch here'),
-			tool('background', { action: 'stop', id: '1.1' })] }, { text: 'Done.' }]), '--plan', 'never'));
+			tool('background', { action: 'stop', id: '1.1' })] }, { text: 'Done.' }])));
 	for (let i = 0; !w.has('here'); i++) {
 		assert.ok(i < 200 && !run.ended, run.err);
 		await sleep(50);
