@@ -121,6 +121,7 @@
 #define LIMIT_REGEX_STEPS           100000   /* PCRE2 match limit of schemas and search */
 #define LIMIT_REGEX_BYTES           KIB(4)
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
+#define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* allowed program starts written down one by one, per call */
 
 #endif
