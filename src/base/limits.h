@@ -44,6 +44,15 @@
 #define LIMIT_REPORT_BYTES          KIB(32)  /* of one child, in the result of a delegation */
 #define LIMIT_PLAN_STEPS            64
 #define LIMIT_PLAN_ID_BYTES         32
+#define LIMIT_COMPACT_LINES_BYTES   KIB(16)  /* about what a compaction dropped */
+#define LIMIT_AGENTS                64       /* profiles in the configuration */
+#define LIMIT_AGENT_PROMPT_BYTES    KIB(32)
+#define LIMIT_INSTRUCTIONS_BYTES    KIB(32)  /* of AGENTS.md */
+#define LIMIT_SKILLS                64
+#define LIMIT_SKILL_BYTES           KIB(256) /* a SKILL.md; only its front matter is kept */
+#define LIMIT_SKILL_ABOUT_CHARS     1024
+#define LIMIT_SKILL_NAME_BYTES      64
+#define LIMIT_KEY_COMMAND_MS        10000
 
 /* store */
 #define LIMIT_EVENT_INLINE_BYTES    KIB(16)  /* a longer string goes to blobs */
@@ -80,7 +89,7 @@
 #define LIMIT_CELL_REPORT_BYTES     KIB(32)  /* what is in force, or what a machine offers, as JSON */
 #define LIMIT_CELL_DENY_TEXT_BYTES  1024     /* the line that a refused program prints */
 #define LIMIT_CELL_DENY_STARVED_MS  2000     /* more than LIMIT_CELL_DENY_STUB_MS, while it waits for a processor */
-#define LIMIT_CELL_NAMES            8        /* names of one program */
+#define LIMIT_CELL_NAMES            16       /* names of one program; one with more is refused */
 #define LIMIT_CELL_ENV_READ_BYTES   KIB(256) /* a program with a larger environment is untrusted */
 #define LIMIT_CELL_OPEN_MS          10000    /* from OPEN to a cell or an error */
 #define LIMIT_CELL_SEND_MS          5000     /* a peer that takes no message for so long is lost */
@@ -122,6 +131,9 @@
 #define LIMIT_REGEX_BYTES           KIB(4)
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
-#define LIMIT_EXEC_EVENTS           1000     /* allowed program starts written down one by one, per call */
+#define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */
+
+/* what a person looks at */
+#define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */
 
 #endif

@@ -77,13 +77,15 @@ static void map_format(unsigned owner, unsigned outside, char *text, size_t size
 static int user_namespace(const char *uid_map, const char *gid_map, int *ret_fd, struct err *err)
 {
 	struct clone_args args = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
+	pid_t warden = getpid();
 	char path[64];
 	long pid = syscall(SYS_clone3, &args, sizeof args);
 
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
+		while (getppid() == warden)      /* it may have died before the line above */
 			pause();
+		_exit(1);
 	}
 	if (pid < 0)
 		return err_sys(err, "cannot make a user namespace");

@@ -47,11 +47,15 @@ static void name_add(struct inspected *what, const char *name)
 {
 	if (name[0] == '-')               /* a login shell */
 		name++;
-	if (name[0] == '\0' || what->name_count == LIMIT_CELL_NAMES)
+	if (name[0] == '\0')
 		return;
 	for (size_t i = 0; i < what->name_count; i++)
 		if (strcmp(what->names[i], name) == 0)
 			return;
+	if (what->name_count == LIMIT_CELL_NAMES) {
+		what->arguments_too_long = true;
+		return;
+	}
 	snprintf(what->names[what->name_count++], sizeof what->names[0], "%.255s", name);
 }
 
@@ -211,6 +215,19 @@ static void read_execfn(struct subject *s)
 
 static const char *const multi_call[] = { "busybox", "toybox", "coreutils" };
 
+/* `busybox rm`, `busybox busybox rm`, `coreutils --coreutils-prog=rm`: from argument i on, what such a program is. */
+static void see_applet(struct inspected *what, size_t i)
+{
+	static const char option[] = "--coreutils-prog";
+	const char *word;
+
+	do {
+		word = argument(what, i++);
+		const char *value = strchr(word, '=');
+		name_add(what, base_name(strncmp(word, option, sizeof option - 1) == 0 && value != NULL ? value + 1 : word));
+	} while (name_find(multi_call, COUNT(multi_call), base_name(word)) >= 0);
+}
+
 static bool is_loader(const char *name)
 {
 	return strncmp(name, "ld-linux", 8) == 0 || strncmp(name, "ld-musl", 7) == 0 || strcmp(name, "ld.so") == 0 ||
@@ -229,6 +246,8 @@ static void see_through_loader(const struct subject *s, struct inspected *what)
 	for (const char *word; (word = argument(what, i))[0] == '-'; i++) {
 		if (strcmp(word, "--preload") == 0 || strcmp(word, "--audit") == 0 || strcmp(word, "--library-path") == 0)
 			lower(what, PLACE_UNTRUSTED, "the loader is told %s", word);
+		if (strcmp(word, "--argv0") == 0)
+			name_add(what, base_name(argument(what, i + 1)));
 		if (name_find(with_value, COUNT(with_value), word) >= 0)
 			i++;
 	}
@@ -239,6 +258,8 @@ static void see_through_loader(const struct subject *s, struct inspected *what)
 	if (!look_as_subject(s, target, &stx, path))
 		return lower(what, PLACE_UNTRUSTED, "the loader is to run a file that cannot be read");
 	name_add(what, base_name(path));
+	if (name_find(multi_call, COUNT(multi_call), base_name(path)) >= 0)
+		see_applet(what, i + 1);
 	enum place place = place_of(s->places, &stx, path);
 	if (place == PLACE_SYSTEM && !path_is_fixed(what, target))
 		place = PLACE_WORKSPACE;
@@ -267,7 +288,12 @@ static void see_script(const struct subject *s, const struct statx *stx, const c
 	name_add(what, base_name(path));
 	name_add(what, base_name(s->execfn));
 	name_add(what, base_name(s->file));
-	name_add(what, base_name(argument(what, 0)));
+	/* "#!/bin/busybox rm", "#!/lib/ld.so /bin/rm", "#!" of another script: what runs is named before the script. */
+	for (size_t i = 0; argument(what, i)[0] != '\0' && strcmp(argument(what, i), s->execfn) != 0; i++)
+		if (argument(what, i)[0] != '-')
+			name_add(what, base_name(argument(what, i)));
+	if (is_loader(base_name(s->file)))
+		see_through_loader(s, what);
 }
 
 static void see_binary(const struct subject *s, bool asked_is_file, struct inspected *what)
@@ -286,7 +312,7 @@ static void see_binary(const struct subject *s, bool asked_is_file, struct inspe
 	name_add(what, link);
 	name_add(what, called);
 	if (name_find(multi_call, COUNT(multi_call), own) >= 0)
-		name_add(what, base_name(argument(what, 1)));
+		see_applet(what, 1);
 	if (is_loader(own))
 		see_through_loader(s, what);
 }

@@ -13,7 +13,7 @@ struct inspected {
 	char names[LIMIT_CELL_NAMES][256];
 	size_t name_count, trusted_names;
 	struct buf arguments;         /* NUL after each */
-	bool arguments_too_long;      /* for LIMIT_CELL_ARGV_SHOWN_BYTES: policy cannot see all of them */
+	bool arguments_too_long;      /* or more names than LIMIT_CELL_NAMES: policy cannot see all of them */
 };
 
 void inspected_init(struct inspected *what);

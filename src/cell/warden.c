@@ -83,6 +83,17 @@ static int filters_get(struct keeper *w, enum cell_level level, const struct fil
 	return 0;
 }
 
+/* Memory is bounded for each process only, and not at all where it is a file in memory: when the machine runs out of
+ * it, the kernel shall take it from cells and from nobody else. A wish: a /proc that cannot be written ends no cell. */
+static void be_first_to_go(void)
+{
+	static const char most[] = "1000";
+	AUTO(fd_closep) int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)!write(fd, most, sizeof most - 1);
+}
+
 /* In the new process: nothing of the warden's but what a cell needs. */
 static _Noreturn void nursling_main(const struct keeper *w, const struct plan *plan, const struct filter *filters,
                                     int socket, int tree)
@@ -91,6 +102,7 @@ static _Noreturn void nursling_main(const struct keeper *w, const struct plan *p
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		_exit(2);
+	be_first_to_go();
 	/* First out of the way of each other, then into place. */
 	int high = fcntl(socket, F_DUPFD_CLOEXEC, 64), high_tree = tree >= 0 ? fcntl(tree, F_DUPFD_CLOEXEC, 64) : -1;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -239,9 +251,12 @@ static void look_after(struct keeper *w, const struct pollfd *fds)
 
 /* ---- the process ---- */
 
-/* The environment lies at the top of the stack, where every cell would inherit it: keys may be in it. */
-static void forget_environment(void)
+/* Arguments and environment lie at the top of the stack, where every cell would inherit them: keys and goals may be in
+ * there, and a cell can read the arguments of its pid 1. */
+static void forget_arguments(void)
 {
+	enum { FIRST = 48, COUNT_OF = 4 };       /* proc(5): arg_start, arg_end, env_start, env_end; the name is field 2 */
+	static const char title[] = "mishri: cell";
 	AUTO(buf_done) struct buf text = BUF_INIT(KIB(8));
 	static char *empty[] = { NULL };
 
@@ -252,20 +267,22 @@ static void forget_environment(void)
 		_exit(1);
 	const char *after_name = strrchr(buf_text(&text), ')');
 	struct str rest = str_of(after_name != NULL ? after_name + 2 : ""), field;
-	uint64_t range[2] = { 0, 0 };
-	/* Fields 50 and 51 of proc(5), counted from 3 behind the name: env_start, env_end. */
-	for (int i = 3; i <= 51 && str_next(&rest, ' ', &field); i++)
-		if (i >= 50 && str_to_u64(field, &range[i - 50]) < 0)
+	uint64_t range[COUNT_OF] = { 0 };
+	for (int i = 3; i < FIRST + COUNT_OF && str_next(&rest, ' ', &field); i++)
+		if (i >= FIRST && str_to_u64(field, &range[i - FIRST]) < 0)
 			_exit(1);
-	if (range[0] != 0 && range[1] > range[0])
-		explicit_bzero((void *)(uintptr_t)range[0], (size_t)(range[1] - range[0]));
+	for (int i = 0; i < COUNT_OF; i += 2)
+		if (range[i] != 0 && range[i + 1] > range[i])
+			explicit_bzero((void *)(uintptr_t)range[i], (size_t)(range[i + 1] - range[i]));
+	if (range[0] != 0 && range[1] > range[0] + sizeof title)
+		memcpy((void *)(uintptr_t)range[0], title, sizeof title);
 }
 
 static void keeper_init(struct keeper *w, int socket)
 {
 	sigset_t mask;
 
-	forget_environment();
+	forget_arguments();
 	for (int number = 1; number < NSIG; number++)
 		if (number != SIGKILL && number != SIGSTOP)
 			signal(number, SIG_DFL);

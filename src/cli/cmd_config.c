@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "engine/agents.h"
 #include "engine/config.h"
 #include "engine/dirs.h"
 #include "tools/tool.h"
@@ -37,10 +38,15 @@ static void print_row(const char *name, const char *value, const char *origin, b
 {
 	AUTO(buf_done) struct buf shown = BUF_INIT(MIB(1));
 
-	buf_printf(&shown, "%-13s %-24s %s%s", name, value != NULL ? value : "-", origin, locked ? " (locked)" : "");
+	buf_printf(&shown, "%-14s %-24s %s%s", name, value != NULL ? value : "-", origin, locked ? " (locked)" : "");
 	AUTO(buf_done) struct buf clean = BUF_INIT(MIB(4));
 	sanitize_text(buf_str(&shown), &clean);
 	puts(buf_text(&clean));
+}
+
+static bool is_trusted(const struct options *o, const char *data)
+{
+	return trust_check(data, option_text(o, "--workspace", "."));
 }
 
 static const char *data_origin(const struct options *o)
@@ -52,6 +58,29 @@ static const char *data_origin(const struct options *o)
 	return variable != NULL && variable[0] != '\0' ? "MISHRI_DATA" : "built-in";
 }
 
+/* One line: what is set, nothing of the rest. */
+static void print_agent(const struct agents *agents, size_t i, const struct agent_profile *p)
+{
+	AUTO(buf_done) struct buf about = BUF_INIT(MIB(1));
+	AUTO(freep) char *name = xasprintf("agent %s", p->name);
+	char span[32];
+
+	buf_add_text(&about, p->role);
+	if (p->model != NULL)
+		buf_printf(&about, ", %s", p->model);
+	for (size_t k = 0; k < p->tool_count; k++)
+		buf_printf(&about, "%s%s", k == 0 ? ", tools " : " ", p->tools[k]);
+	if (p->tools != NULL && p->tool_count == 0)
+		buf_add_text(&about, ", no tools");
+	if (p->turns > 0)
+		buf_printf(&about, ", %lld turns", (long long)p->turns);
+	if (p->timeout_ms > 0)
+		buf_printf(&about, ", %s", clock_span(p->timeout_ms, span, sizeof span));
+	if (p->prompt != NULL)
+		buf_add_text(&about, ", own prompt");
+	print_row(name, buf_text(&about), agents_origin(agents, i), false);
+}
+
 static void print_text(const struct options *o, const struct config *config, const char *data)
 {
 	const struct config_key *key;
@@ -60,6 +89,11 @@ static void print_text(const struct options *o, const struct config *config, con
 		print_row(key->name, config_text(config, key->name), config_origin(config, key->name),
 		          config_locked(config, key->name));
 	print_row("data", data, data_origin(o), false);
+	print_row("trusted", is_trusted(o, data) ? "yes" : "no", "data/trusted", false);
+	size_t count;
+	const struct agent_profile *agents = agents_all(config_agents(config), &count);
+	for (size_t i = 0; i < count; i++)
+		print_agent(config_agents(config), i, &agents[i]);
 }
 
 static void print_json(const struct options *o, const struct config *config, const char *data)
@@ -71,6 +105,8 @@ static void print_json(const struct options *o, const struct config *config, con
 	json_put_text(one, "origin", data_origin(o));
 	json_put_bool(one, "locked", false);
 	json_put(all, "data", one);
+	json_put(all, "trusted", json_pack("{s:b, s:s, s:b}", "value", is_trusted(o, data), "origin", "data/trusted", "locked", 0));
+	json_put(all, "agents", agents_json(config_agents(config)));
 	AUTO(freep) char *text = json_text(all);
 	puts(text);
 }

@@ -185,6 +185,8 @@ static int prepare(struct execution *x, const struct options *o, char **ret_work
 		return complain(EXIT_USAGE, "%s", err.text);
 	x->workspace = *ret_workspace;
 	size_t count = option_all(o, "--policy", policies, COUNT(policies));
+	if (cli_check_data(o, x->workspace, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
 	if (cli_load_policy(o, x->workspace, policies, count, &x->policy, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);
 	return 0;

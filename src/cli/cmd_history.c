@@ -50,7 +50,6 @@ static void add_row(void *userdata, const struct task_row *row)
 static int read_filter(const struct options *o, struct task_filter *filter)
 {
 	const char *const *words;
-	int64_t ago_ms;
 	uint64_t limit;
 
 	size_t count = option_positionals(o, &words);
@@ -60,6 +59,8 @@ static int read_filter(const struct options *o, struct task_filter *filter)
 		.text = count == 1 ? words[0] : NULL,
 		.user = option_text(o, "--user", NULL),
 		.state = option_text(o, "--state", NULL),
+		.tool = option_text(o, "--tool", NULL),
+		.model = option_text(o, "--model", NULL),
 	};
 	bool known = filter->state == NULL;
 	for (int state = 0; state < TASK_STATES && !known; state++)
@@ -67,10 +68,8 @@ static int read_filter(const struct options *o, struct task_filter *filter)
 	if (!known)
 		return complain(EXIT_USAGE,
 		                "history: --state is one of running, parked, done, failed, denied, cancelled");
-	const char *since = option_text(o, "--since", NULL);
-	if (since != NULL && str_to_duration_ms(str_of(since), &ago_ms) < 0)
-		return complain(EXIT_USAGE, "history: --since wants a time span such as 90m, 12h or 7d");
-	filter->since_us = since != NULL ? clock_wall_us() - ago_ms * 1000 : 0;
+	if (option_since_us(o, "--since", &filter->since_us) < 0)
+		return EXIT_USAGE;
 	if (str_to_u64(str_of(option_text(o, "--limit", "100")), &limit) < 0 || limit == 0 || limit > INT64_MAX)
 		return complain(EXIT_USAGE, "history: --limit wants a number above 0");
 	filter->limit = (int64_t)limit;
@@ -108,12 +107,14 @@ static int history(int argc, char **argv)
 static const struct option_row options[] = {
 	{ "--user", 0, "NAME", "only tasks of this user", false },
 	{ "--state", 0, "STATE", "running, parked, done, failed, denied or cancelled", false },
-	{ "--since", 0, "SPAN", "started within this time: 90m, 12h, 7d", false },
+	{ "--tool", 0, "NAME", "only tasks in whose tree this tool was called", false },
+	{ "--model", 0, "TEXT", "only tasks in whose tree a model with this in its name worked", false },
+	{ "--since", 0, "SPAN|DATE", "began within 90m, 12h, 7d, or since 2026-11-22", false },
 	{ "--limit", 'n', "N", "at most this many; 100 without it", false },
 };
 
 const struct command cmd_history = {
 	.name = "history", .args = "[QUERY]", .about = "past tasks, newest first", .options = options,
 	.option_count = COUNT(options), .run = history,
-	.examples = "mishri history\nmishri history 'invoice' --since 7d\nmishri history --state failed --json",
+	.examples = "mishri history\nmishri history 'invoice' --since 7d\nmishri history --tool shell --state failed --json",
 };

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "engine/instructions.h"
 
 #include "base/banned.h"
 
@@ -15,6 +16,7 @@ static const struct option_row options[] = {
 	{ "--model", 'm', "PROVIDER/MODEL", "the model: openai/NAME, recorded/FILE, ...", false },
 	{ "--workspace", 'w', "DIR", "where the task works (default: this directory)", false },
 	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
+	{ "--agent", 'a', "NAME", "the agent that begins: one of the configuration (default: master, or worker without a plan)", false },
 	{ "--plan", 0, "WHEN", "a master that may plan and delegate (auto), must (always), or one agent (never)", false },
 	{ "--max-turns", 0, "N", "calls of the model at most", false },
 	{ "--timeout", 0, "DURATION", "time at most: 90s, 10m, 2h", false },
@@ -38,7 +40,7 @@ struct wish {                          /* what the command line and the configur
 	size_t policy_count;
 	struct task_limits limits;
 	enum cell_level level;
-	const char *session, *model, *plan;
+	const char *session, *model, *plan, *agent;
 	bool leads;                    /* the root task is a master */
 	const struct task *task;       /* the one that is resumed; NULL: a new one */
 };
@@ -122,6 +124,8 @@ static int read_words(struct wish *w)
 	w->session = option_text(w->o, "--session", NULL);
 	if (w->session != NULL && !id_valid(w->session))
 		return refuse(w, EXIT_USAGE, "run: --session wants an id of %d characters, as `mishri history --json` shows", ID_LEN);
+	if (option_given(w->o, "--agent") && option_given(w->o, "--resume"))
+		return refuse(w, EXIT_USAGE, "run: --agent is for a new goal; a task that is resumed keeps its agent");
 	return 0;
 }
 
@@ -129,6 +133,38 @@ static const struct config_flag config_flags[] = {
 	{ "--model", "model" },         { "--plan", "plan" },       { "--max-turns", "max_turns" },
 	{ "--timeout", "timeout" },     { "--isolation", "isolation" },
 };
+
+static int no_agent(const struct wish *w)
+{
+	const char *names[LIMIT_AGENTS + 2] = { "master", "worker" };
+	size_t count;
+	const struct agent_profile *all = agents_all(config_agents(w->config), &count);
+
+	for (size_t i = 0; i < count; i++)
+		names[i + 2] = all[i].name;
+	const char *near = name_nearest(names, count + 2, w->agent);
+	if (near != NULL)
+		return refuse(w, EXIT_USAGE, "--agent: there is no agent '%.64s': did you mean '%s'?", w->agent, near);
+	return refuse(w, EXIT_USAGE, "--agent: there is no agent '%.64s'; `mishri config` shows those of the configuration, and "
+	              "'master' and 'worker' are always there", w->agent);
+}
+
+/* Who begins. Its model is its own, unless a flag names one. Returns an exit code. */
+static int choose_agent(struct wish *w)
+{
+	const char *origin = config_origin(w->config, "model");
+
+	w->agent = option_text(w->o, "--agent", w->leads ? "master" : "worker");
+	const struct agent_profile *profile = agents_find(config_agents(w->config), w->agent);
+	if (profile == NULL && strcmp(w->agent, "master") != 0 && strcmp(w->agent, "worker") != 0)
+		return no_agent(w);
+	w->leads = w->leads && strcmp(profile != NULL ? profile->role : w->agent, "master") == 0;
+	if (!w->leads)
+		w->plan = "never";
+	if (profile != NULL && profile->model != NULL && strcmp(origin, "--model") != 0 && strcmp(origin, "-c") != 0)
+		w->model = profile->model;
+	return 0;
+}
 
 /* What the configuration says, checked against what this version can keep. Returns an exit code. */
 static int read_config(struct wish *w)
@@ -149,6 +185,9 @@ static int read_config(struct wish *w)
 		.output_bytes = config_number(w->config, "output_limit"),
 	};
 	w->leads = strcmp(w->plan, "never") != 0;
+	int code = choose_agent(w);
+	if (code != 0)
+		return code;
 	if (config_text(w->config, "budget") != NULL)
 		return refuse(w, EXIT_CONFIG, "budget: this version knows no prices, so it cannot keep a limit of money; take the key out "
 		                             "(%s) and bound the run with max_turns and timeout", config_origin(w->config, "budget"));
@@ -229,7 +268,7 @@ static int check_model(const struct session *s, const struct wish *w)
 	struct decision d;
 	struct action action = { .kind = ACTION_MODEL };
 	struct facts facts = {
-		.user = s->user, .role = w->leads ? "master" : "worker", .agent = "", .channel = "cli", .workspace = w->workspace,
+		.user = s->user, .role = w->leads ? "master" : "worker", .agent = w->agent, .channel = "cli", .workspace = w->workspace,
 		.time_us = clock_wall_us(),
 	};
 
@@ -243,6 +282,23 @@ static int check_model(const struct session *s, const struct wish *w)
 	if (person_agrees(w->model, d.reason))
 		return 0;
 	return refuse(w, EXIT_NOBODY, "the model %s needs a person's approval by %s (%s), and nobody gave it", w->model, d.rule, d.source);
+}
+
+static void say_line(const char *line)
+{
+	complain(0, "%s", line);
+}
+
+static int read_told(const struct wish *w, json_t **ret, struct err *err)
+{
+	AUTO(freep) char *data = NULL;
+
+	if (option_given(w->o, "--no-user-config")) /* a run that reads nothing else reads this neither */
+		return 0;
+	int r = cli_data_dir(w->o, &data, err);
+	if (r == 0)
+		*ret = instructions_read(data, w->workspace, say_line);
+	return r;
 }
 
 static int start(struct session *s, struct wish *w)
@@ -260,10 +316,16 @@ static int start(struct session *s, struct wish *w)
 	if (code != 0)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
+	s->agents = config_agents(w->config);
+	s->context_tokens = config_number(w->config, "context_tokens");
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
+	AUTO(json_decrefp) json_t *told = NULL;
+	if (read_told(w, &told, &err) < 0)
+		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	struct task_spec spec = {
-		.goal = w->goal, .agent = w->leads ? "master" : "worker", .role = w->leads ? "master" : "worker", .model = w->model, .workspace = w->workspace,
+		.told = told,
+		.goal = w->goal, .agent = w->agent, .role = w->leads ? "master" : "worker", .model = w->model, .workspace = w->workspace,
 		.plan = w->plan, .channel = "cli", .session = w->session, .level = w->level, .limits = w->limits,
 		.policies = w->policies, .policy_count = w->policy_count,
 		.max_depth = w->leads ? (int)config_number(w->config, "max_depth") : 0,
@@ -356,20 +418,26 @@ static int run_again(struct session *s, struct wish *w)
 	if (cli_check_data(w->o, w->workspace, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	size_t given = w->policy_count;
+	w->policy_count = 0; /* borrowed from the event, not ours to free */
+	int code = read_config(w);
+	if (code != 0)
+		return code;
 	if (cli_load_policy(w->o, w->workspace, w->policies, given, &s->policy, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
-	w->policy_count = 0; /* borrowed from the event, not ours to free */
 	if (store_engine_register(s->store, "", &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
 	w->model = t->model;
+	w->agent = t->agent;
 	w->leads = strcmp(t->role, "master") == 0;
 	int r = open_model(s, t->model, &err);
 	if (r < 0)
 		return refuse(w, model_exit(r), "%s", err.text);
-	int code = check_model(s, w);
+	code = check_model(s, w);
 	if (code != 0)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
+	s->agents = config_agents(w->config);
+	s->context_tokens = config_number(w->config, "context_tokens");
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
 	r = engine_resume(s->engine, id, json_object_get(created, "policies"), &s->run, &err);

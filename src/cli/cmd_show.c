@@ -1,13 +1,15 @@
-/* cmd_show.c - one task: what was asked, what it did turn by turn, what came out. It changes nothing. */
+/* cmd_show.c - one task: what was asked, the plan, what it did turn by turn, whom it delegated to, what came
+ * out. It changes nothing. */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/common.h"
+#include "core/task.h"
 #include "cli/print.h"
 
 #include "base/banned.h"
 
-enum { BLOCK_LINES = 20, RESULT_LINES = 200 };
+enum { BLOCK_LINES = 20, RESULT_LINES = 200, DEPTH_MOST = 32 };
 
 /* Turns in order: { turn, text, calls: [...] }. */
 static json_t *turn_of(json_t *turns, int64_t number)
@@ -61,7 +63,164 @@ static void add_call(void *userdata, const struct call_row *row)
 	json_array_append_new(json_object_get(turn_of(userdata, row->turn), "calls"), call);
 }
 
-static json_t *json_task(const struct task_row *row, json_t *turns)
+static json_t *call_of(json_t *turns, const char *name)
+{
+	size_t i, k;
+	json_t *turn, *call;
+
+	json_array_foreach(turns, i, turn)
+		json_array_foreach(json_object_get(turn, "calls"), k, call)
+			if (strcmp(json_get_text(call, "call", ""), name) == 0)
+				return call;
+	return NULL;
+}
+
+static void append(json_t *object, const char *key, json_t *owned_value)
+{
+	if (json_object_get(object, key) == NULL)
+		json_put(object, key, json_array());
+	json_array_append_new(json_object_get(object, key), owned_value);
+}
+
+static json_t *pick(const json_t *data, const char *const *keys, size_t count)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < count; i++)
+		json_object_set(object, keys[i], json_object_get(data, keys[i]));
+	return object;
+}
+
+/* What the rows of calls do not say: reasons, refused programs, answers, children. */
+static bool has_detail(const struct event *e)
+{
+	return e->type == EVENT_CALL_DECIDED || e->type == EVENT_APPROVAL_DECIDED || e->type == EVENT_TASK_DELEGATED ||
+	       (e->type == EVENT_EXEC_DECIDED && strcmp(json_get_text(e->data, "effect", ""), "deny") == 0);
+}
+
+static void add_detail(json_t *call, const struct event *e)
+{
+	static const char *const refused[] = { "program", "argv", "rule", "reason" }, *const answer[] = { "answer", "by", "reason" },
+	                         *const child[] = { "child", "goal", "agent", "step" };
+
+	if (e->type == EVENT_CALL_DECIDED)
+		json_put_text(call, "reason", json_get_text(e->data, "reason", ""));
+	else if (e->type == EVENT_EXEC_DECIDED)
+		append(call, "denied_programs", pick(e->data, refused, COUNT(refused)));
+	else if (e->type == EVENT_APPROVAL_DECIDED)
+		append(call, "answers", pick(e->data, answer, COUNT(answer)));
+	else if (e->type == EVENT_TASK_DELEGATED)
+		append(call, "children", pick(e->data, child, COUNT(child)));
+}
+
+struct story {
+	json_t *turns;
+	struct task *task;           /* NULL: the events do not fit together */
+};
+
+static bool add_event(void *userdata, const struct event_row *row)
+{
+	struct story *story = userdata;
+	struct event e;
+
+	if (event_parse(row->text, &e, NULL) < 0)
+		return true;
+	e.seq = row->seq;
+	json_t *call = has_detail(&e) ? call_of(story->turns, json_get_text(e.data, "call", "")) : NULL;
+	if (call != NULL)
+		add_detail(call, &e);
+	if (story->task != NULL && task_apply(story->task, &e, NULL) < 0)
+		task_freep(&story->task);
+	event_done(&e);
+	return true;
+}
+
+/* The sums of all tasks below one, and of itself. */
+struct sums { int64_t tasks, turns, calls, denied, input, cache_read, cache_write, output, usd_nanos; };
+
+static void keep_name(void *userdata, const struct task_row *row)
+{
+	json_array_append_new(userdata, json_string(row->task));
+}
+
+static int add_sums(struct store *store, const char *task, int depth, struct sums *sums, struct err *err)
+{
+	AUTO(json_decrefp) json_t *names = json_array();
+	struct task_row row;
+
+	int r = store_task_get(store, task, &row, err);
+	if (r < 0)
+		return r;
+	sums->tasks++;
+	sums->turns += row.turns;
+	sums->calls += row.calls;
+	sums->denied += row.denied;
+	sums->input += row.input;
+	sums->cache_read += row.cache_read;
+	sums->cache_write += row.cache_write;
+	sums->output += row.output;
+	sums->usd_nanos = usd_add(sums->usd_nanos, row.usd_nanos);
+	task_row_done(&row);
+	if (depth < DEPTH_MOST)
+		r = store_tasks(store, &(struct task_filter){ .parent = task, .limit = INT64_MAX }, keep_name, names, err);
+	for (size_t i = 0; r == 0 && i < json_array_size(names); i++)
+		r = add_sums(store, json_string_value(json_array_get(names, i)), depth + 1, sums, err);
+	return r;
+}
+
+/* What became of a child. One that never began has no row. */
+static int add_child_facts(struct store *store, json_t *child, struct err *err)
+{
+	AUTO(task_row_done) struct task_row row = { 0 };
+	const char *name = json_get_text(child, "child", "");
+	struct sums sums = { 0 };
+
+	int r = store_task_get(store, name, &row, err);
+	if (r == 0)
+		r = add_sums(store, name, 0, &sums, err);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	json_put_text(child, "state", state_text(&row));
+	json_put_text(child, "result", row.result);
+	json_put_int(child, "ms", ((row.ended_us != 0 ? row.ended_us : clock_wall_us()) - row.started_us) / 1000);
+	json_put_int(child, "turns", sums.turns);
+	json_put_int(child, "calls", sums.calls);
+	json_put_int(child, "denied", sums.denied);
+	json_put(child, "usd_nanos", sums.usd_nanos < 0 ? json_null() : json_integer(sums.usd_nanos));
+	return 0;
+}
+
+static int add_children(struct store *store, const json_t *turns, struct err *err)
+{
+	size_t i, k, m;
+	json_t *turn, *call, *child;
+	int r = 0;
+
+	json_array_foreach((json_t *)turns, i, turn)
+		json_array_foreach(json_object_get(turn, "calls"), k, call)
+			json_array_foreach(json_object_get(call, "children"), m, child)
+				if (r == 0)
+					r = add_child_facts(store, child, err);
+	return r;
+}
+
+static json_t *json_sums(const struct sums *sums)
+{
+	json_t *object = json_object();
+	const struct task_row row = {
+		.input = sums->input, .cache_read = sums->cache_read, .cache_write = sums->cache_write, .output = sums->output,
+		.usd_nanos = sums->usd_nanos,
+	};
+
+	json_put_int(object, "tasks", sums->tasks);
+	json_put_int(object, "turns", sums->turns);
+	json_put_int(object, "calls", sums->calls);
+	json_put_int(object, "denied", sums->denied);
+	json_put(object, "cost", json_cost(&row));
+	return object;
+}
+
+static json_t *json_task(const struct task_row *row, const struct sums *sums, const struct story *story)
 {
 	const struct { const char *key, *value; } texts[] = {
 		{ "task", row->task }, { "root", row->root }, { "parent", row->parent[0] != '\0' ? row->parent : NULL },
@@ -81,7 +240,9 @@ static json_t *json_task(const struct task_row *row, json_t *turns)
 	json_put_int(task, "calls", row->calls);
 	json_put_int(task, "denied", row->denied);
 	json_put(task, "cost", json_cost(row));
-	json_put(task, "steps", json_incref(turns));
+	json_put(task, "total", json_sums(sums));
+	json_put(task, "plan", story->task != NULL && story->task->plan != NULL ? json_incref(story->task->plan) : json_null());
+	json_put(task, "steps", json_incref(story->turns));
 	return task;
 }
 
@@ -131,6 +292,88 @@ static void print_head(const struct task_row *row, bool colour)
 	print_named("cost", cost_text(row->usd_nanos, cost), colour);
 }
 
+static void print_total(const struct sums *sums, bool colour)
+{
+	char cost[COST_TEXT_BYTES];
+
+	if (sums->tasks < 2)
+		return;
+	printf("%s%-10s%swith the ", ink(colour, INK_FAINT), "total", ink(colour, INK_PLAIN));
+	print_count(sums->tasks - 1, "task");
+	fputs(" below: ", stdout);
+	print_count(sums->turns, "turn");
+	fputs(", ", stdout);
+	print_count(sums->calls, "call");
+	printf(", %lld denied, input %lld, cache read %lld, cache write %lld, output %lld, cost %s\n", (long long)sums->denied,
+	       (long long)sums->input, (long long)sums->cache_read, (long long)sums->cache_write, (long long)sums->output,
+	       cost_text(sums->usd_nanos, cost));
+}
+
+static void print_plan(const json_t *plan, bool colour)
+{
+	if (json_array_size(plan) == 0)
+		return;
+	printf("\n%splan%s\n", ink(colour, INK_BOLD), ink(colour, INK_PLAIN));
+	for (size_t i = 0; i < json_array_size(plan); i++) {
+		const json_t *step = json_array_get(plan, i), *after = json_object_get(step, "after");
+		const char *state = json_get_text(step, "state", "");
+		enum ink shade = strcmp(state, "done") == 0 ? INK_GOOD : strcmp(state, "failed") == 0 ? INK_BAD : INK_PLAIN;
+		printf("  %s%-8s%s ", ink(colour, shade), state, ink(colour, INK_PLAIN));
+		print_line(json_get_text(step, "id", ""), 32);
+		fputs("  ", stdout);
+		print_line(json_get_text(step, "title", ""), 80);
+		for (size_t k = 0; k < json_array_size(after); k++) {
+			fputs(k == 0 ? "  (after " : ", ", stdout);
+			print_line(json_string_value(json_array_get(after, k)), 32);
+		}
+		puts(json_array_size(after) > 0 ? ")" : "");
+	}
+}
+
+/* What it was refused, by whom and why; who it was given to. */
+static void print_details(const json_t *call, bool colour)
+{
+	size_t i;
+	json_t *item;
+	char cost[COST_TEXT_BYTES], span[SPAN_TEXT_BYTES];
+
+	json_array_foreach(json_object_get(call, "answers"), i, item) {
+		printf("        %s by ", json_get_text(item, "answer", ""));
+		print_line(json_get_text(item, "by", ""), 40);
+		fputs(json_get_text(item, "reason", "")[0] != '\0' ? ": " : "", stdout);
+		print_line(json_get_text(item, "reason", ""), 160);
+		putchar('\n');
+	}
+	json_array_foreach(json_object_get(call, "denied_programs"), i, item) {
+		AUTO(freep) char *argv = json_text(json_object_get(item, "argv"));
+		printf("        %sprogram denied%s by rule ", ink(colour, INK_BAD), ink(colour, INK_PLAIN));
+		print_line(json_get_text(item, "rule", "(default)"), 60);
+		fputs(": ", stdout);
+		print_line(argv, 80);
+		fputs(" (", stdout);
+		print_line(json_get_text(item, "reason", ""), 160);
+		puts(")");
+	}
+	json_array_foreach(json_object_get(call, "children"), i, item) {
+		const char *state = json_get_text(item, "state", "not begun");
+		bool done = strcmp(state, "done") == 0;
+		printf("        > %s  %s%s%s", json_get_text(item, "child", ""), ink(colour, done ? INK_GOOD : INK_WARN), state,
+		       ink(colour, INK_PLAIN));
+		if (json_is_integer(json_object_get(item, "turns"))) {
+			fputs("  ", stdout);
+			print_count(json_get_int(item, "turns", 0), "turn");
+			fputs(", ", stdout);
+			print_count(json_get_int(item, "calls", 0), "call");
+			printf(", %lld denied, %s, %s", (long long)json_get_int(item, "denied", 0),
+			       clock_span(json_get_int(item, "ms", 0), span, sizeof span),
+			       cost_text(json_get_int(item, "usd_nanos", -1), cost));
+		}
+		fputs("  ", stdout);
+		print_line(json_get_text(item, "goal", ""), 60);
+		putchar('\n');
+	}
+}
+
 static void print_call(const json_t *call, bool colour)
 {
 	AUTO(freep) char *args = json_text(json_object_get(call, "args"));
@@ -148,15 +391,22 @@ static void print_call(const json_t *call, bool colour)
 		fputs(" by rule ", stdout);
 		print_line(rule, 60);
 	}
+	if (denied) {
+		fputs(": ", stdout);
+		print_line(json_get_text(call, "reason", ""), 160);
+	}
 	if (status == NULL) {
 		puts(json_is_null(json_object_get(call, "started")) ? ", not started" : ", no result yet");
+		print_details(call, colour);
 		return;
 	}
 	printf(" -> %s", status);
 	if (json_is_integer(json_object_get(call, "exit")))
 		printf(", exit status %lld", (long long)json_get_int(call, "exit", 0));
 	printf(", %s\n", clock_span(json_get_int(call, "ms", 0), span, sizeof span));
-	print_block("        | ", json_get_text(call, "output", ""), BLOCK_LINES);
+	print_details(call, colour);
+	if (json_object_get(call, "children") == NULL)  /* their reports are what they say of themselves */
+		print_block("        | ", json_get_text(call, "output", ""), BLOCK_LINES);
 }
 
 static void print_turns(const json_t *turns, bool colour)
@@ -173,32 +423,51 @@ static void print_turns(const json_t *turns, bool colour)
 	}
 }
 
+static int read_story(struct store *store, const char *task, struct story *story, struct sums *sums, struct err *err)
+{
+	const struct event_filter replies = { .task = task, .type = "model.replied", .with_content = true }, all = { .task = task };
+
+	int r = store_events(store, &replies, add_reply, story->turns, err);
+	if (r == 0)
+		r = store_calls(store, task, add_call, story->turns, err);
+	if (r == 0)
+		r = store_events(store, &all, add_event, story, err);
+	if (r == 0)
+		r = add_children(store, story->turns, err);
+	return r == 0 ? add_sums(store, task, 0, sums, err) : r;
+}
+
+static void print_task(const struct task_row *row, const struct sums *sums, const struct story *story, bool colour)
+{
+	print_head(row, colour);
+	print_total(sums, colour);
+	if (story->task != NULL)
+		print_plan(story->task->plan, colour);
+	print_turns(story->turns, colour);
+	if (row->result != NULL) {
+		printf("\n%sresult%s\n", ink(colour, INK_BOLD), ink(colour, INK_PLAIN));
+		print_block("  ", row->result, RESULT_LINES);
+	}
+}
+
 static int show_task(const struct options *o, struct store *store, const char *task, struct err *err)
 {
-	AUTO(json_decrefp) json_t *turns = json_array();
 	AUTO(task_row_done) struct task_row row = { 0 };
-	const struct event_filter replies = { .task = task, .type = "model.replied", .with_content = true };
-	bool colour = print_colour(o);
+	struct story story = { .turns = json_array(), .task = task_new() };
+	struct sums sums = { 0 };
 
 	int r = store_task_get(store, task, &row, err);
 	if (r == 0)
-		r = store_events(store, &replies, add_reply, turns, err);
-	if (r == 0)
-		r = store_calls(store, task, add_call, turns, err);
-	if (r < 0)
-		return r;
-	if (option_given(o, "--json")) {
-		AUTO(json_decrefp) json_t *object = json_task(&row, turns);
+		r = read_story(store, task, &story, &sums, err);
+	if (r == 0 && option_given(o, "--json")) {
+		AUTO(json_decrefp) json_t *object = json_task(&row, &sums, &story);
 		print_json(object);
-		return 0;
+	} else if (r == 0) {
+		print_task(&row, &sums, &story, print_colour(o));
 	}
-	print_head(&row, colour);
-	print_turns(turns, colour);
-	if (row.result != NULL) {
-		printf("\n%sresult%s\n", ink(colour, INK_BOLD), ink(colour, INK_PLAIN));
-		print_block("  ", row.result, RESULT_LINES);
-	}
-	return 0;
+	json_decref(story.turns);
+	task_free(story.task);
+	return r;
 }
 
 static int show(int argc, char **argv)

@@ -3,6 +3,7 @@
 #define MISHRI_CLI_COMMAND_H
 
 #include "base/err.h"
+#include "base/str.h"
 
 /* The exit codes are a contract (docs/cli.md). */
 enum exit_code {
@@ -47,17 +48,24 @@ size_t option_all(const struct options *o, const char *name, const char **ret, s
  * value prints what would be right and gives -EINVAL. */
 MUST_USE int option_duration_ms(const struct options *o, const char *name, int64_t otherwise, int64_t *ret);
 MUST_USE int option_count(const struct options *o, const char *name, int64_t otherwise, int64_t *ret);
+/* --since: a span ("90m", "7d") back from now, or a local date ("2026-11-22", "2026-11-22T15:04"); 0 without it.
+ * Microseconds since 1970. */
+MUST_USE int option_since_us(const struct options *o, const char *name, int64_t *ret);
 size_t option_positionals(const struct options *o, const char *const **ret);
 
 /* "mishri: TEXT" on stderr; returns `code`. */
 int complain(int code, const char *format, ...) PRINTF(2, 3);
 
+/* The tables, for whoever makes something from them: NULL behind the last row. A command's own options, then the global ones. */
+const struct command *command_at(size_t i);
+const struct option_row *command_option(const struct command *command, size_t i);
+
 /* Help of one command, on `to` (a FILE). */
 void command_help(const struct command *command, void *to);
 
 /* One per file cmd_*.c; main.c lists them. */
-extern const struct command cmd_run, cmd_exec, cmd_history, cmd_show, cmd_tree, cmd_events, cmd_audit_verify,
+extern const struct command cmd_run, cmd_exec, cmd_history, cmd_show, cmd_tree, cmd_trace, cmd_ps, cmd_cost, cmd_completion, cmd_events, cmd_audit_verify,
 	cmd_policy_check, cmd_policy_explain, cmd_policy_lint, cmd_policy_test, cmd_policy_show, cmd_tools_list,
-	cmd_tools_show, cmd_tools_check, cmd_sanitize, cmd_schema, cmd_config, cmd_doctor, cmd_demo, cmd_version;
+	cmd_tools_show, cmd_tools_check, cmd_sanitize, cmd_schema, cmd_config, cmd_trust, cmd_doctor, cmd_demo, cmd_version;
 
 #endif

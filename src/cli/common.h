@@ -3,6 +3,7 @@
 #define MISHRI_CLI_COMMON_H
 
 #include "cli/command.h"
+#include "engine/agents.h"
 #include "engine/config.h"
 #include "engine/engine.h"
 
@@ -24,7 +25,8 @@ struct config_flag { const char *option, *key; };
 MUST_USE int cli_config(const struct options *o, const char *workspace, const struct config_flag *flags, size_t count,
                         struct config **ret, bool *ret_usage, struct err *err);
 
-/* The history may not lie where tools can write: -EINVAL when the data directory is inside `workspace`. */
+/* Neither the history nor the user's own policy may lie where tools can write: -EINVAL when the data directory or the
+ * directory of the user's configuration is inside `workspace`, as it is where that is the home directory. */
 MUST_USE int cli_check_data(const struct options *o, const char *workspace, struct err *err);
 
 /* The policy in force for a workspace: the layers, and the -p files in the place of the project's. */
@@ -48,6 +50,8 @@ struct session {
 	struct progress *progress;     /* NULL: quiet */
 	struct asker *asker;           /* NULL: nobody to ask */
 	enum output_format format;
+	const struct agents *agents;   /* of the configuration, borrowed; NULL: none */
+	int64_t context_tokens;        /* 0: by the model */
 	char user[USER_LEN + 1];
 	int signo;                     /* the first signal that asked to stop; 0: none */
 	struct run *run;               /* the one that is waited for */

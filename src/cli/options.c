@@ -4,7 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 
 #include "base/banned.h"
@@ -41,7 +43,7 @@ int complain(int code, const char *format, ...)
 	return code;
 }
 
-static const struct option_row *row_at(const struct command *c, size_t i)
+const struct option_row *command_option(const struct command *c, size_t i)
 {
 	if (i < c->option_count)
 		return &c->options[i];
@@ -53,7 +55,7 @@ static const struct option_row *row_find(const struct command *c, struct str nam
 {
 	const struct option_row *row;
 
-	for (size_t i = 0; (row = row_at(c, i)) != NULL; i++)
+	for (size_t i = 0; (row = command_option(c, i)) != NULL; i++)
 		if (str_eq(str_of(row->name), name))
 			return row;
 	return NULL;
@@ -63,7 +65,7 @@ static const struct option_row *row_short(const struct command *c, char name)
 {
 	const struct option_row *row;
 
-	for (size_t i = 0; (row = row_at(c, i)) != NULL; i++)
+	for (size_t i = 0; (row = command_option(c, i)) != NULL; i++)
 		if (row->short_name == name)
 			return row;
 	return NULL;
@@ -75,7 +77,7 @@ static int unknown(const struct command *c, const char *word)
 	size_t count = 0;
 	const struct option_row *row;
 
-	for (size_t i = 0; (row = row_at(c, i)) != NULL && count < COUNT(names); i++)
+	for (size_t i = 0; (row = command_option(c, i)) != NULL && count < COUNT(names); i++)
 		names[count++] = row->name;
 	const char *near = name_nearest(names, count, word);
 	if (near != NULL)
@@ -207,6 +209,40 @@ int option_count(const struct options *o, const char *name, int64_t otherwise, i
 	if (text != NULL && (str_to_u64(str_of(text), &count) < 0 || count == 0 || count > INT32_MAX))
 		return complain(-EINVAL, "%s: '%s' is no count; right would be a whole number from 1", name, text);
 	*ret = (int64_t)count;
+	return 0;
+}
+
+/* The whole text is a date that there is. */
+static bool read_date(const char *text, int64_t *ret_us)
+{
+	static const char *const forms[] = { "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S" };
+
+	for (size_t i = 0; i < COUNT(forms); i++) {
+		struct tm tm = { .tm_isdst = -1 };
+		const char *end = strptime(text, forms[i], &tm);
+		if (end == NULL || *end != '\0')
+			continue;
+		int day = tm.tm_mday;
+		time_t seconds = mktime(&tm);
+		if (seconds < 0 || tm.tm_mday != day)   /* 30 February would be 2 March */
+			return false;
+		*ret_us = (int64_t)seconds * 1000000;
+		return true;
+	}
+	return false;
+}
+
+int option_since_us(const struct options *o, const char *name, int64_t *ret)
+{
+	const char *text = option_text(o, name, NULL);
+	int64_t ms, us = 0;
+
+	if (text != NULL && str_to_duration_ms(str_of(text), &ms) == 0 && ms > 0 && ms < clock_wall_us() / 1000)
+		us = clock_wall_us() - ms * 1000;
+	else if (text != NULL && !read_date(text, &us))
+		return complain(-EINVAL, "%s: '%s' is neither a time span nor a date; right would be 90m, 7d, 2026-11-22 or "
+		                "2026-11-22T15:04", name, text);
+	*ret = us;
 	return 0;
 }
 

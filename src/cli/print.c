@@ -112,6 +112,11 @@ const char *cost_text(int64_t usd_nanos, char text[static COST_TEXT_BYTES])
 	return text;
 }
 
+int64_t usd_add(int64_t a, int64_t b)
+{
+	return a < 0 || b < 0 ? -1 : a + b;
+}
+
 const char *span_text(const struct task_row *row, char text[static SPAN_TEXT_BYTES])
 {
 	int64_t end = row->ended_us != 0 ? row->ended_us : clock_wall_us();

@@ -25,6 +25,9 @@ const char *cost_text(int64_t usd_nanos, char text[static COST_TEXT_BYTES]);    
 const char *span_text(const struct task_row *row, char text[static SPAN_TEXT_BYTES]);
 const char *state_text(const struct task_row *row);             /* "lost": running, but nobody runs it */
 
+/* -1 is unknown, and unknown and anything is unknown. */
+int64_t usd_add(int64_t a, int64_t b);
+
 json_t *json_cost(const struct task_row *row);                  /* the caller owns these */
 json_t *json_time(int64_t wall_us);                             /* null for 0 */
 void print_json(const json_t *value);                           /* one line on stdout */

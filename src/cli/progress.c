@@ -1,18 +1,25 @@
-/* progress.c - turns events into lines for people. It prints facts that are durable already. */
+/* progress.c - turns events into lines for people. It prints facts that are durable already. On a terminal a
+ * block below them shows what is going on: the plan, who works on what, and the sums so far. */
 #include "cli/progress.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "cli/live.h"
+#include "cli/text.h"
 #include "tools/tool.h"
 
 #include "base/banned.h"
 
-enum { TICK_MS = 200, WIDTH = 100 };
+enum { TICK_MS = 200, DOING_BYTES = 160, STEPS_SHOWN = 8, WORKERS_SHOWN = 8 };
 
 struct worker {                        /* a task whose lines are shown */
 	char task[ID_LEN + 1];
 	int number;                    /* 0: the root task */
+	char step[LIMIT_PLAN_ID_BYTES + 1]; /* of the plan above it; "": none */
+	char doing[DOING_BYTES];       /* "" when nothing runs */
+	int64_t since_ms;              /* of that */
 	struct {
 		char call[24], *line;
 	} proposed[LIMIT_CALLS_PER_REPLY]; /* of this turn; shown when their time comes */
@@ -22,14 +29,13 @@ struct worker {                        /* a task whose lines are shown */
 
 struct progress {
 	struct watch *tick;
-	FILE *to;                      /* stderr; while a question is on the screen, `held` */
-	char *held;                    /* lines that came in the meantime; shown after the answer */
-	size_t held_len;
-	bool terminal, color, status_shown;
-	char doing[WIDTH + 1];         /* "" when nothing runs */
-	int64_t since_ms, streamed;
+	bool terminal, color, paused, ended;
+	struct buf out;                /* lines that are not printed yet */
+	struct live *live;
+	json_t *plan;                  /* steps of the root task; NULL: none */
+	int64_t since_ms;
 	int64_t turns, calls, tokens, usd_nanos;
-	struct worker *workers;        /* newest first */
+	struct worker *workers;        /* in the order of their numbers */
 	int worker_count;
 	bool usd_unknown;
 };
@@ -45,34 +51,118 @@ static const char *paint(const struct progress *p, const char *code)
 #define GREEN(p) paint(p, "\033[32m")
 #define PLAIN(p) paint(p, "\033[0m")
 
-static void clear_status(struct progress *p)
+/* ---- the block ---- */
+
+struct block { char lines[LIVE_LINES][LIVE_LINE_BYTES]; size_t count; };
+
+static char *next_line(struct block *b)
 {
-	if (p->status_shown)
-		fputs("\r\033[K", p->to);
-	p->status_shown = false;
+	assert(b->count < LIVE_LINES);
+	return b->lines[b->count++];
 }
 
-static void show_status(struct progress *p)
+static void add_step(struct block *b, const json_t *step)
 {
-	char span[32];
+	static const struct { const char *state, *mark; } marks[] = {
+		{ "running", ">" }, { "done", "x" }, { "failed", "!" }, { "skipped", "-" },
+	};
+	AUTO(buf_done) struct buf text = BUF_INIT(LIVE_LINE_BYTES - 16); /* it takes whole characters only */
+	const char *mark = " ";
 
-	if (!p->terminal || p->to != stderr || p->doing[0] == '\0')
-		return;
-	clear_status(p);
-	fprintf(p->to, "%s  %s %s  (turn %lld, %lld calls, %lld tokens", DIM(p), p->doing,
-	        clock_span(clock_mono_ms() - p->since_ms, span, sizeof span), (long long)p->turns, (long long)p->calls,
-	        (long long)p->tokens);
-	if (!p->usd_unknown && p->usd_nanos > 0)
-		fprintf(p->to, ", $%.4f", (double)p->usd_nanos / 1e9);
-	fprintf(p->to, ")%s", PLAIN(p));
-	p->status_shown = true;
+	for (size_t i = 0; i < COUNT(marks); i++)
+		if (strcmp(json_get_text(step, "state", ""), marks[i].state) == 0)
+			mark = marks[i].mark;
+	text_add(&text, json_get_text(step, "id", ""), 12);
+	buf_add_text(&text, "  ");
+	text_add(&text, json_get_text(step, "title", ""), 100);
+	snprintf(next_line(b), LIVE_LINE_BYTES, "  [%s] %s", mark, buf_text(&text));
+}
+
+/* A long plan: what is done is counted, the rest shown as far as there is room. */
+static void add_plan(struct block *b, const json_t *plan)
+{
+	size_t count = json_array_size(plan), done = 0, shown = 0;
+	bool all = count <= STEPS_SHOWN;
+
+	for (size_t i = 0; i < count; i++) {
+		const json_t *step = json_array_get(plan, i);
+		bool over = strcmp(json_get_text(step, "state", ""), "done") == 0;
+		done += over;
+		if (all || (!over && shown < STEPS_SHOWN)) {
+			add_step(b, step);
+			shown++;
+		}
+	}
+	if (!all)
+		snprintf(next_line(b), LIVE_LINE_BYTES, "      (%zu of %zu steps are done)", done, count);
+}
+
+static void add_worker(struct block *b, const struct worker *w)
+{
+	char span[32], prefix[24] = "";
+
+	if (w->number > 0)
+		snprintf(prefix, sizeof prefix, "[w%d] ", w->number);
+	snprintf(next_line(b), LIVE_LINE_BYTES, "  %-10s %s%s", clock_span(clock_mono_ms() - w->since_ms, span, sizeof span), prefix, w->doing);
+}
+
+static void add_sums(struct block *b, const struct progress *p)
+{
+	char span[32], cost[40] = "";
+
+	if (p->usd_unknown)
+		snprintf(cost, sizeof cost, ", cost unknown");
+	else if (p->usd_nanos > 0)
+		snprintf(cost, sizeof cost, ", $%.4f", (double)p->usd_nanos / 1e9);
+	snprintf(next_line(b), LIVE_LINE_BYTES, "  %s: %lld turns, %lld calls, %lld tokens%s",
+	         clock_span(clock_mono_ms() - p->since_ms, span, sizeof span), (long long)p->turns, (long long)p->calls,
+	         (long long)p->tokens, cost);
+}
+
+static void add_workers(struct block *b, const struct progress *p)
+{
+	size_t busy = 0, shown = 0;
+
+	for (const struct worker *w = p->workers; w != NULL; w = w->next)
+		busy += w->doing[0] != '\0';
+	for (const struct worker *w = p->workers; w != NULL; w = w->next)
+		if (w->doing[0] != '\0' && shown++ < WORKERS_SHOWN)
+			add_worker(b, w);
+	if (busy > WORKERS_SHOWN)
+		snprintf(next_line(b), LIVE_LINE_BYTES, "  (%zu more are at work)", busy - WORKERS_SHOWN);
+}
+_Static_assert(STEPS_SHOWN + 1 + WORKERS_SHOWN + 1 + 1 <= LIVE_LINES, "the block has room for the most there is");
+
+/* Prints what waits, and the block as it is now. The last lines say most where the terminal is low. */
+static void show(struct progress *p)
+{
+	AUTO(buf_done) struct buf bytes = BUF_INIT(MIB(16));
+	const char *lines[LIVE_LINES];
+	struct block block = { .count = 0 };
+
+	if (p->terminal && !p->paused && !p->ended && p->workers != NULL) {
+		add_plan(&block, p->plan);
+		add_workers(&block, p);
+		add_sums(&block, p);
+	}
+	size_t most = MAX(text_height(STDERR_FILENO), (size_t)3) - 2, skip = block.count - MIN(block.count, most);
+	for (size_t i = skip; i < block.count; i++)
+		lines[i - skip] = block.lines[i];
+	if (p->terminal)
+		live_show(p->live, buf_str(&p->out), lines, block.count - skip, text_width(STDERR_FILENO), &bytes);
+	else
+		buf_add_str(&bytes, buf_str(&p->out));
+	buf_reset(&p->out);
+	if (bytes.len > 0)
+		fwrite(bytes.ptr, 1, bytes.len, stderr);
 }
 
 static void on_tick(void *userdata)
 {
 	struct progress *p = userdata;
 
-	show_status(p);
+	if (!p->paused)
+		show(p);
 	watch_arm(p->tick, TICK_MS);
 }
 
@@ -80,9 +170,11 @@ struct progress *progress_new(struct loop *loop, bool terminal, bool color)
 {
 	struct progress *p = xcalloc(1, sizeof *p);
 
-	p->to = stderr;
 	p->terminal = terminal;
 	p->color = color;
+	p->out = BUF_INIT(MIB(16));
+	p->live = xcalloc(1, sizeof *p->live);
+	p->since_ms = clock_mono_ms();
 	if (terminal) {
 		p->tick = watch_timer(loop, on_tick, p);
 		watch_arm(p->tick, TICK_MS);
@@ -104,8 +196,10 @@ static struct worker *worker_of(struct progress *p, const struct event *e)
 	struct worker *w = xcalloc(1, sizeof *w);
 	memcpy(w->task, e->task, sizeof w->task);
 	w->number = e->parent[0] != '\0' ? ++p->worker_count : 0;
-	w->next = p->workers;
-	p->workers = w;
+	struct worker **end = &p->workers;
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = w;
 	return w;
 }
 
@@ -119,25 +213,12 @@ static const char *who(const struct worker *w, char *text, size_t size)
 	return text;
 }
 
-void progress_pause(struct progress *p, bool paused)
-{
-	clear_status(p);
-	if (paused && p->to == stderr) {
-		FILE *held = open_memstream(&p->held, &p->held_len);
-		p->to = held != NULL ? held : stderr;
-	} else if (!paused && p->to != stderr) {
-		fclose(p->to);
-		p->to = stderr;
-		fputs(p->held, stderr);
-		free(TAKE(p->held));
-	}
-}
-
 void progress_free(struct progress *p)
 {
 	if (p == NULL)
 		return;
-	progress_pause(p, false);
+	p->ended = true;
+	show(p);
 	while (p->workers != NULL) {
 		struct worker *w = p->workers;
 		p->workers = w->next;
@@ -145,19 +226,22 @@ void progress_free(struct progress *p)
 		free(w);
 	}
 	watch_free(p->tick);
+	buf_done(&p->out);
+	json_decref(p->plan);
+	free(p->live);
 	free(p);
 }
 
-void progress_text(struct progress *p, struct str text)
+void progress_pause(struct progress *p, bool paused)
 {
-	p->streamed += (int64_t)text.len;
+	p->paused = paused;
+	show(p);
 }
 
-static void doing(struct progress *p, const char *what)
+static void doing(struct worker *w, const char *what)
 {
-	snprintf(p->doing, sizeof p->doing, "%s", what);
-	p->since_ms = clock_mono_ms();
-	show_status(p);
+	snprintf(w->doing, sizeof w->doing, "%s", what);
+	w->since_ms = clock_mono_ms();
 }
 
 /* The first line of a text, harmless and short. The caller frees it. */
@@ -203,9 +287,9 @@ static void on_created(struct progress *p, const struct event *e)
 	const struct worker *w = worker_of(p, e);
 
 	if (w->number > 0)
-		fprintf(p->to, "%s[w%d]%s task %s: %s\n", BOLD(p), w->number, PLAIN(p), e->task, goal);
+		buf_printf(&p->out, "%s[w%d]%s task %s: %s\n", BOLD(p), w->number, PLAIN(p), e->task, goal);
 	else
-		fprintf(p->to, "%stask %s%s  %s, in %s, isolation %s\n", BOLD(p), e->task, PLAIN(p),
+		buf_printf(&p->out, "%stask %s%s  %s, in %s, isolation %s\n", BOLD(p), e->task, PLAIN(p),
 		        json_get_text(e->data, "model", ""), workspace, json_get_text(e->data, "isolation", ""));
 }
 
@@ -221,12 +305,12 @@ static void on_replied(struct progress *p, struct worker *w, const struct event 
 		p->tokens += json_get_int(usage, buckets[i], 0);
 	p->usd_unknown |= json_is_null(json_object_get(e->data, "usd_nanos"));
 	p->usd_nanos += json_get_int(e->data, "usd_nanos", 0);
-	p->doing[0] = '\0';
+	w->doing[0] = '\0';
 	const char *text = json_get_text(e->data, "text", "");
 	if (json_get_int(e->data, "calls", 0) == 0 || text[0] == '\0')
 		return; /* the last reply is the result, and is printed as such */
 	AUTO(freep) char *line = brief(text, 160);
-	fprintf(p->to, "%s%s\n", who(w, prefix, sizeof prefix), line);
+	buf_printf(&p->out, "%s%s\n", who(w, prefix, sizeof prefix), line);
 }
 
 static void on_proposed(struct progress *p, struct worker *w, const struct event *e)
@@ -243,14 +327,17 @@ static void on_proposed(struct progress *p, struct worker *w, const struct event
 }
 
 /* Calls are decided and run one after another: now it is this one's turn. */
-static void on_decided(struct progress *p, const struct worker *w, const struct event *e)
+static void on_decided(struct progress *p, struct worker *w, const struct event *e)
 {
 	const char *call = json_get_text(e->data, "call", "");
 	char prefix[16];
 
-	for (size_t i = 0; i < w->proposed_count; i++)
-		if (strcmp(w->proposed[i].call, call) == 0)
-			fprintf(p->to, "  %s%s%s%s  %s\n", who(w, prefix, sizeof prefix), BOLD(p), call, PLAIN(p), w->proposed[i].line);
+	for (size_t i = 0; i < w->proposed_count; i++) {
+		if (strcmp(w->proposed[i].call, call) != 0)
+			continue;
+		doing(w, w->proposed[i].line);
+		buf_printf(&p->out, "  %s%s%s%s  %s\n", who(w, prefix, sizeof prefix), BOLD(p), call, PLAIN(p), w->proposed[i].line);
+	}
 }
 
 static void on_exec(struct progress *p, const struct worker *w, const struct event *e)
@@ -263,67 +350,105 @@ static void on_exec(struct progress *p, const struct worker *w, const struct eve
 	AUTO(freep) char *words = brief(argv, 80);
 	AUTO(freep) char *program = brief(json_get_text(e->data, "program", ""), 120);
 	AUTO(freep) char *reason = brief(json_get_text(e->data, "reason", ""), 160);
-	fprintf(p->to, "       %s%sstopped at the exec gate%s by %s: %s as %s (%s)\n", who(w, prefix, sizeof prefix), RED(p),
+	buf_printf(&p->out, "       %s%sstopped at the exec gate%s by %s: %s as %s (%s)\n", who(w, prefix, sizeof prefix), RED(p),
 	        PLAIN(p), json_get_text(e->data, "rule", "default"), program, words, reason);
 }
 
-static void on_call_finished(struct progress *p, const struct worker *w, const struct event *e)
+static void on_call_finished(struct progress *p, struct worker *w, const struct event *e)
 {
 	const char *status = json_get_text(e->data, "status", "");
 	bool ok = strcmp(status, "ok") == 0;
 	char span[32], prefix[16];
 
-	p->doing[0] = '\0';
-	fprintf(p->to, "       %s%s%s%s", who(w, prefix, sizeof prefix), ok ? GREEN(p) : RED(p), status, PLAIN(p));
+	w->doing[0] = '\0';
+	buf_printf(&p->out, "       %s%s%s%s", who(w, prefix, sizeof prefix), ok ? GREEN(p) : RED(p), status, PLAIN(p));
 	if (json_get_int(e->data, "exit", 0) > 0)
-		fprintf(p->to, ", exit status %lld", (long long)json_get_int(e->data, "exit", 0));
+		buf_printf(&p->out, ", exit status %lld", (long long)json_get_int(e->data, "exit", 0));
 	if (json_is_integer(json_object_get(e->data, "exit")))
-		fprintf(p->to, ", %s", clock_span(json_get_int(e->data, "ms", 0), span, sizeof span));
+		buf_printf(&p->out, ", %s", clock_span(json_get_int(e->data, "ms", 0), span, sizeof span));
 	if (!ok) {
 		AUTO(freep) char *text = brief(json_get_text(e->data, "output", ""), 120);
-		fprintf(p->to, ": %s", text);
+		buf_printf(&p->out, ": %s", text);
 	}
-	fputc('\n', p->to);
+	buf_add_char(&p->out, '\n');
 }
 
-static void on_retry(struct progress *p, const struct worker *w, const struct event *e)
+static void on_retry(struct progress *p, struct worker *w, const struct event *e)
 {
 	char span[32], prefix[16];
 	AUTO(freep) char *reason = brief(json_get_text(e->data, "reason", ""), 160);
 
-	p->doing[0] = '\0';
-	fprintf(p->to, "  %sthe model could not be asked: %s; again in %s\n", who(w, prefix, sizeof prefix), reason,
+	w->doing[0] = '\0';
+	buf_printf(&p->out, "  %sthe model could not be asked: %s; again in %s\n", who(w, prefix, sizeof prefix), reason,
 	        clock_span(json_get_int(e->data, "delay_ms", 0), span, sizeof span));
+}
+
+static void on_compacted(struct progress *p, const struct worker *w, const struct event *e)
+{
+	char prefix[16];
+
+	buf_printf(&p->out, "  %sthe conversation was compacted: %lld messages dropped, %lld outputs left out, %lld KiB of %lld KiB stay\n",
+	           who(w, prefix, sizeof prefix), (long long)json_get_int(e->data, "dropped", 0),
+	           (long long)json_get_int(e->data, "stubbed", 0), (long long)(json_get_int(e->data, "bytes_after", 0) + 1023) / 1024,
+	           (long long)(json_get_int(e->data, "bytes_before", 0) + 1023) / 1024);
 }
 
 static void on_plan(struct progress *p, const struct event *e)
 {
 	const json_t *steps = json_object_get(e->data, "steps");
 
-	fprintf(p->to, "  %splan%s\n", BOLD(p), PLAIN(p));
+	json_decref(p->plan);
+	p->plan = json_deep_copy(steps);
+	buf_printf(&p->out, "  %splan%s\n", BOLD(p), PLAIN(p));
 	for (size_t i = 0; i < json_array_size(steps); i++) {
 		const json_t *step = json_array_get(steps, i), *after = json_object_get(step, "after");
 		AUTO(freep) char *id = brief(json_get_text(step, "id", ""), 32);
 		AUTO(freep) char *title = brief(json_get_text(step, "title", ""), 100);
-		fprintf(p->to, "    %-4s %-8s %s", id, json_get_text(step, "state", ""), title);
+		buf_printf(&p->out, "    %-4s %-8s %s", id, json_get_text(step, "state", ""), title);
 		for (size_t k = 0; k < json_array_size(after); k++) {
 			AUTO(freep) char *before = brief(json_string_value(json_array_get(after, k)), 32);
-			fprintf(p->to, "%s%s", k == 0 ? "  (after " : ", ", before);
+			buf_printf(&p->out, "%s%s", k == 0 ? "  (after " : ", ", before);
 		}
-		fputs(json_array_size(after) > 0 ? ")\n" : "\n", p->to);
+		buf_add_text(&p->out, json_array_size(after) > 0 ? ")\n" : "\n");
 	}
+}
+
+static void set_step(struct progress *p, const char *id, const char *state)
+{
+	for (size_t i = 0; i < json_array_size(p->plan); i++)
+		if (strcmp(json_get_text(json_array_get(p->plan, i), "id", ""), id) == 0)
+			json_put_text(json_array_get(p->plan, i), "state", state);
+}
+
+/* The worker of a delegation, which is numbered with it. */
+static struct worker *child_of(struct progress *p, const struct event *e)
+{
+	struct event child = *e;
+
+	snprintf(child.task, sizeof child.task, "%s", json_get_text(e->data, "child", ""));
+	snprintf(child.parent, sizeof child.parent, "%s", e->task);
+	return worker_of(p, &child);
+}
+
+static void on_delegated(struct progress *p, const struct event *e)
+{
+	struct worker *w = child_of(p, e);
+
+	snprintf(w->step, sizeof w->step, "%s", json_get_text(e->data, "step", ""));
+	set_step(p, w->step, "running");
+	doing(w, "begins");
 }
 
 static void on_reported(struct progress *p, const struct event *e)
 {
-	struct event child = *e;
+	struct worker *w = child_of(p, e);
 	const char *state = json_get_text(e->data, "state", "");
 	bool done = strcmp(state, "done") == 0;
 	AUTO(freep) char *result = brief(json_get_text(e->data, "result", ""), 140);
 
-	snprintf(child.task, sizeof child.task, "%s", json_get_text(e->data, "child", ""));
-	snprintf(child.parent, sizeof child.parent, "%s", e->task);
-	fprintf(p->to, "%s[w%d]%s %s%s%s: %s\n", BOLD(p), worker_of(p, &child)->number, PLAIN(p), done ? GREEN(p) : RED(p),
+	w->doing[0] = '\0';
+	set_step(p, w->step, done ? "done" : "failed");
+	buf_printf(&p->out, "%s[w%d]%s %s%s%s: %s\n", BOLD(p), w->number, PLAIN(p), done ? GREEN(p) : RED(p),
 	        state, PLAIN(p), result);
 }
 
@@ -331,42 +456,44 @@ void progress_event(struct progress *p, const struct event *e)
 {
 	struct worker *w = e->task[0] != '\0' ? worker_of(p, e) : NULL;
 
-	clear_status(p);
 	switch (e->type) {
 	case EVENT_TASK_CREATED: on_created(p, e); break;
 	case EVENT_TASK_RESUMED:
-		fprintf(p->to, "%stask %s%s  goes on (%s)\n", BOLD(p), e->task, PLAIN(p), json_get_text(e->data, "reason", ""));
+		buf_printf(&p->out, "%stask %s%s  goes on (%s)\n", BOLD(p), e->task, PLAIN(p), json_get_text(e->data, "reason", ""));
 		break;
 	case EVENT_TASK_PARKED:
+		w->doing[0] = '\0';
 		if (w->number == 0)
-			fprintf(p->to, "task %s is parked\n", e->task);
+			buf_printf(&p->out, "task %s is parked; go on with: mishri run --resume %s\n", e->task, e->task);
 		break;
 	case EVENT_PLAN_UPDATED: on_plan(p, e); break;
+	case EVENT_TASK_DELEGATED: on_delegated(p, e); break;
 	case EVENT_TASK_REPORTED: on_reported(p, e); break;
-	case EVENT_MODEL_REQUESTED: doing(p, "waiting for the model"); break;
+	case EVENT_MODEL_REQUESTED: doing(w, "waiting for the model"); break;
 	case EVENT_MODEL_REPLIED: on_replied(p, w, e); break;
 	case EVENT_RETRY_SCHEDULED: on_retry(p, w, e); break;
 	case EVENT_CALL_PROPOSED: on_proposed(p, w, e); break;
 	case EVENT_CALL_DECIDED: on_decided(p, w, e); break;
-	case EVENT_CALL_STARTED: doing(p, "running"); break;
 	case EVENT_EXEC_DECIDED: on_exec(p, w, e); break;
 	case EVENT_CALL_FINISHED: on_call_finished(p, w, e); break;
+	case EVENT_CONVERSATION_COMPACTED: on_compacted(p, w, e); break;
+	case EVENT_TASK_FINISHED: w->doing[0] = '\0'; break;
 	case EVENT_ENGINE_STARTED:
 	case EVENT_ENGINE_DRAINING:
 	case EVENT_ENGINE_STOPPED:
 	case EVENT_POLICY_LOADED:
-	case EVENT_TASK_DELEGATED:
 	case EVENT_QUESTION_ASKED:
 	case EVENT_QUESTION_ANSWERED:
 	case EVENT_TASK_CANCELLED:
-	case EVENT_TASK_FINISHED:
 	case EVENT_MODEL_FAILED:
 	case EVENT_APPROVAL_REQUESTED:
 	case EVENT_APPROVAL_DECIDED:
 	case EVENT_CALL_KILLED:
+	case EVENT_CALL_STARTED:
 	case EVENT_CELL_OPENED:
 	case EVENT_CELL_CLOSED:
 	case EVENT_TYPES: break;
 	}
-	show_status(p);
+	if (!p->paused) /* what happens while a question is on the screen is told after the answer */
+		show(p);
 }

@@ -1,5 +1,5 @@
 /* progress.h - what a person sees while a task runs, on stderr. Lines for what happened; on a
- * terminal also one line for what is happening. Everything model-made or tool-made is made harmless first. */
+ * terminal also a block for what is happening. Everything model-made or tool-made is made harmless first. */
 #ifndef MISHRI_CLI_PROGRESS_H
 #define MISHRI_CLI_PROGRESS_H
 
@@ -11,7 +11,6 @@ struct progress;
 MUST_USE struct progress *progress_new(struct loop *loop, bool terminal, bool color);
 void progress_free(struct progress *progress);
 void progress_event(struct progress *progress, const struct event *event);
-void progress_text(struct progress *progress, struct str text);       /* streamed text: counted, not shown */
 void progress_pause(struct progress *progress, bool paused);          /* while a question is on the screen */
 
 #endif

@@ -31,15 +31,6 @@ static void on_event(void *userdata, const struct event *e)
 		progress_event(s->progress, e);
 }
 
-static void on_text(void *userdata, const char *task, struct str text)
-{
-	struct session *s = userdata;
-
-	(void)task;
-	if (s->progress != NULL)
-		progress_text(s->progress, text);
-}
-
 static void on_ask(void *userdata, const struct question *q)
 {
 	struct session *s = userdata;
@@ -88,6 +79,11 @@ static void on_sigterm(void *userdata)
 
 int session_open(struct session *s, bool ask, bool quiet, bool color, struct err *err)
 {
+	const char *term = getenv("TERM");
+	/* a block that is painted over would hide events that come by stdout on the same screen */
+	bool block = isatty(STDERR_FILENO) == 1 && (term == NULL || strcmp(term, "dumb") != 0) &&
+	             (s->format != OUTPUT_STREAM || isatty(STDOUT_FILENO) != 1);
+
 	s->since_ms = clock_mono_ms();
 	int r = loop_new(&s->loop, err);
 	if (r < 0)
@@ -96,15 +92,17 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	if (r < 0)
 		return r;
 	if (!quiet)
-		s->progress = progress_new(s->loop, isatty(STDERR_FILENO) == 1, color);
+		s->progress = progress_new(s->loop, block, color);
 	if (ask)
 		s->asker = asker_new(s->loop, on_answer, on_pause, s);
 	struct engine_setup setup = {
 		.loop = s->loop, .store = s->store, .warden = s->warden, .policy = s->policy, .llm = s->llm,
 		.model = s->model, .user = s->user, .interactive = ask,
-		.on_event = on_event, .on_text = on_text, .ask = ask ? on_ask : NULL,
-		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s,
+		.on_event = on_event, .ask = ask ? on_ask : NULL,
+		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 	};
+	if (s->agents != NULL)
+		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);
 	if (r < 0)
 		return r;

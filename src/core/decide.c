@@ -203,7 +203,7 @@ static bool ask_model(const struct task *t, int64_t now_us, struct step *ret)
 	if (t->turns >= t->limits.turns)
 		return finish(ret, "failed", 8, xasprintf("The limit of %lld turns was reached. Give more with --max-turns.",
 		                                          (long long)t->limits.turns));
-	*ret = (struct step){ .type = STEP_CALL_MODEL };
+	*ret = (struct step){ .type = compact_wanted(t) ? STEP_COMPACT : STEP_CALL_MODEL };
 	return true;
 }
 

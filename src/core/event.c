@@ -109,6 +109,19 @@ FIELDS(task_finished) = {
 	{ "exit", INT, 0, "the exit code of the command line" },
 	{ "result", TEXT, 0, "the answer, or what went wrong in one sentence" },
 };
+FIELDS(conversation_compacted) = {
+	{ "turn", INT, 0, "the turn before which it happened" },
+	{ "tokens", INT, 0, "how large the next request would have been, about" },
+	{ "window", INT, 0, "the model's window in tokens" },
+	{ "dropped", INT, 0, "messages that are gone, whole turns" },
+	{ "stubbed", INT, 0, "outputs that became one line" },
+	{ "kept", INT, 0, "messages that are left" },
+	{ "bytes_before", INT, 0, "of all messages" },
+	{ "bytes_after", INT, 0, "the same, after it" },
+	{ "drop_to", INT, 0, "the first message that stays behind the goal, counted from 0" },
+	{ "stub_to", INT, 0, "the first message whose output stays as it is" },
+	{ "summary", TEXT, 0, "what the model is told of all that was ever dropped" },
+};
 FIELDS(model_requested) = {
 	{ "turn", INT, 0, "from 1" },
 	{ "provider", TEXT, 0, "openai, recorded" },
@@ -243,6 +256,8 @@ static const struct row rows[] = {
 		ROW("plan.updated", plan_updated, "The plan as the master wrote it; delegations and reports move its steps on."),
 	[EVENT_QUESTION_ASKED] = ROW("question.asked", question_asked, "The model asks the person something."),
 	[EVENT_QUESTION_ANSWERED] = ROW("question.answered", question_answered, "The person's answer."),
+	[EVENT_CONVERSATION_COMPACTED] =
+		ROW("conversation.compacted", conversation_compacted, "The conversation was made to fit the model's window; every event stays."),
 	[EVENT_MODEL_REQUESTED] = ROW("model.requested", model_requested, "A request to a model is about to be sent."),
 	[EVENT_MODEL_REPLIED] = ROW("model.replied", model_replied, "A whole reply arrived."),
 	[EVENT_MODEL_FAILED] = ROW("model.failed", model_failed, "A request failed; nothing of its reply is used."),

@@ -53,7 +53,7 @@ void task_free(struct task *t)
 		return;
 	drop_calls(t);
 	char *texts[] = { t->goal,    t->agent, t->role,   t->model,         t->workspace,    t->isolation,
-		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result, t->plan_mode, t->last_word };
+		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result, t->plan_mode, t->last_word, t->context.summary };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
 	json_decref(t->config);
@@ -110,6 +110,7 @@ static json_t *message(const char *role, const char *text)
 
 static void say(struct task *t, json_t *owned_message)
 {
+	t->context.bytes += message_bytes(owned_message);
 	if (json_array_append_new(t->messages, owned_message) < 0)
 		abort();
 }
@@ -119,6 +120,16 @@ typedef int apply_fn(struct task *t, const struct event *e, struct err *err);
 static int out_of_place(const struct task *t, const struct event *e, struct err *err)
 {
 	return err_set(err, EINVAL, "task %s: %s cannot follow here: the history is damaged", t->id, event_name(e->type));
+}
+
+/* Rules and schemas of tools, about; what else is told stands in the configuration. */
+enum { PROMPT_BYTES = 8192 };
+
+static int64_t told_bytes(const json_t *config)
+{
+	AUTO(freep) char *text = config != NULL ? json_text(config) : NULL;
+
+	return text != NULL ? (int64_t)strlen(text) : 0;
 }
 
 static int on_created(struct task *t, const struct event *e, struct err *err)
@@ -151,6 +162,8 @@ static int on_created(struct task *t, const struct event *e, struct err *err)
 		.output_bytes = json_get_int(limits, "output_bytes", LIMIT_CALL_OUTPUT_BYTES),
 	};
 	t->config = json_incref(json_object_get(e->data, "config"));
+	t->context.window_tokens = json_get_int(t->config, "context_tokens", 0);
+	t->context.prompt_bytes = PROMPT_BYTES + told_bytes(t->config);
 	t->created_us = t->run_since_us = e->time_us;
 	t->phase = PHASE_ACTIVE;
 	say(t, message("user", t->goal));
@@ -224,6 +237,25 @@ static void add_usage(struct task *t, const json_t *usage, const json_t *usd_nan
 		t->usd_unknown = true;
 }
 
+/* What the provider counted is better than a guess. The calls of the reply are added as they come. */
+static void count_context(struct task *t, const json_t *usage)
+{
+	int64_t in = json_get_int(usage, "input", 0) + json_get_int(usage, "cache_read", 0) + json_get_int(usage, "cache_write", 0);
+
+	t->context.reported_tokens = in > 0 ? in + (int64_t)json_string_length(json_object_get(
+		json_array_get(t->messages, json_array_size(t->messages) - 1), "text")) / 4 : 0;
+	t->context.reported_bytes = t->context.bytes;
+}
+
+static int on_compacted(struct task *t, const struct event *e, struct err *err)
+{
+	int64_t drop_to = json_get_int(e->data, "drop_to", 0), stub_to = json_get_int(e->data, "stub_to", 0);
+
+	if (t->phase != PHASE_ACTIVE || t->model_phase == MODEL_ASKED || drop_to < 1 || stub_to < 1)
+		return out_of_place(t, e, err);
+	return compact_apply(t, (size_t)drop_to, (size_t)stub_to, json_get_text(e->data, "summary", ""), err);
+}
+
 static int on_replied(struct task *t, const struct event *e, struct err *err)
 {
 	if (t->phase != PHASE_ACTIVE || t->model_phase != MODEL_ASKED)
@@ -242,6 +274,7 @@ static int on_replied(struct task *t, const struct event *e, struct err *err)
 		json_put_text(m, "opaque", opaque);
 	json_put(m, "calls", json_array());
 	say(t, m);
+	count_context(t, json_object_get(e->data, "usage"));
 	return 0;
 }
 
@@ -296,7 +329,10 @@ static int on_proposed(struct task *t, const struct event *e, struct err *err)
 	/* What was no JSON goes back to the model as it came; a provider may insist on an object. */
 	AUTO(freep) char *text = json_is_string(args) ? xstrdup("{}") : json_text(args);
 	json_put_text(said, "args", text);
+	json_put_text(said, "ref", c->id);
+	int64_t before = message_bytes(json_array_get(t->messages, last - 1));
 	json_array_append_new(calls, said);
+	t->context.bytes += message_bytes(json_array_get(t->messages, last - 1)) - before;
 	return 0;
 }
 
@@ -508,6 +544,8 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 		set_text(&t->last_word, e, "output");
 	json_t *m = message("tool", json_get_text(e->data, "output", ""));
 	json_put_text(m, "call", c->provider_id);
+	json_put_text(m, "ref", c->id);
+	json_put_text(m, "tool", c->tool);
 	say(t, m);
 	if (t->dropped_calls > 0 && turn_is_closed(t)) {
 		AUTO(freep) char *text = xasprintf("Only the first %d calls of your reply were taken. Ask for the others again if "
@@ -538,6 +576,7 @@ static apply_fn *const appliers[] = {
 	[EVENT_PLAN_UPDATED] = on_plan,
 	[EVENT_QUESTION_ASKED] = on_question,
 	[EVENT_QUESTION_ANSWERED] = on_word,
+	[EVENT_CONVERSATION_COMPACTED] = on_compacted,
 	[EVENT_MODEL_REQUESTED] = on_requested,
 	[EVENT_MODEL_REPLIED] = on_replied,
 	[EVENT_MODEL_FAILED] = on_failed,

@@ -79,6 +79,14 @@ struct task {
 	int64_t dropped_calls;         /* of the current turn, beyond LIMIT_CALLS_PER_REPLY */
 	char *reply;                   /* text of the last reply */
 	char *finish;                  /* its finish reason */
+	struct {                       /* how much of the model's window it takes */
+		int64_t window_tokens;          /* 0: nobody said; never compacted */
+		int64_t bytes;                  /* of messages, as message_bytes counts */
+		int64_t prompt_bytes;           /* of what is told beside the conversation, about */
+		int64_t reported_tokens, reported_bytes; /* what the provider counted at the last reply, and `bytes` then; 0: not said */
+		int64_t compacted_bytes;        /* `bytes` after the last compaction */
+		char *summary;                  /* lines about what was dropped; NULL: nothing was */
+	} context;
 
 	/* a failing model */
 	int failures;                  /* transient ones since the last reply or resume */
@@ -120,6 +128,7 @@ enum step_type {
 	STEP_KILL_CALL,             /* → call.killed, then end it; its end brings call.finished */
 	STEP_END_DELEGATION,        /* every child has reported → call.finished with their reports */
 	STEP_CLOSE_CALL,            /* → call.finished with status and text, nothing is run */
+	STEP_COMPACT,               /* → conversation.compacted, by compact_plan */
 	STEP_CALL_MODEL,            /* → model.requested, then send it */
 	STEP_CANCEL_MODEL,          /* stop the request → model.failed, class cancelled */
 	STEP_RETRY_MODEL,           /* → retry.scheduled with a delay by retry_delay_ms */
@@ -152,6 +161,24 @@ bool task_decide(const struct task *task, const struct task_input *input, struct
 int64_t task_wakeup_us(const struct task *task);
 
 struct call *task_call_find(struct task *task, const char *id);   /* of the current turn; NULL */
+
+/* ---- the conversation and the model's window (compact.c) ---- */
+
+int64_t message_bytes(const json_t *message);
+/* How many tokens the next request has, about: what the provider counted last, and a quarter of the bytes since. */
+int64_t task_context_tokens(const struct task *task);
+bool compact_wanted(const struct task *task);             /* cheap: may be asked at every step */
+
+struct compaction {                    /* of messages, counted from 0 (the goal) */
+	size_t drop_to;                /* 1 .. drop_to - 1 are dropped */
+	size_t stub_to;                /* drop_to .. stub_to - 1: outputs become one line each */
+	size_t dropped, stubbed, kept;
+	int64_t bytes_before, bytes_after;
+	char *lines;                   /* what is told of all that was ever dropped; "" where nothing was */
+};
+MUST_USE struct compaction compact_plan(const struct task *task);
+void compaction_done(struct compaction *compaction);
+MUST_USE int compact_apply(struct task *task, size_t drop_to, size_t stub_to, const char *lines, struct err *err);
 
 /* A step of the plan by its id; borrowed; NULL. */
 json_t *steps_find(const struct task *task, const char *id);

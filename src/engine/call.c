@@ -341,17 +341,20 @@ void call_run(struct run *run, struct call *c)
 		failed_to_start(run, live->id, err.text);
 }
 
-void call_note_exec(struct run *run, bool denied)
+/* What a process starts whose call is over counts for the task as a whole. */
+bool call_note_exec(struct run *run, bool denied)
 {
-	if (run->live == NULL)
-		return;
-	run->live->execs++;
-	run->live->denied += denied;
+	int64_t *execs = run->live != NULL ? &run->live->execs : &run->stray_execs;
+	int64_t *refused = run->live != NULL ? &run->live->denied : &run->stray_denied;
+
+	*execs += 1;
+	*refused += denied;
+	return (denied ? *refused : *execs) <= LIMIT_EXEC_EVENTS;
 }
 
-int64_t call_noted_execs(const struct run *run)
+bool call_may_ask(const struct run *run)
 {
-	return run->live != NULL ? run->live->execs : 0;
+	return (run->live != NULL ? run->live->denied : run->stray_denied) < LIMIT_EXEC_EVENTS;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------ */

@@ -9,6 +9,7 @@
 
 #include "base/io.h"
 #include "base/yaml.h"
+#include "engine/agents.h"
 #include "engine/dirs.h"
 #include "base/banned.h"
 
@@ -33,6 +34,8 @@ static const struct config_key keys[] = {
 	  .about = "tool calls of one task" },
 	{ .name = "timeout", .type = CONFIG_DURATION, .otherwise = "1h", .least = 1000, .most = 30 * DAY_MS, .project = true,
 	  .about = "wall time of one task" },
+	{ .name = "context_tokens", .type = CONFIG_INT, .least = 4096, .most = 100000000, .project = true,
+	  .about = "the model's window, beyond which a conversation is compacted; by the model's name where nothing is said" },
 	{ .name = "output_limit", .type = CONFIG_BYTES, .otherwise = "64k", .least = 1024, .most = 16 << 20, .project = true,
 	  .about = "what is kept of the output of one call" },
 	{ .name = "budget", .type = CONFIG_MONEY, .least = 0, .most = 1000000000ll * 1000000000ll,
@@ -50,6 +53,8 @@ struct value {
 
 struct config {
 	struct value values[COUNT(keys)];
+	struct agents *agents;
+	bool agents_locked;
 	char *untrusted;
 };
 
@@ -237,6 +242,10 @@ static int apply_locks(struct config *config, const struct yaml_node *locked, st
 
 	for (const struct yaml_node *n = yaml_first(locked); r == 0 && n != NULL; n = yaml_next(n)) {
 		struct err why;
+		if (yaml_is_text(n) && strcmp(yaml_text(n), "agents") == 0) {
+			config->agents_locked = true;
+			continue;
+		}
 		int at = yaml_is_text(n) ? key_find(yaml_text(n), &why)
 		                         : err_set(&why, EINVAL, "must be the name of a key");
 		if (at < 0)
@@ -258,21 +267,24 @@ static bool is_locked_in(const struct yaml_node *root, const char *key)
 
 static int apply_file(struct config *config, const struct file_layer *layer, struct str text, struct err *err)
 {
-	const char *names[COUNT(keys) + 1];
+	const char *names[COUNT(keys) + 2];
 	size_t count = key_names(names);
 	AUTO(yaml_freep) struct yaml *yaml = NULL;
 
 	int r = yaml_parse(layer->path, text, LIMIT_FILE_BYTES, &yaml, err);
 	if (r < 0)
 		return r;
-	const struct yaml_node *root = yaml_root(yaml), *locked = yaml_get(root, "locked");
+	const struct yaml_node *root = yaml_root(yaml), *locked = yaml_get(root, "locked"), *agents = yaml_get(root, "agents");
+	names[count++] = "agents";
 	if (locked != NULL && !layer->admin)
 		return yaml_err(locked, err, "locked: only the admin file can lock keys");
 	if (layer->admin)
 		names[count++] = "locked";
 	r = yaml_only_keys(root, names, count, err);
 	for (const struct yaml_node *n = yaml_first(root); r == 0 && n != NULL; n = yaml_next(n))
-		if (n != locked && (!layer->locked_only || is_locked_in(root, yaml_text(yaml_key(n)))))
+		if (n == agents && (!layer->locked_only || is_locked_in(root, "agents")))
+			r = agents_read(config->agents, n, layer->project, config->agents_locked, err);
+		else if (n != agents && n != locked && (!layer->locked_only || is_locked_in(root, yaml_text(yaml_key(n)))))
 			r = apply_node(config, layer, n, err);
 	return r == 0 && locked != NULL ? apply_locks(config, locked, err) : r;
 }
@@ -372,6 +384,8 @@ static int load_layers(struct config *config, const struct config_sources *sourc
 int config_load(const struct config_sources *sources, struct config **ret, struct err *err)
 {
 	AUTO(config_freep) struct config *config = xcalloc(1, sizeof *config);
+
+	config->agents = agents_new();
 	int r = load_layers(config, sources, err);
 
 	if (r < 0)
@@ -402,6 +416,7 @@ void config_free(struct config *config)
 		free(config->values[i].text);
 		free(config->values[i].origin);
 	}
+	agents_free(config->agents);
 	free(config->untrusted);
 	free(config);
 }
@@ -457,6 +472,11 @@ bool config_locked(const struct config *config, const char *key)
 const char *config_untrusted(const struct config *config)
 {
 	return config->untrusted;
+}
+
+const struct agents *config_agents(const struct config *config)
+{
+	return config->agents;
 }
 
 json_t *config_json(const struct config *config)

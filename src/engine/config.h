@@ -39,6 +39,8 @@ struct config_sources {
 };
 
 struct config;
+struct agents;                                              /* agents.h */
+
 /* 0, or -errno: err says "FILE:LINE:COL: KEY: why" or "VARIABLE: why" with what would be right. A file that
  * does not exist is an empty one. */
 MUST_USE int config_load(const struct config_sources *sources, struct config **ret, struct err *err);
@@ -62,6 +64,9 @@ bool config_locked(const struct config *config, const char *key);
 
 /* The project file that was passed over because its directory is not trusted; NULL: none. Borrowed. */
 const char *config_untrusted(const struct config *config);
+
+/* The section `agents:` of all layers; borrowed, never NULL. */
+const struct agents *config_agents(const struct config *config);
 
 /* {KEY: {"value", "origin", "locked"}}; the caller owns it. */
 MUST_USE json_t *config_json(const struct config *config);

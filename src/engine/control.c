@@ -16,13 +16,10 @@ static int check_part(const struct run *run, const json_t *tasks, size_t at, str
 {
 	const json_t *part = json_array_get(tasks, at);
 	const char *step = json_get_text(part, "step", NULL), *agent = json_get_text(part, "agent", "worker");
-	const struct agent_profile *profile = profile_find(run->engine, agent);
 	struct llm_model *model;
 
-	if (profile == NULL && strcmp(agent, "worker") != 0)
-		return err_set(err, EINVAL, "/tasks/%zu/agent: there is no agent '%.64s'; 'worker' is always there", at, agent);
-	if (profile != NULL && profile->model != NULL && engine_model(run->engine, profile->model, &model, err) < 0)
-		return err_prefix(err, "/tasks/%zu/agent: '%.64s' cannot be used", at, agent);
+	if (engine_agent_model(run, agent, NULL, &model, err) < 0)
+		return err_prefix(err, "/tasks/%zu/agent", at);
 	if (step == NULL)
 		return 0;
 	for (size_t i = 0; i < at; i++)
@@ -231,11 +228,17 @@ void control_start_children(struct run *run, struct call *c)
 		struct task *ended = NULL;
 		if (child->reported || is_here(run->engine, child->id))
 			continue;
-		if (engine_load(run->engine->setup.store, child->id, &ended, NULL) == 0 && ended->phase == PHASE_ENDED)
+		bool there = engine_load(run->engine->setup.store, child->id, &ended, NULL) == 0, over = there && ended->phase == PHASE_ENDED;
+		int r = over ? 0 : engine_child(run, c, child, &err);
+		if (over)
 			report_task(run, call, ended);
-		else if (engine_child(run, c, child, &err) < 0)
+		else if (r < 0 && there && !c->killing)
+			run_fail(run, RUN_NO_CELL, &err); /* it began, and goes on once this is mended; so does this task */
+		else if (r < 0)
 			report(run, call, child->id, "failed", 1, err.text, no_sums());
 		task_free(ended);
+		if (run->over)
+			return;
 		if (c->killing && is_here(run->engine, child->id))
 			control_kill(run, c);
 	}

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -136,4 +137,53 @@ int trust_add(const char *data, const char *directory, struct err *err)
 		return err_set(err, EPERM, "%s: must be yours, and nobody else may be able to write it (chmod 600)",
 		               path);
 	return 0;
+}
+
+int trust_list(const char *data, struct buf *ret, struct err *err)
+{
+	int r = read_trusted(data, ret);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r == -EPERM)
+		return err_set(err, EPERM, "%s/trusted: must be yours, and nobody else may be able to write it (chmod 600)", data);
+	return r < 0 ? err_set(err, -r, "%s/trusted: cannot be read", data) : 0;
+}
+
+/* The new list takes the place of the old one at once: whoever reads it meanwhile sees one or the other. */
+static int write_trusted(const char *data, struct str text, struct err *err)
+{
+	AUTO(freep) char *path = xasprintf("%s/trusted", data);
+	AUTO(freep) char *next = xasprintf("%s/trusted.new", data);
+
+	(void)unlink(next); /* of one that was interrupted */
+	AUTO(fd_closep) int fd = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_sys(err, "%s", next);
+	int r = io_write_all(fd, text.ptr, text.len);
+	if (r < 0 || fsync(fd) < 0 || rename(next, path) < 0) {
+		err_set(err, r < 0 ? -r : errno, "%s: cannot be written", path);
+		(void)unlink(next);
+		return -EIO;
+	}
+	return 0;
+}
+
+int trust_remove(const char *data, const char *directory, struct err *err)
+{
+	AUTO(buf_done) struct buf old = BUF_INIT(LIMIT_FILE_BYTES), left = BUF_INIT(LIMIT_FILE_BYTES);
+	AUTO(freep) char *real = realpath(directory, NULL);
+	struct str line, name = str_of(real != NULL ? real : directory);
+
+	int r = trust_list(data, &old, err);
+	if (r < 0)
+		return r;
+	for (struct str rest = buf_str(&old); str_next(&rest, '\n', &line);)
+		if (line.len > 0 && !str_eq(line, name)) {
+			buf_add_str(&left, line);
+			buf_add_char(&left, '\n');
+		}
+	if (left.len == old.len)
+		return err_set(err, ENOENT, "'%s' is not trusted; `mishri trust --list` shows what is", directory);
+	return write_trusted(data, buf_str(&left), err);
 }

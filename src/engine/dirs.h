@@ -2,6 +2,7 @@
 #ifndef MISHRI_ENGINE_DIRS_H
 #define MISHRI_ENGINE_DIRS_H
 
+#include "base/buf.h"
 #include "base/err.h"
 
 /* Absolute paths; nothing is made. flag: --data or NULL. The caller owns *ret.
@@ -16,5 +17,9 @@ MUST_USE char *dirs_user_config(void);
  * not trusted. Anything unreadable is no trust. */
 bool trust_check(const char *data, const char *directory);
 MUST_USE int trust_add(const char *data, const char *directory, struct err *err);
+/* Also one that is gone by now, by its absolute path. -ENOENT: it was not trusted. */
+MUST_USE int trust_remove(const char *data, const char *directory, struct err *err);
+/* All of them, a line each, in the order in which they were added. An unreadable list is an error, none is not. */
+MUST_USE int trust_list(const char *data, struct buf *ret, struct err *err);
 
 #endif

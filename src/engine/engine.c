@@ -40,6 +40,103 @@ static void engine_emit(struct engine *engine, enum event_type type, json_t *own
 	store_append(engine->setup.store, &(struct store_batch){ .root = "", .task = "", .events = &e, .count = 1 });
 }
 
+/* ---- agents and their models ------------------------------------------------------------------------ */
+
+const struct agent_profile *profile_find(const struct engine *engine, const char *name)
+{
+	for (size_t i = 0; i < engine->setup.profile_count; i++)
+		if (strcmp(engine->setup.profiles[i].name, name) == 0)
+			return &engine->setup.profiles[i];
+	return NULL;
+}
+
+static const char *own_environment(void *unused, const char *name)
+{
+	(void)unused;
+	return getenv(name);
+}
+
+static bool is_named(const struct llm_model *model, const char *name)
+{
+	AUTO(freep) char *whole = model != NULL ? xasprintf("%s/%s", llm_model_provider(model), llm_model_name(model)) : NULL;
+
+	return whole != NULL && strcmp(whole, name) == 0;
+}
+
+/* The model by name, opened once; borrowed. Whoever asks for a new one does so before the loop runs: a key may
+ * come from a command. */
+static int model_by_name(struct engine *engine, const char *name, struct llm_model **ret, struct err *err)
+{
+	struct opened_model *m = engine->models;
+
+	if (is_named(engine->setup.model, name)) {
+		*ret = engine->setup.model;
+		return 0;
+	}
+	while (m != NULL && strcmp(m->name, name) != 0)
+		m = m->next;
+	if (m == NULL) {
+		m = xcalloc(1, sizeof *m);
+		m->name = xstrdup(name);
+		m->next = engine->models;
+		engine->models = m;
+		if (llm_model_open(name, own_environment, NULL, &m->model, &m->why) < 0)
+			m->model = NULL;
+	}
+	if (m->model == NULL)
+		return err_set(err, m->why.code, "%s", m->why.text);
+	*ret = m->model;
+	return 0;
+}
+
+/* One that cannot be opened is told of when somebody wants to use it. */
+static void open_profile_models(struct engine *engine)
+{
+	struct llm_model *model;
+
+	for (size_t i = 0; i < engine->setup.profile_count; i++)
+		if (engine->setup.profiles[i].model != NULL && model_by_name(engine, engine->setup.profiles[i].model, &model, NULL) < 0)
+			continue;
+}
+
+/* A policy that names models holds for every agent. Nobody is asked in the middle of a run. */
+static int model_permitted(const struct run *parent, const char *agent, const struct llm_model *model, struct err *err)
+{
+	struct action action = { .kind = ACTION_MODEL };
+	struct decision d;
+	struct facts facts;
+
+	facts_of(parent, &facts);
+	facts.agent = agent;
+	facts.role = "worker";
+	action.model.provider = llm_model_provider(model);
+	action.model.model = llm_model_name(model);
+	policy_decide(parent->engine->setup.policy, &action, &facts, &d);
+	if (d.rule == NULL || d.effect == EFFECT_ALLOW)
+		return 0;
+	return err_set(err, EACCES, "the model %s/%s of agent '%s' %s by rule %s: %s", action.model.provider, action.model.model,
+	               agent, d.effect == EFFECT_DENY ? "is denied" : "needs a person's approval", d.rule, d.reason);
+}
+
+int engine_agent_model(const struct run *parent, const char *agent, const char *recorded, struct llm_model **ret, struct err *err)
+{
+	struct engine *engine = parent->engine;
+	const struct agent_profile *profile = profile_find(engine, agent);
+	struct llm_model *model = parent->model;
+
+	/* One that began keeps what it began with; a new one without its profile would have more than it should. */
+	if (recorded == NULL && profile == NULL && strcmp(agent, "worker") != 0)
+		return err_set(err, EINVAL, "there is no agent '%.64s'; 'worker' is always there", agent);
+	const char *name = recorded != NULL ? recorded : profile != NULL ? profile->model : NULL;
+	int r = name != NULL ? model_by_name(engine, name, &model, err) : 0;
+	if (r < 0)
+		return err_prefix(err, "the model of agent '%s' cannot be used", agent);
+	r = model_permitted(parent, agent, model, err);
+	if (r == 0)
+		*ret = model;
+	return r;
+}
+
 int engine_new(const struct engine_setup *setup, struct engine **ret, struct err *err)
 {
 	(void)err;
@@ -50,6 +147,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	engine->warden_readable = watch_fd(setup->loop, warden_fd(setup->warden), on_warden, engine);
 	engine->lease_timer = watch_timer(setup->loop, on_lease_timer, engine);
 	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
+	open_profile_models(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
 	return 0;
@@ -87,44 +185,43 @@ static json_t *strings(const char *const *texts, size_t count)
 	return array;
 }
 
-const struct agent_profile *profile_find(const struct engine *engine, const char *name)
-{
-	for (size_t i = 0; i < engine->setup.profile_count; i++)
-		if (strcmp(engine->setup.profiles[i].name, name) == 0)
-			return &engine->setup.profiles[i];
-	return NULL;
-}
-
-int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err)
-{
-	struct llm_model *model;
-
-	for (const struct opened_model *m = engine->models; m != NULL; m = m->next)
-		if (strcmp(m->name, name) == 0) {
-			*ret = m->model;
-			return 0;
-		}
-	int r = llm_model_open(name, NULL, NULL, &model, err);
-	if (r < 0)
-		return r;
-	struct opened_model *m = xcalloc(1, sizeof *m);
-	*m = (struct opened_model){ .name = xstrdup(name), .model = model, .next = engine->models };
-	engine->models = m;
-	*ret = model;
-	return 0;
-}
-
 static json_t *limits_data(const struct task_limits *limits)
 {
 	return json_pack("{s:I, s:I, s:I, s:I}", "turns", (json_int_t)limits->turns, "calls", (json_int_t)limits->calls,
 	                 "timeout_ms", (json_int_t)limits->timeout_ms, "output_bytes", (json_int_t)limits->output_bytes);
 }
 
+static int64_t at_most(int64_t wanted, int64_t limit)
+{
+	return wanted > 0 && wanted < limit ? wanted : limit;
+}
+
+/* What a resume must repeat. told: instructions and skills. */
+static json_t *config_data(const struct engine *engine, const struct agent_profile *profile, const char *model, int max_depth,
+                           const json_t *rights, const json_t *told)
+{
+	int64_t window = engine->setup.context_tokens;
+	json_t *config = json_pack("{s:i, s:I, s:O}", "max_depth", max_depth, "context_tokens",
+	                           (json_int_t)(window > 0 ? window : llm_window_tokens(model)), "rights", rights);
+	static const char *const parts[] = { "instructions", "skills" };
+
+	if (profile != NULL && profile->prompt != NULL)
+		json_put_text(config, "prompt", profile->prompt);
+	for (size_t i = 0; i < COUNT(parts); i++)
+		if (json_object_get(told, parts[i]) != NULL)
+			json_put(config, parts[i], json_incref(json_object_get(told, parts[i])));
+	return config;
+}
+
 static json_t *created_data(const struct engine *engine, const struct task_spec *spec)
 {
 	json_t *data = json_object();
 	const struct agent_profile *profile = profile_find(engine, spec->agent);
+	AUTO(json_decrefp) json_t *rights = rights_of(NULL, profile);
+	struct task_limits limits = spec->limits;
 
+	limits.turns = at_most(profile != NULL ? profile->turns : 0, limits.turns);
+	limits.timeout_ms = at_most(profile != NULL ? profile->timeout_ms : 0, limits.timeout_ms);
 	json_put_text(data, "goal", spec->goal);
 	json_put_text(data, "agent", spec->agent);
 	json_put_text(data, "role", spec->role);
@@ -135,10 +232,10 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	json_put_text(data, "channel", spec->channel);
 	json_put_bool(data, "interactive", engine->setup.interactive);
 	json_put_text(data, "plan", spec->plan);
-	json_put(data, "tools", tools_of_role(spec->role, spec->plan, spec->max_depth > 0, profile));
+	json_put(data, "tools", tools_of_role(spec->role, spec->plan, spec->max_depth > 0, rights));
 	json_put(data, "policies", strings(spec->policies, spec->policy_count));
-	json_put(data, "limits", limits_data(&spec->limits));
-	json_put(data, "config", json_pack("{s:i}", "max_depth", spec->max_depth));
+	json_put(data, "limits", limits_data(&limits));
+	json_put(data, "config", config_data(engine, profile, spec->model, spec->max_depth, rights, spec->told));
 	return data;
 }
 
@@ -157,7 +254,6 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 	memcpy(task->user, engine->setup.user, MIN(strlen(engine->setup.user), (size_t)USER_LEN));
 	run->fresh = true;
 	run->model = engine->setup.model;
-	run->profile = profile_find(engine, spec->agent);
 	run->level = spec->level;
 	run->workspace = xstrdup(spec->workspace);
 	run->opening = created_data(engine, spec);
@@ -227,11 +323,6 @@ static enum cell_level level_of(const char *name)
 	return CELL_FULL;
 }
 
-static int64_t at_most(int64_t wanted, int64_t limit)
-{
-	return wanted > 0 && wanted < limit ? wanted : limit;
-}
-
 /* A child has never more rights, turns, calls or time than are left to its parent. */
 static json_t *child_data(const struct run *parent, const struct child *child, const struct agent_profile *profile)
 {
@@ -246,22 +337,25 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 		.output_bytes = t->limits.output_bytes,
 	};
 	json_t *data = json_object();
+	const char *model = profile != NULL && profile->model != NULL ? profile->model : t->model;
+	const json_t *above = json_object_get(t->config, "rights");
+	AUTO(json_decrefp) json_t *rights = rights_of(above != NULL ? above : t->tools, profile);
 
 	json_put_text(data, "goal", child->goal);
 	json_put_text(data, "agent", child->agent);
 	json_put_text(data, "role", role);
 	json_put_int(data, "depth", depth);
 	json_put_text(data, "root", t->root);
-	json_put_text(data, "model", profile != NULL && profile->model != NULL ? profile->model : t->model);
+	json_put_text(data, "model", model);
 	json_put_text(data, "workspace", t->workspace);
 	json_put_text(data, "isolation", t->isolation);
 	json_put_text(data, "channel", t->channel);
 	json_put_bool(data, "interactive", t->interactive);
 	json_put_text(data, "plan", "never");
-	json_put(data, "tools", tools_of_role(role, "auto", depth < max_depth, profile));
+	json_put(data, "tools", tools_of_role(role, "auto", depth < max_depth, rights));
 	json_put(data, "policies", json_incref(parent->policies));
 	json_put(data, "limits", limits_data(&limits));
-	json_put(data, "config", json_pack("{s:i}", "max_depth", max_depth));
+	json_put(data, "config", config_data(parent->engine, profile, model, max_depth, rights, t->config));
 	return data;
 }
 
@@ -278,7 +372,7 @@ static void child_as_new(struct run *run, const struct run *parent, const struct
 	memcpy(t->user, above->user, sizeof t->user);
 	task_span(above, "call", call->id, t->parent_span_id);
 	run->fresh = true;
-	run->opening = child_data(parent, child, run->profile);
+	run->opening = child_data(parent, child, profile_find(parent->engine, child->agent));
 	run->opening_type = EVENT_TASK_CREATED;
 }
 
@@ -292,23 +386,22 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 {
 	struct engine *engine = parent->engine;
 	struct store *store = engine->setup.store;
-	const struct agent_profile *profile = profile_find(engine, child->agent);
-	struct llm_model *model = parent->model;
+	struct llm_model *model = NULL;
 	AUTO(task_freep) struct task *task = NULL;
 	int64_t generation = 0;
 
-	int r = profile != NULL && profile->model != NULL ? engine_model(engine, profile->model, &model, err) : 0;
-	if (r == 0)
-		r = store_lease_take(store, child->id, &generation, err);
+	int r = store_lease_take(store, child->id, &generation, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	bool fresh = r == -ENOENT;
 	if (!fresh && (r = engine_load(store, child->id, &task, err)) < 0)
 		return r;
+	r = engine_agent_model(parent, child->agent, fresh ? NULL : task->model, &model, err);
+	if (r < 0)
+		return r;
 	struct run *run = run_new(engine, fresh ? task_new() : TAKE(task));
 	run->parent = parent;
 	memcpy(run->parent_call, call->id, sizeof run->parent_call);
-	run->profile = profile;
 	run->model = model;
 	run->generation = generation;
 	run->level = parent->level;
@@ -325,18 +418,57 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 	return 0;
 }
 
-/* What a provider must not give twice: recorded lines that earlier replies used. */
+/* What a provider must not give twice: recorded lines that earlier replies used. Each belongs to the model of
+ * the task that got the reply. */
+struct used_lines {
+	struct engine *engine;
+	json_t *models;                /* {task: model} of the whole tree */
+};
+
+static bool note_model(void *userdata, const struct event_row *row)
+{
+	struct used_lines *used = userdata;
+	struct event e;
+
+	if (event_parse(row->text, &e, NULL) < 0)
+		return true;
+	json_put_text(used->models, e.task, json_get_text(e.data, "model", ""));
+	event_done(&e);
+	return true;
+}
+
 static bool mark_used(void *userdata, const struct event_row *row)
 {
+	struct used_lines *used = userdata;
+	struct llm_model *model;
 	struct event e;
 
 	if (event_parse(row->text, &e, NULL) < 0)
 		return true;
 	const char *ref = json_get_text(e.data, "ref", NULL);
-	if (ref != NULL)
-		llm_model_used(userdata, ref);
+	if (ref != NULL && model_by_name(used->engine, json_get_text(used->models, e.task, ""), &model, NULL) == 0)
+		llm_model_used(model, ref);
 	event_done(&e);
 	return true;
+}
+
+static int mark_tree(struct engine *engine, const char *root, struct err *err)
+{
+	AUTO(json_decrefp) json_t *models = json_object();
+	struct used_lines used = { engine, models };
+	struct event_filter created = { .task = root, .tree = true, .type = "task.created" };
+	struct event_filter replied = { .task = root, .tree = true, .type = "model.replied" };
+	const char *task;
+	json_t *name;
+	struct llm_model *model;
+
+	int r = store_events(engine->setup.store, &created, note_model, &used, err);
+	if (r < 0)
+		return r;
+	json_object_foreach(models, task, name)
+		if (model_by_name(engine, json_string_value(name), &model, NULL) < 0)
+			continue; /* told of when the task goes on */
+	return store_events(engine->setup.store, &replied, mark_used, &used, err);
 }
 
 int engine_resume(struct engine *engine, const char *id, const json_t *policies, struct run **ret, struct err *err)
@@ -354,14 +486,12 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 	assert(task != NULL);
 	if (task->phase == PHASE_ENDED)
 		return err_set(err, EALREADY, "task %s has ended", id);
-	struct event_filter filter = { .task = task->root, .tree = true, .type = "model.replied" };
-	r = store_events(store, &filter, mark_used, engine->setup.model, err);
+	r = mark_tree(engine, task->root, err);
 	if (r < 0)
 		return r;
 	struct run *run = run_new(engine, TAKE(task));
 	run->generation = generation;
 	run->model = engine->setup.model;
-	run->profile = profile_find(engine, run->task->agent);
 	run->policies = json_incref((json_t *)policies);
 	run->level = level_of(run->task->isolation);
 	run->workspace = xstrdup(run->task->workspace);

@@ -17,10 +17,11 @@
 struct engine;
 struct run;                            /* a task that this engine holds */
 
-struct agent_profile {                 /* what a configuration says of an agent; NULL and 0: as the run has it */
+/* What a configuration says of an agent; NULL and 0: as the run has it. What `tools` leaves out, no task below has either. */
+struct agent_profile {
 	const char *name, *role;       /* role: master or worker */
 	const char *model, *prompt;
-	const char *const *tools;      /* names; NULL: all that the role has */
+	const char *const *tools;      /* names, in memory of its owner; NULL: all that the role has */
 	size_t tool_count;
 	int64_t turns, timeout_ms;     /* at most; a parent's limits hold all the same */
 };
@@ -44,6 +45,7 @@ struct engine_setup {
 	const char *user;
 	const struct agent_profile *profiles;
 	size_t profile_count;
+	int64_t context_tokens;        /* of every model; 0: by the model's name */
 	bool interactive;              /* `ask` may be called */
 	/* Callbacks; any may be NULL. Events come once they are durable. */
 	void (*on_event)(void *userdata, const struct event *event);
@@ -64,6 +66,7 @@ struct task_spec {
 	const char *const *policies;   /* -p files, absolute */
 	size_t policy_count;
 	int max_depth;                 /* of delegation; 0: none */
+	const json_t *told;            /* of instructions_read, for this task and all below; NULL: nothing */
 };
 
 /* Starts a new root task; on_over follows. */

@@ -2,6 +2,7 @@
  * decided whether it may go on. Reading the program is the cell's work (cell/inspect.c). */
 #include "engine/run.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/banned.h"
@@ -214,6 +215,10 @@ void exec_arrived(struct run *run, const struct cell_exec *exec)
 
 	facts_of(run, &facts);
 	exec_decide(policy, exec, &facts, &d);
+	if (d.effect == EFFECT_ASK && !call_may_ask(run)) {
+		d.effect = EFFECT_DENY;
+		snprintf(d.reason, sizeof d.reason, "%d programs of this call were refused; no more is asked for", LIMIT_EXEC_EVENTS);
+	}
 	json_t *data = exec_event(run, exec, &d);
 	if (d.effect == EFFECT_ASK) {
 		hold(run, exec, &d, data);
@@ -224,8 +229,7 @@ void exec_arrived(struct run *run, const struct cell_exec *exec)
 	if (!allow)
 		exec_message(exec, &d, &message);
 	cell_exec_answer(run->cell, exec->id, allow, buf_text(&message));
-	call_note_exec(run, !allow);
-	if (!allow || call_noted_execs(run) <= LIMIT_EXEC_EVENTS)
+	if (call_note_exec(run, !allow))
 		write_down(run, data);
 	else
 		json_decref(data);

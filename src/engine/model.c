@@ -13,6 +13,22 @@ static const char *turn_name(const struct task *t, char name[static 24])
 	return name;
 }
 
+void model_compact(struct run *run)
+{
+	const struct task *t = run->task;
+	struct compaction c = compact_plan(t);
+	char turn[24];
+	json_t *data = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "turn", (json_int_t)t->turns + 1,
+		"tokens", (json_int_t)task_context_tokens(t), "window", (json_int_t)t->context.window_tokens, "dropped",
+		(json_int_t)c.dropped, "stubbed", (json_int_t)c.stubbed, "kept", (json_int_t)c.kept, "bytes_before",
+		(json_int_t)c.bytes_before, "bytes_after", (json_int_t)c.bytes_after, "drop_to", (json_int_t)c.drop_to, "stub_to",
+		(json_int_t)c.stub_to);
+
+	json_put_text(data, "summary", c.lines);
+	compaction_done(&c);
+	run_emit(run, EVENT_CONVERSATION_COMPACTED, "turn", turn_name(t, turn), data);
+}
+
 void model_ask(struct run *run)
 {
 	const struct llm_model *model = run->model;

@@ -22,16 +22,36 @@ static const char master_rules[] =
 static const char worker_rules[] =
 	"You carry out one part of a larger goal. End with a short report of what you did, what you found and what is open.\n";
 
+static void add_skills(const json_t *skills, struct buf *to)
+{
+	size_t i;
+	json_t *skill;
+
+	if (json_array_size(skills) > 0)
+		buf_add_text(to, "\n\nSkills of this project. Where one fits the work, read its file first and follow it:\n");
+	json_array_foreach(skills, i, skill)
+		buf_printf(to, "- %s (%s): %s\n", json_get_text(skill, "name", ""), json_get_text(skill, "path", ""),
+		           json_get_text(skill, "description", ""));
+}
+
 json_t *prompt_messages(const struct run *run)
 {
 	const struct task *t = run->task;
+	const json_t *project = json_object_get(t->config, "instructions");
+	const char *own = json_get_text(t->config, "prompt", NULL);
 	json_t *all = json_array();
-	const char *own = run->profile != NULL && run->profile->prompt != NULL ? run->profile->prompt : "";
-	AUTO(freep) char *text = xasprintf("%s%s%s%sThe workspace is %s; commands start there.", rules,
-	                                   strcmp(t->role, "master") == 0 ? master_rules : t->depth > 0 ? worker_rules : "", own,
-	                                   own[0] != '\0' ? "\n" : "", t->workspace);
+	AUTO(buf_done) struct buf text = BUF_INIT(MIB(4));
 
-	json_array_append_new(all, json_pack("{s:s, s:o}", "role", "system", "text", json_of_str(str_of(text))));
+	buf_add_text(&text, rules);
+	buf_add_text(&text, strcmp(t->role, "master") == 0 ? master_rules : t->depth > 0 ? worker_rules : "");
+	if (own != NULL)
+		buf_printf(&text, "%s\n", own);
+	buf_printf(&text, "The workspace is %s; commands start there.", t->workspace);
+	if (project != NULL)
+		buf_printf(&text, "\n\nWhat this project asks of agents, from %s. The goal goes before it:\n%s",
+		           json_get_text(project, "path", ""), json_get_text(project, "text", ""));
+	add_skills(json_object_get(t->config, "skills"), &text);
+	json_array_append_new(all, json_pack("{s:s, s:o}", "role", "system", "text", json_of_str(buf_str(&text))));
 	json_array_extend(all, t->messages);
 	return all;
 }
@@ -48,15 +68,20 @@ json_t *prompt_tools(const struct task *t)
 	return tools;
 }
 
-bool task_has_tool(const struct task *t, const char *name)
+static bool has_name(const json_t *names, const char *name)
 {
 	size_t i;
 	json_t *has;
 
-	json_array_foreach(t->tools, i, has)
-		if (strcmp(json_string_value(has), name) == 0)
+	json_array_foreach(names, i, has)
+		if (json_is_string(has) && strcmp(json_string_value(has), name) == 0)
 			return true;
 	return false;
+}
+
+bool task_has_tool(const struct task *t, const char *name)
+{
+	return has_name(t->tools, name);
 }
 
 static bool profile_allows(const struct agent_profile *profile, const char *name)
@@ -69,9 +94,20 @@ static bool profile_allows(const struct agent_profile *profile, const char *name
 	return false;
 }
 
+json_t *rights_of(const json_t *above, const struct agent_profile *profile)
+{
+	json_t *rights = json_array();
+	const struct tool *tool;
+
+	for (size_t i = 0; (tool = tool_at(i)) != NULL; i++)
+		if ((above == NULL || has_name(above, tool->name)) && profile_allows(profile, tool->name))
+			json_array_append_new(rights, json_string(tool->name));
+	return rights;
+}
+
 /* A worker has the tools of the cell. A master leads, and where it may also work itself (plan: auto), it
  * has them too; where it must delegate (always), it only looks. */
-json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, const struct agent_profile *profile)
+json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, const json_t *rights)
 {
 	bool master = strcmp(role, "master") == 0, works = !master || strcmp(plan, "always") != 0;
 	json_t *names = json_array();
@@ -80,7 +116,7 @@ json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, con
 	for (size_t i = 0; (tool = tool_at(i)) != NULL; i++) {
 		bool looks = strcmp(tool->category, "read") == 0;
 		bool fits = tool->control ? master && (may_delegate || strcmp(tool->name, "delegate") != 0) : works || looks;
-		if (fits && profile_allows(profile, tool->name))
+		if (fits && has_name(rights, tool->name))
 			json_array_append_new(names, json_string(tool->name));
 	}
 	return names;

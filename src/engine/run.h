@@ -29,7 +29,6 @@ struct run {
 	struct task *task;
 	struct run *parent;            /* NULL: nobody waits for it here */
 	char parent_call[CALL_ID_BYTES];
-	const struct agent_profile *profile;   /* NULL: none by that name */
 	struct llm_model *model;       /* borrowed from the engine */
 	int64_t generation;            /* of the lease */
 	bool fresh;                    /* the lease comes with the first batch */
@@ -67,6 +66,7 @@ struct run {
 	int64_t request_ms;            /* monotonic start */
 
 	struct live_call *live;
+	int64_t stray_execs, stray_denied;
 	struct {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
@@ -76,13 +76,14 @@ struct run {
 
 struct opened_model {
 	char *name;
-	struct llm_model *model;
+	struct llm_model *model;       /* NULL: it could not be, and this is why */
+	struct err why;
 	struct opened_model *next;
 };
 
 struct engine {
 	struct engine_setup setup;
-	struct opened_model *models;   /* that children asked for */
+	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer;
@@ -99,8 +100,10 @@ void run_tell(struct run *run);                                  /* on_over, onc
 
 /* engine.c */
 const struct agent_profile *profile_find(const struct engine *engine, const char *name);
-/* The model by name, opened once; borrowed. */
-MUST_USE int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err);
+/* The model that a task below `parent` would have; recorded: the one it had before, or NULL. It must be there, and
+ * policy must not be against it. Borrowed. */
+MUST_USE int engine_agent_model(const struct run *parent, const char *agent, const char *recorded, struct llm_model **ret,
+                                struct err *err);
 /* A task below `parent`, new or taken over. Failure leaves nothing behind. */
 MUST_USE int engine_child(struct run *parent, const struct call *call, const struct child *child, struct err *err);
 void run_opened(struct run *run, const json_t *mechanisms);      /* the cell is there: the task begins or goes on */
@@ -110,6 +113,7 @@ void run_open_cell(struct run *run);
 void run_close_cell(struct run *run, const char *reason);
 
 /* model.c */
+void model_compact(struct run *run);                             /* STEP_COMPACT */
 void model_ask(struct run *run);                                 /* STEP_CALL_MODEL */
 void model_send(struct run *run);                                /* the effect */
 void model_cancel(struct run *run);
@@ -125,10 +129,10 @@ void call_run(struct run *run, struct call *call);               /* the effect *
 void call_kill(struct run *run, struct call *call, const char *why);
 void call_close(struct run *run, struct call *call, const char *status, const char *text);
 void call_ended(struct run *run, const struct cell_exit *ended); /* from the cell; NULL: the cell is lost */
-void call_note_exec(struct run *run, bool denied);
+bool call_note_exec(struct run *run, bool denied);               /* false: one of too many to be written down */
+bool call_may_ask(const struct run *run);                        /* false: it was refused too often to be asked for */
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
-int64_t call_noted_execs(const struct run *run);
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
 /* control.c */
@@ -157,6 +161,8 @@ json_t *effect_fields(const struct decision *decision, const struct policy *poli
 json_t *prompt_messages(const struct run *run);                  /* system prompt and conversation; the caller owns it */
 json_t *prompt_tools(const struct task *task);
 bool task_has_tool(const struct task *task, const char *name);
-json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, const struct agent_profile *profile);
+/* What a task and all below it may have: what the one above may (NULL: everything), and its profile names (NULL: all). */
+MUST_USE json_t *rights_of(const json_t *above, const struct agent_profile *profile);
+MUST_USE json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, const json_t *rights);
 
 #endif

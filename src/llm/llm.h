@@ -65,6 +65,9 @@ void llm_model_close(struct llm_model *model);
 const char *llm_model_provider(const struct llm_model *model);    /* "openai" */
 const char *llm_model_name(const struct llm_model *model);        /* "gpt-5" */
 
+/* The tokens that a model of this name ("openai/gpt-5") can read at once; 128000 where the table does not know it. */
+int64_t llm_window_tokens(const char *name);
+
 /* A recorded line that an earlier reply used ("line:N") is not given again. Others ignore it. */
 void llm_model_used(struct llm_model *model, const char *ref);
 

@@ -1,5 +1,5 @@
-/* model.c - from "provider/model" to an address and a key. Keys come from the environment or from a file that nobody
- * else can read; they never appear in a text that this file makes. */
+/* model.c - from "provider/model" to an address and a key. Keys come from the environment, from a file that nobody
+ * else can read, or from a command; they never appear in a text that this file makes. */
 #include "llm/llm.h"
 
 #include <fcntl.h>
@@ -9,12 +9,13 @@
 
 #include "base/io.h"
 #include "llm/curl.h"
+#include "llm/key_command.h"
 #include "llm/provider.h"
 #include "llm/recorded.h"
 
 #include "base/banned.h"
 
-/* One row per provider. A key variable NAME also has NAME_FILE. */
+/* One row per provider. A key variable NAME also has NAME_FILE and NAME_COMMAND. */
 static const struct provider providers[] = {
 	{ .name = "openai", .dialect = &openai_dialect, .key_var = "OPENAI_API_KEY", .base_var = "OPENAI_BASE_URL",
 	  .base = "https://api.openai.com/v1", .max_tokens_key = "max_completion_tokens" },
@@ -98,31 +99,40 @@ static int take_key(struct str text, const char *var, char **ret, struct err *er
 	return 0;
 }
 
+/* From a file or a command; var: which of both variables says so. */
+static int fetch_key(struct llm_model *model, const char *var, const char *path, const char *command, struct err *err)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_API_KEY_BYTES + 2);
+	int r = path != NULL ? read_key_file(path, model->provider->key_var, &text, err)
+	                     : key_command_run(var, command, LIMIT_KEY_COMMAND_MS, &text, err);
+
+	if (r == 0)
+		r = take_key(buf_str(&text), var, &model->key, err);
+	if (text.ptr != NULL)
+		explicit_bzero(text.ptr, text.cap);
+	return r;
+}
+
 static int find_key(struct llm_model *model, llm_getenv *env, void *userdata, struct err *err)
 {
 	const char *var = model->provider->key_var;
-	char file_var[64];
+	char file_var[64], command_var[64];
 
 	if (var == NULL)
 		return 0;
 	snprintf(file_var, sizeof file_var, "%s_FILE", var);
+	snprintf(command_var, sizeof command_var, "%s_COMMAND", var);
 	const char *key = env_get(env, userdata, var), *path = env_get(env, userdata, file_var);
+	const char *command = env_get(env, userdata, command_var);
 	if (key != NULL)
 		return take_key(str_of(key), var, &model->key, err);
-	if (path != NULL) {
-		AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_API_KEY_BYTES + 2);
-		int r = read_key_file(path, var, &text, err);
-		if (r == 0)
-			r = take_key(buf_str(&text), file_var, &model->key, err);
-		if (text.ptr != NULL)
-			explicit_bzero(text.ptr, text.cap);
-		return r;
-	}
+	if (path != NULL || command != NULL)
+		return fetch_key(model, path != NULL ? file_var : command_var, path, command, err);
 	if (model->loopback)
 		return 0;
-	return err_set(err, EACCES, "no key for %s: set %s, or %s to a file of mode 0600%s%s%s; "
+	return err_set(err, EACCES, "no key for %s: set %s, %s to a file of mode 0600, or %s to a command that prints it%s%s%s; "
 	               "`mishri demo` needs none",
-	               model->provider->name, var, file_var, model->provider->base_var != NULL ? ", or " : "",
+	               model->provider->name, var, file_var, command_var, model->provider->base_var != NULL ? ", or " : "",
 	               model->provider->base_var != NULL ? model->provider->base_var : "",
 	               model->provider->base_var != NULL ? " to a server on this machine" : "");
 }

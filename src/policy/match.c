@@ -284,6 +284,21 @@ static enum truth name_match(struct eval *e, const struct matcher *m)
 	return best;
 }
 
+/* Is the file of the program what the path of a rule leads to? `/bin/rm` is /usr/bin/rm on a system with one /usr, and
+ * /usr/bin/vi is whatever its link says. Links can change, so this counts only for what is forbidden. */
+static enum truth other_path_match(const struct eval *e, const struct matcher *m, const char *program)
+{
+	const struct str usr = STR("/usr");
+
+	if (str_starts(str_of(program), usr) && program[usr.len] == '/' &&
+	    path_match(e, m, str_of(program + usr.len)) != NO)
+		return MAYBE;
+	if (m->op != OP_LITERAL || m->text[0] != '/')
+		return NO;
+	AUTO(freep) char *real = resolved(e, m->text);
+	return real != NULL && strcmp(real, program) == 0 ? MAYBE : NO;   /* NULL: no program is reached by it */
+}
+
 /* By path: the real file; other names that are paths count only for what is forbidden. */
 static enum truth program_path_match(struct eval *e, const struct matcher *m)
 {
@@ -292,7 +307,7 @@ static enum truth program_path_match(struct eval *e, const struct matcher *m)
 	for (size_t i = 0; best == NO && i < e->action->exec.name_count; i++)
 		if (strchr(e->action->exec.names[i], '/') != NULL)
 			best = MIN(path_match(e, m, str_of(e->action->exec.names[i])), MAYBE);
-	return best;
+	return best != NO ? best : other_path_match(e, m, e->action->exec.program);
 }
 
 static enum truth program_match(struct eval *e, const struct matcher *m)

@@ -115,10 +115,11 @@ int store_tasks(struct store *store, const struct task_filter *filter,
                 void (*visit)(void *userdata, const struct task_row *row), void *userdata, struct err *err)
 {
 	AUTO(freep) char *pattern = filter->text != NULL ? like_pattern(filter->text) : NULL;
+	AUTO(freep) char *model = filter->model != NULL ? like_pattern(filter->model) : NULL;
 	AUTO(query_done) struct query q = query_start(
-		&store->db, filter->parent != NULL ? SQL_TASKS_OLDEST : SQL_TASKS_NEWEST, "tttiti",
+		&store->db, filter->parent != NULL ? SQL_TASKS_OLDEST : SQL_TASKS_NEWEST, "tttititt",
 		filter->parent != NULL ? filter->parent : "", filter->user, filter->state, filter->since_us, pattern,
-		filter->limit > 0 ? filter->limit : (int64_t)100);
+		filter->limit > 0 ? filter->limit : (int64_t)100, model, filter->tool);
 	int r;
 
 	while ((r = query_next(&q, err)) > 0) {
@@ -174,6 +175,26 @@ int store_task_find(struct store *store, const char *name, char ret[static ID_LE
 		return err_set(err, ENOENT, "'%s' names no task: give its id, at least 4 characters of it, or 'last'",
 			       name);
 	return find_beginning(&store->db, name, ret, err);
+}
+
+int store_costs(struct store *store, int64_t since_us, void (*visit)(void *userdata, const struct cost_row *row),
+                void *userdata, struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(&store->db, SQL_COSTS, "i", since_us);
+	int r;
+
+	while ((r = query_next(&q, err)) > 0) {
+		struct cost_row row = {
+			.root = query_text(&q, 0), .task = query_text(&q, 1), .session = query_text(&q, 2),
+			.user = query_text(&q, 3), .model = query_text(&q, 4), .goal = query_text(&q, 5),
+			.started_us = query_int(&q, 6), .turns = query_int(&q, 7), .calls = query_int(&q, 8),
+			.denied = query_int(&q, 9), .input = query_int(&q, 10), .cache_read = query_int(&q, 11),
+			.cache_write = query_int(&q, 12), .output = query_int(&q, 13),
+			.usd_nanos = query_is_null(&q, 14) ? -1 : query_int(&q, 14),
+		};
+		visit(userdata, &row);
+	}
+	return r;
 }
 
 /* ---- calls ---- */
@@ -285,5 +306,19 @@ int store_events(struct store *store, const struct event_filter *filter,
 		if (!visit(userdata, &row))
 			return 0;
 	}
+	return r;
+}
+
+int store_event_last(struct store *store, const char *task, struct event *ret, struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(&store->db, SQL_EVENT_LAST, "t", task);
+	int r = query_next(&q, err);
+
+	if (r == 0)
+		return err_set(err, ENOENT, "task %s has no event", task);
+	if (r > 0)
+		r = event_parse(query_str(&q, 1), ret, err);
+	if (r == 0)
+		ret->seq = query_int(&q, 0);
 	return r;
 }

@@ -107,6 +107,7 @@ MUST_USE int store_task_get(struct store *store, const char *task, struct task_r
 struct task_filter {
 	const char *text;             /* part of the goal or result, without regard to case; NULL: any */
 	const char *user, *state;     /* NULL: any */
+	const char *model, *tool;     /* of it or a task below it: part of the model's name, name of a tool that was called; NULL: any */
 	const char *parent;           /* children of this task; NULL: root tasks only */
 	int64_t since_us;             /* started at or after; 0: any */
 	int64_t limit;                /* 0: 100 */
@@ -114,6 +115,18 @@ struct task_filter {
 /* Newest first (children: oldest first). The row is the visitor's to read, not to keep. */
 MUST_USE int store_tasks(struct store *store, const struct task_filter *filter,
                          void (*visit)(void *userdata, const struct task_row *row), void *userdata, struct err *err);
+
+struct cost_row {                 /* what one task spent itself, without its children */
+	const char *root, *task, *session, *user, *model;
+	const char *goal;             /* of the root */
+	int64_t started_us;
+	int64_t turns, calls, denied;
+	int64_t input, cache_read, cache_write, output;
+	int64_t usd_nanos;            /* -1: unknown */
+};
+/* Every task whose root task began at since_us or later. The tasks of one tree come together, newest tree first. */
+MUST_USE int store_costs(struct store *store, int64_t since_us,
+                         void (*visit)(void *userdata, const struct cost_row *row), void *userdata, struct err *err);
 
 struct call_row {
 	char call[24];
@@ -137,6 +150,8 @@ struct event_row { int64_t seq; struct str text; const char *prev, *hash; }; /* 
 /* Oldest first. The visitor returns false to stop. */
 MUST_USE int store_events(struct store *store, const struct event_filter *filter,
                           bool (*visit)(void *userdata, const struct event_row *row), void *userdata, struct err *err);
+/* The newest event of a task; without content. -ENOENT: it has none. */
+MUST_USE int store_event_last(struct store *store, const char *task, struct event *ret, struct err *err);
 
 /* ---- upkeep --------------------------------------------------------------------------------------- */
 

@@ -78,6 +78,25 @@ describe('workspaces', () => {
 		});
 	}
 
+	// What tools could write there, the next run would read or trust.
+	for (const row of [
+		{ name: 'the home directory', args: (w) => ['--data', w.data], env: (w) => ({ HOME: w.ws }), says: /settings and policy .*\.config\/mishri lie in the workspace/ },
+		{ name: 'around the settings', args: (w) => ['--data', w.data], env: (w) => ({ XDG_CONFIG_HOME: `${w.ws}/c` }), says: /lie in the workspace/ },
+		{ name: 'around the settings behind a link', args: (w) => ['--data', w.data], env: (w) => { fs.symlinkSync(w.home, `${w.ws}/l`); return { XDG_CONFIG_HOME: `${w.ws}/l` }; },
+			says: /lie in the workspace/ },
+		{ name: 'around the history', args: (w) => ['--data', `${w.ws}/data`], env: () => ({}), says: /data directory .* lies in the workspace/ },
+	]) {
+		test(row.name, async (t) => {
+			const w = world(t);
+			const env = row.env(w);
+			for (const command of [['run', '-m', 'openai/mock'], ['exec']]) {
+				const run = await w.start([command[0], ...row.args(w), '-w', w.ws, '-p', w.policy, ...command.slice(1), '--', 'true'], { env: { ...model.env, ...env } }).done;
+				exited(run, 3);
+				assert.match(run.err, row.says);
+			}
+		});
+	}
+
 	test('with a name that is hard', async (t) => {
 		const w = world(t);
 		const ws = path.join(w.dir, 'a b\n"c" $(d) ☃');

@@ -84,6 +84,16 @@ rules:
 	});
 }
 
+test('a flood of refusals does not fill the history', async (t) => {
+	const w = world(t);
+	model.setScenario({ replies: [{ calls: [shell('i=0; while [ $i -lt 1050 ]; do rm x; i=$((i+1)); done 2>&1 | tail -1')] }, { text: 'ok' }] });
+	const run = await w.run(model, 'x');
+	exited(run, 0);
+	assert.equal(w.events('exec.decided').filter((e) => e.data.effect === 'deny').length, 1000);
+	assert.equal(w.events('call.finished')[0].data.denied_execs, 1050);
+	w.checkChain();
+});
+
 test('a denied tool: nothing runs, the model hears the rule', async (t) => {
 	const w = world(t, { policy: `version: 1
 rules:

@@ -235,7 +235,11 @@ export class World {
 	}
 	// One agent, unless a test says otherwise.
 	runArgs(goal, ...more) {
-		return ['run', ...this.places(), '-w', this.ws, '-p', this.policy, '--plan', 'never', ...more, ...(goal === null ? [] : ['--', goal])];
+		return this.teamArgs(goal, '--plan', 'never', ...more);
+	}
+	// A master leads, unless --plan says otherwise.
+	teamArgs(goal, ...more) {
+		return ['run', ...this.places(), '-w', this.ws, '-p', this.policy, ...more, ...(goal === null ? [] : ['--', goal])];
 	}
 	resumeArgs(task, ...more) {
 		return ['run', ...this.places(), '--resume', task, ...more];

@@ -44,14 +44,14 @@ test('two workers side by side: their reports reach the master, their cost the r
 		{ agent: 'worker', match: 'beta part', text: 'beta saw alpha' },
 		{ agent: 'master', match: 'beta saw alpha', calls: [finish('both are done')] },
 	]);
-	const r = await result(w.mishri(w.runArgs('lead', '-m', model, '--plan', 'always', '--output-format', 'json')));
+	const r = await result(w.mishri(w.teamArgs('lead', '-m', model, '--plan', 'always', '--output-format', 'json')));
 	assert.equal(r.code, 0, r.err);
 	assert.equal(r.json.result, 'both are done');
 	assert.equal(r.json.turns, 7);
 	assert.equal(r.json.cost.usd_nanos, 7000);
 	assert.equal(w.events('call.finished').filter((e) => e.data.tool === 'shell' && e.data.status === 'ok').length, 2);
 	const tree = JSON.parse((await w.mishri(['tree', r.json.task, ...w.places(), '--json'])).out);
-	assert.deepEqual([tree.role, tree.state, tree.children.map((c) => [c.goal, c.state])],
+	assert.deepEqual([tree.role, tree.state, tree.children.map((c) => [c.goal, c.state]).sort()],
 		['master', 'done', [['alpha part', 'done'], ['beta part', 'done']]]);
 	const traces = new Set(w.events().filter((e) => e.task !== '').map((e) => e.trace_id));
 	assert.equal(traces.size, 1, 'one trace for the whole tree');
@@ -80,7 +80,7 @@ test('what may not be is told to the master, who goes on', async (t) => {
 		...rows.map(([call]) => ({ agent: 'master', calls: [call] })),
 		{ agent: 'master', calls: [finish('over')] },
 	]);
-	const r = await result(w.mishri(w.runArgs('lead', '-m', model, '--plan', 'always', '--output-format', 'json')));
+	const r = await result(w.mishri(w.teamArgs('lead', '-m', model, '--plan', 'always', '--output-format', 'json')));
 	assert.equal(r.code, 0, r.err);
 	const finished = w.events('call.finished').map((e) => e.data);
 	rows.forEach(([, why], i) => {
@@ -98,7 +98,7 @@ test('a worker cannot delegate, and a policy can forbid it to a master', async (
 		{ agent: 'worker', match: "there is no tool 'delegate'", text: 'I cannot' },
 		{ agent: 'master', match: 'I cannot', text: 'over' },
 	]);
-	const first = await w.mishri(w.runArgs('lead', '-m', model));
+	const first = await w.mishri(w.teamArgs('lead', '-m', model));
 	assert.deepEqual([first.code, first.out], [0, 'over\n'], first.err);
 
 	const v = world(t, { policy: POLICY.replace('allow: delegate', 'deny: delegate') });
@@ -106,7 +106,7 @@ test('a worker cannot delegate, and a policy can forbid it to a master', async (
 		{ agent: 'master', calls: [delegate({ goal: 'x' })] },
 		{ agent: 'master', match: 'Denied by rule share', text: 'over' },
 	]);
-	const second = await result(v.mishri(v.runArgs('lead', '-m', denied, '--output-format', 'json')));
+	const second = await result(v.mishri(v.teamArgs('lead', '-m', denied, '--output-format', 'json')));
 	assert.deepEqual([second.code, second.json.denied], [0, 1], second.err);
 	assert.equal(v.events('task.created').length, 1);
 });
@@ -118,7 +118,7 @@ test("a child's limits are never more than its parent's", async (t) => {
 		...Array.from({ length: 10 }, () => ({ agent: 'worker', calls: [shell('true')] })),
 		{ agent: 'master', match: 'failed', text: 'over' },
 	]);
-	const done = await w.mishri(w.runArgs('lead', '-m', model, '--max-turns', '4', '--timeout', '30s'));
+	const done = await w.mishri(w.teamArgs('lead', '-m', model, '--max-turns', '4', '--timeout', '30s'));
 	assert.equal(done.code, 0, done.err);
 	const [root, child] = w.events('task.created').map((e) => e.data.limits);
 	assert.ok(child.turns <= root.turns && child.timeout_ms <= root.timeout_ms && child.calls <= root.calls);
@@ -132,7 +132,7 @@ test('a time limit of the master ends its workers', async (t) => {
 		{ agent: 'worker', match: 'sleep one', calls: [shell('sleep 60')] },
 		{ agent: 'worker', match: 'sleep two', calls: [shell('sleep 60')] },
 	]);
-	const r = await result(w.mishri(w.runArgs('lead', '-m', model, '--timeout', '2s', '--output-format', 'json')));
+	const r = await result(w.mishri(w.teamArgs('lead', '-m', model, '--timeout', '2s', '--output-format', 'json')));
 	assert.equal(r.code, 8, r.err);
 	assert.ok(r.ms < 12000);
 	assert.equal(w.events('task.finished').length, 3);
@@ -149,7 +149,7 @@ test('interrupted: workers park, and the same ones go on', async (t) => {
 		{ agent: 'worker', match: 'beta', text: 'beta over' },
 		{ agent: 'master', match: 'beta over', text: 'all over' },
 	]);
-	const run = w.start(w.runArgs('lead', '-m', model));
+	const run = w.start(w.teamArgs('lead', '-m', model));
 	await run.until(/beta[^]*beta|2\.1|sleep 30[^]*sleep 30/);
 	while (!w.has('log') || w.read('log').split('\n').length < 3)
 		await sleep(50);
@@ -176,7 +176,7 @@ test('killed at any moment: nothing runs twice, nothing is lost, the tree ends',
 		]),
 		{ agent: 'master', match: 'gamma over', text: 'all over' },
 	]);
-	let run = w.start(w.runArgs('lead', '-m', model));
+	let run = w.start(w.teamArgs('lead', '-m', model));
 	let kills = 0, done;
 	for (; kills < 15; kills++) {
 		await sleep(30 + Math.floor(Math.random() * 250));
@@ -186,7 +186,7 @@ test('killed at any moment: nothing runs twice, nothing is lost, the tree ends',
 			break;
 		await w.leftNothing();
 		const roots = fs.existsSync(path.join(w.data, 'mishri.db')) ? w.events('task.created') : [];
-		run = w.start(roots.length > 0 ? w.resumeArgs(roots[0].task) : w.runArgs('lead', '-m', model));
+		run = w.start(roots.length > 0 ? w.resumeArgs(roots[0].task) : w.teamArgs('lead', '-m', model));
 	}
 	done = await run.done;
 	assert.deepEqual([done.code, done.out], [0, 'all over\n'], done.err);
@@ -205,7 +205,7 @@ test('ask_user without a person says so and goes on', async (t) => {
 		{ agent: 'master', calls: [{ name: 'ask_user', args: { question: 'Which colour?' } }] },
 		{ agent: 'master', match: 'Nobody is there', text: 'blue then' },
 	]);
-	const done = await w.mishri(w.runArgs('paint', '-m', model));
+	const done = await w.mishri(w.teamArgs('paint', '-m', model));
 	assert.deepEqual([done.code, done.out], [0, 'blue then\n'], done.err);
 	assert.equal(w.events('question.answered')[0].data.by, 'nobody');
 });
@@ -216,7 +216,7 @@ test('ask_user at a terminal: the next line is the answer', async (t) => {
 		{ agent: 'master', calls: [{ name: 'ask_user', args: { question: 'Which \u001b[31mcolour?' } }] },
 		{ agent: 'master', match: 'dark green', text: 'dark green it is' },
 	]);
-	const run = w.startInTerminal(w.runArgs('paint', '-m', model));
+	const run = w.startInTerminal(w.teamArgs('paint', '-m', model));
 	await run.until(/The agent asks you/, 'out');
 	await sleep(200);
 	run.say('dark green\n');

@@ -39,11 +39,12 @@ struct world {
 	char running[CALL_ID_BYTES];   /* a tool runs; "" otherwise */
 	struct task_input input;
 	int64_t now_us;
-	int turns_to_go, crashes, runs;
+	int turns_to_go, crashes, runs, compactions;
 	struct started started[MAX_CALLS];
 	size_t started_count;
 	struct below below[MAX_CALLS];
 	size_t below_count;
+	int window;                    /* of the model, in tokens; often too small */
 	bool start_children;           /* waits for the commit, as run_call does */
 };
 
@@ -200,10 +201,22 @@ static void commit(struct world *w)
 	w->send_request = w->run_call = w->start_children = false;
 }
 
-static json_t *finished_data(const struct call *c, const char *status)
+/* Now and then an output that does not fit the window twice. */
+static const char *output_of(struct world *w)
+{
+	static const int sizes[] = { 3, 3, 300, 3000, 20000 };
+	static char text[20001];
+	int size = sizes[pick(w, COUNT(sizes))];
+
+	memset(text, 'o', sizeof text - 1);
+	text[size] = '\0';
+	return text;
+}
+
+static json_t *finished_data(struct world *w, const struct call *c, const char *status)
 {
 	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:i}", "call", c->id, "tool", c->tool, "status", status,
-	                 "exit", 0, "output", "out", "bytes", 3, "execs", 1, "denied_execs", 0, "ms", 1);
+	                 "exit", 0, "output", output_of(w), "bytes", 3, "execs", 1, "denied_execs", 0, "ms", 1);
 }
 
 static void check_call(struct world *w, const struct call *c)
@@ -255,6 +268,23 @@ static void cancel_below(struct world *w, const char *call)
 		}
 }
 
+static void compact(struct world *w)
+{
+	struct compaction c = compact_plan(w->task);
+	json_t *data = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "turn",
+		(json_int_t)w->task->turns + 1, "tokens", (json_int_t)task_context_tokens(w->task), "window",
+		(json_int_t)w->task->context.window_tokens, "dropped", (json_int_t)c.dropped, "stubbed", (json_int_t)c.stubbed,
+		"kept", (json_int_t)c.kept, "bytes_before", (json_int_t)c.bytes_before, "bytes_after", (json_int_t)c.bytes_after,
+		"drop_to", (json_int_t)c.drop_to, "stub_to", (json_int_t)c.stub_to, "summary", c.lines);
+
+	emit(w, EVENT_CONVERSATION_COMPACTED, data);
+	PROMISE(w, w->task->context.bytes == c.bytes_after, "a compaction leaves what it said");
+	PROMISE(w, json_array_size(w->task->messages) == c.kept, "a compaction keeps what it said");
+	PROMISE(w, !compact_wanted(w->task), "a compaction is not wanted twice");
+	compaction_done(&c);
+	w->compactions++;
+}
+
 static void obey(struct world *w, const struct step *cmd)
 {
 	static const char *const natures[] = { "pure", "idempotent", "at_most_once" };
@@ -280,14 +310,15 @@ static void obey(struct world *w, const struct step *cmd)
 		if (c->child_count > 0)
 			cancel_below(w, c->id);
 		else if (w->running[0] == '\0') /* its start was not committed yet */
-			emit(w, EVENT_CALL_FINISHED, finished_data(task_call_find(w->task, c->id), "cancelled"));
+			emit(w, EVENT_CALL_FINISHED, finished_data(w, task_call_find(w->task, c->id), "cancelled"));
 		break;
 	case STEP_END_DELEGATION:
 		for (size_t i = 0; i < c->child_count; i++)
 			PROMISE(w, below_find(w, c->children[i].id)->ended, "a delegation ends after its parts");
-		emit(w, EVENT_CALL_FINISHED, finished_data(c, "ok"));
+		emit(w, EVENT_CALL_FINISHED, finished_data(w, c, "ok"));
 		break;
-	case STEP_CLOSE_CALL: emit(w, EVENT_CALL_FINISHED, finished_data(c, cmd->status)); break;
+	case STEP_CLOSE_CALL: emit(w, EVENT_CALL_FINISHED, finished_data(w, c, cmd->status)); break;
+	case STEP_COMPACT: compact(w); break;
 	case STEP_CALL_MODEL:
 		PROMISE(w, !w->request_out, "one request at a time");
 		w->send_request = true;
@@ -353,7 +384,7 @@ static void tool_ends(struct world *w)
 	s->ends++;
 	s->unfinished = false;
 	w->running[0] = '\0';
-	emit(w, EVENT_CALL_FINISHED, finished_data(c, c->killing ? "killed" : "ok"));
+	emit(w, EVENT_CALL_FINISHED, finished_data(w, c, c->killing ? "killed" : "ok"));
 }
 
 static const struct call *held(const struct world *w)
@@ -467,7 +498,24 @@ static void replay_equals_memory(struct world *w)
 static void conversation_is_whole(const struct world *w)
 {
 	const json_t *messages = w->task->messages;
+	int64_t bytes = 0;
 
+	PROMISE(w, str_starts(str_of(json_get_text(json_array_get(messages, 0), "text", "")), str_of(w->task->goal)),
+	        "a conversation begins with the goal");
+	PROMISE(w, w->task->turns == 0 || json_array_size(messages) > 1, "the last turn stays in the conversation");
+	for (size_t i = 0; i < json_array_size(messages); i++)
+		bytes += message_bytes(json_array_get(messages, i));
+	PROMISE(w, bytes == w->task->context.bytes, "the size of the conversation is kept along");
+	for (size_t i = 0; i < json_array_size(messages); i++) {
+		const char *of = json_get_text(json_array_get(messages, i), "call", NULL);
+		bool asked = of == NULL;
+		for (size_t j = 0; j < i && !asked; j++) {
+			const json_t *calls = json_object_get(json_array_get(messages, j), "calls");
+			for (size_t k = 0; k < json_array_size(calls); k++)
+				asked |= strcmp(json_get_text(json_array_get(calls, k), "id", ""), of) == 0;
+		}
+		PROMISE(w, asked, "every result in the conversation stands behind its call");
+	}
 	for (size_t i = 0; i < json_array_size(messages); i++) {
 		const json_t *calls = json_object_get(json_array_get(messages, i), "calls");
 		for (size_t k = 0; k < json_array_size(calls); k++) {
@@ -486,10 +534,11 @@ static void begin(struct world *w)
 	w->runs++;
 	if (w->log.len == 0) {
 		w->task = task_new();
-		emit(w, EVENT_TASK_CREATED, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:[], s:[], s:{s:i, s:i, s:i}}",
+		emit(w, EVENT_TASK_CREATED, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:[], s:[], s:{s:i, s:i, s:i}, s:{s:i}}",
 		     "goal", "g", "agent", "a", "role", "worker", "depth", 0, "model", "sim/m", "workspace", "/w", "isolation",
 		     "full", "channel", "cli", "interactive", 1, "plan", "never", "tools", "policies", "limits", "turns",
-		     1 + pick(w, 12), "calls", 1 + pick(w, 40), "timeout_ms", 600000));
+		     1 + pick(w, 12), "calls", 1 + pick(w, 40), "timeout_ms", 600000, "config",
+		     "context_tokens", w->window));
 		return;
 	}
 	w->task = replay(w);
@@ -497,11 +546,13 @@ static void begin(struct world *w)
 		emit(w, EVENT_TASK_RESUMED, json_pack("{s:s, s:i, s:s}", "engine", "e", "generation", w->runs, "reason", "crash"));
 }
 
-static void run_seed(uint64_t seed, bool verbose, long *crashes)
+static void run_seed(uint64_t seed, bool verbose, long *crashes, long *compactions)
 {
+	static const int windows[] = { 0, 500, 3000, 8000, 128000 };
 	struct world w = { .seed = seed, .random = seed, .verbose = verbose, .log = BUF_INIT(MIB(16)), .now_us = 1000000 };
 
 	w.turns_to_go = pick(&w, 8);
+	w.window = windows[pick(&w, COUNT(windows))];
 	for (int step = 0;; step++) {
 		struct step c;
 		PROMISE(&w, step < MAX_STEPS, "every task comes to its end");
@@ -536,6 +587,7 @@ static void run_seed(uint64_t seed, bool verbose, long *crashes)
 	for (size_t i = 0; i < w.task->call_count; i++)
 		PROMISE(&w, w.task->calls[i].phase == CALL_CLOSED, "every proposed call has its result at the end");
 	*crashes += w.crashes;
+	*compactions += w.compactions;
 	task_free(w.task);
 	buf_done(&w.log);
 }
@@ -543,14 +595,14 @@ static void run_seed(uint64_t seed, bool verbose, long *crashes)
 int main(int argc, char **argv)
 {
 	uint64_t first = 1, count = 1000;
-	long crashes = 0;
+	long crashes = 0, compactions = 0;
 
 	if (argc > 1 && str_to_u64(str_of(argv[1]), &first) < 0)
 		return 2;
 	if (argc > 2 && str_to_u64(str_of(argv[2]), &count) < 0)
 		return 2;
 	for (uint64_t seed = first; seed < first + count; seed++)
-		run_seed(seed, argc > 3, &crashes);
-	printf("%llu seeds, %ld crashes survived\n", (unsigned long long)count, crashes);
+		run_seed(seed, argc > 3, &crashes, &compactions);
+	printf("%llu seeds, %ld crashes survived, %ld compactions\n", (unsigned long long)count, crashes, compactions);
 	return 0;
 }

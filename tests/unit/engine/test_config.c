@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "engine/agents.h"
 #include "engine/config.h"
 #include "engine/dirs.h"
 
@@ -199,6 +200,81 @@ static void what_is_wrong_is_said(void **state)
 	}
 }
 
+static void agents_by_layer(void **state)
+{
+#define REVIEWER "agents:\n  reviewer: { tools: [read_file, search], max_turns: 9, timeout: 2m, model: a/b, prompt: Look closely. }\n"
+	static const struct { struct layers layers; const char *want; } rows[] = {
+		{ { NULL }, "" },
+		{ { .user = "agents: {}" }, "" },
+		{ { .user = REVIEWER }, "reviewer worker a/b 2 9 120000 user.yaml:2\n" },
+		{ { .user = "agents: { master: {}, worker: { tools: [] } }" }, "master master - - 0 0 user.yaml:1\nworker worker - 0 0 0 user.yaml:1\n" },
+		{ { .admin = REVIEWER, .user = "agents: { reviewer: { role: master, tools: [plan, shell] } }" },
+		  "reviewer master - 2 0 0 user.yaml:1\n" }, /* replaced whole */
+		{ { .user = REVIEWER, .project = "agents: { a1: { max_turns: 3 } }" },
+		  "a1 worker - - 3 0 config.yaml:1\nreviewer worker a/b 2 9 120000 user.yaml:2\n" },
+		{ { .project = "agents: { a1: {} }", .untrusted = true }, "" },
+		{ { .user = REVIEWER, .only_flags = true }, "" },
+		{ { .admin = "locked: [agents]\n" REVIEWER, .user = "agents: { reviewer: {}, other: {} }" },
+		  "reviewer worker a/b 2 9 120000 admin.yaml:3\n" },
+		{ { .admin = "locked: [agents]\n" REVIEWER, .only_flags = true }, "reviewer worker a/b 2 9 120000 admin.yaml:3\n" },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		AUTO(config_freep) struct config *config = NULL;
+		AUTO(buf_done) struct buf got = BUF_INIT(4096);
+		struct err err = ERR_NONE;
+		size_t count;
+		if (load(&rows[i].layers, &config, &err) < 0)
+			fail_msg("row %zu: %s", i, err.text);
+		const struct agent_profile *all = agents_all(config_agents(config), &count);
+		for (size_t k = 0; k < count; k++) {
+			const struct agent_profile *p = &all[k];
+			buf_printf(&got, "%s %s %s ", p->name, p->role, p->model != NULL ? p->model : "-");
+			buf_printf(&got, p->tools != NULL ? "%zu" : "-", p->tool_count);
+			buf_printf(&got, " %lld %lld %s\n", (long long)p->turns, (long long)p->timeout_ms,
+			           strrchr(agents_origin(config_agents(config), k), '/') + 1);
+			assert_ptr_equal(agents_find(config_agents(config), p->name), p);
+		}
+		if (strcmp(buf_text(&got), rows[i].want) != 0)
+			fail_msg("row %zu\nwant: %sgot: %s", i, rows[i].want, buf_text(&got));
+		assert_null(agents_find(config_agents(config), "nobody"));
+	}
+}
+
+static void wrong_agents(void **state)
+{
+	static const struct { struct layers layers; const char *says; } rows[] = {
+		{ { .user = "agent: {}" }, "agents" },
+		{ { .user = "agents: [a]" }, "/user.yaml:1:9: agents is a list here" },
+		{ { .user = "agents: { a: 3 }" }, "/user.yaml:1:14: a is " },
+		{ { .user = "agents:\n  a: { promt: x }" }, "prompt" },
+		{ { .user = "agents: { A: {} }" }, "/user.yaml:1:11: agents: 'A' is no name of an agent" },
+		{ { .user = "agents: { a b: {} }" }, "is no name of an agent" },
+		{ { .user = "agents: { a: { role: boss } }" }, "a: role: must be master (" },
+		{ { .user = "agents: { worker: { role: master } }" }, "the agent 'worker' is always a worker" },
+		{ { .user = "agents: { a: { tools: read_file } }" }, "/user.yaml:1:23: a: tools is " },
+		{ { .user = "agents: { a: { tools: [read_fil] } }" }, "/user.yaml:1:24: a: tools: there is no tool 'read_fil': did you mean 'read_file'?" },
+		{ { .user = "agents: { a: { tools: [shell, shell] } }" }, "'shell' is there twice" },
+		{ { .user = "agents: { a: { tools: [delegate] } }" }, "a: tools: 'delegate' is for masters only" },
+		{ { .user = "agents: { a: { model: gpt } }" }, "a: model: 'gpt' must be PROVIDER/MODEL" },
+		{ { .user = "agents: { a: { prompt: '' } }" }, "a: prompt: must be a text" },
+		{ { .user = "agents: { a: { max_turns: 0 } }" }, "/user.yaml:1:27: a: max_turns: must be a whole number" },
+		{ { .user = "agents: { a: { timeout: 31d } }" }, "a: timeout: must be a time from 1s to 30d" },
+		{ { .project = "agents: { a: { model: x/y } }" }, "/.mishri/config.yaml:1:16: a: model: is not for an agent of a project file" },
+		{ { .user = "agents: { a: { tools: [] } }", .project = "agents: { a: {} }" }, "'a' is defined in " },
+		{ { .admin = "locked: [agents]", .user = "agents: { a: { role: boss } }" }, "role: must be" },
+		{ { .user = "context_tokens: 100" }, "context_tokens: 100 is too little" },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		AUTO(config_freep) struct config *config = NULL;
+		struct err err = ERR_NONE;
+		int r = load(&rows[i].layers, &config, &err);
+		if (r >= 0 || strstr(err.text, rows[i].says) == NULL)
+			fail_msg("row %zu\nwant: %s\nsaid: %s", i, rows[i].says, r < 0 ? err.text : "fine");
+	}
+}
+
 static void numbers(void **state)
 {
 	static const struct { const char *pair, *key; int64_t number; } rows[] = {
@@ -353,6 +429,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_strongest_layer_wins, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_wrong_is_said, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(agents_by_layer, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(wrong_agents, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(numbers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_admin_file_is_above_doubt, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(every_value_is_told, set_up, tear_down),

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/clock.h"
+#include "llm/key_command.h"
 #include "llm/provider.h"
 
 #include "base/banned.h"
@@ -60,7 +62,7 @@ static void names_and_addresses(void **state UNUSED)
 		{ "opena/m", { NULL }, -EINVAL, "did you mean 'openai'", NULL },
 		{ "/m", { NULL }, -EINVAL, "a model is one of openai/", NULL },
 		{ "OpenAI/m", { "OPENAI_API_KEY=k" }, -EINVAL, "unknown model provider 'OpenAI'", NULL },
-		{ "openai/m", { NULL }, -EACCES, "set OPENAI_API_KEY, or OPENAI_API_KEY_FILE", NULL },
+		{ "openai/m", { NULL }, -EACCES, "set OPENAI_API_KEY, OPENAI_API_KEY_FILE to a file of mode 0600, or OPENAI_API_KEY_COMMAND", NULL },
 		{ "openai/m", { "OPENAI_API_KEY=" }, -EACCES, "set OPENAI_API_KEY", NULL },
 		{ "openai/m", { "OPENAI_API_KEY=  " }, -EACCES, "OPENAI_API_KEY: a key has", NULL },
 		{ "openai/m", { "OPENAI_API_KEY=secret word" }, -EACCES, "one word", NULL },
@@ -101,6 +103,62 @@ static void names_and_addresses(void **state UNUSED)
 		assert_true(str_starts(str_of(rows[i].name), str_of(llm_model_provider(model))));
 		llm_model_close(model);
 	}
+}
+
+static void key_commands(void **state UNUSED)
+{
+	static const struct { const char *env[3]; int want; const char *has; } rows[] = {
+		{ { "OPENAI_API_KEY_COMMAND=echo sk-command" }, 0, "sk-command" },
+		{ { "OPENAI_API_KEY_COMMAND=printf 'sk-%s\\n\\n' two | cat" }, 0, "sk-two" },
+		{ { "OPENAI_API_KEY_COMMAND=cat; echo sk-no-stdin" }, 0, "sk-no-stdin" },
+		{ { "OPENAI_API_KEY=sk-own", "OPENAI_API_KEY_COMMAND=touch /nonexistent/x" }, 0, "sk-own" },
+		{ { "OPENAI_API_KEY_COMMAND=true" }, -EACCES, "OPENAI_API_KEY_COMMAND: a key has" },
+		{ { "OPENAI_API_KEY_COMMAND=echo secret; exit 3" }, -EACCES, "exit status 3" },
+		{ { "OPENAI_API_KEY_COMMAND=echo secret; kill -9 $$" }, -EACCES, "signal 9" },
+		{ { "OPENAI_API_KEY_COMMAND=echo secret; echo secret" }, -EACCES, "one word" },
+		{ { "OPENAI_API_KEY_COMMAND=yes secret" }, -EACCES, "must print one key of at most" },
+		{ { "OPENAI_API_KEY_COMMAND=no-such-program-here 2>/dev/null" }, -EACCES, "exit status 127" },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct llm_model *model;
+		struct err err = ERR_NONE;
+		int r = llm_model_open("openai/m", list_env, (void *)rows[i].env, &model, &err);
+		if (r != rows[i].want)
+			fail_msg("row %zu: %d %s", i, r, err.text);
+		if (r < 0 && (strstr(err.text, rows[i].has) == NULL || strstr(err.text, "secret") != NULL))
+			fail_msg("row %zu: %s", i, err.text);
+		if (r < 0)
+			continue;
+		assert_string_equal(model->key, rows[i].has);
+		llm_model_close(model);
+	}
+}
+
+/* It ends with all that it started, and in time. */
+static void a_key_command_is_not_waited_for(void **state UNUSED)
+{
+	static const char *const commands[] = { "sleep 60", "sleep 60 & wait", "exec >&-; sleep 60", "trap '' TERM; sleep 60" };
+
+	for (size_t i = 0; i < COUNT(commands); i++) {
+		AUTO(buf_done) struct buf text = BUF_INIT(100);
+		struct err err = ERR_NONE;
+		int64_t since_ms = clock_mono_ms();
+		assert_int_equal(key_command_run("K", commands[i], 200, &text, &err), -EACCES);
+		assert_non_null(strstr(err.text, "did not end within"));
+		assert_true(clock_mono_ms() - since_ms < 10000);
+	}
+}
+
+static void windows_by_name(void **state UNUSED)
+{
+	static const struct { const char *name; int64_t want; } rows[] = {
+		{ "openai/gpt-5-mini", 272000 }, { "openrouter/anthropic/claude-sonnet-4.5", 200000 }, { "openai/gpt-4o-mini", 128000 },
+		{ "openai/gpt-4-0613", 8192 },   { "ollama/llama3", 128000 }, { "recorded/gpt-4.jsonl", 128000 },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		assert_int_equal(llm_window_tokens(rows[i].name), rows[i].want);
 }
 
 static void key_files(void **state UNUSED)
@@ -165,6 +223,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_and_addresses),
 		cmocka_unit_test(key_files),
+		cmocka_unit_test(key_commands),
+		cmocka_unit_test(a_key_command_is_not_waited_for),
+		cmocka_unit_test(windows_by_name),
 		cmocka_unit_test(certificates),
 	};
 

@@ -173,6 +173,11 @@ static void tasks_are_found_by_what_is_known(void **state UNUSED)
 		{ { .parent = A }, "C" },
 		{ { .parent = A, .text = "ggg" }, "C" },    /* a goal that lies in a blob */
 		{ { .parent = B }, "" },
+		{ { .tool = "shell" }, "A" },
+		{ { .tool = "shel" }, "" },
+		{ { .tool = "shell", .parent = A }, "" },
+		{ { .model = "ECORDED/X" }, "BA" },
+		{ { .model = "no%such" }, "" },
 		{ { .since_us = INT64_MAX }, "" },
 		{ { .since_us = 1 }, "BA" },
 	};
@@ -186,6 +191,57 @@ static void tasks_are_found_by_what_is_known(void **state UNUSED)
 		if (strcmp(got, rows[i].want) != 0)
 			fail_msg("row %zu: '%s', not '%s'", i, got, rows[i].want);
 	}
+	fixture_done(&f);
+}
+
+static void add_cost(void *userdata, const struct cost_row *row)
+{
+	char *to = userdata;
+	size_t len = strlen(to);
+	char usd[24] = "?";
+
+	if (row->usd_nanos >= 0)
+		snprintf(usd, sizeof usd, "%lld", (long long)row->usd_nanos);
+	assert_string_equal(row->user, "amal");
+	snprintf(to + len, 400 - len, "%.4s/%.4s %.5s %lld+%lld+%lld+%lld %s\n", row->root, row->task, row->goal,
+	         (long long)row->input, (long long)row->cache_read, (long long)row->cache_write, (long long)row->output, usd);
+}
+
+static void each_task_has_its_own_costs(void **state UNUSED)
+{
+	static const struct { int64_t since_us; const char *want; } rows[] = {
+		{ 0, "aaaa/aaaa sleep 0+0+0+0 0\naaaa/aaaa count 15+6+0+14 750\naaaa/cccc count 2+6+0+14 ?\n" },
+		{ INT64_MAX, "" },
+	};
+	struct fixture f;
+
+	fixture_init(&f);
+	fill(&f);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char got[400] = "";
+		OK(&f, store_costs(f.store, rows[i].since_us, add_cost, got, &f.err));
+		assert_string_equal(got, rows[i].want);
+	}
+	fixture_done(&f);
+}
+
+static void the_last_event_is_the_newest_of_the_task(void **state UNUSED)
+{
+	static const struct { const char *task; enum event_type want; } rows[] = {
+		{ A, EVENT_TASK_FINISHED }, { B, EVENT_TASK_PARKED },
+	};
+	struct fixture f;
+	struct event e;
+
+	fixture_init(&f);
+	fill(&f);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		OK(&f, store_event_last(f.store, rows[i].task, &e, &f.err));
+		assert_int_equal(e.type, rows[i].want);
+		assert_true(e.seq > 0);
+		event_done(&e);
+	}
+	assert_int_equal(store_event_last(f.store, "zzzzzzzzzzzz", &e, &f.err), -ENOENT);
 	fixture_done(&f);
 }
 
@@ -383,6 +439,8 @@ int main(void)
 		cmocka_unit_test(costs_and_counts_follow_the_events),
 		cmocka_unit_test(the_state_follows_the_last_word),
 		cmocka_unit_test(tasks_are_found_by_what_is_known),
+		cmocka_unit_test(each_task_has_its_own_costs),
+		cmocka_unit_test(the_last_event_is_the_newest_of_the_task),
 		cmocka_unit_test(a_name_must_be_clear),
 		cmocka_unit_test(calls_come_in_order_with_what_was_said),
 		cmocka_unit_test(events_are_found_by_type_and_place),
