@@ -144,6 +144,7 @@
 #define LIMIT_READ_OUTPUT_BYTES     KIB(56)  /* of one answer of read_output */
 #define LIMIT_BACKGROUND            8        /* programs of one task in the background */
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
+#define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */
 
 /* what a person looks at */

@@ -38,6 +38,7 @@ void run_free(struct run *run)
 	exec_drop(run);
 	watch_free(run->cell_readable);
 	watch_free(run->wakeup);
+	watch_free(run->patience);
 	cell_close(run->cell);
 	drop_pending(run);
 	task_free(run->task);
@@ -54,6 +55,7 @@ void run_tell(struct run *run)
 		return;
 	run->told = run->over = true;
 	watch_free(TAKE(run->wakeup));
+	watch_free(TAKE(run->patience));
 	if (run->parent != NULL)
 		control_child_over(run);
 	if (run->engine->setup.on_over != NULL && run->parent == NULL)
@@ -97,6 +99,12 @@ static void set_spans(const struct task *t, const char *what, const char *name, 
 	}
 }
 
+/* A program that was let go on: nothing waits for its event, and where many start, one commit does for all. */
+static bool can_wait(const struct event *e)
+{
+	return e->type == EVENT_EXEC_DECIDED && strcmp(json_get_text(e->data, "effect", ""), "allow") == 0;
+}
+
 void run_emit(struct run *run, enum event_type type, const char *what, const char *name, json_t *owned_data)
 {
 	struct task *t = run->task;
@@ -125,6 +133,7 @@ void run_emit(struct run *run, enum event_type type, const char *what, const cha
 	assert(fits);
 	run->pending = xrealloc(run->pending, (run->pending_count + 1) * sizeof *run->pending);
 	run->pending[run->pending_count++] = e;
+	run->hurry |= !can_wait(&e);
 }
 
 void run_defer(struct run *run, int what, const char *name)
@@ -232,9 +241,32 @@ static bool is_at_rest(const struct task *t)
 	return t->phase == PHASE_ENDED || t->phase == PHASE_PARKED;
 }
 
+static void on_impatience(void *userdata)
+{
+	struct run *run = userdata;
+
+	run->hurry = true;
+	run->patient = false;
+	run_step(run);
+}
+
+/* False: what is pending may lie a little longer. */
+static bool must_flush(struct run *run)
+{
+	if (run->hurry || run->pending_count >= LIMIT_BATCH_EVENTS)
+		return true;
+	if (run->patient)
+		return false;
+	run->patient = true;
+	if (run->patience == NULL)
+		run->patience = watch_timer(run->engine->setup.loop, on_impatience, run);
+	watch_arm(run->patience, LIMIT_EXEC_EVENT_MS);
+	return false;
+}
+
 static void flush(struct run *run)
 {
-	if (run->committing || run->pending_count == 0 || run->over)
+	if (run->committing || run->pending_count == 0 || run->over || !must_flush(run))
 		return;
 	struct batch *b = xcalloc(1, sizeof *b);
 	b->run = run;
@@ -268,6 +300,7 @@ static void flush(struct run *run)
 	run->committing = true;
 	store_append(run->engine->setup.store, &batch);
 	run->pending_count -= b->count;
+	run->hurry = run->pending_count > 0;
 	memmove(run->pending, run->pending + b->count, run->pending_count * sizeof *run->pending);
 }
 

@@ -40,6 +40,9 @@ struct run {
 	struct deferred *deferred;     /* what waits for it */
 	size_t deferred_count;
 	bool committing;               /* a batch is on its way */
+	bool hurry;                    /* among the pending events is one that something waits for */
+	bool patient;                  /* the others lie already, until `patience` ends */
+	struct watch *patience;
 	bool over;                     /* nothing more will happen here */
 	bool told;                     /* on_over was called */
 
