@@ -103,7 +103,8 @@ static void add_worker(struct block *b, const struct worker *w)
 
 	if (w->number > 0)
 		snprintf(prefix, sizeof prefix, "[w%d] ", w->number);
-	snprintf(next_line(b), LIVE_LINE_BYTES, "  %-10s %s%s", clock_span(clock_mono_ms() - w->since_ms, span, sizeof span), prefix, w->doing);
+	snprintf(next_line(b), LIVE_LINE_BYTES, "  %-10s %s%s", clock_span(clock_mono_ms() - w->since_ms, span, sizeof span),
+	         prefix, w->doing);
 }
 
 static void add_sums(struct block *b, const struct progress *p)
