@@ -50,7 +50,6 @@ static char *doing(const struct event *e)
 	case EVENT_CALL_PROPOSED:
 	case EVENT_CALL_DECIDED:
 	case EVENT_APPROVAL_DECIDED:
-	case EVENT_OUTPUT_KEPT:
 	case EVENT_CALL_FINISHED:
 	case EVENT_CELL_OPENED:
 	case EVENT_CELL_CLOSED:
@@ -128,8 +127,10 @@ static int add_task(struct list *list, const char *task, size_t depth, struct er
 	else
 		add_text(list, &row, depth, now);
 	list->count++;
-	struct task_filter below = { .parent = task, .limit = INT64_MAX };
-	r = depth < DEPTH_MOST ? store_tasks(list->store, &below, keep, children, err) : 0;
+	if (depth < DEPTH_MOST)
+		r = store_tasks(list->store, &(struct task_filter){ .parent = task, .limit = INT64_MAX }, keep, children, err);
+	else
+		r = 0;
 	for (size_t i = 0; r == 0 && i < json_array_size(children); i++)
 		r = add_task(list, json_string_value(json_array_get(children, i)), depth + 1, err);
 	return r;

@@ -56,7 +56,8 @@ size_t option_positionals(const struct options *o, const char *const **ret);
 /* "mishri: TEXT" on stderr; returns `code`. */
 int complain(int code, const char *format, ...) PRINTF(2, 3);
 
-/* The tables, for whoever makes something from them: NULL behind the last row. A command's own options, then the global ones. */
+/* The tables, for whoever makes something from them: NULL behind the last row. A command's own options
+ * come first, then the global ones. */
 const struct command *command_at(size_t i);
 const struct option_row *command_option(const struct command *command, size_t i);
 
