@@ -137,6 +137,8 @@ static int body_line(struct reader *r, struct hunk *h, struct sides *left, struc
 		return 0;
 	if (!AT(r, "\\ "))
 		return err_set(err, EINVAL, "line %zu: must be '\\ No newline at end of file'", r->line);
+	if (text.len == 0)
+		return err_set(err, EINVAL, "line %zu: a last line without a newline cannot be empty: leave the line out", r->line);
 	line->open_end = true;
 	left->old_open |= old;
 	left->new_open |= new;

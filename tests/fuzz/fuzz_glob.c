@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		return 0;
 	AUTO(freep) char *pattern = xstrndup(line.ptr, line.len);
 	AUTO(freep) char *path = xstrndup(rest.ptr, rest.len);
-	(void)glob_match(pattern, path);
-	assert(strpbrk(path, "*?[\\") != NULL || glob_match(path, path));
+	(void)ignore_glob(pattern, path);
+	assert(strpbrk(path, "*?[\\") != NULL || ignore_glob(path, path));
 	return 0;
 }
