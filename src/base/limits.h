@@ -15,6 +15,7 @@
 #define LIMIT_GOAL_BYTES            MIB(1)
 #define LIMIT_CALLS_PER_REPLY       64
 #define LIMIT_CALL_ARGS_BYTES       MIB(1)
+#define LIMIT_CALL_ATTEMPTS         5        /* a harmless call whose engine stops each time is not run for ever */
 #define LIMIT_CALL_NAME_BYTES       128
 #define LIMIT_CALL_ARGS_DEPTH       32       /* an event around them must stay within LIMIT_JSON_DEPTH */
 #define LIMIT_REPLY_TEXT_BYTES      MIB(4)
@@ -129,6 +130,19 @@
 #define LIMIT_IGNORE_RULES          1000     /* of all ignore files on the way to a directory */
 #define LIMIT_REGEX_STEPS           100000   /* PCRE2 match limit of schemas and search */
 #define LIMIT_REGEX_BYTES           KIB(4)
+#define LIMIT_SEEN_FILES            4096     /* digests that a task keeps; the oldest goes, and must be read again */
+#define LIMIT_SEEN_BYTES            MIB(20)  /* all of them with their paths, as a tool gets them */
+#define LIMIT_SEEN_AT_ONCE          128      /* files that one call may tell of */
+#define LIMIT_WORKSPACE_LOCK_MS     2000     /* a tool waits so long for another one that writes */
+#define LIMIT_PATCH_BYTES           MIB(1)
+#define LIMIT_PATCH_FILES           100
+#define LIMIT_PATCH_HUNKS           1000
+#define LIMIT_PATCH_OFFSET          100      /* lines that a hunk may lie away from where it says */
+#define LIMIT_PATCH_TOTAL_BYTES     MIB(64)  /* of all files, before and after */
+#define LIMIT_KEPT_OUTPUT_BYTES     MIB(8)   /* of one call, where the model gets only a part: head and tail together */
+#define LIMIT_KEPT_OUTPUTS_BYTES    MIB(64)  /* of one task, as text */
+#define LIMIT_READ_OUTPUT_BYTES     KIB(56)  /* of one answer of read_output */
+#define LIMIT_BACKGROUND            8        /* programs of one task in the background */
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */

@@ -137,6 +137,8 @@ struct cell *cell_open(struct warden *warden, const struct cell_plan *plan, cons
 {
 	struct cell *cell = xcalloc(1, sizeof *cell);
 
+	assert(callbacks->on_open != NULL && callbacks->on_exec != NULL && callbacks->on_exec_gone != NULL &&
+	       callbacks->on_exit != NULL && callbacks->on_lost != NULL);
 	cell->warden = warden;
 	cell->id = ++warden->last_id;
 	cell->state = CELL_OPENING;

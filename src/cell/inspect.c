@@ -358,7 +358,11 @@ static const struct injection {
 	{ "ZDOTDIR", { "zsh" } },
 	{ "PERL5OPT", { "perl" } },     { "PERL5LIB", { "perl" } },     { "PERLLIB", { "perl" } },
 	{ "PERL5DB", { "perl" } },      { "PYTHONPATH", { "python" } }, { "PYTHONHOME", { "python" } },
-	{ "PYTHONSTARTUP", { "python" } }, { "RUBYOPT", { "ruby" } },   { "RUBYLIB", { "ruby" } },
+	{ "PYTHONSTARTUP", { "python" } }, { "PYTHONUSERBASE", { "python" } }, { "PYTHONPYCACHEPREFIX", { "python" } },
+	{ "LUA_PATH*", { "lua" } },     { "LUA_CPATH*", { "lua" } },    { "PHPRC", { "php" } },
+	{ "PHP_INI_SCAN_DIR", { "php" } }, { "AWKLIBPATH", { "gawk", "awk" } },
+	{ "VIMINIT", { "vi", "ex", "rvi" } }, { "EXINIT", { "vi", "ex", "rvi" } },
+	{ "RUBYOPT", { "ruby" } },   { "RUBYLIB", { "ruby" } },
 	{ "NODE_OPTIONS", { "node" } }, { "NODE_PATH", { "node" } },    { "LUA_INIT*", { "lua" } },
 	{ "JAVA_TOOL_OPTIONS", { "java" } }, { "JDK_JAVA_OPTIONS", { "java" } }, { "_JAVA_OPTIONS", { "java" } },
 };

@@ -230,6 +230,7 @@ int msg_send_bytes(int fd, struct str bytes, const int *fds, size_t fd_count)
 		header.msg_control = control.room;
 		header.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
 		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+		assert(cmsg != NULL);
 		cmsg->cmsg_level = SOL_SOCKET;
 		cmsg->cmsg_type = SCM_RIGHTS;
 		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);

@@ -21,14 +21,14 @@ struct asker {
 	struct watch *readable;
 	struct pending *first;
 	struct buf line;
-	void (*answer)(void *userdata, const char *approval, bool allow, const char *reason);
+	answer_fn *answer;
 	void (*pause)(void *userdata, bool paused);
 	void *userdata;
 };
 
 enum { SHOWN_BYTES = 8192 };
 
-struct asker *asker_new(struct loop *loop, void (*answer)(void *userdata, const char *approval, bool allow, const char *reason),
+struct asker *asker_new(struct loop *loop, answer_fn *answer,
                         void (*pause)(void *userdata, bool paused), void *userdata)
 {
 	struct asker *a = xcalloc(1, sizeof *a);

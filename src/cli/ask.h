@@ -8,7 +8,8 @@
 struct asker;
 
 /* answer: called with the person's word. Reads stdin, writes stderr. */
-MUST_USE struct asker *asker_new(struct loop *loop, void (*answer)(void *userdata, const char *approval, bool allow, const char *reason),
+typedef void answer_fn(void *userdata, const char *approval, bool allow, const char *reason);
+MUST_USE struct asker *asker_new(struct loop *loop, answer_fn *answer,
                                  void (*pause)(void *userdata, bool paused), void *userdata);
 void asker_free(struct asker *asker);
 void asker_ask(struct asker *asker, const struct question *question);

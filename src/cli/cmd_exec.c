@@ -94,6 +94,11 @@ static void on_exec(void *userdata, const struct cell_exec *exec)
 	buf_done(&message);
 }
 
+/* Each is answered at once: an answer and the end of a program may meet on the way. */
+static void on_exec_gone(void *userdata UNUSED, uint32_t id UNUSED)
+{
+}
+
 static void on_ended(void *userdata, const struct cell_exit *ended)
 {
 	struct execution *x = userdata;
@@ -145,7 +150,7 @@ static void report(const struct execution *x)
 static int execute(struct execution *x, enum cell_level level)
 {
 	static const struct cell_callbacks callbacks = {
-		.on_open = on_open, .on_exec = on_exec, .on_exit = on_ended, .on_lost = on_lost,
+		.on_open = on_open, .on_exec = on_exec, .on_exec_gone = on_exec_gone, .on_exit = on_ended, .on_lost = on_lost,
 	};
 	struct cell_plan plan = { .level = level, .workspace = x->workspace };
 	struct err err = ERR_NONE;

@@ -11,7 +11,6 @@
 
 enum { DEPTH_MOST = 32 };
 
-
 static void keep(void *userdata, const struct task_row *row)
 {
 	json_array_append_new(userdata, json_string(row->task));
@@ -44,6 +43,7 @@ static char *doing(const struct event *e)
 	case EVENT_TASK_FINISHED:
 	case EVENT_PLAN_UPDATED:
 	case EVENT_CONVERSATION_COMPACTED:
+	case EVENT_OUTPUT_KEPT:
 	case EVENT_QUESTION_ANSWERED:
 	case EVENT_MODEL_REPLIED:
 	case EVENT_MODEL_FAILED:
@@ -127,7 +127,10 @@ static int add_task(struct list *list, const char *task, size_t depth, struct er
 	else
 		add_text(list, &row, depth, now);
 	list->count++;
-	r = depth < DEPTH_MOST ? store_tasks(list->store, &(struct task_filter){ .parent = task, .limit = INT64_MAX }, keep, children, err) : 0;
+	if (depth < DEPTH_MOST)
+		r = store_tasks(list->store, &(struct task_filter){ .parent = task, .limit = INT64_MAX }, keep, children, err);
+	else
+		r = 0;
 	for (size_t i = 0; r == 0 && i < json_array_size(children); i++)
 		r = add_task(list, json_string_value(json_array_get(children, i)), depth + 1, err);
 	return r;

@@ -102,7 +102,7 @@ static int check_args(const struct tool *tool, const json_t *args, struct err *e
 	if (here == NULL)
 		return err_sys(err, "the working directory");
 	int r = schema_check(schema, args, err);
-	if (r == 0)
+	if (r == 0 && tool->plan != NULL)
 		r = tool->plan(args, here, &plan, err);
 	tool_plan_done(&plan);
 	return r;

@@ -56,7 +56,8 @@ size_t option_positionals(const struct options *o, const char *const **ret);
 /* "mishri: TEXT" on stderr; returns `code`. */
 int complain(int code, const char *format, ...) PRINTF(2, 3);
 
-/* The tables, for whoever makes something from them: NULL behind the last row. A command's own options, then the global ones. */
+/* The tables, for whoever makes something from them: NULL behind the last row. A command's own options
+ * come first, then the global ones. */
 const struct command *command_at(size_t i);
 const struct option_row *command_option(const struct command *command, size_t i);
 
@@ -64,8 +65,9 @@ const struct option_row *command_option(const struct command *command, size_t i)
 void command_help(const struct command *command, void *to);
 
 /* One per file cmd_*.c; main.c lists them. */
-extern const struct command cmd_run, cmd_exec, cmd_history, cmd_show, cmd_tree, cmd_trace, cmd_ps, cmd_cost, cmd_completion, cmd_events, cmd_audit_verify,
-	cmd_policy_check, cmd_policy_explain, cmd_policy_lint, cmd_policy_test, cmd_policy_show, cmd_tools_list,
-	cmd_tools_show, cmd_tools_check, cmd_sanitize, cmd_schema, cmd_config, cmd_trust, cmd_doctor, cmd_demo, cmd_version;
+extern const struct command cmd_run, cmd_exec, cmd_history, cmd_show, cmd_tree, cmd_trace, cmd_ps, cmd_cost, cmd_completion,
+	cmd_events, cmd_audit_verify, cmd_policy_check, cmd_policy_explain, cmd_policy_lint,
+	cmd_policy_test, cmd_policy_show, cmd_tools_list, cmd_tools_show, cmd_tools_check, cmd_sanitize,
+	cmd_schema, cmd_config, cmd_trust, cmd_doctor, cmd_demo, cmd_version;
 
 #endif

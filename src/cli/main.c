@@ -73,7 +73,7 @@ int main(int argc, char **argv)
 		return argc < 2 ? EXIT_USAGE : EXIT_DONE;
 	}
 	if (strcmp(argv[1], "--version") == 0)
-		argv[1] = (char[]){ "version" };
+		return cmd_version.run(argc - 2, argv + 2);
 	if (strcmp(argv[1], "help") == 0 && argc > 2) {
 		argv++;
 		argc--;

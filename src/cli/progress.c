@@ -103,7 +103,8 @@ static void add_worker(struct block *b, const struct worker *w)
 
 	if (w->number > 0)
 		snprintf(prefix, sizeof prefix, "[w%d] ", w->number);
-	snprintf(next_line(b), LIVE_LINE_BYTES, "  %-10s %s%s", clock_span(clock_mono_ms() - w->since_ms, span, sizeof span), prefix, w->doing);
+	clock_span(clock_mono_ms() - w->since_ms, span, sizeof span);
+	snprintf(next_line(b), LIVE_LINE_BYTES, "  %-10s %s%s", span, prefix, w->doing);
 }
 
 static void add_sums(struct block *b, const struct progress *p)
@@ -387,8 +388,8 @@ static void on_compacted(struct progress *p, const struct worker *w, const struc
 {
 	char prefix[16];
 
-	buf_printf(&p->out, "  %sthe conversation was compacted: %lld messages dropped, %lld outputs left out, %lld KiB of %lld KiB stay\n",
-	           who(w, prefix, sizeof prefix), (long long)json_get_int(e->data, "dropped", 0),
+	buf_printf(&p->out, "  %sthe conversation was compacted: %lld messages dropped, %lld outputs left out, "
+	           "%lld KiB of %lld KiB stay\n", who(w, prefix, sizeof prefix), (long long)json_get_int(e->data, "dropped", 0),
 	           (long long)json_get_int(e->data, "stubbed", 0), (long long)(json_get_int(e->data, "bytes_after", 0) + 1023) / 1024,
 	           (long long)(json_get_int(e->data, "bytes_before", 0) + 1023) / 1024);
 }
@@ -454,7 +455,9 @@ static void on_reported(struct progress *p, const struct event *e)
 
 void progress_event(struct progress *p, const struct event *e)
 {
-	struct worker *w = e->task[0] != '\0' ? worker_of(p, e) : NULL;
+	if (e->task[0] == '\0')
+		return; /* of the engine, not of a task */
+	struct worker *w = worker_of(p, e);
 
 	switch (e->type) {
 	case EVENT_TASK_CREATED: on_created(p, e); break;
@@ -490,6 +493,7 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_APPROVAL_DECIDED:
 	case EVENT_CALL_KILLED:
 	case EVENT_CALL_STARTED:
+	case EVENT_OUTPUT_KEPT:
 	case EVENT_CELL_OPENED:
 	case EVENT_CELL_CLOSED:
 	case EVENT_TYPES: break;

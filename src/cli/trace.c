@@ -132,12 +132,13 @@ static void on_task_finished(struct trace *t, const struct event *e)
 
 	if (s == NULL)
 		return;
-	finish(s, e, json_get_text(e->data, "state", "done"));
-	s->denied = strcmp(s->status, "denied") == 0;
-	s->failed = strcmp(s->status, "done") != 0;
+	const char *state = json_get_text(e->data, "state", "done");
+	finish(s, e, state);
+	s->denied = strcmp(state, "denied") == 0;
+	s->failed = strcmp(state, "done") != 0;
 	if (s->failed) {
 		set(&s->why, json_get_text(e->data, "result", ""));
-		json_put_text(s->attributes, "error.type", s->status);
+		json_put_text(s->attributes, "error.type", state);
 	}
 	COPY(s, e->data, { "state", "mishri.task.state" }, { "exit", "mishri.task.exit" });
 }
@@ -313,10 +314,11 @@ static void on_call_finished(struct trace *t, const struct event *e)
 
 	if (s == NULL)
 		return;
-	finish(s, e, json_get_text(e->data, "status", ""));
-	s->failed = strcmp(s->status, "ok") != 0;
+	const char *status = json_get_text(e->data, "status", "");
+	finish(s, e, status);
+	s->failed = strcmp(status, "ok") != 0;
 	if (s->failed) {
-		json_put_text(s->attributes, "error.type", s->status);
+		json_put_text(s->attributes, "error.type", status);
 		if (s->why == NULL)
 			set(&s->why, json_get_text(e->data, "output", ""));
 	}
@@ -348,8 +350,9 @@ static void on_exec_decided(struct trace *t, const struct event *e)
 	AUTO(freep) char *text = words(json_object_get(e->data, "argv"));
 	set(&s->name, slash != NULL ? slash + 1 : program);
 	set(&s->text, text);
-	finish(s, e, json_get_text(e->data, "effect", ""));
-	s->denied = strcmp(s->status, "deny") == 0;
+	const char *effect = json_get_text(e->data, "effect", "");
+	finish(s, e, effect);
+	s->denied = strcmp(effect, "deny") == 0;
 	if (s->denied)
 		s->why = refusal(e->data);
 	json_put_text(s->attributes, "process.executable.name", s->name);

@@ -72,6 +72,9 @@ static bool step_call(struct call *c, struct step *ret)
 	case CALL_LOST:
 		if (!c->repeatable)
 			return close_call(ret, c, "unknown", xstrdup(unknown_outcome));
+		if (c->attempt >= LIMIT_CALL_ATTEMPTS && c->child_count == 0)
+			return close_call(ret, c, "unknown", xasprintf("The engine stopped %d times while this ran; it is not run again.",
+			                                               c->attempt));
 		*ret = (struct step){ STEP_RUN_CALL, .call = c };
 		return true;
 	case CALL_RUNNING:

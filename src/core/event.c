@@ -202,6 +202,11 @@ FIELDS(call_killed) = {
 	{ "call", TEXT, 0, "id within the task" },
 	{ "reason", TEXT, 0, "timeout, cancelled, output_limit, cell_lost" },
 };
+FIELDS(output_kept) = {
+	{ "call", TEXT, 0, "the call whose output it is; call.finished has only a part of it" },
+	{ "size", INT, 0, "bytes of the text" },
+	{ "text", TEXT, 0, "the output, sanitised; the middle is left out where it is too long even for this" },
+};
 FIELDS(call_finished) = {
 	{ "call", TEXT, 0, "id within the task" },
 	{ "tool", TEXT, 0, "name" },
@@ -212,6 +217,7 @@ FIELDS(call_finished) = {
 	{ "execs", INT, 0, "program starts" },
 	{ "denied_execs", INT, 0, "program starts that were refused" },
 	{ "ms", INT, 0, "from start to end" },
+	{ "files", ARRAY, OPTIONAL, "what it saw or left in files: path below the workspace, sha256 (null: nothing is there)" },
 };
 FIELDS(exec_decided) = {
 	{ "call", TEXT, 0, "the call in which it happened; '' for mishri exec" },
@@ -268,6 +274,7 @@ static const struct row rows[] = {
 	[EVENT_APPROVAL_DECIDED] = ROW("approval.decided", approval_decided, "The answer, or that nobody gave one."),
 	[EVENT_CALL_STARTED] = ROW("call.started", call_started, "The call is about to run; written before it does."),
 	[EVENT_CALL_KILLED] = ROW("call.killed", call_killed, "The engine ends a running call."),
+	[EVENT_OUTPUT_KEPT] = ROW("output.kept", output_kept, "A long output, kept for read_output."),
 	[EVENT_CALL_FINISHED] = ROW("call.finished", call_finished, "The call has its result; every proposed call gets exactly one."),
 	[EVENT_EXEC_DECIDED] = ROW("exec.decided", exec_decided, "Whether a program may start in the cell."),
 	[EVENT_CELL_OPENED] = ROW("cell.opened", cell_opened, "A sandbox was made for the task."),

@@ -14,6 +14,8 @@ struct task *task_new(void)
 	struct task *t = xcalloc(1, sizeof *t);
 
 	t->messages = json_array();
+	t->seen = json_object();
+	t->background = json_object();
 	t->retry_after_ms = -1;
 	return t;
 }
@@ -53,13 +55,16 @@ void task_free(struct task *t)
 		return;
 	drop_calls(t);
 	char *texts[] = { t->goal,    t->agent, t->role,   t->model,         t->workspace,    t->isolation,
-		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result, t->plan_mode, t->last_word, t->context.summary };
+		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result,
+		          t->plan_mode, t->last_word, t->context.summary };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
 	json_decref(t->config);
 	json_decref(t->tools);
 	json_decref(t->plan);
 	json_decref(t->messages);
+	json_decref(t->seen);
+	json_decref(t->background);
 	free(t);
 }
 
@@ -170,6 +175,15 @@ static int on_created(struct task *t, const struct event *e, struct err *err)
 	return 0;
 }
 
+static void background_gone(struct task *t)
+{
+	const char *id;
+	json_t *lasts;
+
+	json_object_foreach(t->background, id, lasts) /* replaced in place: the walk goes on */
+		json_put_bool(t->background, id, false);
+}
+
 /* Whoever ran the task before is gone. What it had under way is lost; what it had only intended is not. */
 static int on_resumed(struct task *t, const struct event *e, struct err *err)
 {
@@ -180,6 +194,7 @@ static int on_resumed(struct task *t, const struct event *e, struct err *err)
 	t->run_since_us = e->time_us;
 	t->phase = PHASE_ACTIVE;
 	t->failures = 0;
+	background_gone(t);
 	if (t->model_phase == MODEL_ASKED || t->model_phase == MODEL_FAILED)
 		t->model_phase = MODEL_IDLE;
 	for (size_t i = 0; i < t->call_count; i++)
@@ -531,6 +546,31 @@ static bool turn_is_closed(const struct task *t)
 	return true;
 }
 
+/* The newest last; where there are too many the oldest is forgotten, and must be read again. */
+static void see_files(struct task *t, const json_t *files)
+{
+	size_t i;
+	json_t *file;
+
+	json_array_foreach(files, i, file) {
+		const char *path = json_get_text(file, "path", "");
+		json_object_del(t->seen, path);
+		json_put(t->seen, path, json_incref(json_object_get(file, "sha256")));
+		if (json_object_size(t->seen) > LIMIT_SEEN_FILES)
+			json_object_del(t->seen, json_object_iter_key(json_object_iter(t->seen)));
+	}
+}
+
+static int on_kept(struct task *t, const struct event *e, struct err *err)
+{
+	struct call *c;
+	int r = call_of(t, e, &c, err);
+
+	if (r == 0)
+		t->kept_bytes += json_get_int(e->data, "size", 0);
+	return r;
+}
+
 static int on_call_finished(struct task *t, const struct event *e, struct err *err)
 {
 	struct call *c;
@@ -542,6 +582,10 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	t->denied += json_get_int(e->data, "denied_execs", 0);
 	if (strcmp(c->tool, "finish") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0)
 		set_text(&t->last_word, e, "output");
+	see_files(t, json_object_get(e->data, "files"));
+	if (strcmp(c->tool, "background") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0 &&
+	    strcmp(json_get_text(c->args, "action", ""), "start") == 0)
+		json_put_bool(t->background, c->id, true);
 	json_t *m = message("tool", json_get_text(e->data, "output", ""));
 	json_put_text(m, "call", c->provider_id);
 	json_put_text(m, "ref", c->id);
@@ -587,6 +631,7 @@ static apply_fn *const appliers[] = {
 	[EVENT_APPROVAL_DECIDED] = on_answered,
 	[EVENT_CALL_STARTED] = on_started,
 	[EVENT_CALL_KILLED] = on_killed,
+	[EVENT_OUTPUT_KEPT] = on_kept,
 	[EVENT_CALL_FINISHED] = on_call_finished,
 	[EVENT_EXEC_DECIDED] = on_nothing,
 	[EVENT_CELL_OPENED] = on_nothing,

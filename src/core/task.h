@@ -75,6 +75,9 @@ struct task {
 	struct call *calls;            /* of the current turn */
 	size_t call_count;
 	json_t *plan;                  /* array of steps as in plan.updated; NULL: none */
+	json_t *seen;                  /* path → SHA-256 of the bytes that a tool showed or wrote; null: nothing was there */
+	json_t *background;            /* id of each that was started → did its cell last until now */
+	int64_t kept_bytes;            /* of outputs, by output.kept */
 	char *last_word;               /* of `finish`; NULL: not said */
 	int64_t dropped_calls;         /* of the current turn, beyond LIMIT_CALLS_PER_REPLY */
 	char *reply;                   /* text of the last reply */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "tools/seen.h"
 
 #include "base/banned.h"
 
@@ -17,7 +18,9 @@ struct live_call {
 	uint64_t tag;
 	int out;                       /* our end of the pipe */
 	struct watch *readable, *timer;
-	struct output *output;
+	struct output *output, *whole; /* what the model gets; what is kept */
+	int mailbox;                   /* of a tool that runs no program; -1 */
+	int64_t mail_from;
 	int64_t started_ms;            /* monotonic */
 	int64_t wall_ms;
 	int64_t execs, denied;
@@ -181,7 +184,13 @@ void call_intend(struct run *run, struct call *c)
 	         json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature)));
 }
 
-static void finished(struct run *run, const char *id, const char *status, int exit, struct str output, json_t *owned_counts)
+json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "bytes", (json_int_t)bytes, "execs", (json_int_t)execs, "denied_execs",
+	                 (json_int_t)denied, "ms", (json_int_t)ms);
+}
+
+void call_finish(struct run *run, const char *id, const char *status, int exit, struct str output, json_t *owned_counts)
 {
 	const struct call *c = task_call_find(run->task, id);
 
@@ -195,8 +204,7 @@ static void finished(struct run *run, const char *id, const char *status, int ex
 
 void call_close(struct run *run, struct call *c, const char *status, const char *text)
 {
-	finished(run, c->id, status, -1, str_of(text),
-	         json_pack("{s:i, s:i, s:i, s:i}", "bytes", 0, "execs", 0, "denied_execs", 0, "ms", 0));
+	call_finish(run, c->id, status, -1, str_of(text), call_counts(0, 0, 0, 0));
 }
 
 static void live_free(struct live_call *live)
@@ -204,7 +212,9 @@ static void live_free(struct live_call *live)
 	watch_free(live->readable);
 	watch_free(live->timer);
 	fd_close(&live->out);
+	fd_close(&live->mailbox);
 	output_free(live->output);
+	output_free(live->whole);
 	free(live);
 }
 
@@ -214,22 +224,34 @@ void call_drop_live(struct run *run)
 		live_free(TAKE(run->live));
 }
 
-/* Takes what is in the pipe; false at its end. */
-static bool drain(struct live_call *live)
+/* Takes what is in a pipe, into one output or two. */
+static bool drain_both(int out, struct output *output, struct output *whole)
 {
 	char chunk[16384];
 
 	for (int i = 0; i < 64; i++) { /* a flood may not starve the loop */
-		ssize_t n = read(live->out, chunk, sizeof chunk);
+		ssize_t n = read(out, chunk, sizeof chunk);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN;
 		if (n == 0)
 			return false;
-		output_add(live->output, chunk, (size_t)n);
+		output_add(output, chunk, (size_t)n);
+		if (whole != NULL)
+			output_add(whole, chunk, (size_t)n);
 	}
 	return true;
+}
+
+bool call_drain(int out, struct output *output)
+{
+	return drain_both(out, output, NULL);
+}
+
+static bool drain(const struct live_call *live)
+{
+	return drain_both(live->out, live->output, live->whole);
 }
 
 static void on_output(void *userdata)
@@ -264,6 +286,8 @@ void call_kill(struct run *run, struct call *c, const char *why)
 		control_kill(run, c);
 		return;
 	}
+	if (background_kill(run, c))
+		return;
 	if (live == NULL) { /* its intent was not carried out yet, and will not be */
 		call_close(run, c, "cancelled", "Not run: the task was stopped first.");
 		return;
@@ -278,39 +302,76 @@ static void failed_to_start(struct run *run, const char *id, const char *why)
 	AUTO(freep) char *text = xasprintf("The tool could not be run: %s", why);
 
 	call_drop_live(run);
-	finished(run, id, "error", -1, str_of(text),
-	         json_pack("{s:i, s:i, s:i, s:i}", "bytes", 0, "execs", 0, "denied_execs", 0, "ms", 0));
+	call_finish(run, id, "error", -1, str_of(text), call_counts(0, 0, 0, 0));
 	run_step(run);
 }
 
-static int start_in_cell(struct run *run, struct live_call *live, const struct call *c, const struct tool *tool,
-                         const struct tool_plan *plan, struct err *err)
+int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, const struct tool_plan *plan,
+                int mailbox, int *ret_out, struct err *err)
 {
 	AUTO(fd_closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	AUTO(fd_closep) int in = -1;
+	AUTO(fd_closep) int out = -1;
 	int ends[2];
 
 	if (null < 0 || pipe2(ends, O_CLOEXEC) < 0)
 		return err_sys(err, "no pipe for the output");
-	live->out = ends[0];
+	out = ends[0];
 	in = ends[1];
-	int r = fd_set_nonblock(live->out);
+	int r = fd_set_nonblock(out);
 	if (r < 0)
 		return err_set(err, -r, "no pipe for the output");
 	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp);
 	struct cell_run what = {
-		.call = live->tag,
+		.call = tag,
 		.builtin = plan->builtin,
-		.args = c->args,
+		.args = args,
 		.readonly = strcmp(tool->category, "read") == 0,
 		.argv = (const char *const *)plan->argv,
 		.env = (const char *const *)env,
 		.cwd = run->task->workspace,
-		.fds = { null, in, in },
+		.fds = { mailbox >= 0 ? mailbox : null, in, in },
 	};
 	r = cell_run(run->cell, &what, err);
 	tool_environment_free(env);
+	if (r == 0) {
+		*ret_out = out;
+		out = -1;
+	}
 	return r;
+}
+
+static struct live_call *live_new(const struct run *run, const struct call *c)
+{
+	struct live_call *live = xcalloc(1, sizeof *live);
+
+	memcpy(live->id, c->id, sizeof live->id);
+	live->tag = call_tag(c->id);
+	live->out = live->mailbox = -1;
+	live->output = output_new((size_t)run->task->limits.output_bytes);
+	live->whole = output_new(LIMIT_KEPT_OUTPUT_BYTES);
+	live->started_ms = clock_mono_ms();
+	return live;
+}
+
+static void run_in_cell(struct run *run, const struct call *c, const struct tool *tool, const struct tool_plan *plan)
+{
+	struct live_call *live = run->live = live_new(run, c);
+	struct err err = ERR_NONE;
+	int r = 0;
+
+	if (plan->builtin != NULL)
+		r = seen_open(run->task->seen, &live->mailbox, &live->mail_from, &err);
+	if (r == 0)
+		r = call_launch(run, live->tag, tool, c->args, plan, live->mailbox, &live->out, &err);
+	if (r < 0) {
+		failed_to_start(run, c->id, err.text);
+		return;
+	}
+	live->wall_ms = plan->wall_ms > 0 ? plan->wall_ms : LIMIT_CALL_WALL_MS;
+	live->readable = watch_fd(run->engine->setup.loop, live->out, on_output, live);
+	live->timer = watch_timer(run->engine->setup.loop, on_timer, run);
+	watch_arm(live->timer, live->wall_ms);
 }
 
 void call_run(struct run *run, struct call *c)
@@ -320,41 +381,45 @@ void call_run(struct run *run, struct call *c)
 	struct err err = ERR_NONE;
 
 	assert(run->live == NULL && tool != NULL);
-	struct live_call *live = xcalloc(1, sizeof *live);
-	memcpy(live->id, c->id, sizeof live->id);
-	live->tag = call_tag(c->id);
-	live->out = -1;
-	live->output = output_new((size_t)run->task->limits.output_bytes);
-	live->started_ms = clock_mono_ms();
-	run->live = live;
-	int r = tool->plan(c->args, run->task->workspace, &plan, &err);
-	if (r == 0)
-		r = start_in_cell(run, live, c, tool, &plan, &err);
-	if (r == 0) {
-		live->wall_ms = plan.wall_ms > 0 ? plan.wall_ms : LIMIT_CALL_WALL_MS;
-		live->readable = watch_fd(run->engine->setup.loop, live->out, on_output, live);
-		live->timer = watch_timer(run->engine->setup.loop, on_timer, run);
-		watch_arm(live->timer, live->wall_ms);
-	}
+	if (tool->plan(c->args, run->task->workspace, &plan, &err) < 0)
+		failed_to_start(run, c->id, err.text);
+	else if (tool == &tool_read_output)
+		kept_read(run, c);
+	else if (tool == &tool_background)
+		background_act(run, c, &plan);
+	else
+		run_in_cell(run, c, tool, &plan);
 	tool_plan_done(&plan);
-	if (r < 0)
-		failed_to_start(run, live->id, err.text);
 }
 
-/* What a process starts whose call is over counts for the task as a whole. */
-bool call_note_exec(struct run *run, bool denied)
+/* Who counts what a run of the cell starts. What a process starts whose call is over counts for the task as a whole. */
+static void counters(struct run *run, uint64_t tag, int64_t **execs, int64_t **denied)
 {
-	int64_t *execs = run->live != NULL ? &run->live->execs : &run->stray_execs;
-	int64_t *refused = run->live != NULL ? &run->live->denied : &run->stray_denied;
+	if (run->live != NULL && run->live->tag == tag) {
+		*execs = &run->live->execs;
+		*denied = &run->live->denied;
+	} else if (!background_counters(run, tag, execs, denied)) {
+		*execs = &run->stray_execs;
+		*denied = &run->stray_denied;
+	}
+}
 
+bool call_note_exec(struct run *run, uint64_t tag, bool denied)
+{
+	int64_t *execs, *refused;
+
+	counters(run, tag, &execs, &refused);
 	*execs += 1;
 	*refused += denied;
 	return (denied ? *refused : *execs) <= LIMIT_EXEC_EVENTS;
 }
 
-bool call_may_ask(const struct run *run)
+bool call_may_ask(struct run *run, uint64_t tag)
 {
-	return (run->live != NULL ? run->live->denied : run->stray_denied) < LIMIT_EXEC_EVENTS;
+	int64_t *execs, *refused;
+
+	counters(run, tag, &execs, &refused);
+	return *refused < LIMIT_EXEC_EVENTS;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------ */
@@ -393,6 +458,8 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 {
 	struct live_call *live = run->live;
 
+	if (ended != NULL && (live == NULL || ended->call != live->tag))
+		background_ended(run, ended);
 	if (live == NULL || (ended != NULL && ended->call != live->tag))
 		return;
 	if (live->readable != NULL)
@@ -400,11 +467,14 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	run->live = NULL;
 	const struct call *c = task_call_find(run->task, live->id);
 	struct buf text = BUF_INIT(LIMIT_EVENT_BYTES / 2);
+	json_t *counts = call_counts((int64_t)output_total(live->output), live->execs, live->denied,
+	                             clock_mono_ms() - live->started_ms);
+	json_t *files = live->mailbox >= 0 ? seen_collect(live->mailbox, live->mail_from) : NULL;
+	if (files != NULL)
+		json_put(counts, "files", files);
+	kept_write(run, live->id, live->whole, live->output, &text);
 	render(live, c, ended, &text);
-	finished(run, live->id, status_of(c, ended), ended != NULL ? ended->status : -1, buf_str(&text),
-	         json_pack("{s:I, s:I, s:I, s:I}", "bytes", (json_int_t)output_total(live->output), "execs",
-	                   (json_int_t)live->execs, "denied_execs", (json_int_t)live->denied, "ms",
-	                   (json_int_t)(clock_mono_ms() - live->started_ms)));
+	call_finish(run, live->id, status_of(c, ended), ended != NULL ? ended->status : -1, buf_str(&text), counts);
 	buf_done(&text);
 	live_free(live);
 	run_step(run);

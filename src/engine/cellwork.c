@@ -72,6 +72,7 @@ void run_close_cell(struct run *run, const char *reason)
 		return;
 	exec_drop(run);
 	call_drop_live(run);
+	background_drop(run);
 	watch_free(TAKE(run->cell_readable));
 	cell_close(TAKE(run->cell));
 	run_emit(run, EVENT_CELL_CLOSED, "task", "", json_pack("{s:s, s:s}", "cell", run->cell_id, "reason", reason));

@@ -72,7 +72,8 @@ struct task_spec {
 /* Starts a new root task; on_over follows. */
 struct run *engine_start(struct engine *engine, const struct task_spec *spec);
 
-/* Takes over a task that no living engine holds, by replay; `policies`: the -p files of its task.created. -EBUSY, -ENOENT; -EALREADY: it has ended. */
+/* Takes over a task that no living engine holds, by replay; `policies`: the -p files of its task.created.
+ * -EBUSY, -ENOENT; -EALREADY: it has ended. */
 MUST_USE int engine_resume(struct engine *engine, const char *task, const json_t *policies, struct run **ret, struct err *err);
 
 /* The state of a task by replay, without taking it over. The caller owns *ret. */
@@ -88,7 +89,7 @@ void engine_drain(struct engine *engine, const char *signal);
 void engine_answer(struct engine *engine, const char *approval, bool allow, const char *reason);
 
 const struct task *run_task(const struct run *run);              /* borrowed */
-const struct err *run_failure(const struct run *run);            /* code 0: none; else the run could not go on, but can be resumed */
+const struct err *run_failure(const struct run *run);            /* code 0: none; else it stopped, to be resumed */
 enum run_failure_kind { RUN_OK, RUN_NO_CELL, RUN_CELL_LOST, RUN_STORE, RUN_INTERRUPTED };
 enum run_failure_kind run_failure_kind(const struct run *run);
 

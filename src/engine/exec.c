@@ -110,7 +110,7 @@ static void settle(struct run *run, struct held_exec *h, const char *answer, con
 	         json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "approval", h->approval, "call", call, "answer", answer,
 	                   "by", by, "digest", h->digest, "reason", json_of_str(str_of(reason))));
 	cell_exec_answer(run->cell, h->id, allow, message);
-	call_note_exec(run, !allow);
+	call_note_exec(run, call_tag(call), !allow);
 	json_put_text(h->facts, "effect", allow ? "allow" : "deny");
 	json_put_text(h->facts, "reason", reason);
 	write_down(run, TAKE(h->facts));
@@ -215,7 +215,7 @@ void exec_arrived(struct run *run, const struct cell_exec *exec)
 
 	facts_of(run, &facts);
 	exec_decide(policy, exec, &facts, &d);
-	if (d.effect == EFFECT_ASK && !call_may_ask(run)) {
+	if (d.effect == EFFECT_ASK && !call_may_ask(run, exec->call)) {
 		d.effect = EFFECT_DENY;
 		snprintf(d.reason, sizeof d.reason, "%d programs of this call were refused; no more is asked for", LIMIT_EXEC_EVENTS);
 	}
@@ -229,7 +229,7 @@ void exec_arrived(struct run *run, const struct cell_exec *exec)
 	if (!allow)
 		exec_message(exec, &d, &message);
 	cell_exec_answer(run->cell, exec->id, allow, buf_text(&message));
-	if (call_note_exec(run, !allow))
+	if (call_note_exec(run, exec->call, !allow))
 		write_down(run, data);
 	else
 		json_decref(data);

@@ -34,6 +34,7 @@ void run_free(struct run *run)
 	if (run->request != NULL)
 		llm_cancel(run->request);
 	call_drop_live(run);
+	background_drop(run);
 	exec_drop(run);
 	watch_free(run->cell_readable);
 	watch_free(run->wakeup);
@@ -76,6 +77,7 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 	if (run->request != NULL)
 		llm_cancel(TAKE(run->request));
 	call_drop_live(run);
+	background_drop(run);
 	exec_drop(run);
 	watch_free(TAKE(run->cell_readable));
 	cell_close(TAKE(run->cell));
@@ -192,6 +194,21 @@ static void start_deferred(struct run *run, const struct deferred *effect)
 	}
 }
 
+/* A long output is for the record; who watches is told that it is there. */
+static void publish(const struct engine_setup *setup, const struct event *e)
+{
+	struct event shown = *e;
+
+	if (e->type != EVENT_OUTPUT_KEPT || json_get_int(e->data, "size", 0) <= (int64_t)LIMIT_EVENT_INLINE_BYTES) {
+		setup->on_event(setup->userdata, e);
+		return;
+	}
+	AUTO(json_decrefp) json_t *data = json_copy(e->data);
+	json_put_text(data, "text", "");
+	shown.data = data;
+	setup->on_event(setup->userdata, &shown);
+}
+
 static void on_commit(void *userdata, int result, int64_t first_seq, const struct err *err)
 {
 	struct batch *b = userdata;
@@ -211,7 +228,7 @@ static void on_commit(void *userdata, int result, int64_t first_seq, const struc
 	for (size_t i = 0; i < b->count; i++) {
 		b->events[i].seq = first_seq + (int64_t)i;
 		if (setup->on_event != NULL)
-			setup->on_event(setup->userdata, &b->events[i]);
+			publish(setup, &b->events[i]);
 	}
 	for (size_t i = 0; i < b->deferred_count && !run->over; i++)
 		start_deferred(run, &b->deferred[i]);

@@ -13,6 +13,8 @@ struct deferred {
 
 struct live_call;                      /* a call that runs in the cell */
 
+struct background;                     /* a program that runs beside the calls */
+
 struct held_exec {                     /* a program that waits at the gate for a person */
 	uint32_t id;
 	char approval[ID_LEN + 1], digest[SHA256_HEX_LEN + 1];
@@ -66,13 +68,13 @@ struct run {
 	int64_t request_ms;            /* monotonic start */
 
 	struct live_call *live;
+	struct background *background; /* oldest first */
 	int64_t stray_execs, stray_denied;
 	struct {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
 };
-
 
 struct opened_model {
 	char *name;
@@ -129,11 +131,28 @@ void call_run(struct run *run, struct call *call);               /* the effect *
 void call_kill(struct run *run, struct call *call, const char *why);
 void call_close(struct run *run, struct call *call, const char *status, const char *text);
 void call_ended(struct run *run, const struct cell_exit *ended); /* from the cell; NULL: the cell is lost */
-bool call_note_exec(struct run *run, bool denied);               /* false: one of too many to be written down */
-bool call_may_ask(const struct run *run);                        /* false: it was refused too often to be asked for */
+void call_finish(struct run *run, const char *id, const char *status, int exit, struct str output, json_t *owned_counts);
+json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms);
+/* Starts a plan in the cell, its output into *ret_out (not blocking). mailbox: see tools/seen.h; -1: none. */
+MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, const struct tool_plan *plan,
+                         int mailbox, int *ret_out, struct err *err);
+bool call_drain(int out, struct output *output);                 /* false at its end */
+bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one of too many to be written down */
+bool call_may_ask(struct run *run, uint64_t tag);                /* false: it was refused too often to be asked for */
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
+
+/* kept.c */
+void kept_write(struct run *run, const char *call, const struct output *whole, const struct output *shown, struct buf *text);
+void kept_read(struct run *run, const struct call *call);        /* the tool read_output */
+
+/* background.c */
+void background_act(struct run *run, const struct call *call, const struct tool_plan *plan);   /* the tool background */
+bool background_kill(struct run *run, const struct call *call);  /* false: this call waits for no program */
+void background_ended(struct run *run, const struct cell_exit *ended);
+bool background_counters(const struct run *run, uint64_t tag, int64_t **execs, int64_t **denied);   /* false: not its tag */
+void background_drop(struct run *run);                           /* all of them; their cell ends */
 
 /* control.c */
 MUST_USE int control_check(const struct run *run, const struct tool *tool, const struct call *call, struct err *err);

@@ -34,7 +34,8 @@ void policy_freep(struct policy **policy);
 const char *policy_digest(const struct policy *policy);    /* SHA-256 of the set, hexadecimal; borrowed */
 size_t policy_rule_count(const struct policy *policy);
 json_t *policy_sources(const struct policy *policy);       /* [{layer, file, sha256}]; the caller owns it */
-json_t *policy_rules(const struct policy *policy);         /* [{id, effect, kind, layer, source, matches, unless?, reason?, approval?}]; the same */
+/* [{id, effect, kind, layer, source, matches, unless?, reason?, approval?}]; the caller owns it. */
+json_t *policy_rules(const struct policy *policy);
 size_t policy_test_count(const struct policy *policy);     /* tests in the files; all have passed */
 /* What is allowed but unwise: ["FILE:LINE:COL: what: what would be right"]; the caller owns it. */
 json_t *policy_lint(const struct policy *policy);
@@ -52,8 +53,9 @@ struct action {
 	struct {
 		const char *program;                       /* the real file, absolute */
 		const char *const *names;                  /* all names it goes by: file, link, script, applet; deny and ask look at all */
-		size_t name_count;                         /* names[0] is the file's own name: the only one that allow looks at, unless trusted_names > 1 */
-		size_t trusted_names;                      /* the first so many names are beyond forgery (1, or more where a link lies on the system) */
+		size_t name_count;                         /* names[0] is the file's own name */
+		size_t trusted_names;                      /* so many, from the first, are beyond forgery: allow looks at these;
+		                                            * more than 1 where a link lies on the system */
 		enum origin origin;
 		const char *const *argv;                   /* argv[0] included */
 		size_t argc;

@@ -139,8 +139,10 @@ static int edit_file_run(const json_t *args, const char *workspace)
 	AUTO(buf_done) struct buf file = BUF_INIT(LIMIT_EDIT_FILE_BYTES), edited = BUF_INIT(LIMIT_EDIT_FILE_BYTES);
 	AUTO(buf_done) struct buf said = BUF_INIT(MIB(1));
 	struct err err = ERR_NONE;
+	char hex[SHA256_HEX_LEN + 1];
+	AUTO(fd_closep) int lock = workspace_lock(workspace, &err);
 
-	if (place_find(workspace, arg_str(args, "path").ptr, &place, &err) < 0)
+	if (lock < 0 || place_find(workspace, arg_str(args, "path").ptr, &place, &err) < 0)
 		return refuse(&err);
 	AUTO(fd_closep) int fd = place_open_file(&place, &err);
 	if (fd < 0)
@@ -153,9 +155,13 @@ static int edit_file_run(const json_t *args, const char *workspace)
 		err_prefix(&err, "%s", place.given);
 		return refuse(&err);
 	}
-	if (replace(&place, buf_str(&file), args, &edited, &said, &err) < 0 ||
+	sha256_hex1(buf_str(&file), hex);
+	if (place_unchanged(&place, hex, false, &err) < 0 ||
+	    replace(&place, buf_str(&file), args, &edited, &said, &err) < 0 ||
 	    place_write(&place, buf_str(&edited), false, &err) < 0)
 		return refuse(&err);
+	sha256_hex1(buf_str(&edited), hex);
+	seen_note(place.relative, hex);
 	return answer(&said);
 }
 

@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include "tools/seen.h"
 #include "tools/tool.h"
 
 /* A path of the model's, resolved: no links and no "..", below the workspace. */
@@ -38,6 +39,28 @@ MUST_USE int open_below(int dir, const char *path, int flags);
 int place_missing(const struct place *place, struct err *err);
 /* Replaces or makes the file in one step: readers see the old bytes or the new ones. Keeps the mode. */
 MUST_USE int place_write(const struct place *place, struct str content, bool make_dirs, struct err *err);
+
+/* Would the kernel let this regular file be written? A rename would not ask. */
+MUST_USE int place_may_replace(const struct place *place, struct err *err);
+
+/* The same in two steps: new bytes beside the old ones, synced; the caller renames, or takes them away. */
+enum { STAGED_NAME_BYTES = 64 };
+struct staged {
+	int dir;                     /* where both lie; the caller's to close */
+	const char *name;            /* of the file; within the place */
+	char temporary[STAGED_NAME_BYTES];
+};
+MUST_USE int place_stage(const struct place *place, struct str content, bool make_dirs, bool executable,
+                         struct staged *ret, struct err *err);
+void staged_name(char name[static STAGED_NAME_BYTES]);      /* one that nothing has */
+void dir_sync(int dir);
+
+/* Held while a file is compared and replaced, so that of two tools in one workspace the second sees what the first
+ * did. A descriptor to be closed, or -errno. */
+MUST_USE int workspace_lock(const char *workspace, struct err *err);
+/* Is the place as this task saw it last? now: SHA-256 of its bytes; NULL: nothing is there. A place that it never saw
+ * passes, but for `must`: then there must be nothing to lose. 0, or -EBUSY with what to do. */
+MUST_USE int place_unchanged(const struct place *place, const char *now, bool must, struct err *err);
 
 /* Whole numbers of checked arguments; 5.0 is one, too. */
 int64_t arg_int(const json_t *args, const char *key, int64_t otherwise);

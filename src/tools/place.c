@@ -8,9 +8,11 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/id.h"
 #include "base/io.h"
 #include "base/banned.h"
@@ -270,8 +272,7 @@ static int fill(int fd, const struct place *place, struct str content, struct er
 	return 0;
 }
 
-/* A rename would also replace a file that may not be written; opening it asks the kernel first. */
-static int may_replace(const struct place *place, struct err *err)
+int place_may_replace(const struct place *place, struct err *err)
 {
 	int r = only_regular(place, &place->st, err);
 
@@ -281,31 +282,100 @@ static int may_replace(const struct place *place, struct err *err)
 	return fd >= 0 || fd == -ETXTBSY ? 0 : fd;
 }
 
-int place_write(const struct place *place, struct str content, bool make_dirs, struct err *err)
+void staged_name(char name[static STAGED_NAME_BYTES])
 {
-	const char *name;
-	char id[ID_LEN + 1], temporary[64];
-	int r = place->exists ? may_replace(place, err) : 0;
+	char id[ID_LEN + 1];
+
+	id_new(id); /* not the process number: cells that share a workspace count their own */
+	snprintf(name, STAGED_NAME_BYTES, ".mishri-%s.tmp", id);
+}
+
+int place_stage(const struct place *place, struct str content, bool make_dirs, bool executable, struct staged *ret,
+                struct err *err)
+{
+	struct staged s;
+	int r = place->exists ? place_may_replace(place, err) : 0;
 
 	if (r < 0)
 		return r;
-	AUTO(fd_closep) int dir = place_open_parent(place, make_dirs, &name, err);
+	AUTO(fd_closep) int dir = place_open_parent(place, make_dirs, &s.name, err);
 	if (dir < 0)
 		return dir;
-	id_new(id); /* not the process number: cells that share a workspace count their own */
-	snprintf(temporary, sizeof temporary, ".mishri-%s.tmp", id);
-	AUTO(fd_closep) int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	staged_name(s.temporary);
+	AUTO(fd_closep) int fd = openat(dir, s.temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	                                executable ? 0777 : 0666);
 	if (fd < 0)
 		return err_sys(err, "%s: cannot make a file in this directory", place->given);
 	r = fill(fd, place, content, err);
-	if (r == 0 && renameat(dir, temporary, dir, name) < 0)
-		r = err_sys(err, "%s: nothing was changed: cannot put the new file in place", place->given);
 	if (r < 0) {
-		(void)unlinkat(dir, temporary, 0);
+		(void)unlinkat(dir, s.temporary, 0);
 		return r;
 	}
+	s.dir = dir;
+	dir = -1;
+	*ret = s;
+	return 0;
+}
+
+void dir_sync(int dir)
+{
 	AUTO(fd_closep) int durable = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
 	if (durable >= 0)
 		(void)fsync(durable); /* the file itself is safe; a directory that cannot be synced is no failure */
+}
+
+int place_write(const struct place *place, struct str content, bool make_dirs, struct err *err)
+{
+	struct staged staged;
+	int r = place_stage(place, content, make_dirs, false, &staged, err);
+
+	if (r < 0)
+		return r;
+	AUTO(fd_closep) int dir = staged.dir;
+	if (renameat(dir, staged.temporary, dir, staged.name) < 0) {
+		r = err_sys(err, "%s: nothing was changed: cannot put the new file in place", place->given);
+		(void)unlinkat(dir, staged.temporary, 0);
+		return r;
+	}
+	dir_sync(dir);
 	return 0;
+}
+
+enum { LOCK_LOOK_MS = 10 };
+
+/* A program of somebody's may hold the lock for ever: the wait is bounded. */
+int workspace_lock(const char *workspace, struct err *err)
+{
+	AUTO(fd_closep) int fd = open(workspace, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int64_t end_ms = clock_mono_ms() + LIMIT_WORKSPACE_LOCK_MS;
+
+	if (fd < 0)
+		return err_sys(err, "the workspace '%s'", workspace);
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_sys(err, "the workspace '%s' cannot be locked", workspace);
+		if (clock_mono_ms() > end_ms)
+			return err_set(err, EBUSY, "nothing was changed: something else holds the lock of the workspace; try again");
+		usleep(LOCK_LOOK_MS * 1000);
+	}
+	int locked = fd;
+	fd = -1;
+	return locked;
+}
+
+int place_unchanged(const struct place *place, const char *now, bool must, struct err *err)
+{
+	char then[SHA256_HEX_LEN + 1] = "";
+	bool seen = seen_find(place->relative, then);
+
+	if (!seen && (now == NULL || !must))
+		return 0;
+	if (!seen)
+		return err_set(err, EBUSY, "%s: nothing was changed: it exists, and this task has not read it; read it first, so "
+		               "that nothing in it is lost", place->given);
+	if (strcmp(then, now != NULL ? now : "") == 0)
+		return 0;
+	return err_set(err, EBUSY, "%s: nothing was changed: it %s since this task last read or wrote it; read it again, then decide",
+	               place->given, now == NULL ? "was deleted" : then[0] == '\0' ? "was made" : "was changed");
 }

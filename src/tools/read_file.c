@@ -147,6 +147,8 @@ static int read_file_run(const json_t *args, const char *workspace)
 
 	if (place_find(workspace, arg_str(args, "path").ptr, &place, &err) < 0)
 		return refuse(&err);
+	if (!place.exists)
+		seen_note(place.relative, NULL);
 	AUTO(fd_closep) int fd = place_open_file(&place, &err);
 	if (fd < 0)
 		return refuse(&err);
@@ -161,6 +163,9 @@ static int read_file_run(const json_t *args, const char *workspace)
 		err_prefix(&err, "%s", place.given);
 		return refuse(&err);
 	}
+	char hex[SHA256_HEX_LEN + 1];
+	sha256_hex1(buf_str(&file), hex);
+	seen_note(place.relative, hex);
 	const char *kind = binary_kind((struct str){ buf_text(&file), MIN(file.len, (size_t)8192) });
 	if (kind != NULL)
 		return describe(&place, kind);

@@ -10,12 +10,10 @@
 _Static_assert(LIMIT_SHELL_WALL_MS == 120 * 1000, "the schema tells the default");
 _Static_assert(LIMIT_CALL_WALL_MS == 600 * 1000, "the schema tells the maximum");
 
-static int shell_plan(const json_t *args, const char *workspace, struct tool_plan *ret, struct err *err)
+int shell_argv(struct str command, char ***ret, struct err *err)
 {
-	struct str command = arg_str(args, "command");
 	size_t n = 0;
 
-	(void)workspace;
 	if (memchr(command.ptr, '\0', command.len) != NULL)
 		return err_set(err, EINVAL, "/command: has a NUL character in it: no command line can have one");
 	char **argv = xcalloc(5, sizeof *argv);
@@ -24,6 +22,18 @@ static int shell_plan(const json_t *args, const char *workspace, struct tool_pla
 	if (command.ptr[0] == '-' || command.ptr[0] == '+')
 		argv[n++] = xstrdup("--"); /* otherwise the shell takes the command for an option */
 	argv[n] = xstrndup(command.ptr, command.len);
+	*ret = argv;
+	return 0;
+}
+
+static int shell_plan(const json_t *args, const char *workspace, struct tool_plan *ret, struct err *err)
+{
+	char **argv;
+	int r = shell_argv(arg_str(args, "command"), &argv, err);
+
+	(void)workspace;
+	if (r < 0)
+		return r;
 	*ret = (struct tool_plan){
 		.argv = argv,
 		.wall_ms = arg_int(args, "timeout_s", LIMIT_SHELL_WALL_MS / 1000) * 1000,

@@ -25,6 +25,7 @@ struct tool {
 	enum nature nature;
 	const char *schema;          /* JSON Schema of the arguments, as text */
 	bool control;                /* carried out by the engine itself, about the task; has neither plan nor run */
+	bool hosted;                 /* carried out by the engine, once its intent is durable; has a plan and no run */
 	/* args have passed the schema. 0, or -EINVAL with what would be right. */
 	int (*plan)(const json_t *args, const char *workspace, struct tool_plan *ret, struct err *err);
 	/* For tools that start no program; runs inside the cell, writes to fd 1. NULL otherwise. */
@@ -33,6 +34,8 @@ struct tool {
 
 /* The control tools, which the engine carries out. */
 extern const struct tool tool_plan_steps, tool_delegate, tool_ask_user, tool_finish;
+/* The hosted ones: about what ran, and about what runs beside the calls. */
+extern const struct tool tool_read_output, tool_background;
 
 const struct tool *tool_find(const char *name);              /* NULL: none */
 const struct tool *tool_at(size_t i);                        /* NULL past the end */

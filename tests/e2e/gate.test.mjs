@@ -84,6 +84,12 @@ rules:
 	});
 }
 
+test('exec stands programs that are killed as they start', async (t) => {
+	const w = world(t, { policy: 'version: 1\ndefault: allow\n' });
+	const text = 'for i in $(seq 300); do /usr/bin/true & kill -9 $!; /usr/bin/true & sleep 0.000$((i % 10)); kill -9 $!; done 2>/dev/null; wait; exit 7';
+	exited(await w.mishri(['exec', ...w.places(), '-p', w.policy, '-w', w.ws, '--', 'bash', '-c', text]), 7);
+});
+
 test('a flood of refusals does not fill the history', async (t) => {
 	const w = world(t);
 	model.setScenario({ replies: [{ calls: [shell('i=0; while [ $i -lt 1050 ]; do rm x; i=$((i+1)); done 2>&1 | tail -1')] }, { text: 'ok' }] });

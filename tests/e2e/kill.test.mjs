@@ -86,10 +86,13 @@ async function killLater(run, ms, whom) {
 		const warden = family.filter((p) => p.ppid === run.pid);
 		const cell = family.filter((p) => warden.some((q) => q.pid === p.ppid));
 		const victim = (whom === 'warden' ? warden : cell)[0];
-		if (victim === undefined)
+		try {
+			process.kill(victim !== undefined ? victim.pid : run.pid, 'SIGKILL');
+		} catch (error) {
+			if (error.code !== 'ESRCH') // it ended a moment before: then the engine is what is left
+				throw error;
 			run.kill('SIGKILL');
-		else
-			process.kill(victim.pid, 'SIGKILL');
+		}
 	}
 	await run.done;
 	return family;

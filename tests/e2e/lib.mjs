@@ -235,7 +235,7 @@ export class World {
 	}
 	// One agent, unless a test says otherwise.
 	runArgs(goal, ...more) {
-		return this.teamArgs(goal, '--plan', 'never', ...more);
+		return this.teamArgs(goal, ...(more.includes('--plan') ? [] : ['--plan', 'never']), ...more);
 	}
 	// A master leads, unless --plan says otherwise.
 	teamArgs(goal, ...more) {

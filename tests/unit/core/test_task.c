@@ -121,6 +121,7 @@ static void describe(const struct step *s, char *text, size_t size)
 }
 
 #define ONE_CALL "created asked replied:1 proposed:1.1"
+#define AGAIN " resumed started:1.1=pure"
 #define RUNS(nature) ONE_CALL " allow:1.1 started:1.1=" nature
 
 static void what_comes_next(void **state)
@@ -149,6 +150,8 @@ static void what_comes_next(void **state)
 		{ RUNS("pure") " resumed", 0, "run 1.1" },
 		{ RUNS("idempotent") " resumed", 0, "run 1.1" },
 		{ RUNS("at_most_once") " resumed", 0, "close 1.1 unknown" },
+		{ RUNS("pure") AGAIN AGAIN AGAIN " resumed", 0, "run 1.1" },
+		{ RUNS("pure") AGAIN AGAIN AGAIN AGAIN " resumed", 0, "close 1.1 unknown" },
 		{ RUNS("pure") " finished:1.1", 0, "model" },
 		{ RUNS("pure") " finished:1.1 resumed", 0, "model" },
 		{ "created asked replied:2 proposed:1.1 proposed:1.2 allow:1.1", 0, "run 1.1" },

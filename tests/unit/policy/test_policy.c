@@ -484,8 +484,8 @@ static void without_files_the_built_in_policy_holds(void **state)
 
 	if (policy_load(NULL, 0, tools, COUNT(tools), &p, &err) != 0)
 		fail_msg("%s", err.text);
-	assert_int_equal(policy_rule_count(p), 9);
-	assert_true(policy_test_count(p) >= 18);
+	assert_int_equal(policy_rule_count(p), 11);
+	assert_true(policy_test_count(p) >= 21);
 	AUTO(json_decrefp) json_t *warnings = policy_lint(p);
 	assert_int_equal(json_array_size(warnings), 0);
 }

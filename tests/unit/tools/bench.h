@@ -20,11 +20,13 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "tools/seen.h"
 #include "tools/tool.h"
 
 enum { NOBODY = 65534, CALL_MS = 10000 };
 
 static char workspace[128], outside[128];
+static json_t *seen;           /* what the task of a test has seen: path → SHA-256 or null */
 
 static inline void hand_over(const char *path)
 {
@@ -83,6 +85,8 @@ static inline int set_up(void **state)
 	snprintf(outside, sizeof outside, "/tmp/mishri-other-XXXXXX");
 	assert_non_null(mkdtemp(workspace));
 	assert_non_null(mkdtemp(outside));
+	json_decref(seen);
+	seen = json_object();
 	hand_over(workspace);
 	hand_over(outside);
 	return 0;
@@ -100,6 +104,17 @@ static inline int tear_down(void **state)
 	nftw(workspace, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	nftw(outside, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	return 0;
+}
+
+/* As the engine does, from what a tool told. */
+static inline void see(json_t *owned_files)
+{
+	size_t i;
+	json_t *file;
+
+	json_array_foreach(owned_files, i, file)
+		json_put(seen, json_get_text(file, "path", ""), json_incref(json_object_get(file, "sha256")));
+	json_decref(owned_files);
 }
 
 /* The whole way of a call: schema, plan, run. `said` gets the output, or what the refusal says. The
@@ -123,12 +138,16 @@ static inline int call(const char *name, const char *args_text, struct buf *said
 	assert_string_equal(plan.builtin, name);
 	tool_plan_done(&plan);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	AUTO(fd_closep) int mailbox = -1;
+	int64_t from;
+	assert_int_equal(seen_open(seen, &mailbox, &from, &err), 0);
 	pid_t pid = fork();
 	if (pid == 0) {
 		alarm(CALL_MS / 1000); /* a tool that hangs is a failure, not a wait */
 		if (geteuid() == 0 && (setgid(NOBODY) < 0 || setuid(NOBODY) < 0))
 			_exit(99);
 		dup2(ends[1], STDOUT_FILENO);
+		dup2(mailbox, STDIN_FILENO);
 		_exit(tool->run(args, workspace));
 	}
 	close(ends[1]);
@@ -137,6 +156,7 @@ static inline int call(const char *name, const char *args_text, struct buf *said
 	assert_int_equal(r, 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
+	see(seen_collect(mailbox, from));
 	return WEXITSTATUS(status);
 }
 
@@ -152,6 +172,14 @@ static inline const char *filled(const char *text, char *ret, size_t size)
 			ret[n++] = *text;
 	ret[n] = '\0';
 	return ret;
+}
+
+static inline void have_read(const char *name)
+{
+	AUTO(buf_done) struct buf said = BUF_INIT(MIB(1));
+	AUTO(freep) char *args = xasprintf("{\"path\":\"%s\"}", name);
+
+	assert_int_equal(call("read_file", args, &said), 0);
 }
 
 struct row {

@@ -33,7 +33,8 @@ static void rows_are_whole(void **state)
 		assert_true(tool->about[0] != '\0' && tool->permissions != NULL);
 		/* what the engine carries out itself has nothing for the cell; everything else has */
 		assert_true(tool->control == (tool->plan == NULL));
-		assert_true((tool->control || strcmp(tool->category, "exec") == 0) == (tool->run == NULL));
+		assert_true((tool->control || tool->hosted || strcmp(tool->category, "exec") == 0) == (tool->run == NULL));
+		assert_false(tool->control && tool->hosted);
 		/* a model that adds an argument is told so */
 		assert_true(json_is_false(json_object_get(schema, "additionalProperties")));
 		/* only what reads may be run twice without a thought */
@@ -51,7 +52,7 @@ static void names_and_builtins(void **state)
 
 	(void)state;
 	assert_null(tool_at(count));
-	assert_int_equal(built, count - 5); /* all but shell and the four by which a master leads */
+	assert_int_equal(built, count - 7); /* all but shell, two of the engine's, and the four by which a master leads */
 	assert_int_equal(tool_names(names, 2), 2);
 	assert_int_equal(tool_builtins(builtins, 1), 1);
 	assert_string_equal(nature_name(tool_find("shell")->nature), "at_most_once");

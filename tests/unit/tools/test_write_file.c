@@ -36,9 +36,12 @@ static void writes(void **state)
 	put_link("to-file", "old");
 	put_link("to-dir", "real");
 	put_link("to-nothing", "real/born");
+	have_read("old");
+	have_read("private");
 	static const struct { struct row row; const char *file, *content; mode_t mode; } rows[] = {
 		{ { "{\"path\":\"new\",\"content\":\"hi\\n\"}", 0, "new: wrote 3 bytes, a new file" }, "new", "hi\n", 0644 },
-		{ { "{\"path\":\"new\",\"content\":\"hi\\n\"}", 0, "wrote 3 bytes in place of 3" }, "new", "hi\n", 0644 },
+		{ { "{\"path\":\"new\",\"content\":\"hi\\n\"}", 0, "new: has exactly these 3 bytes already" }, "new", "hi\n", 0644 },
+		{ { "{\"path\":\"new\",\"content\":\"ho\\n\"}", 0, "wrote 3 bytes in place of 3" }, "new", "ho\n", 0644 },
 		{ { "{\"path\":\"old\",\"content\":\"\"}", 0, "old: wrote 0 bytes in place of 6" }, "old", "", 0750 },
 		{ { "{\"path\":\"private\",\"content\":\"y\"}", 0, "in place of 1" }, "private", "y", 0600 },
 		{ { "{\"path\":\"a/b/c\",\"content\":\"deep\"}", 0, "a new file" }, "a/b/c", "deep", 0644 },
@@ -73,6 +76,8 @@ static void refuses_and_changes_nothing(void **state)
 	assert_int_equal(mkfifo(path, 0666), 0);
 	in_workspace("closed", path);
 	assert_int_equal(chmod(path, 0555), 0);
+	have_read("locked");
+	have_read("closed/file");
 	static const struct row rows[] = {
 		{ "{\"path\":\"x\"}", -1, "/content: required: is missing" },
 		{ "{\"path\":\"x/\",\"content\":\"\"}", -1, "names a directory: give the path of a file" },
