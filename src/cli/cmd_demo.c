@@ -115,8 +115,10 @@ static void look_back(const char *root)
 	char *argv[] = { "last", "--data", data, NULL };
 
 	fprintf(stderr, "\n$ mishri tree last\n");
-	fflush(stderr);
 	cmd_tree.run(3, argv);
+	fflush(stdout);
+	fprintf(stderr, "\n$ mishri cost\n");
+	cmd_cost.run(2, argv + 1);
 	fflush(stdout);
 }
 

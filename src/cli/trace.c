@@ -315,8 +315,8 @@ static void on_call_finished(struct trace *t, const struct event *e)
 	if (s == NULL)
 		return;
 	const char *status = json_get_text(e->data, "status", "");
-	finish(s, e, status);
 	s->failed = strcmp(status, "ok") != 0;
+	finish(s, e, status);
 	if (s->failed) {
 		json_put_text(s->attributes, "error.type", status);
 		if (s->why == NULL)
@@ -351,8 +351,8 @@ static void on_exec_decided(struct trace *t, const struct event *e)
 	set(&s->name, slash != NULL ? slash + 1 : program);
 	set(&s->text, text);
 	const char *effect = json_get_text(e->data, "effect", "");
-	finish(s, e, effect);
 	s->denied = strcmp(effect, "deny") == 0;
+	finish(s, e, effect);
 	if (s->denied)
 		s->why = refusal(e->data);
 	json_put_text(s->attributes, "process.executable.name", s->name);

@@ -396,6 +396,7 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 	bool fresh = r == -ENOENT;
 	if (!fresh && (r = engine_load(store, child->id, &task, err)) < 0)
 		return r;
+	assert(fresh || task != NULL);
 	r = engine_agent_model(parent, child->agent, fresh ? NULL : task->model, &model, err);
 	if (r < 0)
 		return r;

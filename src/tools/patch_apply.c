@@ -193,7 +193,9 @@ static int locate(struct fit *f, size_t number, size_t wanted, size_t *ret, stru
 	if (found == 0)
 		return no_fit(f, number, wanted, shown, err);
 	return err_set(err, EINVAL,
-	               "hunk %zu (line %zu of the patch) does not fit at line %zu, where it says, and fits at %zu places near it: give the right line number, or more lines around the change", number, f->hunk->line, wanted + 1, found);
+	               "hunk %zu (line %zu of the patch) does not fit at line %zu, where it says, and fits at %zu places "
+	               "near it: give the right line number, or more lines around the change",
+	               number, f->hunk->line, wanted + 1, found);
 }
 
 static int emit(const struct fit *f, size_t number, size_t place, struct buf *ret, struct patch_sums *sums, struct err *err)
