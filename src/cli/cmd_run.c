@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -257,6 +258,7 @@ static bool person_agrees(const char *what, const char *reason)
 
 	if (isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1)
 		return false;
+	tcflush(STDIN_FILENO, TCIFLUSH); /* what was typed before the question is no answer to it */
 	fprintf(stderr, "May this task use %s? %s\n  y = yes · anything else = no\n> ", what, reason);
 	return fgets(line, sizeof line, stdin) != NULL && (strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0);
 }

@@ -59,6 +59,18 @@ describe('exit codes of run', () => {
 		});
 	}
 
+	for (const [rule, code] of [['deny: model, provider: openai', 6], ['ask: model, model: "mo*"', 9]]) {
+		test(`${code}: the model itself may not be called (${rule})`, async (t) => {
+			const w = world(t, { policy: `version: 1\nrules:\n  - { id: not-this-one, ${rule}, reason: "take another" }\n` });
+			model.setScenario({ replies: [{ text: 'x' }] });
+			const run = await w.run(model, 'x', { args: ['--output-format', 'stream-json'] });
+			exited(run, code);
+			checkStream(run.out, { state: 'failed', exit: code });
+			assert.match(run.err, /not-this-one/);
+			assert.equal(model.requests.length, 0);
+		});
+	}
+
 	test('5: nobody listens', async (t) => {
 		const w = world(t);
 		const run = await w.mishri(w.runArgs('x', '-m', 'openai/mock', '--output-format', 'json'),

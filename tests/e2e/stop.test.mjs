@@ -15,7 +15,7 @@ const moments = [
 		then: /stopped: interrupted/ },
 	{ name: 'while the model thinks', replies: [{ hang: 'before' }, { text: 'went on', times: 0 }], when: /task \w/ },
 	{ name: 'while the model streams', replies: [{ text: 'a'.repeat(2000), hang: 'first' }, { text: 'went on', times: 0 }], when: /task \w/ },
-	{ name: 'while a retry waits', replies: [{ status: 503, headers: { 'retry-after': '20' } }, { text: 'went on', times: 0 }], when: /again in/ },
+	{ name: 'while a retry waits', replies: [{ status: 503, headers: { 'retry-after': '3' } }, { text: 'went on', times: 0 }], when: /again in/ },
 	{ name: 'with calls yet to come', replies: [{ calls: [shell('echo 1 >> steps; sleep 30'), shell('echo 2 >> steps')] }, { text: 'went on', times: 0 }], when: /1\.1/,
 		then: /stopped: interrupted/, steps: '1\n2\n' },
 ];
@@ -42,6 +42,8 @@ describe('an orderly stop', () => {
 				await w.leftNothing();
 				const types = w.events().map((e) => e.type);
 				assert.ok(types.includes('engine.draining'));
+				assert.equal(types.filter((type) => type === 'cell.closed').length, types.filter((type) => type === 'cell.opened').length);
+				assert.deepEqual(w.sql('select task from leases where until_ms > 0'), []);
 				assert.equal(w.events().filter((e) => e.task === task).at(-1).type, 'task.parked');
 				if (fs.existsSync(path.join(w.data, 'mishri.db')))
 					assert.equal(JSON.parse((await w.mishri(['history', '--json', ...w.places()])).out)[0].state, 'parked');
@@ -85,6 +87,30 @@ describe('an orderly stop', () => {
 		assert.equal(w.read('steps'), '1\n', 'it was not run again');
 		assert.match(toldModel(model)[0], /Outcome unknown/);
 		w.checkChain();
+	});
+
+	test('while a task is taken up again: nothing of it is forgotten', async (t) => {
+		const w = world(t);
+		model.setScenario({ replies: [{ calls: [shell('echo 1 >> steps; sleep 30')] }, { text: 'went on', times: 0 }] });
+		const run = w.startRun(model, 'x');
+		await run.until(/1\.1/);
+		await sleep(200);
+		run.kill('SIGKILL');
+		await run.done;
+		const task = w.task();
+		for (let ms = 0; ms < 60 && w.end() === undefined; ms += 4) {
+			const again = w.resume(model, task);
+			await sleep(ms);
+			again.kill('SIGTERM');
+			await again.done;
+			assert.ok([143, 0].includes(again.code) || again.signal === 'SIGTERM', `${again.code} ${again.signal} ${again.err}`);
+		}
+		exited(await w.resume(model, task).done, 0);
+		assert.equal(w.read('steps'), '1\n');
+		assert.equal(w.events('call.finished')[0].data.status, 'unknown');
+		assert.match(toldModel(model)[0], /Outcome unknown/);
+		w.checkChain();
+		await w.leftNothing();
 	});
 
 	test('before anything began', async (t) => {
