@@ -47,5 +47,5 @@ static int audit_verify(int argc, char **argv)
 
 const struct command cmd_audit_verify = {
 	.name = "audit verify", .args = "", .about = "checks every event against its chain", .run = audit_verify,
-	.examples = "mishri audit verify",
+	.examples = "  mishri audit verify\n",
 };

@@ -166,5 +166,5 @@ static int completion(int argc, char **argv)
 
 const struct command cmd_completion = {
 	.name = "completion", .args = "SHELL", .about = "a completion script for bash, zsh or fish", .run = completion,
-	.examples = "source <(mishri completion bash)\nmishri completion fish | source",
+	.examples = "  source <(mishri completion bash)\n  mishri completion fish | source\n",
 };

@@ -220,5 +220,5 @@ static const struct option_row options[] = {
 const struct command cmd_cost = {
 	.name = "cost", .args = "", .about = "tokens and money, by task, session, user, model or day", .options = options,
 	.option_count = COUNT(options), .run = cost,
-	.examples = "mishri cost --since 7d\nmishri cost --by model --json",
+	.examples = "  mishri cost --since 7d\n  mishri cost --by model --json\n",
 };

@@ -226,5 +226,5 @@ static const struct option_row options[] = {
 const struct command cmd_events = {
 	.name = "events", .args = "[TASK]", .about = "the event log; with --json one stored event a line",
 	.options = options, .option_count = COUNT(options), .run = events,
-	.examples = "mishri events last\nmishri events --type exec. --json\nmishri events last --follow",
+	.examples = "  mishri events last\n  mishri events --type exec. --json\n  mishri events last --follow\n",
 };

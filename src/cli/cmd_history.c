@@ -116,5 +116,5 @@ static const struct option_row options[] = {
 const struct command cmd_history = {
 	.name = "history", .args = "[QUERY]", .about = "past tasks, newest first", .options = options,
 	.option_count = COUNT(options), .run = history,
-	.examples = "mishri history\nmishri history 'invoice' --since 7d\nmishri history --tool shell --state failed --json",
+	.examples = "  mishri history\n  mishri history 'invoice' --since 7d\n  mishri history --tool shell --state failed --json\n",
 };

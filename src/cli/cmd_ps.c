@@ -179,5 +179,5 @@ static int ps(int argc, char **argv)
 
 const struct command cmd_ps = {
 	.name = "ps", .args = "", .about = "what runs or is parked now, and what it is doing", .run = ps,
-	.examples = "mishri ps\nmishri ps --json",
+	.examples = "  mishri ps\n  mishri ps --json\n",
 };

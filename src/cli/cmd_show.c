@@ -489,5 +489,5 @@ static int show(int argc, char **argv)
 
 const struct command cmd_show = {
 	.name = "show", .args = "TASK", .about = "one task: goal, turns, calls, decisions, result, cost", .run = show,
-	.examples = "mishri show last\nmishri show k3f9 --json",
+	.examples = "  mishri show last\n  mishri show k3f9 --json\n",
 };

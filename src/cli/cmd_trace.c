@@ -96,5 +96,5 @@ static const struct option_row options[] = {
 const struct command cmd_trace = {
 	.name = "trace", .args = "TASK", .about = "the time line and the graph of a task and its children",
 	.options = options, .option_count = COUNT(options), .run = trace,
-	.examples = "mishri trace last\nmishri trace k3f9 --format dot | dot -Tsvg > task.svg",
+	.examples = "  mishri trace last\n  mishri trace k3f9 --format dot | dot -Tsvg > task.svg\n",
 };

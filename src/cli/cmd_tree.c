@@ -122,5 +122,5 @@ static int tree(int argc, char **argv)
 
 const struct command cmd_tree = {
 	.name = "tree", .args = "TASK", .about = "a task and its children, with states, times and costs", .run = tree,
-	.examples = "mishri tree last",
+	.examples = "  mishri tree last\n",
 };
