@@ -6,8 +6,8 @@
 
 enum { WINDOW_OTHERWISE = 128000 };
 
-/* The first row whose beginning fits. Without the provider: the same models are offered by several. Sources: the
- * model pages of OpenAI, Anthropic and Google. Of gpt-5: what remains of 400000 beside its longest answer. */
+/* The first row whose beginning fits. Without the provider: the same models are offered by several. These are
+ * common knowledge, not taken from the providers' pages: too small is safe, and `context_tokens` overrides. */
 static const struct { const char *name; int64_t tokens; } rows[] = {
 	{ "gpt-5", 272000 },     { "gpt-4.1", 1047576 }, { "gpt-4o", 128000 },  { "gpt-4-turbo", 128000 },
 	{ "gpt-4", 8192 },       { "gpt-3.5", 16385 },   { "o1", 200000 },      { "o3", 200000 },
