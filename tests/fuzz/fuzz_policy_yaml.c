@@ -36,6 +36,7 @@ static void decide_some(const struct policy *policy)
 	policy_decide(policy, &p.action, &p.facts, &d);
 	assert(d.high_risk);
 	AUTO(json_decrefp) json_t *json = decision_json(&d, policy);
+	assert(json_is_object(json));
 	probe_done(&p);
 }
 
