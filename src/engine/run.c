@@ -66,6 +66,22 @@ void run_tell(struct run *run)
 	loop_stop(run->engine->setup.loop);
 }
 
+/* Nobody would hear of what goes on below a run that is gone: it parks, to be found again by a resume. */
+static void drain_children(const struct run *run)
+{
+	const struct err why = { .code = EINTR, .text = "the task above cannot go on" };
+
+	for (struct run *other = run->engine->runs; other != NULL; other = other->next) {
+		if (other->parent != run || other->told)
+			continue;
+		other->input.draining = true;
+		if (other->opening != NULL)
+			run_fail(other, RUN_INTERRUPTED, &why);
+		else
+			run_step(other);
+	}
+}
+
 /* This run cannot go on: nothing more is written, so that what is durable stays the whole truth. */
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why)
 {
@@ -82,6 +98,7 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 	watch_free(TAKE(run->cell_readable));
 	cell_close(TAKE(run->cell));
 	drop_pending(run);
+	drain_children(run);
 	run_tell(run);
 }
 

@@ -225,3 +225,35 @@ test('ask_user at a terminal: the next line is the answer', async (t) => {
 	assert.match(done.out, /Which \\x1b\[31mcolour\?/);
 	assert.match(done.out, /dark green it is/);
 });
+
+// The first process of the cell in which a command line runs.
+function cellInit(command) {
+	const read = (pid, file) => { try { return fs.readFileSync(`/proc/${pid}/${file}`, 'utf8'); } catch { return ''; } };
+	let pid = fs.readdirSync('/proc').find((p) => /^\d+$/.test(p) && read(p, 'cmdline') === command.split(' ').join('\0') + '\0');
+	for (; pid !== undefined && pid > 1; pid = read(pid, 'status').match(/PPid:\s+(\d+)/)?.[1])
+		if (/NSpid:\s+\d+(\s+\d+)*\s+1\n/.test(read(pid, 'status')))
+			return Number(pid);
+	return null;
+}
+
+test('a worker that loses its cell ends the master, and the other workers park at once', async (t) => {
+	const w = world(t, { policy: POLICY });
+	const model = record(w, [
+		{ agent: 'master', calls: [delegate({ goal: 'alpha part' }, { goal: 'beta part' })] },
+		{ agent: 'worker', match: 'alpha part', calls: [shell('sleep 61.51')] },
+		{ agent: 'worker', match: 'beta part', calls: [shell('sleep 61.52')] },
+	]);
+	const run = w.start(w.teamArgs('lead', '-m', model));
+	let init = null;
+	for (let i = 0; i < 100 && (init === null || cellInit('sleep 61.52') === null); i++, await sleep(50))
+		init = cellInit('sleep 61.51');
+	assert.ok(init > 1);
+	const since = Date.now();
+	process.kill(init, 'SIGKILL');
+	const done = await run.done;
+	assert.equal(done.code, 1, done.err);
+	assert.match(done.err, /the sandbox of task/);
+	assert.ok(Date.now() - since < 20000, 'the other did not run to its end');
+	assert.equal(w.events('task.parked').length, 1);
+	await w.leftNothing();
+});
