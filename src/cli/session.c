@@ -113,11 +113,11 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 
 void session_close(struct session *s)
 {
-	progress_free(s->progress);
-	asker_free(s->asker);
 	watch_free(s->sigint);
 	watch_free(s->sigterm);
-	engine_free(s->engine);
+	engine_free(s->engine); /* it may still withdraw a question */
+	asker_free(s->asker);
+	progress_free(s->progress);
 	llm_free(s->llm);
 	llm_model_close(s->model);
 	loop_free(s->loop);

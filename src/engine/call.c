@@ -204,6 +204,10 @@ void call_finish(struct run *run, const char *id, const char *status, int exit, 
 
 void call_close(struct run *run, struct call *c, const char *status, const char *text)
 {
+	const struct engine_setup *setup = &run->engine->setup;
+
+	if (c->phase == CALL_HELD && setup->ask_withdrawn != NULL)
+		setup->ask_withdrawn(setup->userdata, c->approval);
 	call_finish(run, c->id, status, -1, str_of(text), call_counts(0, 0, 0, 0));
 }
 

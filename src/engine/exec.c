@@ -93,9 +93,13 @@ static void held_free(struct held_exec *h)
 
 void exec_drop(struct run *run)
 {
+	const struct engine_setup *setup = &run->engine->setup;
+
 	while (run->held != NULL) {
 		struct held_exec *h = run->held;
 		run->held = h->next;
+		if (setup->ask_withdrawn != NULL)
+			setup->ask_withdrawn(setup->userdata, h->approval);
 		held_free(h);
 	}
 }

@@ -205,7 +205,8 @@ static void start_deferred(struct run *run, const struct deferred *effect)
 	case DO_ASK_EXEC: exec_put_question(run, effect->name); break;
 	case DO_START_CHILDREN:
 		call = task_call_find(run->task, effect->name);
-		if (call != NULL && call->phase == CALL_RUNNING)
+		/* a task that was parked meanwhile finds them again when it is resumed */
+		if (call != NULL && call->phase == CALL_RUNNING && run->task->phase == PHASE_ACTIVE)
 			control_start_children(run, call);
 		break;
 	}
