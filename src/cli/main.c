@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "cli/command.h"
 
 #include "base/banned.h"
@@ -48,9 +49,31 @@ static const struct command *find(int argc, char **argv, int *ret_words)
 	return NULL;
 }
 
+/* "policy check, policy explain, ...": the commands that begin with `word`, whole or with a part of it; the number of
+ * them. */
+static size_t beginning_with(const char *word, bool whole, struct buf *ret)
+{
+	size_t found = 0, len = strlen(word);
+
+	for (size_t i = 0; i < COUNT(commands) && len > 0; i++) {
+		const char *name = commands[i]->name;
+		if (strncmp(name, word, len) != 0 || (whole && name[len] != ' '))
+			continue;
+		buf_printf(ret, "%s%s", found > 0 ? ", " : "", name);
+		found++;
+	}
+	return found;
+}
+
 static int unknown(int argc, char **argv)
 {
+	AUTO(buf_done) struct buf group = BUF_INIT(LIMIT_FILE_BYTES), begun = BUF_INIT(LIMIT_FILE_BYTES);
 	const char *names[COUNT(commands)];
+
+	if (argc == 2 && beginning_with(argv[1], true, &group) > 0)
+		return complain(EXIT_USAGE, "'%s' wants a second word; the commands are: %s", argv[1], buf_text(&group));
+	if (beginning_with(argv[1], false, &begun) == 1)
+		return complain(EXIT_USAGE, "there is no command '%s': did you mean '%s'?", argv[1], buf_text(&begun));
 
 	for (size_t i = 0; i < COUNT(commands); i++)
 		names[i] = commands[i]->name;
@@ -68,7 +91,8 @@ int main(int argc, char **argv)
 	int words = 0;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    (argc == 2 && strcmp(argv[1], "help") == 0)) {
 		help(argc < 2 ? stderr : stdout);
 		return argc < 2 ? EXIT_USAGE : EXIT_DONE;
 	}
