@@ -232,3 +232,16 @@ test('audit verify names the event that was changed', async (t) => {
 	assert.match(verify.err, new RegExp(`\\b${seq}\\b`));
 	assert.throws(() => w.checkChain());
 });
+
+for (const provider of ['anthropic/mock', 'openrouter/mock', 'ollama/mock'])
+	test(`the same work with ${provider}`, async (t) => {
+		const w = world(t, { files });
+		model.setScenario({ replies: work });
+		const base = { OPENROUTER_BASE_URL: model.base, OPENROUTER_API_KEY: 'sk-test', OLLAMA_HOST: model.url };
+		const run = await w.start(w.runArgs('count', '-m', provider), { env: { ...model.env, ...base } }).done;
+		exited(run, 0);
+		assert.equal(run.out, 'The notes have 2 lines. ☃\n');
+		assert.equal(w.read('report.txt'), 'two lines\nand a snowman ☃\n');
+		assert.deepEqual(model.invalid, [], 'every request is what the service takes');
+		assert.equal(w.events('model.replied').reduce((sum, e) => sum + e.data.usage.output, 0), 21);
+	});
