@@ -36,7 +36,12 @@ char *xstrdup(const char *text)
 
 char *xstrndup(const char *text, size_t len)
 {
-	return or_abort(strndup(text, len));
+	size_t n = strnlen(text, len);
+	char *copy = xmalloc(n + 1);
+
+	memcpy(copy, text, n);
+	copy[n] = '\0';
+	return copy;
 }
 
 char *xasprintf(const char *format, ...)
