@@ -147,6 +147,10 @@
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */
 
+/* loops */
+#define LIMIT_LOOP_WINDOW           64       /* calls that are looked back at */
+#define LIMIT_LOOP_WAIT_MS          1000     /* a call that takes so long and is content may be waiting for something */
+
 /* prices */
 #define LIMIT_PRICES                256      /* in the configuration */
 #define LIMIT_PRICE_USD             1000000  /* of a million tokens */
