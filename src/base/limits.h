@@ -147,6 +147,16 @@
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */
 
+/* tools by manifest */
+#define LIMIT_TOOLS                 128      /* ours and those of manifests together */
+#define LIMIT_OWN_TOOLS             64
+#define LIMIT_OWN_NAME_BYTES        64
+#define LIMIT_OWN_ABOUT_BYTES       KIB(4)
+#define LIMIT_OWN_MANIFEST_BYTES    KIB(256)
+#define LIMIT_OWN_ARGS              64       /* words of the template */
+#define LIMIT_OWN_WORDS             1024     /* of the command line that it becomes */
+#define LIMIT_OWN_COMMAND_BYTES     KIB(96)  /* all of them; a message to the cell must hold them */
+
 /* what a person looks at */
 #define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */
 
