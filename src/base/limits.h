@@ -157,6 +157,14 @@
 #define LIMIT_OWN_WORDS             1024     /* of the command line that it becomes */
 #define LIMIT_OWN_COMMAND_BYTES     KIB(96)  /* all of them; a message to the cell must hold them */
 
+/* secrets */
+#define LIMIT_SECRETS               64
+#define LIMIT_SECRET_BYTES          KIB(4)
+#define LIMIT_SECRET_LEAST_BYTES    8        /* a shorter one cannot be told from other text, so it could not be kept out */
+#define LIMIT_SECRET_NAME_BYTES     64
+#define LIMIT_SECRETS_PER_CALL      16
+#define LIMIT_SECRET_COMMAND_MS     10000
+
 /* what a person looks at */
 #define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */
 

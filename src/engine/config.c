@@ -11,6 +11,7 @@
 #include "base/yaml.h"
 #include "engine/agents.h"
 #include "engine/dirs.h"
+#include "engine/secrets.h"
 #include "base/banned.h"
 
 #define DAY_MS 86400000ll
@@ -54,7 +55,8 @@ struct value {
 struct config {
 	struct value values[COUNT(keys)];
 	struct agents *agents;
-	bool agents_locked;
+	struct secrets *secrets;
+	bool agents_locked, secrets_locked;
 	char *untrusted;
 };
 
@@ -246,6 +248,10 @@ static int apply_locks(struct config *config, const struct yaml_node *locked, st
 			config->agents_locked = true;
 			continue;
 		}
+		if (yaml_is_text(n) && strcmp(yaml_text(n), "secrets") == 0) {
+			config->secrets_locked = true;
+			continue;
+		}
 		int at = yaml_is_text(n) ? key_find(yaml_text(n), &why)
 		                         : err_set(&why, EINVAL, "must be the name of a key");
 		if (at < 0)
@@ -267,7 +273,7 @@ static bool is_locked_in(const struct yaml_node *root, const char *key)
 
 static int apply_file(struct config *config, const struct file_layer *layer, struct str text, struct err *err)
 {
-	const char *names[COUNT(keys) + 2];
+	const char *names[COUNT(keys) + 3];
 	size_t count = key_names(names);
 	AUTO(yaml_freep) struct yaml *yaml = NULL;
 
@@ -275,16 +281,22 @@ static int apply_file(struct config *config, const struct file_layer *layer, str
 	if (r < 0)
 		return r;
 	const struct yaml_node *root = yaml_root(yaml), *locked = yaml_get(root, "locked"), *agents = yaml_get(root, "agents");
+	const struct yaml_node *secrets = yaml_get(root, "secrets");
+	names[count++] = "secrets";
 	names[count++] = "agents";
 	if (locked != NULL && !layer->admin)
 		return yaml_err(locked, err, "locked: only the admin file can lock keys");
 	if (layer->admin)
 		names[count++] = "locked";
 	r = yaml_only_keys(root, names, count, err);
+	if (r == 0 && secrets != NULL && layer->project)
+		return yaml_err(yaml_key(secrets), err, "secrets: are not for a project file, which tools can write: use the user file");
+	if (r == 0 && secrets != NULL && (!layer->locked_only || is_locked_in(root, "secrets")))
+		r = secrets_read(config->secrets, secrets, config->secrets_locked, err);
 	for (const struct yaml_node *n = yaml_first(root); r == 0 && n != NULL; n = yaml_next(n))
 		if (n == agents && (!layer->locked_only || is_locked_in(root, "agents")))
 			r = agents_read(config->agents, n, layer->project, config->agents_locked, err);
-		else if (n != agents && n != locked && (!layer->locked_only || is_locked_in(root, yaml_text(yaml_key(n)))))
+		else if (n != agents && n != secrets && n != locked && (!layer->locked_only || is_locked_in(root, yaml_text(yaml_key(n)))))
 			r = apply_node(config, layer, n, err);
 	return r == 0 && locked != NULL ? apply_locks(config, locked, err) : r;
 }
@@ -386,6 +398,7 @@ int config_load(const struct config_sources *sources, struct config **ret, struc
 	AUTO(config_freep) struct config *config = xcalloc(1, sizeof *config);
 
 	config->agents = agents_new();
+	config->secrets = secrets_new();
 	int r = load_layers(config, sources, err);
 
 	if (r < 0)
@@ -417,6 +430,7 @@ void config_free(struct config *config)
 		free(config->values[i].origin);
 	}
 	agents_free(config->agents);
+	secrets_free(config->secrets);
 	free(config->untrusted);
 	free(config);
 }
@@ -477,6 +491,11 @@ const char *config_untrusted(const struct config *config)
 const struct agents *config_agents(const struct config *config)
 {
 	return config->agents;
+}
+
+struct secrets *config_secrets(const struct config *config)
+{
+	return config->secrets;
 }
 
 json_t *config_json(const struct config *config)
