@@ -165,6 +165,10 @@
 #define LIMIT_SECRETS_PER_CALL      16
 #define LIMIT_SECRET_COMMAND_MS     10000
 
+/* prices */
+#define LIMIT_PRICES                256      /* in the configuration */
+#define LIMIT_PRICE_USD             1000000  /* of a million tokens */
+
 /* what a person looks at */
 #define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */
 
