@@ -160,6 +160,24 @@
 #define LIMIT_LOOP_WINDOW           64       /* calls that are looked back at */
 #define LIMIT_LOOP_WAIT_MS          1000     /* a call that takes so long and is content may be waiting for something */
 
+/* tools by manifest */
+#define LIMIT_TOOLS                 128      /* ours and those of manifests together */
+#define LIMIT_OWN_TOOLS             64
+#define LIMIT_OWN_NAME_BYTES        64
+#define LIMIT_OWN_ABOUT_BYTES       KIB(4)
+#define LIMIT_OWN_MANIFEST_BYTES    KIB(256)
+#define LIMIT_OWN_ARGS              64       /* words of the template */
+#define LIMIT_OWN_WORDS             1024     /* of the command line that it becomes */
+#define LIMIT_OWN_COMMAND_BYTES     KIB(96)  /* all of them; a message to the cell must hold them */
+
+/* secrets */
+#define LIMIT_SECRETS               64
+#define LIMIT_SECRET_BYTES          KIB(4)
+#define LIMIT_SECRET_LEAST_BYTES    8        /* a shorter one cannot be told from other text, so it could not be kept out */
+#define LIMIT_SECRET_NAME_BYTES     64
+#define LIMIT_SECRETS_PER_CALL      16
+#define LIMIT_SECRET_COMMAND_MS     10000
+
 /* prices */
 #define LIMIT_PRICES                256      /* in the configuration */
 #define LIMIT_PRICE_USD             1000000  /* of a million tokens */
