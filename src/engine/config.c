@@ -11,6 +11,7 @@
 #include "base/yaml.h"
 #include "engine/agents.h"
 #include "engine/dirs.h"
+#include "policy/limits.h"
 #include "base/banned.h"
 
 #define DAY_MS 86400000ll
@@ -102,25 +103,6 @@ static bool is_choice(const char *choices, const char *value)
 	return false;
 }
 
-/* "2", "2.5", "0.000000001": dollars to nano-dollars, exactly. */
-static int parse_money(struct str text, int64_t *ret)
-{
-	struct str whole, fraction = STR("");
-	uint64_t dollars, nanos = 0;
-
-	if (!str_next(&text, '.', &whole) || str_to_u64(whole, &dollars) < 0 || dollars > 1000000000)
-		return -EINVAL;
-	if (text.ptr != NULL) {
-		fraction = text;
-		if (fraction.len == 0 || fraction.len > 9 || str_to_u64(fraction, &nanos) < 0)
-			return -EINVAL;
-	}
-	for (size_t i = fraction.len; i < 9; i++)
-		nanos *= 10;
-	*ret = (int64_t)(dollars * 1000000000 + nanos);
-	return 0;
-}
-
 static int parse_number(const struct config_key *key, const char *text, int64_t *ret)
 {
 	uint64_t n;
@@ -128,7 +110,7 @@ static int parse_number(const struct config_key *key, const char *text, int64_t 
 
 	switch (key->type) {
 	case CONFIG_DURATION: return str_to_duration_ms(str_of(text), ret);
-	case CONFIG_MONEY: return parse_money(str_of(text), ret);
+	case CONFIG_MONEY: return usd_parse(str_of(text), ret);
 	case CONFIG_INT:
 	case CONFIG_BYTES:
 		r = key->type == CONFIG_INT ? str_to_u64(str_of(text), &n) : str_to_bytes(str_of(text), &n);
