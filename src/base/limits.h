@@ -158,6 +158,10 @@
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */
 
+/* prices */
+#define LIMIT_PRICES                256      /* in the configuration */
+#define LIMIT_PRICE_USD             1000000  /* of a million tokens */
+
 /* what a person looks at */
 #define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */
 

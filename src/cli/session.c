@@ -101,6 +101,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		.on_event = on_event, .ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 	};
+	setup.prices = s->prices;
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);

@@ -136,8 +136,10 @@ FIELDS(model_replied) = {
 	{ "model", TEXT, OPTIONAL | NULLABLE, "the model that answered, where the provider says so" },
 	{ "response_id", TEXT, OPTIONAL | NULLABLE, "the provider's id of the reply" },
 	{ "usage", OBJECT, 0,
-	  "tokens in disjoint buckets: input, cache_read, cache_write, output (reasoning included); null = unknown" },
+	  "tokens in disjoint buckets: input, cache_read, cache_write (of which cache_write_1h), output (of which "
+	  "reasoning); null = unknown" },
 	{ "usd_nanos", INT, NULLABLE, "cost in nano-USD; null where unknown" },
+	{ "price", TEXT, OPTIONAL | NULLABLE, "where the price is from: the table with version and date, a line of the configuration" },
 	{ "opaque", TEXT, OPTIONAL | NULLABLE, "JSON of the provider's that must go back to it unchanged: signed thinking" },
 	{ "ref", TEXT, OPTIONAL | NULLABLE, "what the provider must not give again: the line of a recorded file" },
 	{ "ms", INT, 0, "from the request to the last byte" },
