@@ -102,6 +102,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 	};
 	setup.prices = s->prices;
+	setup.reply_tokens = s->reply_tokens;
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);

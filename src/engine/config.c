@@ -38,6 +38,8 @@ static const struct config_key keys[] = {
 	  .about = "wall time of one task" },
 	{ .name = "context_tokens", .type = CONFIG_INT, .least = 4096, .most = 100000000, .project = true,
 	  .about = "the model's window, beyond which a conversation is compacted; by the model's name where nothing is said" },
+	{ .name = "reply_tokens", .type = CONFIG_INT, .least = 256, .most = 10000000, .project = true,
+	  .about = "tokens of one reply at most; as the provider has it, or 8192 where a budget holds, where nothing is said" },
 	{ .name = "output_limit", .type = CONFIG_BYTES, .otherwise = "64k", .least = 1024, .most = 16 << 20, .project = true,
 	  .about = "what is kept of the output of one call" },
 	{ .name = "budget", .type = CONFIG_MONEY, .least = 0, .most = 1000000000ll * 1000000000ll,
