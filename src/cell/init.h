@@ -2,12 +2,13 @@
 #ifndef MISHRI_CELL_INIT_H
 #define MISHRI_CELL_INIT_H
 
+#include "cell/enter.h"
 #include "cell/filter.h"
 #include "cell/plan.h"
 
 struct init_setup {
 	int socket;                          /* to the warden, then to the engine */
-	int workspace_fd;                    /* mapped tree, or -1 */
+	struct trees trees;
 	bool trial;                          /* try whether ptrace works before saying READY */
 	const struct plan *plan;
 	const struct filter *filters;        /* [0] of ordinary, [1] of read-only runs; NULL: none */

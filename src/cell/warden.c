@@ -19,13 +19,17 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "cell/ids.h"
+#include "cell/guard.h"
 #include "cell/init.h"
+#include "cell/layer.h"
 #include "cell/probe.h"
 #include "base/banned.h"
 
-/* A cell that is being set up. Once it is READY the engine has it, and the warden only reaps. */
+/* A cell that is being set up, or one that is being guarded. Once a cell is READY the engine has it, and the warden only
+ * reaps. */
 struct nursling {
 	uint32_t id;
+	bool guards;                         /* a process that guards the cell of this id */
 	enum cell_level level;
 	pid_t pid;
 	int pidfd, socket;
@@ -33,7 +37,19 @@ struct nursling {
 	struct nursling *next;
 };
 
+/* The way back into a cell with patterns to guard; closed when its pid 1 is gone. */
+struct entry {
+	uint32_t id;
+	pid_t pid;
+	int user_ns, mount_ns;
+	uid_t uid;
+	gid_t gid;
+	struct entry *next;
+};
+
 struct keeper {
+	struct entry *entries;
+	struct layer *layers;
 	int engine, signals;
 	const struct cell_builtin *builtins;
 	size_t builtin_count;
@@ -96,27 +112,65 @@ static void be_first_to_go(void)
 
 /* In the new process: nothing of the warden's but what a cell needs. */
 static _Noreturn void nursling_main(const struct keeper *w, const struct plan *plan, const struct filter *filters,
-                                    int socket, int tree)
+                                    int socket, const struct trees *given)
 {
-	enum { SOCKET_FD = 3, TREE_FD = 4 };
+	enum { SOCKET_FD = 3, TREE_FD = 4, HIGH_FD = 64 };
+	struct trees trees = *given;
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		_exit(2);
 	be_first_to_go();
 	/* First out of the way of each other, then into place. */
-	int high = fcntl(socket, F_DUPFD_CLOEXEC, 64), high_tree = tree >= 0 ? fcntl(tree, F_DUPFD_CLOEXEC, 64) : -1;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (high < 0 || null < 0 || dup2(null, 2) < 0 || dup3(high, SOCKET_FD, O_CLOEXEC) < 0 ||
-	    (high_tree >= 0 && dup3(high_tree, TREE_FD, O_CLOEXEC) < 0))
+	int high = fcntl(socket, F_DUPFD_CLOEXEC, HIGH_FD), null = open("/dev/null", O_RDWR | O_CLOEXEC), next = TREE_FD;
+	for (size_t i = 0; i < COUNT(trees.at); i++)
+		if (trees.at[i] >= 0 && (trees.at[i] = fcntl(trees.at[i], F_DUPFD_CLOEXEC, HIGH_FD)) < 0)
+			_exit(2);
+	if (high < 0 || null < 0 || dup2(null, 2) < 0 || dup3(high, SOCKET_FD, O_CLOEXEC) < 0)
 		_exit(2);
-	close_range(high_tree >= 0 ? TREE_FD + 1 : SOCKET_FD + 1, ~0u, 0);
+	for (size_t i = 0; i < COUNT(trees.at); i++)
+		if (trees.at[i] >= 0 && (trees.at[i] = dup3(trees.at[i], next++, O_CLOEXEC)) < 0)
+			_exit(2);
+	close_range((unsigned)next, ~0u, 0);
 	init_main(&(struct init_setup){
-		.socket = SOCKET_FD, .workspace_fd = high_tree >= 0 ? TREE_FD : -1, .trial = !w->proven[plan->level],
+		.socket = SOCKET_FD, .trees = trees, .trial = !w->proven[plan->level],
 		.plan = plan, .filters = filters, .builtins = w->builtins, .builtin_count = w->builtin_count,
 	});
 }
 
-static int spawn(struct keeper *w, const struct plan *plan, int tree, struct nursling *child, struct err *err)
+/* While it is still dumpable, which it is until GO: later its namespaces could not be opened by an ordinary user. */
+static int entry_keep(struct keeper *w, uint32_t id, pid_t pid, const struct plan *plan, struct err *err)
+{
+	struct entry *entry = xcalloc(1, sizeof *entry);
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
+	entry->user_ns = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof path, "/proc/%d/ns/mnt", pid);
+	entry->mount_ns = open(path, O_RDONLY | O_CLOEXEC);
+	entry->id = id;
+	entry->pid = pid;
+	entry->uid = plan->uid_inside;
+	entry->gid = plan->gid_inside;
+	entry->next = w->entries;
+	w->entries = entry;
+	return entry->user_ns < 0 || entry->mount_ns < 0 ? err_sys(err, "cannot keep the namespaces of a cell") : 0;
+}
+
+static void entry_drop(struct keeper *w, pid_t pid)
+{
+	for (struct entry **at = &w->entries; *at != NULL; at = &(*at)->next) {
+		struct entry *entry = *at;
+		if (entry->pid != pid)
+			continue;
+		*at = entry->next;
+		fd_close(&entry->user_ns);
+		fd_close(&entry->mount_ns);
+		free(entry);
+		return;
+	}
+}
+
+static int spawn(struct keeper *w, const struct plan *plan, const struct trees *trees, struct nursling *child, struct err *err)
 {
 	const struct filter *filters = NULL;
 	int ends[2], pidfd = -1, r = filters_get(w, plan->level, &filters, err);
@@ -131,7 +185,7 @@ static int spawn(struct keeper *w, const struct plan *plan, int tree, struct nur
 		              CLONE_NEWCGROUP;
 	long pid = syscall(SYS_clone3, &args, sizeof args);
 	if (pid == 0)
-		nursling_main(w, plan, filters, ends[1], tree);
+		nursling_main(w, plan, filters, ends[1], trees);
 	if (pid < 0)
 		r = clone_failed(plan->level, err);
 	close(ends[1]);
@@ -140,6 +194,8 @@ static int spawn(struct keeper *w, const struct plan *plan, int tree, struct nur
 	child->socket = ends[0];
 	if (r == 0 && plan->level == CELL_FULL)
 		r = ids_write(plan, child->pid, err);
+	if (r == 0 && plan_guards(plan))
+		r = entry_keep(w, child->id, child->pid, plan, err);
 	if (r == 0 && msg_send(child->socket, &(struct msg){ .type = MSG_GO }) < 0)
 		r = err_sys(err, "the first process of a cell is gone");
 	return r;
@@ -152,28 +208,96 @@ static void nursling_free(struct nursling *child)
 	free(child);
 }
 
+/* What the cell cannot open itself: translated owners, and the layer that it shares with others. */
+static int trees_open(struct keeper *w, const struct plan *plan, struct trees *ret, struct err *err)
+{
+	bool mapped = plan->as_root && plan->level == CELL_FULL;
+	int r = 0;
+
+	if (plan->layer[0] != '\0')
+		r = layer_tree(&w->layers, plan, &ret->at[0], err);
+	else if (mapped)
+		r = ids_map_workspace(plan, &ret->at[0], err);
+	for (size_t i = 0; i < plan->writable.count && mapped && r == 0; i++)
+		r = ids_map_directory(plan, plan->writable.at[i], &ret->at[i + 1], err);
+	return r;
+}
+
 static int on_open(void *self, struct msg *open)
 {
 	struct keeper *w = self;
 	struct err err = ERR_NONE;
 	struct plan plan;
-	AUTO(fd_closep) int tree = -1;
+	AUTO(trees_close) struct trees trees;
 	struct nursling *child = xcalloc(1, sizeof *child);
 
 	child->id = (uint32_t)open->id;
 	child->pidfd = child->socket = -1;
 	child->level = (enum cell_level)open->level;
 	child->until_ms = clock_mono_ms() + LIMIT_CELL_OPEN_MS;
+	memset(&trees, 0xff, sizeof trees);
 	int r = plan_make(open, &plan, &err);
 	if (r == 0)
 		r = ids_choose(&plan, (unsigned)getpid(), &err);
-	if (r == 0 && plan.as_root && plan.level == CELL_FULL)
-		r = ids_map_workspace(&plan, &tree, &err);
 	if (r == 0)
-		r = spawn(w, &plan, tree, child, &err);
+		r = trees_open(w, &plan, &trees, &err);
+	if (r == 0)
+		r = spawn(w, &plan, &trees, child, &err);
 	if (r < 0) {
 		tell_unmade(w, child->id, &err);
 		nursling_free(child);
+		return 0;
+	}
+	child->next = w->nurslings;
+	w->nurslings = child;
+	return 0;
+}
+
+/* ---- guarding one ---- */
+
+static int guard_from_inside(void *userdata, int socket)
+{
+	const struct msg *wish = userdata;
+	struct err err = ERR_NONE;
+	AUTO(json_decrefp) json_t *found = NULL;
+	AUTO(fd_closep) int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = root < 0 ? err_sys(&err, "cell: its root") : guard_apply(&(struct guard){
+		.root = root, .workspace = wish->workspace, .hide = &wish->hide, .keep = &wish->keep, .later = true }, &found, &err);
+
+	if (r < 0)
+		return msg_send(socket, &(struct msg){ .type = MSG_UNABLE, .code = (uint64_t)err.code, .text = err.text }) < 0;
+	AUTO(freep) char *text = json_text(found);
+	while (strlen(text) > LIMIT_CELL_REPORT_BYTES) {     /* more than can be told at once; all of it is guarded */
+		json_array_remove(found, json_array_size(found) - 1);
+		free(text);
+		text = json_text(found);
+	}
+	return msg_send(socket, &(struct msg){ .type = MSG_READY, .text = text }) < 0;
+}
+
+static void tell_guarded(const struct keeper *w, uint32_t id, const struct err *err, const char *text)
+{
+	tell_engine(w, &(struct msg){ .type = MSG_GUARDED, .id = id, .code = err != NULL ? (uint64_t)err->code : 0,
+	                              .text = err != NULL ? err->text : text });
+}
+
+static int on_guard(void *self, struct msg *guard)
+{
+	struct keeper *w = self;
+	struct entry *entry = w->entries;
+	struct err err = { ENOENT, "the cell is gone" };
+	struct nursling *child = xcalloc(1, sizeof *child);
+
+	while (entry != NULL && entry->id != guard->id)
+		entry = entry->next;
+	child->id = (uint32_t)guard->id;
+	child->guards = true;
+	child->pidfd = child->socket = -1;
+	child->until_ms = clock_mono_ms() + LIMIT_CELL_OPEN_MS;
+	if (entry == NULL || namespace_run(entry->user_ns, entry->mount_ns, entry->uid, entry->gid, guard_from_inside, guard,
+	                                   &child->socket, &child->pid, &err) < 0) {
+		tell_guarded(w, child->id, &err, NULL);
+		free(child);
 		return 0;
 	}
 	child->next = w->nurslings;
@@ -194,6 +318,7 @@ static int on_probe(void *self, struct msg *msg UNUSED)
 static const struct msg_rule requests[] = {
 	{ MSG_OPEN,  ALWAYS, 0, on_open },
 	{ MSG_PROBE, ALWAYS, 0, on_probe },
+	{ MSG_GUARD, ALWAYS, 0, on_guard },
 };
 
 /* ---- what pid 1 says while it is set up ---- */
@@ -205,6 +330,15 @@ static void hand_over(struct keeper *w, const struct nursling *child, const char
 	                              .fds = { child->pidfd, child->socket }, .fd_count = 2 });
 }
 
+static void give_up(const struct keeper *w, const struct nursling *child, const struct err *err)
+{
+	kill(child->pid, SIGKILL);
+	if (child->guards)
+		tell_guarded(w, child->id, err, NULL);
+	else
+		tell_unmade(w, child->id, err);
+}
+
 static void on_nursling(struct keeper *w, struct nursling *child)
 {
 	struct err err = { .code = EIO, .text = "the first process of the cell died while it was set up" };
@@ -212,14 +346,16 @@ static void on_nursling(struct keeper *w, struct nursling *child)
 	int r = msg_receive(child->socket, w->room, &msg);
 
 	if (r == 1 && msg.type == MSG_READY && msg.fd_count == 0) {
-		hand_over(w, child, msg.text);
+		if (child->guards)
+			tell_guarded(w, child->id, NULL, msg.text);
+		else
+			hand_over(w, child, msg.text);
 	} else {
 		if (r == 1 && msg.type == MSG_UNABLE && msg.fd_count == 0) {
 			err.code = msg.code > 0 ? (int)msg.code : EIO;
 			snprintf(err.text, sizeof err.text, "%s", msg.text);
 		}
-		kill(child->pid, SIGKILL);
-		tell_unmade(w, child->id, &err);
+		give_up(w, child, &err);
 	}
 	if (r == 1)
 		msg_done(&msg);
@@ -241,8 +377,7 @@ static void look_after(struct keeper *w, const struct pollfd *fds)
 		if (fds[i].revents != 0) {
 			on_nursling(w, child);
 		} else {
-			kill(child->pid, SIGKILL);
-			tell_unmade(w, child->id, &(struct err){ ETIMEDOUT, "the cell was not ready in time" });
+			give_up(w, child, &(struct err){ ETIMEDOUT, "the cell was not ready in time" });
 		}
 		*at = child->next;
 		nursling_free(child);
@@ -354,8 +489,8 @@ _Noreturn void warden_main(int socket, const struct cell_builtin *builtins, size
 			_exit(1);
 		if (fds[1].revents != 0) {
 			(void)!read(w.signals, drained, sizeof drained);
-			while (waitpid(-1, NULL, WNOHANG) > 0)
-				;
+			for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;)
+				entry_drop(&w, pid);
 		}
 		look_after(&w, fds + 2);
 		if (fds[0].revents != 0)

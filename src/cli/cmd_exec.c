@@ -14,6 +14,7 @@ static const struct option_row options[] = {
 	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
 	{ "--workspace", 'w', "DIR", "what the program may see and change (default: this directory)", false },
 	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
+	{ "--workspace-mode", 0, "MODE", "direct (default), overlay (changes are listed and thrown away) or readonly", false },
 	{ "--user", 0, "NAME", "act for this user (root only)", false },
 };
 

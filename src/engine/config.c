@@ -24,6 +24,8 @@ static const struct config_key keys[] = {
 	  .about = "the directory to work in; the current one where nothing is said" },
 	{ .name = "isolation", .type = CONFIG_CHOICE, .otherwise = "full", .choices = "full reduced none",
 	  .about = "how strongly tools are shut in" },
+	{ .name = "workspace_mode", .type = CONFIG_CHOICE, .otherwise = "direct", .choices = "direct overlay readonly",
+	  .about = "where changes go: to the workspace, to a layer to look at and apply, or nowhere" },
 	{ .name = "plan", .type = CONFIG_CHOICE, .otherwise = "auto", .choices = "auto always never", .project = true,
 	  .about = "whether a master plans and delegates" },
 	{ .name = "max_depth", .type = CONFIG_INT, .otherwise = "1", .least = 1, .most = LIMIT_TASK_DEPTH, .project = true,

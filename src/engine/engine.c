@@ -235,7 +235,9 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	json_put(data, "tools", tools_of_role(spec->role, spec->plan, spec->max_depth > 0, rights));
 	json_put(data, "policies", strings(spec->policies, spec->policy_count));
 	json_put(data, "limits", limits_data(&limits));
-	json_put(data, "config", config_data(engine, profile, spec->model, spec->max_depth, rights, spec->told));
+	json_t *config = config_data(engine, profile, spec->model, spec->max_depth, rights, spec->told);
+	files_config(config, spec->mode, spec->mode != NULL && strcmp(spec->mode, "overlay") == 0, profile);
+	json_put(data, "config", config);
 	return data;
 }
 
@@ -273,6 +275,7 @@ void run_opened(struct run *run, const json_t *mechanisms)
 	         json_pack("{s:s, s:o, s:I}", "policy", policy_digest(policy), "sources", policy_sources(policy), "rules",
 	                   (json_int_t)policy_rule_count(policy)));
 	json_t *copy = json_deep_copy(mechanisms);
+	cell_files_tell(policy, copy);
 	run_emit(run, EVENT_CELL_OPENED, "task", "",
 	         json_pack("{s:s, s:s, s:o, s:I}", "cell", run->cell_id, "level", cell_level_name(run->level), "mechanisms",
 	                   copy != NULL ? copy : json_object(), "ms", (json_int_t)ms));
@@ -355,7 +358,9 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 	json_put(data, "tools", tools_of_role(role, "auto", depth < max_depth, rights));
 	json_put(data, "policies", json_incref(parent->policies));
 	json_put(data, "limits", limits_data(&limits));
-	json_put(data, "config", config_data(parent->engine, profile, model, max_depth, rights, t->config));
+	json_t *config = config_data(parent->engine, profile, model, max_depth, rights, t->config);
+	files_config(config, json_get_text(t->config, "workspace_mode", NULL), json_is_true(json_object_get(t->config, "layered")), profile);
+	json_put(data, "config", config);
 	return data;
 }
 

@@ -1,4 +1,4 @@
-/* extra.c - the parts of the language that this version reads but does not keep: files, limits, budgets. They are
+/* extra.c - the parts of the language that this version reads but does not keep: limits, budgets. They are
  * checked, and then refused: a policy that promises what nobody keeps is worse than an error. */
 #include <stdio.h>
 
@@ -81,29 +81,9 @@ static int entries_check(const struct yaml_node *root, const char *name, const s
 	return yaml_err(yaml_key(list), err, "'%s' is not enforced by this version yet: leave it out", name);
 }
 
-static int files_check(const struct yaml_node *root, struct err *err)
-{
-	static const char *const keys[] = { "hide", "readonly", "writable" };
-	const struct yaml_node *files = yaml_get(root, "files");
-
-	if (files == NULL)
-		return 0;
-	if (yaml_only_keys(files, keys, COUNT(keys), err) != 0)
-		return -EINVAL;
-	for (const struct yaml_node *list = yaml_first(files); list != NULL; list = yaml_next(list)) {
-		if (yaml_want(list, YAML_LIST, "this", err) != 0)
-			return -EINVAL;
-		for (const struct yaml_node *n = yaml_first(list); n != NULL; n = yaml_next(n))
-			if (yaml_want(n, YAML_TEXT, "a path", err) != 0)
-				return -EINVAL;
-	}
-	return yaml_err(yaml_key(files), err, "'files' is not enforced by this version yet: leave it out");
-}
-
 int extra_check(struct loader *l, const struct yaml_node *root)
 {
-	if (files_check(root, l->err) != 0 ||
-	    entries_check(root, "limits", limit_keys, COUNT(limit_keys), l->err) != 0)
+	if (entries_check(root, "limits", limit_keys, COUNT(limit_keys), l->err) != 0)
 		return -EINVAL;
 	return entries_check(root, "budgets", budget_keys, COUNT(budget_keys), l->err);
 }

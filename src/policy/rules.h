@@ -160,6 +160,9 @@ struct policy {
 	struct group *groups;
 	size_t group_count;
 	struct rule_index kinds[KIND_COUNT];
+	struct path_rule *paths;   /* their texts are owned */
+	size_t path_count;
+	bool says_writable[LAYER_COUNT];
 	size_t test_count;
 	char digest[SHA256_HEX_LEN + 1];
 };
@@ -197,7 +200,12 @@ void index_done(struct rule_index *index);
 void walk_init(struct rule_walk *walk, const struct rule_index *index, const char *const *names, size_t count);
 struct rule *walk_next(struct rule_walk *walk);            /* NULL: no more */
 
-/* extra.c: files, limits and budgets. */
+/* paths.c: the section `files` of one file; then what of it holds over all layers. */
+MUST_USE int paths_read(struct loader *l, const struct yaml_node *root);
+MUST_USE int paths_settle(struct loader *l);
+void paths_done(struct policy *policy);
+
+/* extra.c: limits and budgets. */
 MUST_USE int extra_check(struct loader *l, const struct yaml_node *root);
 
 /* selftest.c: the `tests` of a file, against the rules of this file alone. */
