@@ -29,7 +29,17 @@ struct identity {
 	const char *pattern;
 };
 
+/* A place that was found by a walk. It is looked up afresh before anything is mounted: mounts that are made meanwhile would
+ * leave a descriptor of the walk below them. */
+struct place_found {
+	char *path;
+	enum kind kind;
+	const char *pattern;
+};
+
 struct work {
+	struct place_found *places;
+	size_t place_count;
 	const struct guard *guard;
 	int top;                              /* the workspace */
 	int covers[2];                        /* file, directory; O_PATH */
@@ -166,7 +176,45 @@ static int visit_linked(struct work *w, int dir, const char *name, unsigned char
 	return note_linked(w, &st, b->kind, b->pattern);
 }
 
-static int guard_one(struct work *w, int fd, enum kind kind, const char *pattern)
+static int too_many(const struct work *w, enum kind kind, const char *pattern)
+{
+	return err_set(w->err, E2BIG, "'files: %s' of the policy fits more than %d places in the workspace (the last was"
+	               " '%s' by '%s'): name directories instead", kind_words[kind], LIMIT_FILES_GUARDED, w->path, pattern);
+}
+
+/* A directory on the way to what is kept could be renamed, and another put in its place: unless it is a mount itself. dir:
+ * the one that holds what is kept. From the inside out: each clone takes the mounts below it along. */
+static int anchor(struct work *w, int dir, const char *pattern)
+{
+	AUTO(fd_closep) int at = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statx top, now;
+
+	if (statx(w->top, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &top) < 0)
+		return err_sys(w->err, "cell: the workspace");
+	while (at >= 0 && statx(at, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &now) == 0) {
+		if (now.stx_ino == top.stx_ino && now.stx_mnt_id == top.stx_mnt_id)
+			return 0;
+		int above = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		AUTO(fd_closep) int tree = -1;
+		if ((now.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0) {
+			tree = open_tree(at, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+			if (tree < 0 || move_mount(tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
+				fd_close(&above);
+				return err_sys(w->err, "cell: cannot hold the directory of '%s'", w->path);
+			}
+			if (++w->held > LIMIT_FILES_GUARDED) {
+				fd_close(&above);
+				return too_many(w, KEEP, pattern);
+			}
+		}
+		fd_close(&at);
+		at = above;
+	}
+	return err_sys(w->err, "cell: the directory of '%s'", w->path);
+}
+
+/* dir: of the name that fd is; -1: not known, fd was reached over a link. */
+static int guard_one(struct work *w, int dir, int fd, enum kind kind, const char *pattern)
 {
 	struct below below = { kind, pattern };
 	struct stat st;
@@ -174,11 +222,12 @@ static int guard_one(struct work *w, int fd, enum kind kind, const char *pattern
 	if (fstat(fd, &st) < 0 || is_guarded(fd, &st, kind))
 		return 0;
 	if (++w->held > LIMIT_FILES_GUARDED)
-		return err_set(w->err, E2BIG, "'files: %s' of the policy fits more than %d places in the workspace (the last was"
-		               " '%s' by '%s'): name directories instead", kind_words[kind], LIMIT_FILES_GUARDED, w->path, pattern);
+		return too_many(w, kind, pattern);
 	int r = S_ISDIR(st.st_mode) ? walk(w, fd, 0, visit_linked, &below) : note_linked(w, &st, kind, pattern);
 	if (r == 0)
 		r = put_over(w, fd, &st, kind);
+	if (r == 0 && kind == KEEP && dir >= 0)
+		r = anchor(w, dir, pattern);
 	if (r == 0)
 		tell(w, w->path, kind, pattern, true);
 	return r;
@@ -193,23 +242,40 @@ static int guard_link(struct work *w, enum kind kind, const char *pattern)
 		return err_set(w->err, ENOTSUP, "'files: readonly' of the policy names '%s' by '%s', which is a symbolic link: a link"
 		               " can be replaced whatever is mounted; name what it leads to, or put a file in its place", w->path,
 		               pattern);
-	int r = target >= 0 ? guard_one(w, target, kind, pattern) : 0;
+	int r = target >= 0 ? guard_one(w, -1, target, kind, pattern) : 0;
 	if (r == 0 && w->guard->later)
 		tell(w, w->path, kind, pattern, false);
 	return r;
 }
 
-static int guard_at(struct work *w, int dir, const char *name, enum kind kind, const char *pattern)
+/* A path is looked up with links on its way followed, as long as they stay in the workspace. */
+static int guard_path(struct work *w, const char *path, enum kind kind, const char *pattern)
 {
-	AUTO(fd_closep) int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	const char *slash = strrchr(path, '/');
+	AUTO(freep) char *parent = slash != NULL ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
+	AUTO(fd_closep) int dir = open_beneath(w->top, parent, O_PATH | O_DIRECTORY, 0);
+	AUTO(fd_closep) int fd = dir < 0 ? -1 : openat(dir, slash != NULL ? slash + 1 : path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return 0;
-	return S_ISLNK(st.st_mode) ? guard_link(w, kind, pattern) : guard_one(w, fd, kind, pattern);
+	snprintf(w->path, sizeof w->path, "%s", path);
+	int r = S_ISLNK(st.st_mode) ? guard_link(w, kind, pattern) : guard_one(w, dir, fd, kind, pattern);
+	w->path[0] = '\0';
+	return r;
 }
 
-static int visit_matching(struct work *w, int dir, const char *name, unsigned char type UNUSED, void *userdata)
+static int note_place(struct work *w, enum kind kind, const char *pattern)
+{
+	if (w->place_count >= LIMIT_FILES_GUARDED)
+		return too_many(w, kind, pattern);
+	if ((w->place_count & (w->place_count + 1)) == 0)
+		w->places = xrealloc(w->places, (w->place_count * 2 + 1) * sizeof *w->places);
+	w->places[w->place_count++] = (struct place_found){ xstrdup(w->path), kind, pattern };
+	return 0;
+}
+
+static int visit_matching(struct work *w, int dir UNUSED, const char *name UNUSED, unsigned char type UNUSED, void *userdata)
 {
 	enum kind kind = *(const enum kind *)userdata;
 	const struct texts *patterns = kind == HIDE ? w->guard->hide : w->guard->keep;
@@ -218,24 +284,37 @@ static int visit_matching(struct work *w, int dir, const char *name, unsigned ch
 	for (size_t i = 0; i < patterns->count; i++) {
 		if (glob_is_literal(patterns->at[i], literal) || !glob_match(patterns->at[i], str_of(w->path), true))
 			continue;
-		int r = guard_at(w, dir, name, kind, patterns->at[i]);
+		int r = note_place(w, kind, patterns->at[i]);
 		return r < 0 ? r : kind == HIDE;     /* nothing is seen below what is hidden */
 	}
 	return 0;
 }
 
-/* A path without patterns is looked up, with links on its way followed as long as they stay in the workspace. */
-static int guard_literal(struct work *w, enum kind kind, const char *pattern, const char *path)
+/* The other names of guarded files. */
+static int visit_other_name(struct work *w, int dir, const char *name, unsigned char type, void *userdata UNUSED)
 {
-	const char *slash = strrchr(path, '/');
-	AUTO(freep) char *parent = slash != NULL ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
-	AUTO(fd_closep) int dir = open_beneath(w->top, parent, O_PATH | O_DIRECTORY, 0);
+	struct stat st;
 
-	if (dir < 0)
+	if ((type != DT_REG && type != DT_UNKNOWN) || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_nlink < 2)
 		return 0;
-	snprintf(w->path, sizeof w->path, "%s", path);
-	int r = guard_at(w, dir, slash != NULL ? slash + 1 : path, kind, pattern);
-	w->path[0] = '\0';
+	for (size_t i = 0; i < w->linked_count; i++) {
+		const struct identity *id = &w->linked[i];
+		int r = id->device == st.st_dev && id->inode == st.st_ino ? note_place(w, id->kind, id->pattern) : 0;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int guard_places(struct work *w)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < w->place_count && r == 0; i++)
+		r = guard_path(w, w->places[i].path, w->places[i].kind, w->places[i].pattern);
+	while (w->place_count > 0)
+		free(w->places[--w->place_count].path);
+	free(TAKE(w->places));
 	return r;
 }
 
@@ -248,29 +327,14 @@ static int guard_kind(struct work *w, enum kind kind)
 
 	for (size_t i = 0; i < patterns->count && r == 0; i++) {
 		if (glob_is_literal(patterns->at[i], literal))
-			r = guard_literal(w, kind, patterns->at[i], literal);
+			r = guard_path(w, literal, kind, patterns->at[i]);
 		else
 			wild = true;
 	}
-	return r == 0 && wild ? walk(w, w->top, 0, visit_matching, &kind) : r;
-}
-
-/* The other names of guarded files. */
-static int visit_other_name(struct work *w, int dir, const char *name, unsigned char type, void *userdata UNUSED)
-{
-	struct stat st;
-
-	if ((type != DT_REG && type != DT_UNKNOWN) || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_nlink < 2)
-		return 0;
-	for (size_t i = 0; i < w->linked_count; i++) {
-		const struct identity *id = &w->linked[i];
-		if (id->device != st.st_dev || id->inode != st.st_ino)
-			continue;
-		int r = guard_at(w, dir, name, id->kind, id->pattern);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	if (r == 0 && wild)
+		r = walk(w, w->top, 0, visit_matching, &kind);
+	int places = guard_places(w);
+	return r < 0 ? r : places;
 }
 
 static int guard_all(struct work *w)
@@ -282,7 +346,8 @@ static int guard_all(struct work *w)
 		r = guard_kind(w, HIDE);
 	if (r == 0 && w->linked_count > 0)
 		r = walk(w, w->top, 0, visit_other_name, NULL);
-	return r;
+	int places = guard_places(w);
+	return r < 0 ? r : places;
 }
 
 int guard_apply(const struct guard *guard, json_t **ret_found, struct err *err)

@@ -21,11 +21,13 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "cell/ids.h"
+#include "policy/glob.h"
 #include "base/banned.h"
 
 #define LOWER "/tmp/lower"
 #define LAYER "/tmp/layer"
 #define MERGED "/tmp/merged"
+#define MADE "/tmp/made"
 
 struct layer {
 	struct layer *next;
@@ -152,10 +154,31 @@ static int overlay_refused(const struct plan *plan, struct err *err)
 	}
 }
 
+/* A name that the policy keeps and that is not there yet could be made by a tool. Here it can be there without being in the
+ * workspace or the layer: as an empty directory of a third one. Only at the top, where no other directory is touched. */
+static bool make_missing(const struct plan *plan)
+{
+	char name[LIMIT_FILES_PATTERN_BYTES + 1], path[LIMIT_FILES_PATTERN_BYTES + 64];
+	bool any = false;
+
+	for (size_t i = 0; i < plan->keep.count; i++) {
+		if (!glob_is_literal(plan->keep.at[i], name) || strchr(name, '/') != NULL)
+			continue;
+		snprintf(path, sizeof path, LOWER "/%s", name);
+		bool missing = faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+		snprintf(path, sizeof path, LAYER "/upper/%s", name);
+		missing = missing && faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+		snprintf(path, sizeof path, MADE "/%s", name);
+		any |= missing && (mkdir(MADE, 0755) == 0 || errno == EEXIST) && mkdir(path, 0755) == 0;
+	}
+	return any;
+}
+
 /* lower, layer: trees that were opened outside, or -1: to be opened here, where the caller has no other ids. */
 static int merge(const struct plan *plan, int lower, int layer, struct err *err)
 {
 	static const char options[] = "lowerdir=" LOWER ",upperdir=" LAYER "/upper,workdir=" LAYER "/work,userxattr";
+	static const char with_made[] = "lowerdir=" MADE ":" LOWER ",upperdir=" LAYER "/upper,workdir=" LAYER "/work,userxattr";
 	const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
 
 	if (lower < 0 && (lower = open_tree(AT_FDCWD, plan->workspace, flags)) < 0)
@@ -168,7 +191,7 @@ static int merge(const struct plan *plan, int lower, int layer, struct err *err)
 	    move_mount(lower, "", AT_FDCWD, LOWER, MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
 	    move_mount(layer, "", AT_FDCWD, LAYER, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return err_sys(err, "mode 'overlay': cannot prepare the mounts");
-	if (mount("overlay", MERGED, "overlay", MS_NOSUID | MS_NODEV, options) < 0)
+	if (mount("overlay", MERGED, "overlay", MS_NOSUID | MS_NODEV, make_missing(plan) ? with_made : options) < 0)
 		return overlay_refused(plan, err);
 	return 0;
 }
