@@ -2,6 +2,7 @@
 #ifndef MISHRI_CELL_INIT_H
 #define MISHRI_CELL_INIT_H
 
+#include "cell/cgroup.h"
 #include "cell/enter.h"
 #include "cell/filter.h"
 #include "cell/plan.h"
@@ -9,6 +10,7 @@
 struct init_setup {
 	int socket;                          /* to the warden, then to the engine */
 	struct trees trees;
+	int group[CGROUP_FDS];               /* of the control group; -1: none */
 	bool trial;                          /* try whether ptrace works before saying READY */
 	const struct plan *plan;
 	const struct filter *filters;        /* [0] of ordinary, [1] of read-only runs; NULL: none */

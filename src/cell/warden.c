@@ -19,10 +19,11 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "cell/ids.h"
-#include "cell/guard.h"
+#include "cell/entries.h"
 #include "cell/init.h"
 #include "cell/layer.h"
 #include "cell/probe.h"
+#include "cell/wards.h"
 #include "base/banned.h"
 
 /* A cell that is being set up, or one that is being guarded. Once a cell is READY the engine has it, and the warden only
@@ -37,16 +38,6 @@ struct nursling {
 	struct nursling *next;
 };
 
-/* The way back into a cell with patterns to guard; closed when its pid 1 is gone. */
-struct entry {
-	uint32_t id;
-	pid_t pid;
-	int user_ns, mount_ns;
-	uid_t uid;
-	gid_t gid;
-	struct entry *next;
-};
-
 struct keeper {
 	struct entry *entries;
 	struct layer *layers;
@@ -56,6 +47,9 @@ struct keeper {
 	struct filter filters[2][2];         /* [inet][readonly]; made when first needed */
 	bool proven[CELL_NONE + 1];          /* a cell of this level has traced its children */
 	struct nursling *nurslings;
+	struct cgroup_root groups;
+	bool looked;                         /* for a place of groups */
+	struct wards wards;
 	char *room;
 };
 
@@ -112,65 +106,38 @@ static void be_first_to_go(void)
 
 /* In the new process: nothing of the warden's but what a cell needs. */
 static _Noreturn void nursling_main(const struct keeper *w, const struct plan *plan, const struct filter *filters,
-                                    int socket, const struct trees *given)
+                                    int socket, const struct trees *trees, const int *group)
 {
-	enum { SOCKET_FD = 3, TREE_FD = 4, HIGH_FD = 64 };
-	struct trees trees = *given;
+	enum { SOCKET_FD = 3, OTHERS_FD = 4, TREES = 1 + LIMIT_CELL_WRITABLE, OTHERS = TREES + CGROUP_FDS };
+	struct init_setup setup = {
+		.socket = SOCKET_FD, .trial = !w->proven[plan->level],
+		.plan = plan, .filters = filters, .builtins = w->builtins, .builtin_count = w->builtin_count,
+	};
+	int others[OTHERS], *places[OTHERS], next = OTHERS_FD;
+
+	for (int i = 0; i < OTHERS; i++) {
+		others[i] = i < TREES ? trees->at[i] : group[i - TREES];
+		places[i] = i < TREES ? &setup.trees.at[i] : &setup.group[i - TREES];
+	}
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		_exit(2);
 	be_first_to_go();
 	/* First out of the way of each other, then into place. */
-	int high = fcntl(socket, F_DUPFD_CLOEXEC, HIGH_FD), null = open("/dev/null", O_RDWR | O_CLOEXEC), next = TREE_FD;
-	for (size_t i = 0; i < COUNT(trees.at); i++)
-		if (trees.at[i] >= 0 && (trees.at[i] = fcntl(trees.at[i], F_DUPFD_CLOEXEC, HIGH_FD)) < 0)
+	int high = fcntl(socket, F_DUPFD_CLOEXEC, 64), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (size_t i = 0; i < COUNT(others); i++)
+		if (others[i] >= 0 && (others[i] = fcntl(others[i], F_DUPFD_CLOEXEC, 64)) < 0)
 			_exit(2);
 	if (high < 0 || null < 0 || dup2(null, 2) < 0 || dup3(high, SOCKET_FD, O_CLOEXEC) < 0)
 		_exit(2);
-	for (size_t i = 0; i < COUNT(trees.at); i++)
-		if (trees.at[i] >= 0 && (trees.at[i] = dup3(trees.at[i], next++, O_CLOEXEC)) < 0)
+	for (size_t i = 0; i < COUNT(others); i++)
+		if ((*places[i] = others[i] >= 0 ? next++ : -1) >= 0 && dup3(others[i], *places[i], O_CLOEXEC) < 0)
 			_exit(2);
 	close_range((unsigned)next, ~0u, 0);
-	init_main(&(struct init_setup){
-		.socket = SOCKET_FD, .trees = trees, .trial = !w->proven[plan->level],
-		.plan = plan, .filters = filters, .builtins = w->builtins, .builtin_count = w->builtin_count,
-	});
+	init_main(&setup);
 }
 
-/* While it is still dumpable, which it is until GO: later its namespaces could not be opened by an ordinary user. */
-static int entry_keep(struct keeper *w, uint32_t id, pid_t pid, const struct plan *plan, struct err *err)
-{
-	struct entry *entry = xcalloc(1, sizeof *entry);
-	char path[64];
-
-	snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
-	entry->user_ns = open(path, O_RDONLY | O_CLOEXEC);
-	snprintf(path, sizeof path, "/proc/%d/ns/mnt", pid);
-	entry->mount_ns = open(path, O_RDONLY | O_CLOEXEC);
-	entry->id = id;
-	entry->pid = pid;
-	entry->uid = plan->uid_inside;
-	entry->gid = plan->gid_inside;
-	entry->next = w->entries;
-	w->entries = entry;
-	return entry->user_ns < 0 || entry->mount_ns < 0 ? err_sys(err, "cannot keep the namespaces of a cell") : 0;
-}
-
-static void entry_drop(struct keeper *w, pid_t pid)
-{
-	for (struct entry **at = &w->entries; *at != NULL; at = &(*at)->next) {
-		struct entry *entry = *at;
-		if (entry->pid != pid)
-			continue;
-		*at = entry->next;
-		fd_close(&entry->user_ns);
-		fd_close(&entry->mount_ns);
-		free(entry);
-		return;
-	}
-}
-
-static int spawn(struct keeper *w, const struct plan *plan, const struct trees *trees, struct nursling *child, struct err *err)
+static int spawn(struct keeper *w, const struct plan *plan, const struct trees *trees, const int *group, struct nursling *child, struct err *err)
 {
 	const struct filter *filters = NULL;
 	int ends[2], pidfd = -1, r = filters_get(w, plan->level, &filters, err);
@@ -185,7 +152,7 @@ static int spawn(struct keeper *w, const struct plan *plan, const struct trees *
 		              CLONE_NEWCGROUP;
 	long pid = syscall(SYS_clone3, &args, sizeof args);
 	if (pid == 0)
-		nursling_main(w, plan, filters, ends[1], trees);
+		nursling_main(w, plan, filters, ends[1], trees, group);
 	if (pid < 0)
 		r = clone_failed(plan->level, err);
 	close(ends[1]);
@@ -195,7 +162,7 @@ static int spawn(struct keeper *w, const struct plan *plan, const struct trees *
 	if (r == 0 && plan->level == CELL_FULL)
 		r = ids_write(plan, child->pid, err);
 	if (r == 0 && plan_guards(plan))
-		r = entry_keep(w, child->id, child->pid, plan, err);
+		r = entries_keep(&w->entries, child->id, child->pid, plan, err);
 	if (r == 0 && msg_send(child->socket, &(struct msg){ .type = MSG_GO }) < 0)
 		r = err_sys(err, "the first process of a cell is gone");
 	return r;
@@ -223,12 +190,24 @@ static int trees_open(struct keeper *w, const struct plan *plan, struct trees *r
 	return r;
 }
 
+/* A cell without one is watched instead, and says so. */
+static void group_make(struct keeper *w, struct plan *plan, struct cgroup *ret, int fds[static CGROUP_FDS])
+{
+	if (!w->looked)
+		cgroup_look(&w->groups);
+	w->looked = true;
+	if (cgroup_make(&w->groups, plan, ret, fds, NULL) == 0)
+		plan->cgroup_version = w->groups.version;
+}
+
 static int on_open(void *self, struct msg *open)
 {
 	struct keeper *w = self;
 	struct err err = ERR_NONE;
 	struct plan plan;
 	AUTO(trees_close) struct trees trees;
+	struct cgroup group = { 0 };
+	int group_fds[CGROUP_FDS] = { -1, -1, -1, -1 };
 	struct nursling *child = xcalloc(1, sizeof *child);
 
 	child->id = (uint32_t)open->id;
@@ -241,8 +220,16 @@ static int on_open(void *self, struct msg *open)
 		r = ids_choose(&plan, (unsigned)getpid(), &err);
 	if (r == 0)
 		r = trees_open(w, &plan, &trees, &err);
-	if (r == 0)
-		r = spawn(w, &plan, &trees, child, &err);
+	if (r == 0) {
+		group_make(w, &plan, &group, group_fds);
+		r = spawn(w, &plan, &trees, group_fds, child, &err);
+	}
+	for (size_t i = 0; i < CGROUP_FDS; i++)
+		fd_close(&group_fds[i]);
+	if (child->pid > 0)
+		wards_add(&w->wards, child->pid, &group);
+	else
+		cgroup_end(&w->groups, &group);
 	if (r < 0) {
 		tell_unmade(w, child->id, &err);
 		nursling_free(child);
@@ -255,26 +242,6 @@ static int on_open(void *self, struct msg *open)
 
 /* ---- guarding one ---- */
 
-static int guard_from_inside(void *userdata, int socket)
-{
-	const struct msg *wish = userdata;
-	struct err err = ERR_NONE;
-	AUTO(json_decrefp) json_t *found = NULL;
-	AUTO(fd_closep) int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = root < 0 ? err_sys(&err, "cell: its root") : guard_apply(&(struct guard){
-		.root = root, .workspace = wish->workspace, .hide = &wish->hide, .keep = &wish->keep, .later = true }, &found, &err);
-
-	if (r < 0)
-		return msg_send(socket, &(struct msg){ .type = MSG_UNABLE, .code = (uint64_t)err.code, .text = err.text }) < 0;
-	AUTO(freep) char *text = json_text(found);
-	while (strlen(text) > LIMIT_CELL_REPORT_BYTES) {     /* more than can be told at once; all of it is guarded */
-		json_array_remove(found, json_array_size(found) - 1);
-		free(text);
-		text = json_text(found);
-	}
-	return msg_send(socket, &(struct msg){ .type = MSG_READY, .text = text }) < 0;
-}
-
 static void tell_guarded(const struct keeper *w, uint32_t id, const struct err *err, const char *text)
 {
 	tell_engine(w, &(struct msg){ .type = MSG_GUARDED, .id = id, .code = err != NULL ? (uint64_t)err->code : 0,
@@ -284,18 +251,14 @@ static void tell_guarded(const struct keeper *w, uint32_t id, const struct err *
 static int on_guard(void *self, struct msg *guard)
 {
 	struct keeper *w = self;
-	struct entry *entry = w->entries;
-	struct err err = { ENOENT, "the cell is gone" };
+	struct err err = ERR_NONE;
 	struct nursling *child = xcalloc(1, sizeof *child);
 
-	while (entry != NULL && entry->id != guard->id)
-		entry = entry->next;
 	child->id = (uint32_t)guard->id;
 	child->guards = true;
 	child->pidfd = child->socket = -1;
 	child->until_ms = clock_mono_ms() + LIMIT_CELL_OPEN_MS;
-	if (entry == NULL || namespace_run(entry->user_ns, entry->mount_ns, entry->uid, entry->gid, guard_from_inside, guard,
-	                                   &child->socket, &child->pid, &err) < 0) {
+	if (entries_guard(entries_find(w->entries, guard->id), guard, &child->socket, &child->pid, &err) < 0) {
 		tell_guarded(w, child->id, &err, NULL);
 		free(child);
 		return 0;
@@ -438,10 +401,18 @@ static void keeper_init(struct keeper *w, int socket)
 	if (geteuid() == 0 && unshare(CLONE_NEWNET) < 0 && errno != EPERM)
 		_exit(1);
 	w->engine = 3;
+	w->wards.root = &w->groups;
 	w->room = xmalloc(LIMIT_CELL_MESSAGE_BYTES);
 	w->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (w->signals < 0)
 		_exit(1);
+}
+
+/* The engine is gone, or done: its cells are over, and nothing of them stays. */
+static _Noreturn void part(struct keeper *w, int status)
+{
+	wards_end(&w->wards);
+	_exit(status);
 }
 
 static void take_request(struct keeper *w)
@@ -450,11 +421,11 @@ static void take_request(struct keeper *w)
 	int r = msg_receive(w->engine, w->room, &msg);
 
 	if (r <= 0)
-		_exit(r == 0 ? 0 : 1);
+		part(w, r == 0 ? 0 : 1);
 	r = msg_dispatch(requests, COUNT(requests), ALWAYS, w, &msg);
 	msg_done(&msg);
 	if (r < 0)
-		_exit(1);
+		part(w, 1);
 }
 
 static size_t poll_list(const struct keeper *w, struct pollfd **fds, size_t *room)
@@ -475,23 +446,31 @@ static size_t poll_list(const struct keeper *w, struct pollfd **fds, size_t *roo
 
 _Noreturn void warden_main(int socket, const struct cell_builtin *builtins, size_t count, pid_t engine)
 {
-	struct keeper w = { .builtins = builtins, .builtin_count = count };
+	static struct keeper w;
 	struct signalfd_siginfo drained[8];
 	struct pollfd *fds = NULL;
 	size_t room = 0;
 
+	w.builtins = builtins;
+	w.builtin_count = count;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != engine)
 		_exit(1);
 	keeper_init(&w, socket);
 	for (;;) {
 		size_t n = poll_list(&w, &fds, &room);
-		if (poll(fds, n, w.nurslings != NULL ? LIMIT_CELL_OPEN_MS / 10 : -1) < 0 && errno != EINTR)
+		int timeout_ms = wards_timeout_ms(&w.wards);
+		if (timeout_ms < 0 && w.nurslings != NULL)
+			timeout_ms = LIMIT_CELL_OPEN_MS / 10;
+		if (poll(fds, n, timeout_ms) < 0 && errno != EINTR)
 			_exit(1);
 		if (fds[1].revents != 0) {
 			(void)!read(w.signals, drained, sizeof drained);
-			for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;)
-				entry_drop(&w, pid);
+			for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;) {
+				entries_drop(&w.entries, pid);
+				wards_ended(&w.wards, pid);
+			}
 		}
+		wards_tick(&w.wards);
 		look_after(&w, fds + 2);
 		if (fds[0].revents != 0)
 			take_request(&w);

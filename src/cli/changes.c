@@ -29,7 +29,7 @@ int changes_find(struct changes *c, const struct options *o, unsigned store_flag
 	c->data = layer_data_dir(c->store);
 	if (layer_exists(c->data, c->task->id))
 		return 0;
-	if (!json_is_true(json_object_get(c->task->config, "layered")))
+	if (json_get_int(c->task->config, "layer_bytes", 0) == 0)
 		return complain(EXIT_USAGE, "task %s has no layer of changes: what it did went to the workspace at once; start one with"
 		                " --workspace-mode overlay", c->task->id);
 	c->none = true;

@@ -79,7 +79,7 @@ void run_open_cell(struct run *run)
 		return;
 	}
 	if (layer != NULL)
-		meter_start(run, layer);
+		meter_start(run, layer, files_layer_bytes(files_task_config(run)));
 	run->cell_asked_ns = clock_mono_ns();
 	run->cell = cell_open(run->engine->setup.warden, &plan, &callbacks, run);
 }

@@ -61,15 +61,22 @@ void cell_files_tell(const struct policy *policy, json_t *mechanisms)
 
 /* ---- modes ---- */
 
-void files_config(json_t *config, const char *mode, bool layered, const struct agent_profile *profile)
+void files_config(json_t *config, const char *mode, int64_t layer_bytes, const struct agent_profile *profile)
 {
 	if (profile != NULL && profile->readonly)
 		mode = "readonly";
 	json_put_text(config, "workspace_mode", mode != NULL ? mode : "direct");
-	json_put_bool(config, "layered", layered);
+	if (layer_bytes > 0)
+		json_put_int(config, "layer_bytes", layer_bytes);
 }
 
-static const json_t *config_of(const struct run *run)
+/* 0: there is no layer. */
+int64_t files_layer_bytes(const json_t *config)
+{
+	return json_get_int(config, "layer_bytes", 0);
+}
+
+const json_t *files_task_config(const struct run *run)
 {
 	return run->opening_type == EVENT_TASK_CREATED ? json_object_get(run->opening, "config") : run->task->config;
 }
@@ -81,12 +88,12 @@ static const char *root_of(const struct run *run)
 
 int files_plan(struct run *run, struct cell_plan *plan, struct cell_files *ret_files, char **ret_layer, struct err *err)
 {
-	const json_t *config = config_of(run);
+	const json_t *config = files_task_config(run);
 
 	cell_files_of(run->engine->setup.policy, ret_files);
 	cell_files_put(ret_files, plan);
 	plan->workspace_readonly = strcmp(json_get_text(config, "workspace_mode", "direct"), "readonly") == 0;
-	if (!json_is_true(json_object_get(config, "layered")))
+	if (files_layer_bytes(config) == 0)
 		return 0;
 	AUTO(freep) char *data = layer_data_dir(run->engine->setup.store);
 	int r = layer_begin(data, root_of(run), run->workspace, ret_layer, err);
@@ -98,7 +105,7 @@ int files_plan(struct run *run, struct cell_plan *plan, struct cell_files *ret_f
 /* A layer in which nothing was changed is nobody's business. */
 void files_end(struct run *run)
 {
-	if (run->parent != NULL || !json_is_true(json_object_get(run->task->config, "layered")))
+	if (run->parent != NULL || files_layer_bytes(run->task->config) == 0)
 		return;
 	AUTO(freep) char *data = layer_data_dir(run->engine->setup.store);
 	AUTO(freep) char *path = layer_path(data, root_of(run));

@@ -23,7 +23,7 @@ struct layer_meter {
 	struct watch *timer;
 	struct level levels[LIMIT_FILES_DEPTH];
 	size_t depth;                  /* of the walk that is under way; 0: none */
-	uint64_t sum, last;            /* bytes, by the blocks they take */
+	uint64_t most, sum, last;            /* bytes, by the blocks they take */
 };
 
 static void walk_end(struct layer_meter *m)
@@ -66,7 +66,7 @@ static void step(struct layer_meter *m)
 static void measured(struct layer_meter *m)
 {
 	struct run *run = m->run;
-	bool grew = m->sum > LIMIT_LAYER_BYTES && m->sum > m->last;
+	bool grew = m->sum > m->most && m->sum > m->last;
 
 	m->last = m->sum;
 	if (!grew || !run->cell_ready)
@@ -92,12 +92,13 @@ static void on_timer(void *userdata)
 		measured(m);           /* it may end the run, and with it this meter */
 }
 
-void meter_start(struct run *run, const char *layer)
+void meter_start(struct run *run, const char *layer, int64_t most_bytes)
 {
 	struct layer_meter *m = xcalloc(1, sizeof *m);
 
 	meter_stop(run);
 	m->run = run;
+	m->most = (uint64_t)most_bytes;
 	m->upper = xasprintf("%s/upper", layer);
 	m->timer = watch_timer(run->engine->setup.loop, on_timer, m);
 	watch_arm(m->timer, LIMIT_LAYER_LOOK_MS);

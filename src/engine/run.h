@@ -8,7 +8,7 @@
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC } what;
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC, DO_ASK_MODEL } what;
 	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC: of the approval */
 };
 
@@ -78,6 +78,9 @@ struct run {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
+	struct counted_exec *counted;  /* exec_rate.c */
+	struct charging *charging;     /* charge.c: an intent on its way; nothing else is decided meanwhile */
+	int64_t max_output;            /* tokens of the next reply; 0: as the provider has it */
 };
 
 struct opened_model {
@@ -91,6 +94,7 @@ struct engine {
 	struct engine_setup setup;
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
+	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer;
 };
@@ -99,6 +103,10 @@ struct engine {
 struct run *run_new(struct engine *engine, struct task *task);
 void run_free(struct run *run);
 void run_emit(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data);
+void run_event(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data,
+               struct event *ret);                                /* makes it, and no more: charge.c */
+void run_published(struct run *run, const struct event *event);  /* it is durable */
+void run_begin(struct run *run, int what, const char *name);     /* an effect whose intent is durable */
 void run_defer(struct run *run, int what, const char *name);     /* once what was emitted so far is durable */
 void run_step(struct run *run);                                  /* decide and flush until nothing is left to do */
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
@@ -119,7 +127,9 @@ void run_open_cell(struct run *run);
 void run_close_cell(struct run *run, const char *reason);
 
 /* files.c */
-void files_config(json_t *config, const char *mode, bool layered, const struct agent_profile *profile);
+const json_t *files_task_config(const struct run *run);          /* also before task.created is written; borrowed */
+int64_t files_layer_bytes(const json_t *config);                 /* 0: changes go to the workspace itself */
+void files_config(json_t *config, const char *mode, int64_t layer_bytes, const struct agent_profile *profile);
 MUST_USE int files_plan(struct run *run, struct cell_plan *plan, struct cell_files *ret_files, char **ret_layer, struct err *err);
 bool files_refuse(const struct run *run, const struct tool *tool, const json_t *args, struct decision *ret);
 MUST_USE int files_guard(struct run *run, struct err *err);      /* before a call: what is new is guarded, and told of */
@@ -128,12 +138,13 @@ void files_close(struct run *run);                               /* before the c
 void files_end(struct run *run);                                 /* the task is over */
 
 /* layer_meter.c: how much a layer holds, measured while something runs; more than is allowed ends what runs. */
-void meter_start(struct run *run, const char *layer);
+void meter_start(struct run *run, const char *layer, int64_t most_bytes);
 void meter_stop(struct run *run);
 
 /* model.c */
 void model_compact(struct run *run);                             /* STEP_COMPACT */
 void model_ask(struct run *run);                                 /* STEP_CALL_MODEL */
+json_t *model_request_data(const struct run *run);               /* of model.requested; the caller owns it */
 void model_send(struct run *run);                                /* the effect */
 void model_cancel(struct run *run);
 void model_retry(struct run *run);
@@ -165,6 +176,10 @@ void call_drop_live(struct run *run);                            /* frees what r
 void kept_write(struct run *run, const char *call, const struct output *whole, const struct output *shown, struct buf *text);
 void kept_read(struct run *run, const struct call *call);        /* the tool read_output */
 
+/* owntool.c */
+size_t owntool_output_bytes(const struct run *run, const char *tool);
+const char *owntool_status(const char *tool, const char *status, struct buf *text);   /* text: may get a line more */
+
 /* background.c */
 void background_act(struct run *run, const struct call *call, const struct tool_plan *plan);   /* the tool background */
 bool background_kill(struct run *run, const struct call *call);  /* false: this call waits for no program */
@@ -187,6 +202,8 @@ bool control_answer(struct run *run, const char *approval, const char *by, const
 /* exec.c */
 void exec_arrived(struct run *run, const struct cell_exec *exec);
 void exec_gone(struct run *run, uint32_t id);
+void exec_action(const struct cell_exec *exec, struct action *ret);       /* borrowed from exec */
+void exec_command(const struct cell_exec *exec, const char *rule, struct buf *ret);   /* "mishri: denied by RULE: PROGRAM ARG..." */
 void exec_put_question(struct run *run, const char *approval);   /* the effect of a held program's approval.requested */
 bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);
