@@ -54,6 +54,7 @@ struct session {
 	struct progress *progress;     /* NULL: quiet */
 	struct asker *asker;           /* NULL: nobody to ask */
 	enum output_format format;
+	struct secrets *secrets;       /* of the configuration, borrowed; NULL: none */
 	const struct agents *agents;   /* of the configuration, borrowed; NULL: none */
 	const struct prices *prices;   /* of the configuration, borrowed; NULL: the built-in table alone */
 	int64_t context_tokens;        /* 0: by the model */

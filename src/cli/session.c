@@ -8,6 +8,7 @@
 
 #include "cli/ask.h"
 #include "cli/progress.h"
+#include "engine/secrets.h"
 
 #include "base/banned.h"
 
@@ -102,6 +103,8 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 	};
 	setup.prices = s->prices;
+	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
+	setup.secrets = s->secrets;
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);

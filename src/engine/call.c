@@ -20,6 +20,7 @@ struct live_call {
 	uint64_t tag;
 	int out;                       /* our end of the pipe */
 	struct watch *readable, *timer;
+	struct redact_stream *guard;   /* before both outputs */
 	struct output *output, *whole; /* what the model gets; what is kept */
 	int mailbox;                   /* of a tool that runs no program; -1 */
 	int64_t mail_from;
@@ -94,7 +95,7 @@ void call_check(struct run *run, struct call *c)
 		unknown_tool(run, c);
 		return;
 	}
-	if (check_args(tool, c, &err) < 0 || (tool->control && control_check(run, tool, c, &err) < 0)) {
+	if (check_args(tool, c, &err) < 0 || secret_check(run, tool, c, &err) < 0 || (tool->control && control_check(run, tool, c, &err) < 0)) {
 		refuse_by_schema(run, c, err.text);
 		return;
 	}
@@ -107,6 +108,7 @@ void call_check(struct run *run, struct call *c)
 		control_decide(run, tool, c, &d);
 	else
 		policy_decide(policy, &action, &facts, &d);
+	secret_decide(run, tool, c, &action, &facts, &d);
 	json_t *fields = effect_fields(&d, policy), *also = json_array();
 	for (size_t i = 0; i < d.also_count; i++)
 		json_array_append_new(also, json_string(d.also[i]));
@@ -219,6 +221,7 @@ static void live_free(struct live_call *live)
 	watch_free(live->timer);
 	fd_close(&live->out);
 	fd_close(&live->mailbox);
+	redact_stream_free(live->guard);
 	output_free(live->output);
 	output_free(live->whole);
 	free(live);
@@ -230,8 +233,21 @@ void call_drop_live(struct run *run)
 		live_free(TAKE(run->live));
 }
 
+struct outputs {
+	struct output *output, *whole;
+};
+
+static void take(void *userdata, struct str text)
+{
+	const struct outputs *to = userdata;
+
+	output_add(to->output, text.ptr, text.len);
+	if (to->whole != NULL)
+		output_add(to->whole, text.ptr, text.len);
+}
+
 /* Takes what is in a pipe, into one output or two. */
-static bool drain_both(int out, struct output *output, struct output *whole)
+static bool drain_both(int out, struct redact_stream *guard, struct outputs to)
 {
 	char chunk[16384];
 
@@ -241,23 +257,23 @@ static bool drain_both(int out, struct output *output, struct output *whole)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN;
-		if (n == 0)
+		if (n == 0) {
+			redact_stream_end(guard, take, &to);
 			return false;
-		output_add(output, chunk, (size_t)n);
-		if (whole != NULL)
-			output_add(whole, chunk, (size_t)n);
+		}
+		redact_stream_add(guard, (struct str){ chunk, (size_t)n }, take, &to);
 	}
 	return true;
 }
 
-bool call_drain(int out, struct output *output)
+bool call_drain(int out, struct redact_stream *guard, struct output *output)
 {
-	return drain_both(out, output, NULL);
+	return drain_both(out, guard, (struct outputs){ output, NULL });
 }
 
 static bool drain(const struct live_call *live)
 {
-	return drain_both(live->out, live->output, live->whole);
+	return drain_both(live->out, live->guard, (struct outputs){ live->output, live->whole });
 }
 
 static void on_output(void *userdata)
@@ -329,7 +345,7 @@ static bool is_readonly(const struct tool *tool)
 	return strcmp(tool->category, "read") == 0 || (tool->own != NULL && strstr(tool->permissions, "fs.write") == NULL);
 }
 
-int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, const struct tool_plan *plan,
+int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
                 int mailbox, int *ret_out, struct err *err)
 {
 	AUTO(fd_closep) int null = plan->input != NULL ? input_open(plan->input) : open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -345,6 +361,7 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 	if (r < 0)
 		return err_set(err, -r, "no pipe for the output");
 	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp);
+	r = secret_enter(run, tool, args, plan, &env, err);
 	struct cell_run what = {
 		.call = tag,
 		.builtin = plan->builtin,
@@ -355,7 +372,8 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		.cwd = run->task->workspace,
 		.fds = { mailbox >= 0 ? mailbox : null, in, in },
 	};
-	r = cell_run(run->cell, &what, err);
+	if (r == 0)
+		r = cell_run(run->cell, &what, err);
 	tool_environment_free(env);
 	if (r == 0) {
 		*ret_out = out;
@@ -372,12 +390,13 @@ static struct live_call *live_new(const struct run *run, const struct call *c)
 	live->tag = call_tag(c->id);
 	live->out = live->mailbox = -1;
 	live->output = output_new(owntool_output_bytes(run, c->tool));
+	live->guard = secret_guard(run);
 	live->whole = output_new(LIMIT_KEPT_OUTPUT_BYTES);
 	live->started_ms = clock_mono_ms();
 	return live;
 }
 
-static void run_in_cell(struct run *run, const struct call *c, const struct tool *tool, const struct tool_plan *plan)
+static void run_in_cell(struct run *run, const struct call *c, const struct tool *tool, struct tool_plan *plan)
 {
 	struct live_call *live = run->live = live_new(run, c);
 	struct err err = ERR_NONE;
@@ -487,6 +506,7 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 		return;
 	if (live->readable != NULL)
 		drain(live);
+	redact_stream_end(live->guard, take, &(struct outputs){ live->output, live->whole });
 	run->live = NULL;
 	const struct call *c = task_call_find(run->task, live->id);
 	struct buf text = BUF_INIT(LIMIT_EVENT_BYTES / 2);

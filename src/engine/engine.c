@@ -594,6 +594,8 @@ char **tool_environment(const char *workspace, const char *user, const char *tmp
 void tool_environment_free(char **env)
 {
 	for (size_t i = 0; env != NULL && env[i] != NULL; i++)
+		explicit_bzero(env[i], strlen(env[i])); /* it may hold a secret */
+	for (size_t i = 0; env != NULL && env[i] != NULL; i++)
 		free(env[i]);
 	free(env);
 }

@@ -132,6 +132,7 @@ void run_emit(struct run *run, enum event_type type, const char *what, const cha
 		event_done(&e);
 		return;
 	}
+	secret_redact(run, type, owned_data);
 	memcpy(e.session, t->session, sizeof e.session);
 	memcpy(e.task, t->id, sizeof e.task);
 	memcpy(e.parent, t->parent, sizeof e.parent);
