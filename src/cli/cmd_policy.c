@@ -25,6 +25,9 @@ static const struct option_row check_options[] = {
 	{ "--args", 0, "JSON", "its arguments (default: {})", false },
 	{ "--net", 0, "HOST:PORT", "decide about a connection", false },
 	{ "--secret", 0, "NAME", "the secret that the tool call or the connection would use", false },
+	{ "--scheme", 0, "NAME", "its scheme: http, https or tcp (default: by the port)", false },
+	{ "--method", 0, "NAME", "the method of a plain HTTP request; without it, not known", false },
+	{ "--address", 0, "ADDRESS", "where the name leads (default: somewhere public)", false },
 	{ "--exec", 0, "PROGRAM ARG...", "decide about a program start; the rest of the line is the program's", false },
 };
 
@@ -142,11 +145,16 @@ static int read_action(struct check *c)
 		return usage(c, "give one action: --tool NAME --args JSON, --exec PROGRAM ARG..., or --net HOST:PORT");
 	if (option_given(c->o, "--args") && tool == NULL)
 		return usage(c, "--args goes with --tool");
+	if (net == NULL && (option_given(c->o, "--scheme") || option_given(c->o, "--method") || option_given(c->o, "--address")))
+		return usage(c, "--scheme, --method and --address go with --net HOST:PORT");
 	if (tool != NULL)
 		return read_tool(c, tool);
 	if (c->exec != NULL)
 		return read_exec(c);
-	return probe_set_net(&c->probe, net, NULL, &err) < 0 ? usage(c, err.text) : 0;
+	int r = probe_set_net(&c->probe, net, option_text(c->o, "--scheme", NULL), &err);
+	if (r == 0)
+		r = probe_add_net(&c->probe, option_text(c->o, "--method", NULL), option_text(c->o, "--address", NULL), &err);
+	return r < 0 ? usage(c, err.text) : 0;
 }
 
 static int read_secret(struct check *c)

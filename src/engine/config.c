@@ -38,6 +38,8 @@ static const struct config_key keys[] = {
 	  .about = "wall time of one task" },
 	{ .name = "context_tokens", .type = CONFIG_INT, .least = 4096, .most = 100000000, .project = true,
 	  .about = "the model's window, beyond which a conversation is compacted; by the model's name where nothing is said" },
+	{ .name = "loop.detect", .type = CONFIG_CHOICE, .otherwise = "on", .choices = "on off", .project = true,
+	  .about = "whether a task that goes round in circles is told so, and stopped" },
 	{ .name = "output_limit", .type = CONFIG_BYTES, .otherwise = "64k", .least = 1024, .most = 16 << 20, .project = true,
 	  .about = "what is kept of the output of one call" },
 	{ .name = "budget", .type = CONFIG_MONEY, .least = 0, .most = 1000000000ll * 1000000000ll,
@@ -402,14 +404,29 @@ static int load_project(struct config *config, const struct config_sources *sour
 	return load_file(config, &layer, 0, err);
 }
 
+/* "loop.detect" as a variable has it: "loop_detect". */
+enum { KEY_BYTES = 32 };
+
+static void variable_names(char (*names)[KEY_BYTES], const char **ret)
+{
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		snprintf(names[i], KEY_BYTES, "%s", keys[i].name);
+		for (char *c = names[i]; *c != '\0'; c++)
+			*c = *c == '.' ? '_' : *c;
+		ret[i] = names[i];
+	}
+}
+
 /* MISHRI_MAX_TURNS is max_turns. A variable that only looks like one of ours is a slip of the finger;
  * others that begin the same way belong to somebody else. */
 static int load_variable(struct config *config, const char *entry, struct err *err)
 {
 	static const char prefix[] = "MISHRI_";
 	const char *names[COUNT(keys)], *equals = strchr(entry, '=');
-	size_t count = key_names(names);
+	char texts[COUNT(keys)][KEY_BYTES];
+	size_t count = COUNT(keys);
 
+	variable_names(texts, names);
 	if (equals == NULL || equals[1] == '\0' || strncmp(entry, prefix, strlen(prefix)) != 0)
 		return 0;
 	AUTO(freep) char *variable = xstrndup(entry, (size_t)(equals - entry));

@@ -4,6 +4,7 @@
 #define MISHRI_POLICY_POLICY_H
 
 #include "base/json.h"
+#include "policy/address.h"
 
 struct policy;                                             /* opaque, immutable once loaded */
 
@@ -65,6 +66,9 @@ struct action {
 	struct {
 		const char *host, *scheme;
 		int port;
+		const char *method;                        /* NULL: not known, as inside a tunnel */
+		enum address_class address;                /* where it leads; before it is known, ADDRESS_PUBLIC asks who could */
+		const char *resolved;                      /* the address in its one spelling; NULL: not known */
 	} net;
 	struct { const char *agent; } delegate;            /* NULL in these three: not known */
 	struct { const char *cron, *goal; } schedule;

@@ -61,6 +61,13 @@ static const char *const migrations[] = {
 	" task TEXT NOT NULL REFERENCES tasks (task) DEFERRABLE INITIALLY DEFERRED, time_us INTEGER NOT NULL,"
 	" kind TEXT NOT NULL, user TEXT NOT NULL, body TEXT NOT NULL) STRICT;"
 	"CREATE INDEX inbox_task ON inbox (task);",
+
+	/* Notes of users (memory.c), and the index of their words. */
+	"CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL, key TEXT NOT NULL, time_us INTEGER NOT NULL,"
+	" task TEXT NOT NULL, text TEXT NOT NULL, tags TEXT NOT NULL, taints TEXT NOT NULL) STRICT;"
+	"CREATE UNIQUE INDEX notes_key ON notes (user, key);"
+	"CREATE INDEX notes_user ON notes (user, id);"
+	"CREATE VIRTUAL TABLE notes_words USING fts5(text, tags);",
 };
 enum { VERSION = COUNT(migrations) };
 
