@@ -363,12 +363,14 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 	if (r < 0)
 		return err_set(err, -r, "no pipe for the output");
 	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp);
+	env_append(&env, xasprintf("MISHRI_ISOLATION=%s", cell_level_name(run->level)));
 	r = secret_enter(run, tool, args, plan, &env, err);
 	struct cell_run what = {
 		.call = tag,
 		.builtin = plan->builtin,
 		.args = args,
 		.readonly = is_readonly(tool),
+		.memory_bytes = tool->own != NULL ? (int64_t)tool->own->memory_bytes : 0,
 		.argv = (const char *const *)plan->argv,
 		.env = (const char *const *)env,
 		.cwd = run->task->workspace,
@@ -431,6 +433,8 @@ void call_run(struct run *run, struct call *c)
 		kept_read(run, c);
 	else if (tool == &tool_background)
 		background_act(run, c, &plan);
+	else if (tool == &tool_memory)
+		memory_act(run, c);
 	else
 		run_in_cell(run, c, tool, &plan);
 	tool_plan_done(&plan);

@@ -148,6 +148,9 @@ void call_drop_live(struct run *run);                            /* frees what r
 void kept_write(struct run *run, const char *call, const struct output *whole, const struct output *shown, struct buf *text);
 void kept_read(struct run *run, const struct call *call);        /* the tool read_output */
 
+/* memory.c */
+void memory_act(struct run *run, const struct call *call);       /* the tool memory */
+
 /* secretuse.c */
 #define SECRET_VARIABLE "MISHRI_SECRET_"
 MUST_USE int secret_check(const struct run *run, const struct tool *tool, const struct call *call, struct err *err);
@@ -158,6 +161,7 @@ bool secret_used(const struct tool *tool, const json_t *args);
 /* Puts values into the environment of a program, and variables in the place of references into its command. */
 MUST_USE int secret_enter(struct run *run, const struct tool *tool, const json_t *args, struct tool_plan *plan, char ***env,
                           struct err *err);
+void env_append(char ***env, char *owned);                        /* one more line at its end */
 MUST_USE char *secret_command(const char *command);              /* the caller owns it */
 void secret_redact(const struct run *run, enum event_type type, json_t *data);   /* in place */
 MUST_USE struct redact_stream *secret_guard(const struct run *run);              /* for the output of a call */

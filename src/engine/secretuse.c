@@ -234,7 +234,7 @@ char *secret_command(const char *command)
 	return buf_take(&text);
 }
 
-static void env_add(char ***env, char *owned)
+void env_append(char ***env, char *owned)
 {
 	size_t count = 0;
 
@@ -268,7 +268,7 @@ int secret_enter(struct run *run, const struct tool *tool, const json_t *args, s
 		const struct secret *s = secrets_find(secrets_of(run), refs.names[i]);
 		if (s == NULL || s->value == NULL)
 			return err_set(err, EACCES, "the secret %s is not there any more", refs.names[i]);
-		env_add(env, xasprintf(SECRET_VARIABLE "%s=%s", s->name, s->value));
+		env_append(env, xasprintf(SECRET_VARIABLE "%s=%s", s->name, s->value));
 	}
 	if (tool->own == NULL)
 		rewrite(plan);

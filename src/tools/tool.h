@@ -44,7 +44,7 @@ MUST_USE int tool_plan_make(const struct tool *tool, const json_t *args, const c
 /* The control tools, which the engine carries out. */
 extern const struct tool tool_plan_steps, tool_delegate, tool_ask_user, tool_finish;
 /* The hosted ones: about what ran, and about what runs beside the calls. */
-extern const struct tool tool_read_output, tool_background;
+extern const struct tool tool_read_output, tool_background, tool_memory;
 
 /* Ours first, then those by manifest (own.h), once they are loaded. */
 const struct tool *tool_find(const char *name);              /* NULL: none */
