@@ -182,6 +182,13 @@
 #define LIMIT_PRICES                256      /* in the configuration */
 #define LIMIT_PRICE_USD             1000000  /* of a million tokens */
 
+/* http_fetch */
+#define LIMIT_FETCH_HOPS            5        /* redirects */
+#define LIMIT_FETCH_URL_BYTES       8192
+#define LIMIT_FETCH_HEAD_BYTES      KIB(64)
+#define LIMIT_FETCH_BODY_BYTES      MIB(16)  /* as it came, and unpacked */
+#define LIMIT_FETCH_WALL_MS         120000   /* where the model names no other time; a person may be asked meanwhile */
+
 /* notes */
 #define LIMIT_NOTES                 1000     /* of one user */
 #define LIMIT_NOTE_BYTES            KIB(8)

@@ -114,7 +114,7 @@ static int read_tool(struct check *c, const char *name)
 		return complain(EXIT_USAGE, "%s: --args: %s", c->command->name, err.text);
 	if (!json_is_object(args))
 		return usage(c, "--args is no JSON object: write --args '{\"path\": \"a\"}'");
-	probe_set_tool(&c->probe, name, tool != NULL ? tool->category : NULL, tool != NULL ? tool->risk : NULL, args);
+	probe_set_tool(&c->probe, name, tool != NULL ? tool->category : NULL, tool != NULL ? tool_risk(tool, args) : NULL, args);
 	return 0;
 }
 

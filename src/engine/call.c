@@ -101,7 +101,7 @@ void call_check(struct run *run, struct call *c)
 	}
 	struct action action = {
 		.kind = ACTION_TOOL,
-		.tool = { .name = tool->name, .category = tool->category, .risk = tool->risk, .args = c->args },
+		.tool = { .name = tool->name, .category = tool->category, .risk = tool_risk(tool, c->args), .args = c->args },
 	};
 	facts_of(run, &facts);
 	if (tool->control)
@@ -175,7 +175,7 @@ void call_put_question(struct run *run, const struct call *c)
 
 	setup->ask(setup->userdata, &(struct question){
 		.approval = c->approval, .task = run->task->id, .user = run->task->user, .kind = "tool", .action = action,
-		.rule = rule_of(c), .reason = c->reason, .high_risk = tool != NULL && strcmp(tool->risk, "high") == 0 });
+		.rule = rule_of(c), .reason = c->reason, .high_risk = tool != NULL && strcmp(tool_risk(tool, c->args), "high") == 0 });
 }
 
 /* ---- running ----------------------------------------------------------------------------------------- */
