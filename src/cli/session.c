@@ -106,6 +106,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;
+	setup.reply_tokens = s->reply_tokens;
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);
