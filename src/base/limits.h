@@ -143,6 +143,9 @@
 #define LIMIT_KEPT_OUTPUTS_BYTES    MIB(64)  /* of one task, as text */
 #define LIMIT_READ_OUTPUT_BYTES     KIB(56)  /* of one answer of read_output */
 #define LIMIT_BACKGROUND            8        /* programs of one task in the background */
+#define LIMIT_SECRET_BYTES          4096     /* of one value behind a name such as "token" */
+#define LIMIT_PRIVATE_KEY_BYTES     KIB(64)  /* from its first to its last line */
+#define LIMIT_SANITIZE_ALLOW        64       /* patterns of what is never hidden */
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */
