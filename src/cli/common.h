@@ -51,7 +51,9 @@ struct session {
 	struct asker *asker;           /* NULL: nobody to ask */
 	enum output_format format;
 	const struct agents *agents;   /* of the configuration, borrowed; NULL: none */
+	const struct prices *prices;   /* of the configuration, borrowed; NULL: the built-in table alone */
 	int64_t context_tokens;        /* 0: by the model */
+	bool loops_ignored;
 	char user[USER_LEN + 1];
 	int signo;                     /* the first signal that asked to stop; 0: none */
 	struct run *run;               /* the one that is waited for */

@@ -180,8 +180,10 @@ void call_intend(struct run *run, struct call *c)
 {
 	const struct tool *tool = tool_find(c->tool);
 
-	run_emit(run, EVENT_CALL_STARTED, "call", c->id,
-	         json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature)));
+	json_t *data = json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature));
+	if (tool->polls)
+		json_put_bool(data, "polls", true);
+	run_emit(run, EVENT_CALL_STARTED, "call", c->id, data);
 }
 
 json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms)

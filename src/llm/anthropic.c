@@ -281,6 +281,7 @@ static void read_usage(struct gather *g, const json_t *usage)
 	read_count(usage, "input_tokens", &g->usage.input);
 	read_count(usage, "cache_read_input_tokens", &g->usage.cache_read);
 	read_count(usage, "cache_creation_input_tokens", &g->usage.cache_write);
+	read_count(json_object_get(usage, "cache_creation"), "ephemeral_1h_input_tokens", &g->usage.cache_write_1h);
 	read_count(usage, "output_tokens", &g->usage.output);
 	read_count(json_object_get(usage, "output_tokens_details"), "thinking_tokens", &g->usage.reasoning);
 }

@@ -13,7 +13,7 @@ void gather_init(struct gather *g, const char *who, int http_status)
 {
 	*g = (struct gather){
 		.who = who, .http_status = http_status, .text = BUF_INIT(LIMIT_REPLY_TEXT_BYTES),
-		.usage = { -1, -1, -1, -1, -1, -1 },
+		.usage = { -1, -1, -1, -1, -1, -1, -1 },
 	};
 }
 

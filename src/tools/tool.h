@@ -23,6 +23,7 @@ struct tool {
 	const char *risk;            /* low, high */
 	const char *permissions;     /* "fs.read", "fs.read fs.write exec" */
 	enum nature nature;
+	bool polls;                  /* made to be called again and again with the same arguments: no loop */
 	const char *schema;          /* JSON Schema of the arguments, as text */
 	bool control;                /* carried out by the engine itself, about the task; has neither plan nor run */
 	bool hosted;                 /* carried out by the engine, once its intent is durable; has a plan and no run */
