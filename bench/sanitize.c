@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "tools/secrets.h"
+#include "tools/leaks.h"
 #include "tools/tool.h"
 
 struct sums {
@@ -26,26 +26,26 @@ static bool is_text(const char *bytes, size_t len)
 	return memchr(bytes, '\0', MIN(len, (size_t)4096)) == NULL;
 }
 
-static void list_hits(const char *path, struct str text, const struct secret_hits *hits)
+static void list_hits(const char *path, struct str text, const struct leak_hits *hits)
 {
 	for (size_t i = 0; i < hits->count; i++) {
 		struct str s = { text.ptr + hits->list[i].start, MIN(hits->list[i].end - hits->list[i].start, (size_t)100) };
 		size_t before = MIN(hits->list[i].start, (size_t)40);
-		printf("%s\t%s\t%.*s\t%.*s\n", secret_kind(hits->list[i].row), path, STR_ARG(s), (int)before, s.ptr - before);
+		printf("%s\t%s\t%.*s\t%.*s\n", leak_kind(hits->list[i].row), path, STR_ARG(s), (int)before, s.ptr - before);
 	}
 }
 
 static void look(struct sums *sums, const char *path, struct str text)
 {
 	static struct buf shown;
-	struct secret_hits hits = { 0 };
+	struct leak_hits hits = { 0 };
 	struct output *output = output_new(text.len);
 	struct findings found;
 
 	shown.max = text.len * 8 + 64;
 	buf_reset(&shown);
 	int64_t start = clock_mono_ns();
-	secrets_find(text, &hits);
+	leaks_find(text, &hits);
 	int64_t middle = clock_mono_ns();
 	output_add(output, text.ptr, text.len);
 	output_render_found(output, &shown, &found);
@@ -59,7 +59,7 @@ static void look(struct sums *sums, const char *path, struct str text)
 	if (sums->list)
 		list_hits(path, text, &hits);
 	output_free(output);
-	secret_hits_done(&hits);
+	leak_hits_done(&hits);
 }
 
 static void look_in(struct sums *sums, const char *path)

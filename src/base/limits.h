@@ -152,7 +152,7 @@
 #define LIMIT_KEPT_OUTPUTS_BYTES    MIB(64)  /* of one task, as text */
 #define LIMIT_READ_OUTPUT_BYTES     KIB(56)  /* of one answer of read_output */
 #define LIMIT_BACKGROUND            8        /* programs of one task in the background */
-#define LIMIT_SECRET_BYTES          4096     /* of one value behind a name such as "token" */
+#define LIMIT_LEAK_BYTES            4096     /* of one value behind a name such as "token" */
 #define LIMIT_PRIVATE_KEY_BYTES     KIB(64)  /* from its first to its last line */
 #define LIMIT_SANITIZE_ALLOW        64       /* patterns of what is never hidden */
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
@@ -162,6 +162,24 @@
 /* loops */
 #define LIMIT_LOOP_WINDOW           64       /* calls that are looked back at */
 #define LIMIT_LOOP_WAIT_MS          1000     /* a call that takes so long and is content may be waiting for something */
+
+/* tools by manifest */
+#define LIMIT_TOOLS                 128      /* ours and those of manifests together */
+#define LIMIT_OWN_TOOLS             64
+#define LIMIT_OWN_NAME_BYTES        64
+#define LIMIT_OWN_ABOUT_BYTES       KIB(4)
+#define LIMIT_OWN_MANIFEST_BYTES    KIB(256)
+#define LIMIT_OWN_ARGS              64       /* words of the template */
+#define LIMIT_OWN_WORDS             1024     /* of the command line that it becomes */
+#define LIMIT_OWN_COMMAND_BYTES     KIB(96)  /* all of them; a message to the cell must hold them */
+
+/* secrets */
+#define LIMIT_SECRETS               64
+#define LIMIT_SECRET_BYTES          KIB(4)
+#define LIMIT_SECRET_LEAST_BYTES    8        /* a shorter one cannot be told from other text, so it could not be kept out */
+#define LIMIT_SECRET_NAME_BYTES     64
+#define LIMIT_SECRETS_PER_CALL      16
+#define LIMIT_SECRET_COMMAND_MS     10000
 
 /* prices */
 #define LIMIT_PRICES                256      /* in the configuration */

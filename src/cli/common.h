@@ -25,6 +25,10 @@ struct config_flag { const char *option, *key; };
 MUST_USE int cli_config(const struct options *o, const char *workspace, const struct config_flag *flags, size_t count,
                         struct config **ret, bool *ret_usage, struct err *err);
 
+/* The tools by manifest: the administrator's, the user's, and those of a trusted workspace (NULL: none). Once per process;
+ * cli_config and cli_load_policy call it. */
+MUST_USE int cli_own_tools(const struct options *o, const char *workspace, struct err *err);
+
 /* Neither the history nor the user's own policy may lie where tools can write: -EINVAL when the data directory or the
  * directory of the user's configuration is inside `workspace`, as it is where that is the home directory. */
 MUST_USE int cli_check_data(const struct options *o, const char *workspace, struct err *err);

@@ -11,6 +11,7 @@
 #include "base/yaml.h"
 #include "engine/agents.h"
 #include "engine/dirs.h"
+#include "engine/secrets.h"
 #include "llm/prices.h"
 #include "base/banned.h"
 
@@ -58,7 +59,8 @@ struct config {
 	struct value values[COUNT(keys)];
 	struct agents *agents;
 	struct prices *prices;
-	bool section_locked[2];
+	struct secrets *secrets;
+	bool section_locked[3];
 	char *untrusted;
 };
 
@@ -247,6 +249,13 @@ static int read_prices(struct config *config, const struct yaml_node *map, const
 	return r;
 }
 
+static int read_secrets(struct config *config, const struct yaml_node *map, const struct file_layer *layer, bool locked,
+                        struct err *err)
+{
+	(void)layer;
+	return secrets_read(config->secrets, map, locked, err);
+}
+
 /* Adding one: a row here, its part of struct config, a getter in config.h. */
 static const struct section {
 	const char *name;
@@ -256,6 +265,7 @@ static const struct section {
 } sections[] = {
 	{ "agents", true, read_agents },
 	{ "prices", false, read_prices },
+	{ "secrets", false, read_secrets },
 };
 _Static_assert(COUNT(sections) == COUNT(((struct config *)NULL)->section_locked), "a lock for each section");
 
@@ -466,6 +476,7 @@ int config_load(const struct config_sources *sources, struct config **ret, struc
 	AUTO(config_freep) struct config *config = xcalloc(1, sizeof *config);
 
 	config->agents = agents_new();
+	config->secrets = secrets_new();
 	config->prices = prices_new();
 	int r = load_layers(config, sources, err);
 
@@ -498,6 +509,7 @@ void config_free(struct config *config)
 		free(config->values[i].origin);
 	}
 	agents_free(config->agents);
+	secrets_free(config->secrets);
 	prices_free(config->prices);
 	free(config->untrusted);
 	free(config);
@@ -559,6 +571,11 @@ const char *config_untrusted(const struct config *config)
 const struct agents *config_agents(const struct config *config)
 {
 	return config->agents;
+}
+
+struct secrets *config_secrets(const struct config *config)
+{
+	return config->secrets;
 }
 
 const struct prices *config_prices(const struct config *config)

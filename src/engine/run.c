@@ -346,8 +346,13 @@ static void warn_loop(struct run *run, const struct step *c)
 
 static void begin_call(struct run *run, struct call *call)
 {
-	bool control = tool_find(call->tool)->control;
+	const struct tool *tool = tool_find(call->tool);
 
+	if (tool == NULL) { /* it was approved before a resume, and its manifest is gone since */
+		call_close(run, call, "error", "Not run: this tool is not there any more.");
+		return;
+	}
+	bool control = tool->control;
 	call_intend(run, call);
 	if (control)
 		control_run(run, call);

@@ -6,7 +6,7 @@
  * control, bidirectional, invisible and tag characters as <U+200B>; a byte that is no UTF-8 as U+FFFD.
  * A text that already has "\x1b" in it looks the same: the form is for reading, not for decoding. */
 #include "tools/hidden.h"
-#include "tools/secrets.h"
+#include "tools/leaks.h"
 
 #include "base/banned.h"
 
@@ -154,14 +154,14 @@ void sanitize_text(struct str text, struct buf *ret)
 
 static void redact(struct str text, struct buf *ret, struct findings *found)
 {
-	AUTO(secret_hits_done) struct secret_hits hits = { 0 };
+	AUTO(leak_hits_done) struct leak_hits hits = { 0 };
 	size_t at = 0;
 
-	secrets_find(text, &hits);
+	leaks_find(text, &hits);
 	for (size_t i = 0; i < hits.count; i++) {
-		const struct secret_hit *hit = &hits.list[i];
+		const struct leak_hit *hit = &hits.list[i];
 		clean((struct str){ text.ptr + at, hit->start - at }, ret, found);
-		buf_printf(ret, "[redacted:%s]", secret_kind(hit->row));
+		buf_printf(ret, "[redacted:%s]", leak_kind(hit->row));
 		found->redacted++;
 		found->sure += hit->sure;
 		found->kinds[hit->row]++;
@@ -169,7 +169,7 @@ static void redact(struct str text, struct buf *ret, struct findings *found)
 	}
 	clean(str_skip(text, at), ret, found);
 }
-_Static_assert((int)SECRET_ROWS <= (int)FINDINGS_KINDS, "every row can be counted");
+_Static_assert((int)LEAK_ROWS <= (int)FINDINGS_KINDS, "every row can be counted");
 
 void sanitize_shown(struct str text, struct buf *ret)
 {
@@ -182,9 +182,9 @@ json_t *findings_redactions(const struct findings *found)
 {
 	json_t *all = found->redacted > 0 ? json_object() : NULL;
 
-	for (size_t i = 0; i < SECRET_ROWS; i++)
+	for (size_t i = 0; i < LEAK_ROWS; i++)
 		if (found->kinds[i] > 0)
-			json_put_int(all, secret_kind(i), json_get_int(all, secret_kind(i), 0) + found->kinds[i]);
+			json_put_int(all, leak_kind(i), json_get_int(all, leak_kind(i), 0) + found->kinds[i]);
 	return all;
 }
 

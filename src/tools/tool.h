@@ -13,8 +13,11 @@ struct tool_plan {
 	const char *builtin;         /* name of a cell_builtin, or NULL: argv */
 	char **argv;                 /* NULL-terminated; NULL for a builtin */
 	int64_t wall_ms;
+	char *input;                 /* what a program reads on its standard input; NULL: nothing */
 };
 void tool_plan_done(struct tool_plan *plan);
+
+struct own;                          /* a tool by manifest: own.h */
 
 struct tool {
 	const char *name;            /* as the model and policy write it */
@@ -31,13 +34,19 @@ struct tool {
 	int (*plan)(const json_t *args, const char *workspace, struct tool_plan *ret, struct err *err);
 	/* For tools that start no program; runs inside the cell, writes to fd 1. NULL otherwise. */
 	int (*run)(const json_t *args, const char *workspace);
+	const struct own *own;       /* a tool that a person defined; NULL: one of ours */
 };
+
+/* The plan of a call, whoever defined the tool. 0 or -EINVAL. */
+MUST_USE int tool_plan_make(const struct tool *tool, const json_t *args, const char *workspace, struct tool_plan *ret,
+                            struct err *err);
 
 /* The control tools, which the engine carries out. */
 extern const struct tool tool_plan_steps, tool_delegate, tool_ask_user, tool_finish;
 /* The hosted ones: about what ran, and about what runs beside the calls. */
 extern const struct tool tool_read_output, tool_background;
 
+/* Ours first, then those by manifest (own.h), once they are loaded. */
 const struct tool *tool_find(const char *name);              /* NULL: none */
 const struct tool *tool_at(size_t i);                        /* NULL past the end */
 size_t tool_names(const char **ret, size_t max);             /* fills names; returns how many */
@@ -65,7 +74,7 @@ struct findings {
 	uint64_t bytes, left_out;    /* of the raw stream */
 	uint64_t control, bidirectional, invisible, tags, invalid;
 	uint64_t redacted, sure;     /* secrets; those that a checksum or an inner form confirms */
-	uint32_t kinds[FINDINGS_KINDS]; /* secrets by row of secrets.def */
+	uint32_t kinds[FINDINGS_KINDS]; /* secrets by row of leaks.def */
 };
 void output_render_found(const struct output *output, struct buf *ret, struct findings *found);
 MUST_USE json_t *findings_redactions(const struct findings *found);  /* {KIND: count}; NULL where there is none */

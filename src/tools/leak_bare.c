@@ -1,7 +1,7 @@
-/* secret_bare.c - a text without what a terminal does not show: escape sequences, control bytes, hidden characters; and the
+/* leak_bare.c - a text without what a terminal does not show: escape sequences, control bytes, hidden characters; and the
  * way back from a place in it to the place in the text. It is looked at, never shown. */
 #include "tools/hidden.h"
-#include "tools/secrets.h"
+#include "tools/leaks.h"
 
 #include "base/banned.h"
 

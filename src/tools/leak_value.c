@@ -1,13 +1,13 @@
-/* secret_value.c - what a value says about itself: entropy, checksums, placeholders; and where the value of a named
+/* leak_value.c - what a value says about itself: entropy, checksums, placeholders; and where the value of a named
  * secret stands. No regular expressions here: these are tried at every "token" and "password" of a source tree. */
-#include "tools/secrets.h"
+#include "tools/leaks.h"
 
 #include <ctype.h>
 #include <math.h>
 
 #include "base/banned.h"
 
-double secret_entropy(struct str value)
+double leak_entropy(struct str value)
 {
 	unsigned counts[256] = { 0 };
 	double bits = 0;
@@ -52,7 +52,7 @@ static bool is_filler(struct str value)
 	return value.len > 1 && same * 10 >= (value.len - 1) * 8;
 }
 
-bool secret_placeholder(struct str value)
+bool leak_placeholder(struct str value)
 {
 	static const char *const within[] = { "example", "changeme", "change-me", "change_me", "placeholder", "xxxx", "your-", "your_",
 		"yourp", "yours", "yourt", "[redacted", "<redacted", "dummy", "****", "....", "${", "{{", "$(", "%(", "#{", "abcdef", "12345678", "foobar", "secretkey", "mysecret", "process.env", "getenv" };
@@ -82,7 +82,7 @@ static uint32_t crc32(struct str s)
 	return ~crc;
 }
 
-bool secret_crc62(struct str token)
+bool leak_crc62(struct str token)
 {
 	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	enum { LEAD = 4, SUM = 6 };
@@ -104,7 +104,7 @@ static int base64url(char c)
 	return at != NULL ? (int)(at - digits) : -1;
 }
 
-bool secret_jwt(struct str token)
+bool leak_jwt(struct str token)
 {
 	AUTO(buf_done) struct buf text = BUF_INIT(KIB(16));
 	AUTO(json_decrefp) json_t *header = NULL;
@@ -202,7 +202,7 @@ static struct str quoted_value(struct str text, size_t at, char quote)
 {
 	size_t n = 0;
 
-	while (at + n < text.len && n < LIMIT_SECRET_BYTES && text.ptr[at + n] != quote && text.ptr[at + n] != '\n' && text.ptr[at + n] != '\\')
+	while (at + n < text.len && n < LIMIT_LEAK_BYTES && text.ptr[at + n] != quote && text.ptr[at + n] != '\n' && text.ptr[at + n] != '\\')
 		n++;
 	return (struct str){ text.ptr + at, n };
 }
@@ -211,7 +211,7 @@ static struct str bare_value(struct str text, size_t at)
 {
 	size_t n = 0;
 
-	while (at + n < text.len && n < LIMIT_SECRET_BYTES && !isspace((unsigned char)text.ptr[at + n]) &&
+	while (at + n < text.len && n < LIMIT_LEAK_BYTES && !isspace((unsigned char)text.ptr[at + n]) &&
 	       strchr("\"'`;,&<>()[]{}\\|", text.ptr[at + n]) == NULL)
 		n++;
 	return (struct str){ text.ptr + at, n };
@@ -280,13 +280,13 @@ static bool random_enough(struct str value, bool quoted)
 {
 	struct classes c = classes_of(value);
 
-	if (value.len < 10 || c.bad > 0 || c.digit == 0 || c.upper + c.lower == 0 || secret_placeholder(value))
+	if (value.len < 10 || c.bad > 0 || c.digit == 0 || c.upper + c.lower == 0 || leak_placeholder(value))
 		return false;
 	if (c.hex + c.other == value.len && value.len < 24) /* short hexadecimal: an id, a hash cut off */
 		return false;
 	if (c.hex + c.other < value.len && !many_turns(value, &c, quoted))
 		return false;
-	return secret_entropy(value) >= (value.len >= 20 ? 3.0 : 2.9);
+	return leak_entropy(value) >= (value.len >= 20 ? 3.0 : 2.9);
 }
 
 /* A password is what a person thought of: kinds of characters count, not how often each is there. */
@@ -295,7 +295,7 @@ static bool password_like(struct str value, bool quoted)
 	struct classes c = classes_of(value);
 	size_t kinds = (c.upper > 0) + (c.lower > 0) + (c.digit > 0) + (c.other > 0);
 
-	if (value.len < 8 || value.len > 200 || secret_placeholder(value) || memchr(value.ptr, ' ', value.len) != NULL)
+	if (value.len < 8 || value.len > 200 || leak_placeholder(value) || memchr(value.ptr, ' ', value.len) != NULL)
 		return false;
 	if (c.digit == 0 || (c.upper + c.lower == 0 && c.other == 0))
 		return false;
@@ -305,7 +305,7 @@ static bool password_like(struct str value, bool quoted)
 		return true;
 	if (!quoted && c.other == c.joint && turns(value) < 3)
 		return false;
-	return kinds >= 3 && turns(value) >= 2 && secret_entropy(value) >= 2.5;
+	return kinds >= 3 && turns(value) >= 2 && leak_entropy(value) >= 2.5;
 }
 
 /* "keyboard", "tokenizer", "passwords are": the word is not the end of a name. What may follow in the name is short and
@@ -341,7 +341,7 @@ static bool public_name(struct str text, size_t start)
 	return false;
 }
 
-bool secret_assigned(struct str text, size_t word_start, size_t word_end, bool password, struct str *ret)
+bool leak_assigned(struct str text, size_t word_start, size_t word_end, bool password, struct str *ret)
 {
 	size_t at;
 	char quote, sign;
@@ -434,7 +434,7 @@ static bool from_end(struct str text, size_t at, size_t tail, struct str *ret)
 	return true;
 }
 
-bool secret_private_key(struct str text, size_t at, struct str *ret)
+bool leak_private_key(struct str text, size_t at, struct str *ret)
 {
 	size_t head = marker(text, at, "-----BEGIN"), tail = head == 0 ? marker(text, at, "-----END") : 0;
 

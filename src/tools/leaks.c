@@ -1,10 +1,10 @@
-/* secrets.c - finds secrets in any bytes. It knows how to look, the table knows for what. It refuses to be led astray by
+/* leaks.c - finds secrets in any bytes. It knows how to look, the table knows for what. It refuses to be led astray by
  * escape sequences and hidden characters: a text that has some is looked at a second time without them.
  *
  * Every pattern is tried where a word of its row stands and nowhere else, runs under a match limit, and is not tried
  * again inside what it found: the time stays near the length of the text, whatever the text is. */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "tools/secrets.h"
+#include "tools/leaks.h"
 
 #include <ctype.h>
 #include <pcre2.h>
@@ -25,30 +25,30 @@ static const struct row {
 	unsigned char bits;
 	unsigned flags;
 } rows[] = {
-#define SECRET(id, ...) [SECRET_##id] = { __VA_ARGS__ },
-#include "tools/secrets.def"
-#undef SECRET
+#define LEAK(id, ...) [LEAK_##id] = { __VA_ARGS__ },
+#include "tools/leaks.def"
+#undef LEAK
 };
-_Static_assert(COUNT(rows) == SECRET_ROWS, "one row an id");
+_Static_assert(COUNT(rows) == LEAK_ROWS, "one row an id");
 
 static struct words *words;
-static pcre2_code *_Atomic compiled[SECRET_ROWS]; /* NULL: no word of the row was met yet */
+static pcre2_code *_Atomic compiled[LEAK_ROWS]; /* NULL: no word of the row was met yet */
 static pcre2_match_context *limits;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static pcre2_code *allowed[LIMIT_SANITIZE_ALLOW];
 static size_t allowed_count;
 
-const char *secret_kind(size_t row)
+const char *leak_kind(size_t row)
 {
 	assert(row < COUNT(rows));
 	return rows[row].kind;
 }
 
-void secret_hits_done(struct secret_hits *hits)
+void leak_hits_done(struct leak_hits *hits)
 {
 	free(hits->list);
-	*hits = (struct secret_hits){ 0 };
+	*hits = (struct leak_hits){ 0 };
 }
 
 static pcre2_code *compile(const char *pattern, uint32_t options, struct err *err)
@@ -81,7 +81,7 @@ static void set_up(void)
 	pcre2_set_match_limit(limits, LIMIT_REGEX_STEPS);
 }
 
-int secrets_allow(const char *pattern, struct err *err)
+int leaks_allow(const char *pattern, struct err *err)
 {
 	if (strlen(pattern) > LIMIT_REGEX_BYTES)
 		return err_set(err, EINVAL, "has %zu bytes: at most %zu", strlen(pattern), LIMIT_REGEX_BYTES);
@@ -94,7 +94,7 @@ int secrets_allow(const char *pattern, struct err *err)
 	return 0;
 }
 
-void secrets_allow_none(void)
+void leaks_allow_none(void)
 {
 	while (allowed_count > 0)
 		pcre2_code_free(allowed[--allowed_count]);
@@ -104,9 +104,9 @@ void secrets_allow_none(void)
 
 struct look {
 	struct str text;
-	struct secret_hits *hits;
+	struct leak_hits *hits;
 	pcre2_match_data *match;
-	size_t past[SECRET_ROWS]; /* up to here the row has had its say */
+	size_t past[LEAK_ROWS]; /* up to here the row has had its say */
 };
 
 static bool is_allowed(const struct look *l, struct str secret)
@@ -165,40 +165,40 @@ static bool passes(const struct row *row, struct str secret)
 {
 	struct str sample = { secret.ptr, MIN(secret.len, (size_t)512) };
 
-	if (row->bits > 0 && secret_entropy(sample) * 10 < row->bits)
+	if (row->bits > 0 && leak_entropy(sample) * 10 < row->bits)
 		return false;
 	if ((row->flags & MIXED) != 0 && !is_mixed(sample))
 		return false;
-	return (row->flags & PLAIN) == 0 || !secret_placeholder(secret);
+	return (row->flags & PLAIN) == 0 || !leak_placeholder(secret);
 }
 
 static bool is_sure(const struct row *row, struct str secret)
 {
 	switch (row->check) {
 	case CHECK_SURE: return true;
-	case CHECK_CRC62: return secret_crc62(secret);
-	case CHECK_JWT: return secret_jwt(secret);
+	case CHECK_CRC62: return leak_crc62(secret);
+	case CHECK_JWT: return leak_jwt(secret);
 	case CHECK_BASIC:
 	case CHECK_NONE: break;
 	}
 	return false;
 }
 
-static void keep(struct look *l, enum secret_row row, struct str secret)
+static void keep(struct look *l, enum leak_row row, struct str secret)
 {
-	struct secret_hits *h = l->hits;
+	struct leak_hits *h = l->hits;
 	size_t start = (size_t)(secret.ptr - l->text.ptr);
 
 	if (h->count == h->room) {
 		h->room = h->room * 2 + 16;
 		h->list = xrealloc(h->list, h->room * sizeof *h->list);
 	}
-	h->list[h->count++] = (struct secret_hit){ start, start + secret.len, row, is_sure(&rows[row], secret) };
+	h->list[h->count++] = (struct leak_hit){ start, start + secret.len, row, is_sure(&rows[row], secret) };
 }
 
 /* Without the start optimisation, which would look ahead for a byte of the pattern far behind where it is to match.
  * All of them at once would cost a tenth of a second at every start. Two threads may both compile one; one is kept. */
-static pcre2_code *code_of(enum secret_row row)
+static pcre2_code *code_of(enum leak_row row)
 {
 	pcre2_code *is = compiled[row];
 
@@ -214,7 +214,7 @@ static pcre2_code *code_of(enum secret_row row)
 }
 
 /* Where the row's pattern matches from `at` on; group 1 where there is one. */
-static bool match_at(struct look *l, enum secret_row row, size_t at, struct str *ret, size_t *ret_end)
+static bool match_at(struct look *l, enum leak_row row, size_t at, struct str *ret, size_t *ret_end)
 {
 	int r = pcre2_match(code_of(row), (PCRE2_SPTR)l->text.ptr, l->text.len, at, 0, l->match, limits);
 
@@ -233,7 +233,7 @@ static bool of_token(char c)
 }
 
 /* The secret began up to this many bytes before its word. */
-static bool match_back(struct look *l, enum secret_row row, const struct word_hit *hit, struct str *ret, size_t *ret_end)
+static bool match_back(struct look *l, enum leak_row row, const struct word_hit *hit, struct str *ret, size_t *ret_end)
 {
 	size_t from = hit->start, most = rows[row].flags >> 8;
 
@@ -250,7 +250,7 @@ static bool match_back(struct look *l, enum secret_row row, const struct word_hi
 	return false;
 }
 
-static bool find(struct look *l, enum secret_row row, const struct word_hit *hit, struct str *ret, size_t *ret_end)
+static bool find(struct look *l, enum leak_row row, const struct word_hit *hit, struct str *ret, size_t *ret_end)
 {
 	unsigned flags = rows[row].flags;
 	bool found;
@@ -258,9 +258,9 @@ static bool find(struct look *l, enum secret_row row, const struct word_hit *hit
 	if ((flags & (FIND_KEY | FIND_PASSWORD | FIND_ASSIGNED)) == 0)
 		return flags >> 8 != 0 ? match_back(l, row, hit, ret, ret_end) : match_at(l, row, hit->start, ret, ret_end);
 	if ((flags & FIND_KEY) != 0)
-		found = secret_private_key(l->text, hit->start, ret);
+		found = leak_private_key(l->text, hit->start, ret);
 	else
-		found = secret_assigned(l->text, hit->start, hit->end, (flags & FIND_PASSWORD) != 0, ret);
+		found = leak_assigned(l->text, hit->start, hit->end, (flags & FIND_PASSWORD) != 0, ret);
 	*ret_end = found ? (size_t)(ret->ptr - l->text.ptr) + ret->len : hit->end;
 	return found;
 }
@@ -289,14 +289,14 @@ static void on_word(void *userdata, const struct word_hit *hit)
 	if (hit->start < l->past[hit->row] || ((row->flags & EDGE) != 0 && !at_edge(l->text, hit->start)) ||
 	    ((row->flags & DIGIT) != 0 && (hit->start == 0 || !isdigit((unsigned char)l->text.ptr[hit->start - 1]))))
 		return;
-	if (!find(l, (enum secret_row)hit->row, hit, &secret, &end))
+	if (!find(l, (enum leak_row)hit->row, hit, &secret, &end))
 		return;
 	l->past[hit->row] = end;
 	if (passes(row, secret) && !is_allowed(l, secret))
-		keep(l, (enum secret_row)hit->row, secret);
+		keep(l, (enum leak_row)hit->row, secret);
 }
 
-static void look_at(struct str text, struct secret_hits *ret)
+static void look_at(struct str text, struct leak_hits *ret)
 {
 	struct look l = { .text = text, .hits = ret, .match = pcre2_match_data_create(4, NULL) };
 
@@ -309,7 +309,7 @@ static void look_at(struct str text, struct secret_hits *ret)
 /* ---- both views ------------------------------------------------------------------------------------------ */
 
 /* Places of a bare text in the text that it was made of. */
-static void map_back(const struct bare *bare, struct secret_hits *hits, size_t from)
+static void map_back(const struct bare *bare, struct leak_hits *hits, size_t from)
 {
 	for (size_t i = from; i < hits->count; i++) {
 		hits->list[i].start = bare_origin(bare, hits->list[i].start);
@@ -319,7 +319,7 @@ static void map_back(const struct bare *bare, struct secret_hits *hits, size_t f
 
 static int by_start(const void *a, const void *b)
 {
-	const struct secret_hit *x = a, *y = b;
+	const struct leak_hit *x = a, *y = b;
 
 	if (x->start != y->start)
 		return x->start < y->start ? -1 : 1;
@@ -327,7 +327,7 @@ static int by_start(const void *a, const void *b)
 }
 
 /* Where two overlap they become one, with the name of the more telling row. */
-static void join(struct secret_hits *hits)
+static void join(struct leak_hits *hits)
 {
 	size_t kept = 0;
 
@@ -335,7 +335,7 @@ static void join(struct secret_hits *hits)
 		return;
 	qsort(hits->list, hits->count, sizeof *hits->list, by_start);
 	for (size_t i = 1; i < hits->count; i++) {
-		struct secret_hit *last = &hits->list[kept], *hit = &hits->list[i];
+		struct leak_hit *last = &hits->list[kept], *hit = &hits->list[i];
 		if (hit->start >= last->end) {
 			hits->list[++kept] = *hit;
 			continue;
@@ -347,7 +347,7 @@ static void join(struct secret_hits *hits)
 	hits->count = kept + 1;
 }
 
-void secrets_find(struct str text, struct secret_hits *ret)
+void leaks_find(struct str text, struct leak_hits *ret)
 {
 	struct bare bare;
 

@@ -1,6 +1,6 @@
-/* secret_words.c - all words of the table in one pass over a text: an automaton of Aho and Corasick whose steps are a
+/* leak_words.c - all words of the table in one pass over a text: an automaton of Aho and Corasick whose steps are a
  * table, so that a byte costs one look. Nothing of secrets is known here. */
-#include "tools/secrets.h"
+#include "tools/leaks.h"
 
 #include "base/banned.h"
 
