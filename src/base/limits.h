@@ -42,6 +42,7 @@
 #define LIMIT_TASK_TIMEOUT_MS       3600000
 #define LIMIT_TASK_DISK_BYTES       (MIB(16) * 1024u)
 #define LIMIT_TASK_DEPTH            3
+#define LIMIT_TASK_TAINTS           16       /* labels on one task */
 #define LIMIT_TASK_CHILDREN         64       /* of one delegation */
 #define LIMIT_REPORT_BYTES          KIB(32)  /* of one child, in the result of a delegation */
 #define LIMIT_PLAN_STEPS            64

@@ -357,6 +357,8 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 	json_put(data, "tools", tools_of_role(role, "auto", depth < max_depth, rights));
 	json_put(data, "policies", json_incref(parent->policies));
 	json_put(data, "limits", limits_data(&limits));
+	if (t->taint_count > 0)
+		json_put(data, "taint", task_taint_json(t));
 	json_put(data, "config", config_data(parent->engine, profile, model, max_depth, rights, t->config));
 	return data;
 }

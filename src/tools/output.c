@@ -74,6 +74,11 @@ void output_add(struct output *output, const void *bytes, size_t len)
 	tail_add(output, (const char *)bytes + first, len - first);
 }
 
+bool output_cut(const struct output *output)
+{
+	return output->tail_total > output->tail_max;
+}
+
 uint64_t output_total(const struct output *output)
 {
 	return output->head_len + output->tail_total;

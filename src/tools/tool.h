@@ -25,6 +25,7 @@ struct tool {
 	const char *category;        /* read, write, exec, network, agent, schedule */
 	const char *risk;            /* low, high */
 	const char *permissions;     /* "fs.read", "fs.read fs.write exec" */
+	const char *taints;          /* labels that every result gives the task, "network untrusted"; NULL: none */
 	enum nature nature;
 	bool polls;                  /* made to be called again and again with the same arguments: no loop */
 	const char *schema;          /* JSON Schema of the arguments, as text */
@@ -64,6 +65,7 @@ MUST_USE struct output *output_new(size_t max_bytes);        /* max: what is kep
 void output_free(struct output *output);
 void output_freep(struct output **output);
 void output_add(struct output *output, const void *bytes, size_t len);
+bool output_cut(const struct output *output);                /* more came than is kept */
 uint64_t output_total(const struct output *output);          /* raw bytes seen */
 /* UTF-8 without control bytes but \n and \t: others, and bidirectional and zero-width characters, are
  * shown escaped; invalid bytes as U+FFFD; secrets as "[redacted:KIND]"; "[... N bytes left out ...]" in the gap. Appends to ret. */
