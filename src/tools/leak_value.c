@@ -198,20 +198,21 @@ static bool skip_assignment(struct str text, size_t *at, char *quote, char *sign
 	return true;
 }
 
-static struct str quoted_value(struct str text, size_t at, char quote)
+/* Both take no more than `most`: what is judged first is short, so that a text full of names costs little. */
+static struct str quoted_value(struct str text, size_t at, char quote, size_t most)
 {
 	size_t n = 0;
 
-	while (at + n < text.len && n < LIMIT_LEAK_BYTES && text.ptr[at + n] != quote && text.ptr[at + n] != '\n' && text.ptr[at + n] != '\\')
+	while (at + n < text.len && n < most && text.ptr[at + n] != quote && text.ptr[at + n] != '\n' && text.ptr[at + n] != '\\')
 		n++;
 	return (struct str){ text.ptr + at, n };
 }
 
-static struct str bare_value(struct str text, size_t at)
+static struct str bare_value(struct str text, size_t at, size_t most)
 {
 	size_t n = 0;
 
-	while (at + n < text.len && n < LIMIT_LEAK_BYTES && !isspace((unsigned char)text.ptr[at + n]) &&
+	while (at + n < text.len && n < most && !isspace((unsigned char)text.ptr[at + n]) &&
 	       strchr("\"'`;,&<>()[]{}\\|", text.ptr[at + n]) == NULL)
 		n++;
 	return (struct str){ text.ptr + at, n };
@@ -280,13 +281,13 @@ static bool random_enough(struct str value, bool quoted)
 {
 	struct classes c = classes_of(value);
 
-	if (value.len < 10 || c.bad > 0 || c.digit == 0 || c.upper + c.lower == 0 || leak_placeholder(value))
+	if (value.len < 10 || c.bad > 0 || c.digit == 0 || c.upper + c.lower == 0)
 		return false;
 	if (c.hex + c.other == value.len && value.len < 24) /* short hexadecimal: an id, a hash cut off */
 		return false;
 	if (c.hex + c.other < value.len && !many_turns(value, &c, quoted))
 		return false;
-	return leak_entropy(value) >= (value.len >= 20 ? 3.0 : 2.9);
+	return leak_entropy(value) >= (value.len >= 20 ? 3.0 : 2.9) && !leak_placeholder(value);
 }
 
 /* A password is what a person thought of: kinds of characters count, not how often each is there. */
@@ -295,11 +296,13 @@ static bool password_like(struct str value, bool quoted)
 	struct classes c = classes_of(value);
 	size_t kinds = (c.upper > 0) + (c.lower > 0) + (c.digit > 0) + (c.other > 0);
 
-	if (value.len < 8 || value.len > 200 || leak_placeholder(value) || memchr(value.ptr, ' ', value.len) != NULL)
+	if (value.len < 8 || value.len > 200 || memchr(value.ptr, ' ', value.len) != NULL)
 		return false;
 	if (c.digit == 0 || (c.upper + c.lower == 0 && c.other == 0))
 		return false;
 	if (!quoted && c.bad > 0)
+		return false;
+	if (leak_placeholder(value))
 		return false;
 	if (random_enough(value, quoted))
 		return true;
@@ -341,6 +344,13 @@ static bool public_name(struct str text, size_t start)
 	return false;
 }
 
+enum { JUDGED_BYTES = 256 };
+
+static struct str value_at(struct str text, size_t at, char quote, size_t most)
+{
+	return quote != '\0' ? quoted_value(text, at, quote, most) : bare_value(text, at, most);
+}
+
 bool leak_assigned(struct str text, size_t word_start, size_t word_end, bool password, struct str *ret)
 {
 	size_t at;
@@ -350,7 +360,7 @@ bool leak_assigned(struct str text, size_t word_start, size_t word_end, bool pas
 		return false;
 	if ((sign == ',' || sign == '(') && quote == '\0')
 		return false;
-	struct str value = quote != '\0' ? quoted_value(text, at, quote) : bare_value(text, at);
+	struct str value = value_at(text, at, quote, JUDGED_BYTES);
 	if (value.len < 8)
 		return false;
 	/* what is called like a function or a member is no value */
@@ -358,7 +368,7 @@ bool leak_assigned(struct str text, size_t word_start, size_t word_end, bool pas
 		return false;
 	if (password ? !password_like(value, quote != '\0') : !random_enough(value, quote != '\0') || public_name(text, word_start))
 		return false;
-	*ret = value;
+	*ret = value_at(text, at, quote, LIMIT_LEAK_BYTES);
 	return true;
 }
 
