@@ -12,6 +12,11 @@
 static const struct { enum event_type type; const char *fields[7]; } shown[] = {
 	{ EVENT_ENGINE_STARTED, { "pid", "version" } },
 	{ EVENT_POLICY_LOADED, { "rules", "policy" } },
+	{ EVENT_POLICY_REFUSED, { "message" } },
+	{ EVENT_LIMIT_REACHED, { "limit", "over", "call", "reason" } },
+	{ EVENT_BUDGET_WARNED, { "budget", "percent", "unit" } },
+	{ EVENT_BUDGET_EXCEEDED, { "budget", "over", "call", "reason" } },
+	{ EVENT_BUDGET_RAISED, { "budget", "unit", "amount" } },
 	{ EVENT_TASK_CREATED, { "role", "agent", "model", "goal" } },
 	{ EVENT_TASK_FINISHED, { "state", "exit", "result" } },
 	{ EVENT_LOOP_DETECTED, { "level", "kind", "length", "count" } },
@@ -26,6 +31,9 @@ static const struct { enum event_type type; const char *fields[7]; } shown[] = {
 	{ EVENT_CALL_FINISHED, { "call", "status", "exit", "ms", "bytes", "taint", "output" } },
 	{ EVENT_EXEC_DECIDED, { "call", "effect", "argv", "rule", "reason" } },
 	{ EVENT_CELL_OPENED, { "cell", "level", "ms" } },
+	{ EVENT_FILES_VIOLATED, { "places", "unknown" } },
+	{ EVENT_CHANGES_APPLIED, { "sums", "refused", "forced", "digest" } },
+	{ EVENT_CHANGES_DROPPED, { "sums", "digest" } },
 };
 
 struct output {
