@@ -42,6 +42,7 @@
 #define LIMIT_TASK_TIMEOUT_MS       3600000
 #define LIMIT_TASK_DISK_BYTES       (MIB(16) * 1024u)
 #define LIMIT_TASK_DEPTH            3
+#define LIMIT_TASK_TAINTS           16       /* labels on one task */
 #define LIMIT_TASK_CHILDREN         64       /* of one delegation */
 #define LIMIT_REPORT_BYTES          KIB(32)  /* of one child, in the result of a delegation */
 #define LIMIT_PLAN_STEPS            64
@@ -182,6 +183,9 @@
 #define LIMIT_KEPT_OUTPUTS_BYTES    MIB(64)  /* of one task, as text */
 #define LIMIT_READ_OUTPUT_BYTES     KIB(56)  /* of one answer of read_output */
 #define LIMIT_BACKGROUND            8        /* programs of one task in the background */
+#define LIMIT_LEAK_BYTES            4096     /* of one value behind a name such as "token" */
+#define LIMIT_PRIVATE_KEY_BYTES     KIB(64)  /* from its first to its last line */
+#define LIMIT_SANITIZE_ALLOW        64       /* patterns of what is never hidden */
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */

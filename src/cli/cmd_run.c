@@ -230,7 +230,7 @@ static void name_left_task(void *userdata, const struct task_row *row)
 	if (row->alive || ++*count > 3)
 		return;
 	struct buf goal = BUF_INIT(LIMIT_GOAL_BYTES * 8);
-	sanitize_text((struct str){ row->goal, strcspn(row->goal, "\n") }, &goal);
+	sanitize_shown((struct str){ row->goal, strcspn(row->goal, "\n") }, &goal);
 	fprintf(stderr, "mishri: task %s was left unfinished (%.60s); go on with: mishri run --resume %s\n", row->task,
 	        buf_text(&goal), row->task);
 	buf_done(&goal);

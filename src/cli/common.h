@@ -78,4 +78,8 @@ int session_finish(struct session *s);
 json_t *result_object(const struct task *task, const char *state, const char *result, int exit, int64_t elapsed_ms);
 int print_result(enum output_format format, json_t *owned_object);
 
+/* The labels of a task (docs/sandbox.md); the caller owns *ret. */
+MUST_USE int cli_taint(struct store *store, const char *task, json_t **ret, struct err *err);
+void print_taint(const json_t *labels);                     /* "secret, network" */
+
 #endif

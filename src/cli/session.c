@@ -172,7 +172,7 @@ int print_result(enum output_format format, json_t *owned_object)
 	if (format == OUTPUT_TEXT) {
 		struct buf text = BUF_INIT(MIB(16));
 		bool done = strcmp(json_get_text(object, "state", ""), "done") == 0;
-		sanitize_text(str_of(json_get_text(object, "result", "")), &text);
+		sanitize_shown(str_of(json_get_text(object, "result", "")), &text);
 		fprintf(done ? stdout : stderr, "%s%s\n", done ? "" : "mishri: ", buf_text(&text));
 		buf_done(&text);
 		return printed(exit);

@@ -173,12 +173,13 @@ static void report(struct background *b, const char *call, const char *status)
 {
 	struct run *run = b->run;
 	struct buf text = BUF_INIT(LIMIT_EVENT_BYTES / 2);
+	struct findings found;
 	uint64_t bytes;
 
 	if (b->readable != NULL)
 		call_drain(b->out, b->guard, b->output);
 	bytes = output_total(b->output);
-	output_render(b->output, &text);
+	output_render_found(b->output, &text, &found);
 	if (text.len == 0)
 		buf_add_text(&text, "[no new output]");
 	if (text.ptr[text.len - 1] != '\n')
@@ -187,8 +188,9 @@ static void report(struct background *b, const char *call, const char *status)
 	output_free(b->output);
 	b->output = output_new((size_t)run->task->limits.output_bytes);
 	b->told = b->ended;
-	call_finish(run, call, status, b->ended ? b->status : -1, buf_str(&text),
-	            call_counts((int64_t)bytes, b->execs - b->execs_told, b->denied - b->denied_told, 0));
+	json_t *counts = call_counts((int64_t)bytes, b->execs - b->execs_told, b->denied - b->denied_told, 0);
+	taint_put(counts, &tool_background, &found, false);
+	call_finish(run, call, status, b->ended ? b->status : -1, buf_str(&text), counts);
 	b->execs_told = b->execs;
 	b->denied_told = b->denied;
 	buf_done(&text);

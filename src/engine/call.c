@@ -485,11 +485,12 @@ bool call_may_ask(struct run *run, uint64_t tag)
 
 /* ---- the end ------------------------------------------------------------------------------------------ */
 
-static void render(const struct live_call *live, const struct call *c, const struct cell_exit *ended, struct buf *text)
+static void render(const struct live_call *live, const struct call *c, const struct cell_exit *ended, struct buf *text,
+                   struct findings *found)
 {
 	char span[32];
 
-	output_render(live->output, text);
+	output_render_found(live->output, text, found);
 	if (text->len > 0 && text->ptr[text->len - 1] != '\n')
 		buf_add_char(text, '\n');
 	if (ended == NULL)
@@ -537,8 +538,10 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	json_t *files = live->mailbox >= 0 ? seen_collect(live->mailbox, live->mail_from) : NULL;
 	if (files != NULL)
 		json_put(counts, "files", files);
-	kept_write(run, live->id, live->whole, live->output, &text);
-	render(live, c, ended, &text);
+	struct findings found;
+	bool kept_secret = kept_write(run, live->id, live->whole, live->output, &text);
+	render(live, c, ended, &text, &found);
+	taint_put(counts, tool_find(c->tool), &found, kept_secret);
 	const char *status = owntool_status(c->tool, status_of(c, ended), &text);
 	call_finish(run, live->id, status, ended != NULL ? ended->status : -1, buf_str(&text), counts);
 	buf_done(&text);

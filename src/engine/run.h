@@ -174,7 +174,8 @@ void call_stop(struct run *run, const char *why);                /* what runs no
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
 /* kept.c */
-void kept_write(struct run *run, const char *call, const struct output *whole, const struct output *shown, struct buf *text);
+/* True: there was a secret in what is kept. */
+bool kept_write(struct run *run, const char *call, const struct output *whole, const struct output *shown, struct buf *text);
 void kept_read(struct run *run, const struct call *call);        /* the tool read_output */
 
 /* memory.c */
@@ -226,6 +227,10 @@ void exec_command(const struct cell_exec *exec, const char *rule, struct buf *re
 void exec_put_question(struct run *run, const char *approval);   /* the effect of a held program's approval.requested */
 bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);
+
+/* taint.c */
+/* Sets `redactions` and `taint` of call.finished. kept_secret: the output that is kept had one. */
+void taint_put(json_t *fields, const struct tool *tool, const struct findings *found, bool kept_secret);
 
 /* facts.c */
 void facts_of(const struct run *run, struct facts *ret);         /* borrowed from run */

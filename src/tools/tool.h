@@ -25,6 +25,7 @@ struct tool {
 	const char *category;        /* read, write, exec, network, agent, schedule */
 	const char *risk;            /* low, high */
 	const char *permissions;     /* "fs.read", "fs.read fs.write exec" */
+	const char *taints;          /* labels that every result gives the task, "network untrusted"; NULL: none */
 	enum nature nature;
 	bool polls;                  /* made to be called again and again with the same arguments: no loop */
 	const char *schema;          /* JSON Schema of the arguments, as text */
@@ -66,17 +67,25 @@ MUST_USE struct output *output_new(size_t max_bytes);        /* max: what is kep
 void output_free(struct output *output);
 void output_freep(struct output **output);
 void output_add(struct output *output, const void *bytes, size_t len);
+bool output_cut(const struct output *output);                /* more came than is kept */
 uint64_t output_total(const struct output *output);          /* raw bytes seen */
 /* UTF-8 without control bytes but \n and \t: others, and bidirectional and zero-width characters, are
- * shown escaped; invalid bytes as U+FFFD; "[... N bytes left out ...]" in the gap. Appends to ret. */
+ * shown escaped; invalid bytes as U+FFFD; secrets as "[redacted:KIND]"; "[... N bytes left out ...]" in the gap. Appends to ret. */
 void output_render(const struct output *output, struct buf *ret);
 /* The same, and what was found: counts of what the text shows escaped, replaced or left out. */
+enum { FINDINGS_KINDS = 192 };
 struct findings {
 	uint64_t bytes, left_out;    /* of the raw stream */
 	uint64_t control, bidirectional, invisible, tags, invalid;
+	uint64_t redacted, sure;     /* secrets; those that a checksum or an inner form confirms */
+	uint32_t kinds[FINDINGS_KINDS]; /* secrets by row of leaks.def */
 };
 void output_render_found(const struct output *output, struct buf *ret, struct findings *found);
-/* The same for one text, e.g. for a terminal. */
+MUST_USE json_t *findings_redactions(const struct findings *found);  /* {KIND: count}; NULL where there is none */
+
+/* The same for one text, e.g. for a terminal: characters and secrets. */
+void sanitize_shown(struct str text, struct buf *ret);
+/* Only characters, for what a person must see as it is: an action to approve, a file to trust. */
 void sanitize_text(struct str text, struct buf *ret);
 
 #endif
