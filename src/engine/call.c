@@ -189,6 +189,8 @@ void call_intend(struct run *run, struct call *c)
 	json_t *data = json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature));
 	if (tool->polls)
 		json_put_bool(data, "polls", true);
+	if (tool->run == NULL) /* a tool of ours in the cell is not given the value */
+		secret_taint(tool, c->args, data);
 	run_emit(run, EVENT_CALL_STARTED, "call", c->id, data);
 }
 
@@ -542,6 +544,7 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	bool kept_secret = kept_write(run, live->id, live->whole, live->output, &text);
 	render(live, c, ended, &text, &found);
 	taint_put(counts, tool_find(c->tool), &found, kept_secret);
+	secret_taint(tool_find(c->tool), c->args, counts);
 	const char *status = owntool_status(c->tool, status_of(c, ended), &text);
 	call_finish(run, live->id, status, ended != NULL ? ended->status : -1, buf_str(&text), counts);
 	buf_done(&text);

@@ -187,7 +187,8 @@ MUST_USE int secret_check(const struct run *run, const struct tool *tool, const 
 /* Makes a decision on the call stricter by what holds for the secrets in it. action: of the call. */
 void secret_decide(const struct run *run, const struct tool *tool, const struct call *call, struct action *action,
                    const struct facts *facts, struct decision *decision);
-bool secret_used(const struct tool *tool, const json_t *args);
+/* The label `secret` in `taint` of call.started and call.finished, where the call refers to one. */
+void secret_taint(const struct tool *tool, const json_t *args, json_t *fields);
 /* Puts values into the environment of a program, and variables in the place of references into its command. */
 MUST_USE int secret_enter(struct run *run, const struct tool *tool, const json_t *args, struct tool_plan *plan, char ***env,
                           struct err *err);
