@@ -182,16 +182,21 @@ void call_put_question(struct run *run, const struct call *c)
 
 /* ---- running ----------------------------------------------------------------------------------------- */
 
-void call_intend(struct run *run, struct call *c)
+json_t *call_started(const struct call *c)
 {
 	const struct tool *tool = tool_find(c->tool);
-
 	json_t *data = json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature));
+
 	if (tool->polls)
 		json_put_bool(data, "polls", true);
 	if (tool->run == NULL) /* a tool of ours in the cell is not given the value */
 		secret_taint(tool, c->args, data);
-	run_emit(run, EVENT_CALL_STARTED, "call", c->id, data);
+	return data;
+}
+
+void call_intend(struct run *run, struct call *c)
+{
+	run_emit(run, EVENT_CALL_STARTED, "call", c->id, call_started(c));
 }
 
 json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms)
