@@ -182,14 +182,21 @@ void call_put_question(struct run *run, const struct call *c)
 
 /* ---- running ----------------------------------------------------------------------------------------- */
 
-void call_intend(struct run *run, struct call *c)
+json_t *call_started(const struct call *c)
 {
 	const struct tool *tool = tool_find(c->tool);
-
 	json_t *data = json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature));
+
 	if (tool->polls)
 		json_put_bool(data, "polls", true);
-	run_emit(run, EVENT_CALL_STARTED, "call", c->id, data);
+	if (tool->run == NULL) /* a tool of ours in the cell is not given the value */
+		secret_taint(tool, c->args, data);
+	return data;
+}
+
+void call_intend(struct run *run, struct call *c)
+{
+	run_emit(run, EVENT_CALL_STARTED, "call", c->id, call_started(c));
 }
 
 json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms)
@@ -542,6 +549,7 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	bool kept_secret = kept_write(run, live->id, live->whole, live->output, &text);
 	render(live, c, ended, &text, &found);
 	taint_put(counts, tool_find(c->tool), &found, kept_secret);
+	secret_taint(tool_find(c->tool), c->args, counts);
 	const char *status = owntool_status(c->tool, status_of(c, ended), &text);
 	call_finish(run, live->id, status, ended != NULL ? ended->status : -1, buf_str(&text), counts);
 	buf_done(&text);

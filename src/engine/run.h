@@ -161,6 +161,7 @@ void call_kill(struct run *run, struct call *call, const char *why);
 void call_close(struct run *run, struct call *call, const char *status, const char *text);
 void call_ended(struct run *run, const struct cell_exit *ended); /* from the cell; NULL: the cell is lost */
 void call_finish(struct run *run, const char *id, const char *status, int exit, struct str output, json_t *owned_counts);
+json_t *call_started(const struct call *call);                     /* data of the event; the caller owns it */
 json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms);
 /* Starts a plan in the cell, its output into *ret_out (not blocking). mailbox: see tools/seen.h; -1: none. */
 MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
@@ -187,7 +188,8 @@ MUST_USE int secret_check(const struct run *run, const struct tool *tool, const 
 /* Makes a decision on the call stricter by what holds for the secrets in it. action: of the call. */
 void secret_decide(const struct run *run, const struct tool *tool, const struct call *call, struct action *action,
                    const struct facts *facts, struct decision *decision);
-bool secret_used(const struct tool *tool, const json_t *args);
+/* The label `secret` in `taint` of call.started and call.finished, where the call refers to one. */
+void secret_taint(const struct tool *tool, const json_t *args, json_t *fields);
 /* Puts values into the environment of a program, and variables in the place of references into its command. */
 MUST_USE int secret_enter(struct run *run, const struct tool *tool, const json_t *args, struct tool_plan *plan, char ***env,
                           struct err *err);
