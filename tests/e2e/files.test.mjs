@@ -111,12 +111,14 @@ for (const { name, as_nobody } of USERS) {
 			const w = world(t, { files: { 'a.txt': 'one\n' }, as_nobody });
 			const model = record(w, [
 				{ calls: [shell('echo first > first.txt')] },
-				{ calls: [shell('sleep 30')] },
+				{ calls: [shell('echo > started; sleep 60')] },
 				{ calls: [shell('cat first.txt a.txt; echo second > second.txt')] },
 				{ text: 'Done.' },
 			]);
 			const run = w.start(w.runArgs('Do it', '-m', model, ...overlay));
-			for (let end = Date.now() + 20000; !fs.existsSync(path.join(w.data, 'mishri.db')) || w.events('call.started').length < 2; await sleep(50))
+			const layers = path.join(w.data, 'layers');
+			const begun = () => fs.existsSync(layers) && fs.readdirSync(layers).some((id) => fs.existsSync(path.join(layers, id, 'upper/started')));
+			for (let end = Date.now() + 20000; !begun(); await sleep(50))
 				assert.ok(Date.now() < end, run.err);
 			const refused = await about(w, 'apply');
 			exited(refused, 2);
@@ -221,12 +223,15 @@ test('what is wrong is said', async (t) => {
 	const rows = [
 		[w.runArgs('x', '-m', record(w, []), '--workspace-mode', 'layered'), 2, /workspace_mode: 'layered' is not one of: direct overlay readonly/],
 		[['exec', '--workspace-mode', 'x', '--', 'true'], 2, /direct, overlay or readonly/],
-		[['diff', ...w.places(), 'nosuchtask'], 1, /./],
-		[['apply', ...w.places()], 2, /./],
+		[['diff', ...w.places(), 'nosuchtask'], 2, /nosuchtask/],
+		[['apply', ...w.places()], 2, /TASK|task/],
+		[['drop', ...w.places(), 'last'], 2, /has no layer of changes/],
+		[['apply', ...w.places(), '--dryrun', 'last'], 2, /--dry-run/],
 	];
+	await work(w, []);
 	for (const [args, code, says] of rows) {
 		const run = await w.mishri(args);
-		assert.ok(run.code === code || run.code === 2, `${args}: ${run.code} ${run.err}`);
+		assert.equal(run.code, code, `${args}: ${run.err}`);
 		assert.match(run.err, says);
 	}
 });
