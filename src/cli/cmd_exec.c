@@ -1,6 +1,7 @@
 /* cmd_exec.c - `mishri exec`: one program in a fresh cell under the policy, without a model and without
  * a history. Its descriptors are the program's; what the gate says goes to stderr. */
 #include "cli/common.h"
+#include "engine/egress.h"
 #include "policy/probe.h"
 
 #include <signal.h>
@@ -21,6 +22,9 @@ struct execution {
 	struct loop *loop;
 	struct warden *warden;
 	struct policy *policy;
+	struct config *config;
+	struct egress_base *egress_base;
+	struct egress *egress;
 	struct cell *cell;
 	struct watch *warden_readable, *cell_readable, *sigint, *sigterm;
 	const char *workspace;
@@ -46,6 +50,69 @@ static void on_cell(void *userdata)
 	cell_dispatch(x->cell);
 }
 
+static void facts_of_execution(const struct execution *x, struct facts *ret)
+{
+	*ret = (struct facts){
+		.user = x->user, .role = "", .agent = "", .channel = "cli", .workspace = x->workspace,
+		.time_us = clock_wall_us(), .resolve = resolve_path,
+	};
+}
+
+/* ---- connections ---- */
+
+static void on_net_decide(void *userdata, const struct net_target *target, struct decision *ret)
+{
+	const struct execution *x = userdata;
+	struct facts facts;
+
+	facts_of_execution(x, &facts);
+	net_decide(x->policy, target, &facts, ret);
+	if (ret->effect == EFFECT_ASK) {
+		ret->effect = EFFECT_DENY;
+		snprintf(ret->reason, sizeof ret->reason, "it needs a person's approval, and `mishri exec` asks nobody");
+	}
+}
+
+static void on_net_decided(void *userdata, uint32_t id, const struct net_target *target, const struct decision *d)
+{
+	const struct execution *x = userdata;
+	AUTO(buf_done) struct buf line = BUF_INIT(KIB(4));
+
+	if (d->effect == EFFECT_ALLOW) {
+		egress_go(x->egress, id);
+		return;
+	}
+	egress_message(target, d, &line);
+	fprintf(stderr, "%s\n", buf_text(&line));
+}
+
+static void on_net_gone(void *userdata UNUSED, uint32_t id UNUSED)
+{
+}
+
+static void on_net_finished(void *userdata UNUSED, uint32_t id UNUSED, const struct net_end *end UNUSED)
+{
+}
+
+static int on_secret(void *userdata UNUSED, const char *name, const char *host UNUSED, struct buf *ret UNUSED, struct err *err)
+{
+	return err_set(err, ENOENT, "no such secret: '%.64s'; `mishri exec` gives none", name);
+}
+
+static void open_network(struct execution *x)
+{
+	const struct egress_callbacks callbacks = {
+		.decide = on_net_decide, .decided = on_net_decided, .gone = on_net_gone, .finished = on_net_finished, .secret = on_secret,
+		.userdata = x,
+	};
+	int listener = cell_take_listener(x->cell);
+
+	if (listener >= 0)
+		x->egress = egress_new(x->egress_base, listener, NULL, &callbacks);
+}
+
+/* ---- the program ---- */
+
 static void on_open(void *userdata, const json_t *mechanisms, const struct err *failure)
 {
 	struct execution *x = userdata;
@@ -58,7 +125,8 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 		return;
 	}
 	x->cell_readable = watch_fd(x->loop, cell_fd(x->cell), on_cell, x);
-	char **env = tool_environment(x->workspace, x->user, json_get_text(mechanisms, "tmp", "/tmp"));
+	open_network(x);
+	char **env = tool_environment(x->workspace, x->user, json_get_text(mechanisms, "tmp", "/tmp"), x->egress != NULL);
 	struct cell_run what = {
 		.call = 1, .argv = x->argv, .env = (const char *const *)env, .cwd = x->workspace,
 		.fds = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
@@ -74,13 +142,11 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 static void on_exec(void *userdata, const struct cell_exec *exec)
 {
 	struct execution *x = userdata;
-	struct facts facts = {
-		.user = x->user, .role = "", .agent = "", .channel = "cli", .workspace = x->workspace,
-		.time_us = clock_wall_us(), .resolve = resolve_path,
-	};
+	struct facts facts;
 	struct decision d;
 	struct buf message = BUF_INIT(KIB(8));
 
+	facts_of_execution(x, &facts);
 	exec_decide(x->policy, exec, &facts, &d);
 	if (d.effect == EFFECT_ASK)
 		snprintf(d.reason, sizeof d.reason, "it needs a person's approval, and `mishri exec` asks nobody");
@@ -157,16 +223,22 @@ static int execute(struct execution *x, enum cell_level level)
 
 	if (loop_new(&x->loop, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
+	if (cli_egress(x->loop, x->config, &x->egress_base, &err) < 0) {
+		loop_free(x->loop);
+		return complain(EXIT_CONFIG, "%s", err.text);
+	}
 	x->warden_readable = watch_fd(x->loop, warden_fd(x->warden), on_warden, x);
 	x->sigint = watch_signal(x->loop, SIGINT, on_sigint, x);
 	x->sigterm = watch_signal(x->loop, SIGTERM, on_sigterm, x);
 	x->cell = cell_open(x->warden, &plan, &callbacks, x);
 	loop_run(x->loop);
 	watch_free(x->cell_readable);
+	egress_free(x->egress);
 	cell_close(x->cell);
 	watch_free(x->sigint);
 	watch_free(x->sigterm);
 	watch_free(x->warden_readable);
+	egress_base_free(x->egress_base);
 	loop_free(x->loop);
 	return x->code;
 }
@@ -176,6 +248,7 @@ static int prepare(struct execution *x, const struct options *o, char **ret_work
 	static const char *const levels[] = { "full", "reduced", "none" };
 	const char *policies[REPEAT_MOST];
 	struct err err = ERR_NONE;
+	bool usage;
 
 	int level = name_find(levels, COUNT(levels), option_text(o, "--isolation", "full"));
 	if (level < 0)
@@ -192,6 +265,8 @@ static int prepare(struct execution *x, const struct options *o, char **ret_work
 	size_t count = option_all(o, "--policy", policies, COUNT(policies));
 	if (cli_check_data(o, x->workspace, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);
+	if (cli_config(o, x->workspace, NULL, 0, &x->config, &usage, &err) < 0)
+		return complain(usage ? EXIT_USAGE : EXIT_CONFIG, "%s", err.text);
 	if (cli_load_policy(o, x->workspace, policies, count, &x->policy, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);
 	return 0;
@@ -216,6 +291,7 @@ static int run(int argc, char **argv)
 			report(&x);
 	}
 	policy_free(x.policy);
+	config_free(x.config);
 	warden_stop(x.warden);
 	return code;
 }

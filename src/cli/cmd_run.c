@@ -319,6 +319,7 @@ static int start(struct session *s, struct wish *w)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	s->agents = config_agents(w->config);
+	s->config = w->config;
 	s->context_tokens = config_number(w->config, "context_tokens");
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
@@ -439,6 +440,7 @@ static int run_again(struct session *s, struct wish *w)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	s->agents = config_agents(w->config);
+	s->config = w->config;
 	s->context_tokens = config_number(w->config, "context_tokens");
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);

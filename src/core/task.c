@@ -599,6 +599,24 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	return 0;
 }
 
+static int on_net_decided(struct task *t, const struct event *e, struct err *err)
+{
+	bool allowed = strcmp(json_get_text(e->data, "effect", ""), "allow") == 0;
+
+	(void)err;
+	t->net.connections += allowed;
+	t->denied += !allowed;
+	return 0;
+}
+
+static int on_net_finished(struct task *t, const struct event *e, struct err *err)
+{
+	(void)err;
+	t->net.up += json_get_int(e->data, "bytes_up", 0);
+	t->net.down += json_get_int(e->data, "bytes_down", 0);
+	return 0;
+}
+
 static int on_nothing(struct task *t, const struct event *e, struct err *err)
 {
 	(void)t, (void)e, (void)err; /* a fact for people; the task does not depend on it */
@@ -634,6 +652,8 @@ static apply_fn *const appliers[] = {
 	[EVENT_OUTPUT_KEPT] = on_kept,
 	[EVENT_CALL_FINISHED] = on_call_finished,
 	[EVENT_EXEC_DECIDED] = on_nothing,
+	[EVENT_NET_DECIDED] = on_net_decided,
+	[EVENT_NET_FINISHED] = on_net_finished,
 	[EVENT_CELL_OPENED] = on_nothing,
 	[EVENT_CELL_CLOSED] = on_nothing,
 };

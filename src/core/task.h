@@ -78,6 +78,7 @@ struct task {
 	json_t *seen;                  /* path → SHA-256 of the bytes that a tool showed or wrote; null: nothing was there */
 	json_t *background;            /* id of each that was started → did its cell last until now */
 	int64_t kept_bytes;            /* of outputs, by output.kept */
+	struct { int64_t connections, up, down; } net;    /* out of its cells; bytes */
 	char *last_word;               /* of `finish`; NULL: not said */
 	int64_t dropped_calls;         /* of the current turn, beyond LIMIT_CALLS_PER_REPLY */
 	char *reply;                   /* text of the last reply */

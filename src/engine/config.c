@@ -40,6 +40,22 @@ static const struct config_key keys[] = {
 	  .about = "what is kept of the output of one call" },
 	{ .name = "budget", .type = CONFIG_MONEY, .least = 0, .most = 1000000000ll * 1000000000ll,
 	  .about = "US dollars that one run may spend; no limit where nothing is said" },
+	{ .name = "net.resolver", .type = CONFIG_TEXT,
+	  .about = "name servers that names for cells are asked of, such as 127.0.0.1:53; those of the machine where nothing is said" },
+	{ .name = "net.ca_file", .type = CONFIG_TEXT,
+	  .about = "certificates (PEM) that the engine trusts when it fetches for a cell; the machine's where nothing is said" },
+	{ .name = "net.connections", .type = CONFIG_INT, .otherwise = "128", .least = 1, .most = 4096,
+	  .about = "connections out of one cell at once; more wait" },
+	{ .name = "net.task_connections", .type = CONFIG_INT, .otherwise = "10000", .least = 1, .most = 1000000,
+	  .about = "connections of one task" },
+	{ .name = "net.idle", .type = CONFIG_DURATION, .otherwise = "2m", .least = 1000, .most = DAY_MS,
+	  .about = "how long nothing may move on a connection" },
+	{ .name = "net.time", .type = CONFIG_DURATION, .otherwise = "1h", .least = 1000, .most = 30 * DAY_MS,
+	  .about = "how long a connection may last" },
+	{ .name = "net.bytes", .type = CONFIG_BYTES, .otherwise = "1G", .least = 1024, .most = 1ll << 50,
+	  .about = "what one connection may move, both ways together" },
+	{ .name = "net.task_bytes", .type = CONFIG_BYTES, .otherwise = "8G", .least = 1024, .most = 1ll << 50,
+	  .about = "what all connections of a task may move" },
 	{ .name = "color", .type = CONFIG_CHOICE, .otherwise = "auto", .choices = "auto always never", .project = true,
 	  .about = "colour on a terminal" },
 };
@@ -329,7 +345,20 @@ static int load_project(struct config *config, const struct config_sources *sour
 	return load_file(config, &layer, 0, err);
 }
 
-/* MISHRI_MAX_TURNS is max_turns. A variable that only looks like one of ours is a slip of the finger;
+/* In a variable a dot is a '_'. */
+static int find_variable(const char *const *names, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t k = 0;
+		while (names[i][k] != '\0' && (names[i][k] == name[k] || (names[i][k] == '.' && name[k] == '_')))
+			k++;
+		if (names[i][k] == '\0' && name[k] == '\0')
+			return (int)i;
+	}
+	return -1;
+}
+
+/* MISHRI_MAX_TURNS is max_turns, MISHRI_NET_IDLE is net.idle. A variable that only looks like one of ours is a slip of the finger;
  * others that begin the same way belong to somebody else. */
 static int load_variable(struct config *config, const char *entry, struct err *err)
 {
@@ -343,7 +372,7 @@ static int load_variable(struct config *config, const char *entry, struct err *e
 	AUTO(freep) char *name = xstrdup(variable + strlen(prefix));
 	for (char *c = name; *c != '\0'; c++)
 		*c = (char)tolower((unsigned char)*c);
-	int at = name_find(names, count, name);
+	int at = find_variable(names, count, name);
 	if (at >= 0) {
 		int r = put(config, (size_t)at, equals + 1, xstrdup(variable), err);
 		return r < 0 ? err_prefix(err, "%s", variable) : 0;
@@ -353,7 +382,7 @@ static int load_variable(struct config *config, const char *entry, struct err *e
 		return 0;
 	AUTO(freep) char *meant = xasprintf("%s%s", prefix, near);
 	for (char *c = meant; *c != '\0'; c++)
-		*c = (char)toupper((unsigned char)*c);
+		*c = *c == '.' ? '_' : (char)toupper((unsigned char)*c);
 	return err_set(err, EINVAL, "%s: unknown variable: did you mean '%s'?", variable, meant);
 }
 

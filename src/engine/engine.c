@@ -1,5 +1,6 @@
 /* engine.c - tasks enter here and leave here: started, taken over, brought to rest.
  * How a task goes on in between stands in run.c. */
+#include "engine/egress.h"
 #include "engine/run.h"
 
 #include <string.h>
@@ -541,7 +542,8 @@ void engine_answer(struct engine *engine, const char *approval, bool allow, cons
 		if (control_answer(run, approval, engine->setup.user, reason != NULL ? reason : ""))
 			return;
 		const char *words = reason != NULL && reason[0] != '\0' ? reason : allow ? "approved" : "the person said no";
-		if (exec_answer(run, approval, allow, engine->setup.user, words)) {
+		if (exec_answer(run, approval, allow, engine->setup.user, words) ||
+		    net_answer(run, approval, allow, engine->setup.user, words)) {
 			run_step(run);
 			return;
 		}
@@ -573,9 +575,9 @@ enum run_failure_kind run_failure_kind(const struct run *run)
 
 /* ---- the environment of tools ------------------------------------------------------------------------ */
 
-char **tool_environment(const char *workspace, const char *user, const char *tmp)
+char **tool_environment(const char *workspace, const char *user, const char *tmp, bool proxy)
 {
-	char **env = xcalloc(16, sizeof *env);
+	char **env = xcalloc(32, sizeof *env);
 	size_t n = 0;
 
 	env[n++] = xstrdup("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -587,6 +589,8 @@ char **tool_environment(const char *workspace, const char *user, const char *tmp
 	env[n++] = xasprintf("USER=%s", user);
 	env[n++] = xasprintf("LOGNAME=%s", user);
 	env[n++] = xasprintf("PWD=%s", workspace);
+	for (size_t i = 0; proxy && egress_environment[i] != NULL; i++)
+		env[n++] = xstrdup(egress_environment[i]);
 	env[n] = NULL;
 	return env;
 }

@@ -6,6 +6,7 @@
 
 void facts_of(const struct run *run, struct facts *ret)
 {
+	static const char *const taints[] = { "network" };
 	const struct task *t = run->task;
 
 	*ret = (struct facts){
@@ -18,6 +19,8 @@ void facts_of(const struct run *run, struct facts *ret)
 		.depth = t->depth,
 		.calls = t->calls_total,
 		.time_us = clock_wall_us(),
+		.taints = taints,
+		.taint_count = net_came_in(run),
 		.resolve = resolve_path,
 	};
 }

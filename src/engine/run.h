@@ -7,13 +7,16 @@
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC } what;
-	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC: of the approval */
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC, DO_ASK_NET,
+	       DO_CONNECT } what;
+	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC, DO_ASK_NET: of the approval; DO_CONNECT: number */
 };
 
 struct live_call;                      /* a call that runs in the cell */
 
 struct background;                     /* a program that runs beside the calls */
+
+struct net;                            /* connections out of the cell */
 
 struct held_exec {                     /* a program that waits at the gate for a person */
 	uint32_t id;
@@ -74,6 +77,7 @@ struct run {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
+	struct net *net;               /* NULL: the cell has no network */
 };
 
 struct opened_model {
@@ -141,6 +145,8 @@ bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one o
 bool call_may_ask(struct run *run, uint64_t tag);                /* false: it was refused too often to be asked for */
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
+const char *call_running(const struct run *run);                 /* id of the call that runs in the cell; "" */
+void call_hint(struct run *run, const char *line);               /* a line of ours into its output */
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
 /* kept.c */
@@ -171,6 +177,14 @@ void exec_gone(struct run *run, uint32_t id);
 void exec_put_question(struct run *run, const char *approval);   /* the effect of a held program's approval.requested */
 bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);
+
+/* net.c */
+void net_open(struct run *run);                                  /* serves the network of the cell, if it has one */
+void net_close(struct run *run);                                 /* ends every connection */
+void net_put_question(struct run *run, const char *approval);    /* the effect of a held connection's approval.requested */
+bool net_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
+void net_connect(struct run *run, const char *connection);       /* the effect of net.decided */
+bool net_came_in(const struct run *run);                         /* has anything come from the network? */
 
 /* facts.c */
 void facts_of(const struct run *run, struct facts *ret);         /* borrowed from run */
