@@ -255,7 +255,7 @@ static int run_explain(int argc, char **argv)
 /* Loads the files that the words name, as one set. 0 or an exit code; err is set where it is EXIT_CONFIG. */
 static int load_named(const struct command *command, const struct options *o, struct policy **ret, struct err *err)
 {
-	const char *const *words, *tools[64];
+	const char *const *words, *tools[LIMIT_TOOLS];
 	struct policy_file files[POLICIES_MOST];
 	size_t count = option_positionals(o, &words);
 
@@ -263,6 +263,8 @@ static int load_named(const struct command *command, const struct options *o, st
 		return complain(EXIT_USAGE, "%s: name 1 to %d policy files", command->name, POLICIES_MOST);
 	for (size_t i = 0; i < count; i++)
 		files[i] = (struct policy_file){ LAYER_PROJECT, words[i] };
+	if (cli_own_tools(o, ".", err) < 0)
+		return EXIT_CONFIG;
 	return policy_load_files(files, count, tools, tool_names(tools, COUNT(tools)), ret, err) < 0 ? EXIT_CONFIG : 0;
 }
 

@@ -211,6 +211,15 @@ static void start_walk(struct eval *e, struct rule_walk *ret)
 	walk_init(ret, &e->policy->kinds[a->kind], names, count);
 }
 
+/* A secret is opened only by a rule that speaks of it; one for the tool alone does not. */
+static bool names_secret(const struct rule *rule)
+{
+	for (size_t i = 0; i < rule->clause.count; i++)
+		if (rule->clause.terms[i].key->subject == SUBJECT_SECRET)
+			return rule->effect != EFFECT_DENY;
+	return false;
+}
+
 void decide_by(const struct policy *policy, size_t only, const struct action *action, const struct facts *facts,
                struct decision *ret)
 {
@@ -228,6 +237,8 @@ void decide_by(const struct policy *policy, size_t only, const struct action *ac
 		enum truth t = rule_matches(&e, rule);
 		if (t == YES || (t == MAYBE && rule->effect != EFFECT_ALLOW))
 			hit(&says[policy->files[rule->file].layer], &hits, (struct match){ rule, t });
+		if (t == YES && ret->secret_source == NULL && names_secret(rule))
+			ret->secret_source = rule->source;
 	}
 	fill(&e, only, says, &hits, ret);
 	ret->ns = clock_mono_ns() - start;

@@ -569,8 +569,13 @@ static struct value subject_value(struct eval *e, enum subject subject)
 		return number_value(a->net.port);
 	case SUBJECT_SCHEME:
 		return text_value(a->net.scheme);
+<<<<<<< HEAD
 	case SUBJECT_METHOD:
 		return text_value(a->net.method);
+=======
+	case SUBJECT_SECRET:
+		return text_value(a->secret);
+>>>>>>> tools
 	case SUBJECT_DELEGATE_AGENT:
 		return text_value(a->delegate.agent);
 	case SUBJECT_CRON:
@@ -651,6 +656,8 @@ static enum truth term_match(struct eval *e, const struct term *t)
 {
 	enum subject subject = t->key->subject;
 
+	if (subject == SUBJECT_SECRET && e->action->secret == NULL)
+		return NO;                                 /* also under `not`: the rule is about calls with a secret */
 	if (subject == SUBJECT_ARGS)
 		return json_match(e, &t->matcher, argument(e->action->tool.args, t->pointer), 0);
 	if (subject == SUBJECT_ARGV_REGEX)

@@ -73,6 +73,7 @@ struct action {
 	struct { const char *agent; } delegate;            /* NULL in these three: not known */
 	struct { const char *cron, *goal; } schedule;
 	struct { const char *provider, *model; } model;
+	const char *secret;                                /* of a tool call or a connection: the one that it would use; NULL: none */
 };
 
 struct facts {
@@ -96,6 +97,7 @@ struct decision {
 	char reason[512];            /* for the person and the model; says what would be allowed where known */
 	const char *also[16];        /* other rules that matched. Borrowed */
 	size_t also_count;
+	const char *secret_source;   /* "FILE:LINE" of an allow or ask rule that matched and names the secret; NULL: none. Borrowed */
 	bool high_risk;
 	int64_t ns;                  /* time spent */
 };
