@@ -569,13 +569,10 @@ static struct value subject_value(struct eval *e, enum subject subject)
 		return number_value(a->net.port);
 	case SUBJECT_SCHEME:
 		return text_value(a->net.scheme);
-<<<<<<< HEAD
 	case SUBJECT_METHOD:
 		return text_value(a->net.method);
-=======
 	case SUBJECT_SECRET:
 		return text_value(a->secret);
->>>>>>> tools
 	case SUBJECT_DELEGATE_AGENT:
 		return text_value(a->delegate.agent);
 	case SUBJECT_CRON:
