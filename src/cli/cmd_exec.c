@@ -15,6 +15,7 @@ static const struct option_row options[] = {
 	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
 	{ "--workspace", 'w', "DIR", "what the program may see and change (default: this directory)", false },
 	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
+	{ "--config", 'c', "KEY=VALUE", "set a configuration key, such as net.resolver; may be repeated", true },
 	{ "--user", 0, "NAME", "act for this user (root only)", false },
 };
 

@@ -398,7 +398,7 @@ static int on_asked(struct task *t, const struct event *e, struct err *err)
 	const char *kind = json_get_text(e->data, "kind", "tool");
 	struct call *c;
 
-	if (strcmp(kind, "exec") == 0)
+	if (strcmp(kind, "exec") == 0 || strcmp(kind, "net") == 0)
 		return 0;
 	if (strcmp(kind, "model") == 0)
 		return over_asked(t, e, err);

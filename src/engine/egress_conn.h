@@ -93,12 +93,27 @@ struct egress {
 };
 
 /* egress.c */
-void conn_target(const struct conn *c, char (*address)[ADDRESS_TEXT_BYTES], struct net_target *ret);
+void egress_accept(struct egress *egress);                               /* if there is room for more */
+
+/* egress_conn.c */
 void conn_state_set(struct conn *c, enum conn_state state);
-void conn_end(struct conn *c, const char *how, const char *detail);      /* frees it; `finished` follows where it was counted */
+void conn_on_timer(void *userdata);
+void conn_report(struct conn *c, const char *how, const char *detail);   /* `finished`, once, where it was counted */
+void conn_end(struct conn *c, const char *how, const char *detail);      /* reports and frees it */
 void conn_finish(struct conn *c, const char *how, const char *detail);   /* the same, after what the client still gets */
 void conn_fail(struct conn *c, int status, const char *message, const char *how, const char *detail); /* and is told why */
-void conn_connect(struct conn *c);                                       /* the next address */
+
+/* egress_client.c */
+void conn_new(struct egress *egress, int fd);
+
+/* egress_decide.c: of what the wish says; the connection is refused, or waits for egress_go. */
+void conn_decide(struct conn *c);
+
+/* egress_server.c */
+bool conn_head_make(struct conn *c);                                     /* false: refused, a secret is not to be had */
+void conn_connect(struct conn *c);                                       /* to the next address */
+void conn_unreachable(struct conn *c);                                     /* none could be; why says so */
+void conn_try_next(struct conn *c, const char *why);                     /* this one could not be reached */
 
 /* egress_answer.c: last words. */
 void conn_refuse(struct conn *c, int status, const char *rule, const char *message);
