@@ -59,7 +59,7 @@ static void emit(struct net *net, enum event_type type, json_t *owned_data)
 {
 	AUTO(freep) char *call = xstrdup(json_get_text(owned_data, "call", ""));
 
-	run_emit(net->run, type, "call", call, owned_data);
+	run_emit(net->run, type, call[0] != '\0' ? "call" : "task", call, owned_data);
 	watch_arm(net->kick, 0);
 }
 
