@@ -228,6 +228,8 @@ void relay_begin(struct conn *c)
 		socks_reply_write(SOCKS_OK, reply);
 		bufferevent_write(c->client, reply, sizeof reply);
 	} else {
+		if (!account(c, c->head.len, 0))
+			return;
 		bufferevent_write(c->server, buf_text(&c->head), c->head.len);
 	}
 	if (evbuffer_get_length(bufferevent_get_input(c->client)) > 0)

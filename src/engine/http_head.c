@@ -190,8 +190,9 @@ int http_request_read(struct str text, struct http_head *ret, struct err *err)
 
 	if (r < 0)
 		return r;
+	const char *end = line.ptr + line.len;
 	if (!str_next(&line, ' ', &head.method) || !http_is_token(head.method) || !str_next(&line, ' ', &head.target) ||
-	    head.target.len == 0 || !str_next(&line, ' ', &version) || line.len != 0)
+	    head.target.len == 0 || !str_next(&line, ' ', &version) || version.ptr + version.len != end)
 		return err_set(err, EINVAL, "the first line must be METHOD TARGET HTTP/1.1");
 	for (size_t i = 0; i < head.target.len; i++)
 		if ((unsigned char)head.target.ptr[i] <= 0x20 || (unsigned char)head.target.ptr[i] >= 0x7f)
