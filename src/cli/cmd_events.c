@@ -33,6 +33,9 @@ static const struct { enum event_type type; const char *fields[6]; } shown[] = {
 	{ EVENT_NET_DECIDED, { "effect", "host", "port", "method", "rule", "reason" } },
 	{ EVENT_NET_FINISHED, { "how", "host", "bytes_up", "bytes_down", "ms", "detail" } },
 	{ EVENT_CELL_OPENED, { "cell", "level", "ms" } },
+	{ EVENT_FILES_VIOLATED, { "places", "unknown" } },
+	{ EVENT_CHANGES_APPLIED, { "sums", "refused", "forced", "digest" } },
+	{ EVENT_CHANGES_DROPPED, { "sums", "digest" } },
 };
 
 struct output {
