@@ -323,7 +323,8 @@ static void on_call_finished(struct trace *t, const struct event *e)
 			set(&s->why, json_get_text(e->data, "output", ""));
 	}
 	COPY(s, e->data, { "status", "mishri.call.status" }, { "exit", "process.exit.code" }, { "bytes", "mishri.call.output_bytes" },
-	     { "execs", "mishri.call.execs" }, { "denied_execs", "mishri.call.denied_execs" });
+	     { "execs", "mishri.call.execs" }, { "denied_execs", "mishri.call.denied_execs" }, { "taint", "mishri.call.taint" },
+	     { "redactions", "mishri.call.redactions" });
 }
 
 static char *words(const json_t *argv)

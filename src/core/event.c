@@ -62,6 +62,7 @@ FIELDS(task_created) = {
 	{ "policies", ARRAY, 0, "policy files given with -p, absolute" },
 	{ "limits", OBJECT, 0, "turns, calls, timeout_ms, output_bytes" },
 	{ "config", OBJECT, OPTIONAL, "other settings that a resume must repeat" },
+	{ "taint", ARRAY, OPTIONAL, "labels that the task above had when it delegated" },
 };
 FIELDS(task_delegated) = {
 	{ "call", TEXT, 0, "the call that delegates" },
@@ -81,6 +82,7 @@ FIELDS(task_reported) = {
 	{ "denied", INT, 0, "denied calls and program starts" },
 	{ "usage", OBJECT, 0, "tokens: input, cache_read, cache_write, output" },
 	{ "usd_nanos", INT, NULLABLE, "cost; null where unknown" },
+	{ "taint", ARRAY, OPTIONAL, "labels of what it has read: they are the reporting task's and now this one's, too" },
 };
 FIELDS(plan_updated) = {
 	{ "call", TEXT, 0, "the call that changed it" },
@@ -273,6 +275,8 @@ FIELDS(call_finished) = {
 	{ "denied_execs", INT, 0, "program starts that were refused" },
 	{ "ms", INT, 0, "from start to end" },
 	{ "files", ARRAY, OPTIONAL, "what it saw or left in files: path below the workspace, sha256 (null: nothing is there)" },
+	{ "redactions", OBJECT, OPTIONAL, "secrets that were hidden in the output: kind and how many" },
+	{ "taint", ARRAY, OPTIONAL, "labels that the result gives the task: untrusted, secret, network" },
 };
 FIELDS(exec_decided) = {
 	{ "call", TEXT, 0, "the call in which it happened; '' for mishri exec" },
@@ -316,6 +320,7 @@ FIELDS(net_finished) = {
 	{ "bytes_up", INT, 0, "from the cell" },
 	{ "bytes_down", INT, 0, "to the cell" },
 	{ "ms", INT, 0, "from its beginning to its end" },
+	{ "taint", ARRAY, OPTIONAL, "labels of what it brought: network" },
 };
 FIELDS(cell_opened) = {
 	{ "cell", TEXT, 0, "id" },

@@ -61,6 +61,8 @@ void task_free(struct task *t)
 		          t->plan_mode, t->last_word, t->park_reason, t->context.summary, t->over_text };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
+	for (size_t i = 0; i < t->taint_count; i++)
+		free(t->taints[i]);
 	json_decref(t->config);
 	json_decref(t->over);
 	json_decref(t->tools);
@@ -169,6 +171,7 @@ static int on_created(struct task *t, const struct event *e, struct err *err)
 		.timeout_ms = json_get_int(limits, "timeout_ms", LIMIT_TASK_TIMEOUT_MS),
 		.output_bytes = json_get_int(limits, "output_bytes", LIMIT_CALL_OUTPUT_BYTES),
 	};
+	task_taint(t, json_object_get(e->data, "taint"));
 	t->config = json_incref(json_object_get(e->data, "config"));
 	t->loops.off = !json_get_bool(t->config, "loop_detect", true);
 	t->context.window_tokens = json_get_int(t->config, "context_tokens", 0);
@@ -522,6 +525,7 @@ static int on_reported(struct task *t, const struct event *e, struct err *err)
 	t->below.output += json_get_int(usage, "output", 0);
 	t->below.usd_nanos += json_get_int(e->data, "usd_nanos", 0);
 	t->below.usd_unknown |= !json_is_integer(usd);
+	task_taint(t, json_object_get(e->data, "taint"));
 	t->unanswered += json_get_int(e->data, "exit", 0) == 9;
 	return 0;
 }
@@ -604,6 +608,7 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	t->denied += json_get_int(e->data, "denied_execs", 0);
 	if (strcmp(c->tool, "finish") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0)
 		set_text(&t->last_word, e, "output");
+	task_taint(t, json_object_get(e->data, "taint"));
 	see_files(t, json_object_get(e->data, "files"));
 	loops_add(&t->loops, c, e);
 	struct loop_finding found;
@@ -640,6 +645,7 @@ static int on_net_finished(struct task *t, const struct event *e, struct err *er
 	(void)err;
 	t->net.up += json_get_int(e->data, "bytes_up", 0);
 	t->net.down += json_get_int(e->data, "bytes_down", 0);
+	task_taint(t, json_object_get(e->data, "taint"));
 	return 0;
 }
 

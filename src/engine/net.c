@@ -287,6 +287,8 @@ static void on_finished(void *userdata, uint32_t id, const struct net_end *end)
 	json_put_int(data, "bytes_up", end->up);
 	json_put_int(data, "bytes_down", end->down);
 	json_put_int(data, "ms", end->ms);
+	if (end->down > 0)
+		json_put(data, "taint", json_pack("[s]", "network"));
 	emit(net, EVENT_NET_FINISHED, data);
 	link_free(l);
 }
@@ -331,7 +333,7 @@ void net_close(struct run *run)
 	free(TAKE(run->net));
 }
 
-bool net_came_in(const struct run *run)
+bool net_comes_in(const struct run *run)
 {
-	return run->task->net.down > 0 || (run->net != NULL && egress_sums(run->net->egress).down > 0);
+	return run->net != NULL && egress_sums(run->net->egress).down > run->task->net.down;
 }
