@@ -73,7 +73,7 @@ static void on_net_decide(void *userdata, const struct net_target *target, struc
 	struct facts facts;
 
 	facts_of_execution(x, &facts);
-	net_decide(x->policy, target, &facts, ret);
+	net_decide(x->policy, target, NULL, &facts, ret);
 	if (ret->effect == EFFECT_ASK) {
 		ret->effect = EFFECT_DENY;
 		snprintf(ret->reason, sizeof ret->reason, "it needs a person's approval, and `mishri exec` asks nobody");
@@ -101,7 +101,7 @@ static void on_net_finished(void *userdata UNUSED, uint32_t id UNUSED, const str
 {
 }
 
-static int on_secret(void *userdata UNUSED, const char *name, const char *host UNUSED, struct buf *ret UNUSED, struct err *err)
+static int on_secret(void *userdata UNUSED, const char *name, const struct net_target *target UNUSED, struct buf *ret UNUSED, struct err *err)
 {
 	return err_set(err, ENOENT, "no such secret: '%.64s'; `mishri exec` gives none", name);
 }

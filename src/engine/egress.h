@@ -53,7 +53,7 @@ struct egress_callbacks {
 	void (*finished)(void *userdata, uint32_t id, const struct net_end *end); /* of one that egress_go let go, or unresolved */
 	/* The value of a secret for a header, into ret; it goes to this host only, by TLS. -errno: err is what the client
 	 * is told. */
-	int (*secret)(void *userdata, const char *name, const char *host, struct buf *ret, struct err *err);
+	int (*secret)(void *userdata, const char *name, const struct net_target *target, struct buf *ret, struct err *err);
 	void *userdata;
 };
 
@@ -72,9 +72,9 @@ struct egress_sums egress_sums(const struct egress *egress);
 /* One line for people and models: "mishri: denied by RULE: net HOST:PORT (REASON)". Appends to ret. */
 void egress_message(const struct net_target *target, const struct decision *decision, struct buf *ret);
 
-/* Fills in the value of the secret `name` for a request of this task to this host. A default that knows none. */
+/* The value of a secret for a request of this task. -errno: it may not go there, or there is none. */
 struct run;
-MUST_USE int egress_secret(struct run *run, const char *name, const char *host, struct buf *ret, struct err *err);
+MUST_USE int egress_secret(struct run *run, const char *name, const struct net_target *target, struct buf *ret, struct err *err);
 
 /* The variables that point programs to the proxy, NULL-terminated. */
 extern const char *const egress_environment[];

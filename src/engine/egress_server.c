@@ -155,7 +155,11 @@ static int secret_add(struct conn *c, const struct wanted_secret *s, struct buf 
 {
 	const struct egress_callbacks *cb = &c->egress->callbacks;
 	AUTO(buf_done) struct buf value = BUF_INIT(LIMIT_NET_HEAD_BYTES);
-	int r = cb->secret(cb->userdata, s->name, c->wish.host.name, &value, err);
+	char address[ADDRESS_TEXT_BYTES];
+	address_format(&c->addresses[0], address);
+	const struct net_target target = { .host = c->wish.host.name, .port = c->wish.port, .scheme = c->wish.scheme,
+	                                   .method = c->wish.method, .class = c->class, .address = address };
+	int r = cb->secret(cb->userdata, s->name, &target, &value, err);
 
 	if (r == 0 && !is_header_value(buf_str(&value)))
 		r = err_set(err, EINVAL, "the secret '%.64s' does not fit into a header: it must be one line of text", s->name);

@@ -113,8 +113,9 @@ void exec_decide(const struct policy *policy, const struct cell_exec *exec, cons
 void exec_message(const struct cell_exec *exec, const struct decision *decision, struct buf *ret);
 
 struct net_target;
-/* May this connection be made? The same. */
-void net_decide(const struct policy *policy, const struct net_target *target, const struct facts *facts, struct decision *ret);
+/* May this connection be made? The same. secret: that it would carry; NULL: none. */
+void net_decide(const struct policy *policy, const struct net_target *target, const char *secret, const struct facts *facts,
+                struct decision *ret);
 
 /* The environment of tools: complete, nothing inherited. tmp: the cell's own directory for what is not
  * kept, as its mechanisms say. proxy: it has a network, by egress.h. The caller frees the array and its texts. */

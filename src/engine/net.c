@@ -72,9 +72,10 @@ static void on_kick(void *userdata)
 
 /* ---- decisions ---- */
 
-void net_decide(const struct policy *policy, const struct net_target *target, const struct facts *facts, struct decision *ret)
+void net_decide(const struct policy *policy, const struct net_target *target, const char *secret, const struct facts *facts,
+                struct decision *ret)
 {
-	struct action action = { .kind = ACTION_NET };
+	struct action action = { .kind = ACTION_NET, .secret = secret };
 
 	action.net.host = target->host;
 	action.net.port = target->port;
@@ -91,7 +92,7 @@ static void on_decide(void *userdata, const struct net_target *target, struct de
 	struct facts facts;
 
 	facts_of(net->run, &facts);
-	net_decide(net->run->engine->setup.policy, target, &facts, ret);
+	net_decide(net->run->engine->setup.policy, target, NULL, &facts, ret);
 }
 
 static json_t *decided_data(const struct net *net, uint32_t id, const struct net_target *t, const struct decision *d)
@@ -293,11 +294,11 @@ static void on_finished(void *userdata, uint32_t id, const struct net_end *end)
 	link_free(l);
 }
 
-static int on_secret(void *userdata, const char *name, const char *host, struct buf *ret, struct err *err)
+static int on_secret(void *userdata, const char *name, const struct net_target *target, struct buf *ret, struct err *err)
 {
 	const struct net *net = userdata;
 
-	return egress_secret(net->run, name, host, ret, err);
+	return egress_secret(net->run, name, target, ret, err);
 }
 
 void net_open(struct run *run)

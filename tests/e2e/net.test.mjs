@@ -343,4 +343,27 @@ describe('in a task', () => {
 		await w.run(model, 'x');
 		assert.match(toldModel(model)[0], /denied by asks[^]*nobody is there to ask/);
 	});
+
+	// By TLS of the engine, into the one header, to the one host; the value is nowhere else.
+	test('a secret goes from the engine to its host, and a program gets none', async (t) => {
+		const w = world(t, { policy: policyOf(`${LOCAL}  - { id: fetch, allow: tool, tool: http_fetch }\n`) });
+		const value = 'tok-9f3a5c7d1b2e4f60';
+		fs.mkdirSync(path.join(w.home, '.config/mishri'), { recursive: true });
+		fs.writeFileSync(path.join(w.home, '.config/mishri/config.yaml'), `net.ca_file: ${ca}\nnet.resolver: ${resolver}\nsecrets:\n` +
+			`  TOKEN: { env: TEST_TOKEN, allow: { tools: [http_fetch], hosts: [localhost] } }\n`);
+		names.names['secure.test'] = ['127.0.0.1'];
+		const fetch = (host) => ({ name: 'http_fetch', args: { url: `https://${host}:${secure}/secret-${host}`, headers: { Authorization: 'Bearer {{secret:TOKEN}}' } } });
+		const raw = shell(`printf 'GET https://localhost:${secure}/secret-raw HTTP/1.1\\r\\nHost: localhost:${secure}\\r\\nMishri-Secret: TOKEN X-Token\\r\\n\\r\\n' > q
+			bash -c 'exec 3<>/dev/tcp/127.0.0.1/3128; cat q >&3; cat <&3'`);
+		model.setScenario({ replies: [{ calls: [fetch('localhost')] }, { calls: [fetch('secure.test')] }, { calls: [raw] }, { text: 'Done.' }] });
+		const args = w.runArgs('x', '-m', 'openai/mock').filter((word) => word !== '--no-user-config');
+		const run = await w.mishri(args, { env: { ...model.env, TEST_TOKEN: value } });
+		exited(run, 0);
+		const told = toldModel(model).join('\n---\n');
+		assert.equal(hits.find((hit) => hit.url === '/secret-localhost')?.headers.authorization, `Bearer ${value}`, told);
+		assert.ok(!hits.some((hit) => hit.url === '/secret-secure.test' || hit.url === '/secret-raw'), told);
+		assert.match(told, /the secret TOKEN is not for secure\.test/);
+		assert.match(told, /HTTP\/1\.1 403[^]*no such secret: 'TOKEN'/);
+		assert.ok(!JSON.stringify(w.events()).includes(value), 'it is not written down');
+	});
 });
