@@ -10,6 +10,7 @@
 
 #include "base/io.h"
 #include "engine/instructions.h"
+#include "policy/files.h"
 
 #include "base/banned.h"
 
@@ -210,7 +211,7 @@ static void wish_done(struct wish *w)
 static int resolve_policies(struct wish *w, struct err *err)
 {
 	for (size_t i = 0; i < w->policy_count; i++) {
-		w->policies_resolved[i] = realpath(w->policies[i], NULL);
+		w->policies_resolved[i] = policy_is_ready_made(w->policies[i]) ? xstrdup(w->policies[i]) : realpath(w->policies[i], NULL);
 		if (w->policies_resolved[i] == NULL) {
 			w->policy_count = i;
 			return err_sys(err, "policy '%s'", w->policies[i]);

@@ -251,6 +251,6 @@ bool path_is_within(const char *path, const char *dir);    /* both clean */
 void decide_by(const struct policy *policy, size_t file, const struct action *action, const struct facts *facts,
                struct decision *ret);
 
-extern const char builtin_policy[];
+struct str builtin_policy(void);                           /* the one that holds where there is no file */
 
 #endif
