@@ -299,6 +299,13 @@ static int check_budgets(const struct session *s, const struct wish *w, int64_t 
 	return 0;
 }
 
+static int load_policy(struct session *s, const struct wish *w, size_t count, struct err *err)
+{
+	int r = cli_policy_home(w->o, w->workspace, w->policies, count, &s->policy_home, err);
+
+	return r < 0 ? r : cli_load_home(s->policy_home, &s->policy, err);
+}
+
 static void say_line(const char *line)
 {
 	complain(0, "%s", line);
@@ -367,7 +374,7 @@ static int run_new_goal(struct session *s, struct wish *w)
 		return code;
 	if (cli_check_data(w->o, w->workspace, &err) < 0 || resolve_policies(w, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
-	if (cli_load_policy(w->o, w->workspace, w->policies, w->policy_count, &s->policy, &err) < 0)
+	if (load_policy(s, w, w->policy_count, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	if (cli_open_store(w->o, STORE_CREATE, &s->store, &err) < 0 || store_engine_register(s->store, "", &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
@@ -441,7 +448,7 @@ static int run_again(struct session *s, struct wish *w)
 	int code = read_config(w);
 	if (code != 0)
 		return code;
-	if (cli_load_policy(w->o, w->workspace, w->policies, given, &s->policy, &err) < 0)
+	if (load_policy(s, w, given, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	if (store_engine_register(s->store, "", &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/dirs.h"
+#include "engine/trust.h"
 #include "policy/files.h"
 #include "policy/probe.h"
 
@@ -111,8 +112,10 @@ int cli_config(const struct options *o, const char *workspace, const struct conf
 		*ret_usage = r != -EPERM;
 		return r;
 	}
-	if (config_untrusted(config) != NULL)
-		fprintf(stderr, "mishri: %s is not read: this directory is not trusted\n", config_untrusted(config));
+	if (config_untrusted(config) != NULL) {
+		AUTO(freep) char *why = trust_complaint(data, workspace, config_untrusted(config));
+		fprintf(stderr, "mishri: %s\n", why);
+	}
 	*ret = TAKE(config);
 	return 0;
 }
@@ -125,15 +128,13 @@ bool cli_color(const struct options *o, int fd)
 	       (term == NULL || strcmp(term, "dumb") != 0);
 }
 
-int cli_load_policy(const struct options *o, const char *workspace, const char *const *files, size_t count,
-                    struct policy **ret, struct err *err)
+int cli_policy_home(const struct options *o, const char *workspace, const char *const *files, size_t count,
+                    struct policy_home **ret, struct err *err)
 {
 	AUTO(freep) char *data = NULL;
 	AUTO(freep) char *user = dirs_user_config();
-	const char *tools[64];
-	struct policy_files found = { 0 };
-
 	int r = cli_data_dir(o, &data, err);
+
 	if (r < 0)
 		return r;
 	if (user != NULL)
@@ -142,18 +143,33 @@ int cli_load_policy(const struct options *o, const char *workspace, const char *
 		.admin_dir = POLICY_ADMIN_DIR,
 		.config_dir = user,
 		.workspace = workspace,
-		.trusted = workspace != NULL && trust_check(data, workspace),
 		.no_user_config = option_given(o, "--no-user-config"),
 		.given = files,
 		.given_count = count,
 	};
-	r = policy_files_find(&places, &found, err);
-	if (r == 0) {
-		if (found.untrusted != NULL)
-			fprintf(stderr, "mishri: %s is not read: this directory is not trusted\n", found.untrusted);
-		r = policy_load_files(found.files, found.count, tools, tool_names(tools, COUNT(tools)), ret, err);
-	}
-	policy_files_done(&found);
+	*ret = policy_home_new(&places, data);
+	return 0;
+}
+
+int cli_load_home(struct policy_home *home, struct policy **ret, struct err *err)
+{
+	AUTO(freep) char *untrusted = NULL;
+	int r = policy_home_load(home, ret, &untrusted, err);
+
+	if (r == 0 && untrusted != NULL)
+		fprintf(stderr, "mishri: %s\n", untrusted);
+	return r;
+}
+
+int cli_load_policy(const struct options *o, const char *workspace, const char *const *files, size_t count,
+                    struct policy **ret, struct err *err)
+{
+	struct policy_home *home = NULL;
+	int r = cli_policy_home(o, workspace, files, count, &home, err);
+
+	if (r == 0)
+		r = cli_load_home(home, ret, err);
+	policy_home_free(home);
 	return r;
 }
 

@@ -6,6 +6,7 @@
 #include "engine/agents.h"
 #include "engine/config.h"
 #include "engine/engine.h"
+#include "engine/reload.h"
 
 /* Opens the store of --data, MISHRI_DATA or the usual place. flags: of store_open. */
 MUST_USE int cli_open_store(const struct options *o, unsigned flags, struct store **ret, struct err *err);
@@ -29,6 +30,12 @@ MUST_USE int cli_config(const struct options *o, const char *workspace, const st
  * directory of the user's configuration is inside `workspace`, as it is where that is the home directory. */
 MUST_USE int cli_check_data(const struct options *o, const char *workspace, struct err *err);
 
+/* The same as a place that can be looked at again; the caller owns *ret. cli_load_home prints a line about a project
+ * file that is passed over. */
+MUST_USE int cli_policy_home(const struct options *o, const char *workspace, const char *const *files, size_t count,
+                             struct policy_home **ret, struct err *err);
+MUST_USE int cli_load_home(struct policy_home *home, struct policy **ret, struct err *err);
+
 /* The policy in force for a workspace: the layers, and the -p files in the place of the project's. */
 MUST_USE int cli_load_policy(const struct options *o, const char *workspace, const char *const *files, size_t count,
                              struct policy **ret, struct err *err);
@@ -43,6 +50,7 @@ struct session {
 	struct loop *loop;
 	struct store *store;
 	struct policy *policy;
+	struct policy_home *policy_home; /* where it is from; NULL: it never changes */
 	struct llm *llm;
 	struct llm_model *model;
 	struct engine *engine;

@@ -101,6 +101,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		.on_event = on_event, .ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 	};
+	setup.policy_home = s->policy_home;
 	setup.prices = s->prices;
 	setup.reply_tokens = s->reply_tokens;
 	if (s->agents != NULL)
@@ -124,6 +125,7 @@ void session_close(struct session *s)
 	llm_model_close(s->model);
 	loop_free(s->loop);
 	policy_free(s->policy);
+	policy_home_free(s->policy_home);
 	store_close(s->store);
 	warden_stop(s->warden);
 }
