@@ -369,6 +369,7 @@ static int run_new_goal(struct session *s, struct wish *w)
 	if (cli_workspace(option_text(w->o, "--workspace", "."), &w->workspace, &err) < 0)
 		return refuse(w, EXIT_USAGE, "%s", err.text);
 	w->policy_count = option_all(w->o, "--policy", w->policies, COUNT(w->policies));
+	cli_trust_again(w->o, w->workspace);
 	int code = read_config(w);
 	if (code != 0)
 		return code;
@@ -445,6 +446,7 @@ static int run_again(struct session *s, struct wish *w)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	size_t given = w->policy_count;
 	w->policy_count = 0; /* borrowed from the event, not ours to free */
+	cli_trust_again(w->o, w->workspace);
 	int code = read_config(w);
 	if (code != 0)
 		return code;

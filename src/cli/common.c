@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "engine/dirs.h"
 #include "engine/trust.h"
 #include "policy/files.h"
 #include "policy/probe.h"
+#include "tools/tool.h"
 
 #include "base/banned.h"
 
@@ -171,6 +173,33 @@ int cli_load_policy(const struct options *o, const char *workspace, const char *
 		r = cli_load_home(home, ret, err);
 	policy_home_free(home);
 	return r;
+}
+
+void cli_trust_again(const struct options *o, const char *workspace)
+{
+	AUTO(freep) char *data = NULL;
+	AUTO(json_decrefp) json_t *rows = NULL;
+	char line[16] = "";
+	size_t i;
+	json_t *row;
+
+	if (option_given(o, "--no-user-config") || isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1 ||
+	    cli_data_dir(o, &data, NULL) < 0 || trust_state(data, workspace) != TRUST_CHANGED ||
+	    trust_compare(data, workspace, &rows, NULL) < 0)
+		return;
+	tcflush(STDIN_FILENO, TCIFLUSH); /* what was typed before the question is no answer to it */
+	fprintf(stderr, "You trusted %s, and these files of it are not as they were then:\n", workspace);
+	json_array_foreach(rows, i, row) {
+		AUTO(buf_done) struct buf name = BUF_INIT(KIB(64));
+		sanitize_text(str_of(json_get_text(row, "file", "")), &name);
+		if (strcmp(json_get_text(row, "state", ""), "unchanged") != 0)
+			fprintf(stderr, "  %-8s %s\n", json_get_text(row, "state", ""), buf_text(&name));
+	}
+	fprintf(stderr, "Trust them as they are now? (`mishri trust --diff` shows the changes)\n  y = yes · anything else = no, go on without them\n> ");
+	struct err err = ERR_NONE;
+	bool yes = fgets(line, sizeof line, stdin) != NULL && (strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0);
+	if (yes && trust_add(data, workspace, &err) < 0)
+		fprintf(stderr, "mishri: %s\n", err.text);
 }
 
 static bool is_below(const char *path, const char *dir)
