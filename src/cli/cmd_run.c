@@ -343,6 +343,7 @@ static int start(struct session *s, struct wish *w)
 	s->agents = config_agents(w->config);
 	s->prices = config_prices(w->config);
 	s->context_tokens = config_number(w->config, "context_tokens");
+	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;
 	s->reply_tokens = config_number(w->config, "reply_tokens");
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
@@ -469,6 +470,7 @@ static int run_again(struct session *s, struct wish *w)
 	s->agents = config_agents(w->config);
 	s->prices = config_prices(w->config);
 	s->context_tokens = config_number(w->config, "context_tokens");
+	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;
 	s->reply_tokens = config_number(w->config, "reply_tokens");
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);

@@ -96,6 +96,8 @@ int cli_config(const struct options *o, const char *workspace, const struct conf
 
 	*ret_usage = false;
 	int r = cli_data_dir(o, &data, err);
+	if (r == 0)
+		r = cli_own_tools(o, workspace, err);
 	if (r < 0)
 		return r;
 	struct config_sources sources = {
@@ -136,7 +138,8 @@ int cli_policy_home(const struct options *o, const char *workspace, const char *
 	AUTO(freep) char *data = NULL;
 	AUTO(freep) char *user = dirs_user_config();
 	int r = cli_data_dir(o, &data, err);
-
+	if (r == 0)
+		r = cli_own_tools(o, workspace, err);
 	if (r < 0)
 		return r;
 	if (user != NULL)

@@ -101,7 +101,7 @@ FIELDS(task_resumed) = {
 	{ "reason", TEXT, 0, "crash, parked" },
 };
 FIELDS(task_parked) = {
-	{ "reason", TEXT, 0, "interrupted, waiting, store" },
+	{ "reason", TEXT, 0, "interrupted, loop, waiting, store" },
 	{ "detail", TEXT, OPTIONAL, "one sentence" },
 };
 FIELDS(task_cancelled) = {
@@ -125,6 +125,13 @@ FIELDS(conversation_compacted) = {
 	{ "drop_to", INT, 0, "the first message that stays behind the goal, counted from 0" },
 	{ "stub_to", INT, 0, "the first message whose output stays as it is" },
 	{ "summary", TEXT, 0, "what the model is told of all that was ever dropped" },
+};
+FIELDS(loop_detected) = {
+	{ "kind", TEXT, 0, "repeat, cycle, same_error, repeated_text" },
+	{ "level", TEXT, 0, "nudge, replan, stop" },
+	{ "length", INT, 0, "calls of the cycle" },
+	{ "count", INT, 0, "how often it came" },
+	{ "text", TEXT, 0, "what the model is told; for stop: the person" },
 };
 FIELDS(model_requested) = {
 	{ "turn", INT, 0, "from 1" },
@@ -244,6 +251,7 @@ FIELDS(call_started) = {
 	{ "call", TEXT, 0, "id within the task" },
 	{ "tool", TEXT, 0, "name" },
 	{ "nature", TEXT, 0, "pure, idempotent or at_most_once" },
+	{ "polls", BOOL, OPTIONAL, "it is made to be called again and again: no loop" },
 };
 FIELDS(call_killed) = {
 	{ "call", TEXT, 0, "id within the task" },
@@ -313,6 +321,7 @@ static const struct row rows[] = {
 	[EVENT_QUESTION_ANSWERED] = ROW("question.answered", question_answered, "The person's answer."),
 	[EVENT_CONVERSATION_COMPACTED] =
 		ROW("conversation.compacted", conversation_compacted, "The conversation was made to fit the model's window; every event stays."),
+	[EVENT_LOOP_DETECTED] = ROW("loop.detected", loop_detected, "The task goes round in circles."),
 	[EVENT_MODEL_REQUESTED] = ROW("model.requested", model_requested, "A request to a model is about to be sent."),
 	[EVENT_MODEL_REPLIED] = ROW("model.replied", model_replied, "A whole reply arrived."),
 	[EVENT_MODEL_FAILED] = ROW("model.failed", model_failed, "A request failed; nothing of its reply is used."),

@@ -11,6 +11,7 @@
 #include "base/yaml.h"
 #include "engine/agents.h"
 #include "engine/dirs.h"
+#include "engine/secrets.h"
 #include "llm/prices.h"
 #include "policy/limits.h"
 #include "base/banned.h"
@@ -38,6 +39,8 @@ static const struct config_key keys[] = {
 	  .about = "wall time of one task" },
 	{ .name = "context_tokens", .type = CONFIG_INT, .least = 4096, .most = 100000000, .project = true,
 	  .about = "the model's window, beyond which a conversation is compacted; by the model's name where nothing is said" },
+	{ .name = "loop.detect", .type = CONFIG_CHOICE, .otherwise = "on", .choices = "on off", .project = true,
+	  .about = "whether a task that goes round in circles is told so, and stopped" },
 	{ .name = "reply_tokens", .type = CONFIG_INT, .least = 256, .most = 10000000, .project = true,
 	  .about = "tokens of one reply at most; as the provider has it, or 8192 where a budget holds, where nothing is said" },
 	{ .name = "output_limit", .type = CONFIG_BYTES, .otherwise = "64k", .least = 1024, .most = 16 << 20, .project = true,
@@ -59,7 +62,8 @@ struct config {
 	struct value values[COUNT(keys)];
 	struct agents *agents;
 	struct prices *prices;
-	bool section_locked[2];
+	struct secrets *secrets;
+	bool section_locked[3];
 	char *untrusted;
 };
 
@@ -229,6 +233,13 @@ static int read_prices(struct config *config, const struct yaml_node *map, const
 	return r;
 }
 
+static int read_secrets(struct config *config, const struct yaml_node *map, const struct file_layer *layer, bool locked,
+                        struct err *err)
+{
+	(void)layer;
+	return secrets_read(config->secrets, map, locked, err);
+}
+
 /* Adding one: a row here, its part of struct config, a getter in config.h. */
 static const struct section {
 	const char *name;
@@ -238,6 +249,7 @@ static const struct section {
 } sections[] = {
 	{ "agents", true, read_agents },
 	{ "prices", false, read_prices },
+	{ "secrets", false, read_secrets },
 };
 _Static_assert(COUNT(sections) == COUNT(((struct config *)NULL)->section_locked), "a lock for each section");
 
@@ -376,14 +388,29 @@ static int load_project(struct config *config, const struct config_sources *sour
 	return load_file(config, &layer, 0, err);
 }
 
+/* "loop.detect" as a variable has it: "loop_detect". */
+enum { KEY_BYTES = 32 };
+
+static void variable_names(char (*names)[KEY_BYTES], const char **ret)
+{
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		snprintf(names[i], KEY_BYTES, "%s", keys[i].name);
+		for (char *c = names[i]; *c != '\0'; c++)
+			*c = *c == '.' ? '_' : *c;
+		ret[i] = names[i];
+	}
+}
+
 /* MISHRI_MAX_TURNS is max_turns. A variable that only looks like one of ours is a slip of the finger;
  * others that begin the same way belong to somebody else. */
 static int load_variable(struct config *config, const char *entry, struct err *err)
 {
 	static const char prefix[] = "MISHRI_";
 	const char *names[COUNT(keys)], *equals = strchr(entry, '=');
-	size_t count = key_names(names);
+	char texts[COUNT(keys)][KEY_BYTES];
+	size_t count = COUNT(keys);
 
+	variable_names(texts, names);
 	if (equals == NULL || equals[1] == '\0' || strncmp(entry, prefix, strlen(prefix)) != 0)
 		return 0;
 	AUTO(freep) char *variable = xstrndup(entry, (size_t)(equals - entry));
@@ -433,6 +460,7 @@ int config_load(const struct config_sources *sources, struct config **ret, struc
 	AUTO(config_freep) struct config *config = xcalloc(1, sizeof *config);
 
 	config->agents = agents_new();
+	config->secrets = secrets_new();
 	config->prices = prices_new();
 	int r = load_layers(config, sources, err);
 
@@ -465,6 +493,7 @@ void config_free(struct config *config)
 		free(config->values[i].origin);
 	}
 	agents_free(config->agents);
+	secrets_free(config->secrets);
 	prices_free(config->prices);
 	free(config->untrusted);
 	free(config);
@@ -526,6 +555,11 @@ const char *config_untrusted(const struct config *config)
 const struct agents *config_agents(const struct config *config)
 {
 	return config->agents;
+}
+
+struct secrets *config_secrets(const struct config *config)
+{
+	return config->secrets;
 }
 
 const struct prices *config_prices(const struct config *config)

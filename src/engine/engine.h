@@ -48,6 +48,7 @@ struct engine_setup {
 	size_t profile_count;
 	const struct prices *prices;   /* of the configuration; NULL: the built-in table alone */
 	int64_t context_tokens;        /* of every model; 0: by the model's name */
+	bool loops_ignored;            /* nobody looks whether a task goes round in circles */
 	int64_t reply_tokens;          /* at most, of one reply; 0: as the provider has it, or as a budget allows */
 	bool interactive;              /* `ask` may be called */
 	/* Callbacks; any may be NULL. Events come once they are durable. */

@@ -72,11 +72,11 @@ bool exec_rate_gone(struct run *run, uint32_t id)
 	return false;
 }
 
-static void send(struct counted_exec *x);
+static void take_now(struct counted_exec *x);
 
 static void on_timer(void *userdata)
 {
-	send(userdata);
+	take_now(userdata);
 }
 
 static void refuse(struct counted_exec *x, const char *reason)
@@ -157,7 +157,7 @@ static void on_counted(void *userdata, int result, int64_t first_seq, const stru
 	run_step(run);
 }
 
-static void send(struct counted_exec *x)
+static void take_now(struct counted_exec *x)
 {
 	struct run *run = x->run;
 	struct event e;
@@ -207,7 +207,7 @@ bool exec_rate(struct run *run, const struct cell_exec *exec, const struct decis
 		refuse(x, "more limits concern it than can be counted at once");
 		done(x);
 	} else {
-		send(x);
+		take_now(x);
 	}
 	return true;
 }

@@ -93,7 +93,7 @@ static json_t *paths_of(const struct policy_files *files)
 int policy_home_load(struct policy_home *h, struct policy **ret, char **ret_untrusted, struct err *err)
 {
 	struct policy_files found = { 0 };
-	const char *tools[64];
+	const char *tools[LIMIT_TOOLS];
 
 	*ret_untrusted = NULL;
 	int r = find(h, &found, err);
@@ -139,7 +139,7 @@ static int check_all_there(const struct policy_home *h, const struct policy_file
 
 static int load_again(struct policy_home *h, const struct policy_files *found, struct policy **ret, struct err *err)
 {
-	const char *tools[64];
+	const char *tools[LIMIT_TOOLS];
 	int r = check_all_there(h, found, err);
 
 	return r < 0 ? r : policy_load_files(found->files, found->count, tools, tool_names(tools, COUNT(tools)), ret, err);
