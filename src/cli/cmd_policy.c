@@ -322,6 +322,18 @@ static int run_test(int argc, char **argv)
 
 /* ---- show ---- */
 
+static void print_paths(const json_t *paths)
+{
+	const char *kind;
+	json_t *list;
+	const json_t *row;
+	size_t i;
+
+	json_object_foreach((json_t *)paths, kind, list)
+		json_array_foreach(list, i, row)
+			printf("files %-8s %s  (%s)\n", kind, json_get_text(row, "pattern", ""), json_get_text(row, "source", ""));
+}
+
 static void print_set(const json_t *sources, const json_t *rules)
 {
 	const json_t *row;
@@ -397,9 +409,11 @@ static int run_show(int argc, char **argv)
 	AUTO(json_decrefp) json_t *sources = policy_sources(policy);
 	AUTO(json_decrefp) json_t *rules = policy_rules(policy);
 	AUTO(json_decrefp) json_t *limits = policy_limits_json(policy), *budgets = policy_budgets_json(policy);
+	AUTO(json_decrefp) json_t *paths = policy_paths_json(policy);
 	if (!option_given(o, "--json")) {
 		print_set(sources, rules);
 		print_limits(limits, budgets);
+		print_paths(paths);
 		return flushed(EXIT_DONE);
 	}
 	AUTO(json_decrefp) json_t *all = json_object();
@@ -408,6 +422,7 @@ static int run_show(int argc, char **argv)
 	json_put(all, "rules", json_incref(rules));
 	json_put(all, "limits", json_incref(limits));
 	json_put(all, "budgets", json_incref(budgets));
+	json_put(all, "files", json_incref(paths));
 	return print_json(all);
 }
 

@@ -205,21 +205,6 @@ void cli_trust_again(const struct options *o, const char *workspace)
 		fprintf(stderr, "mishri: %s\n", err.text);
 }
 
-static bool is_below(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-
-	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
-}
-
-/* By its name too: a link in the workspace that leads out of it can be replaced. */
-static bool lies_in(const char *path, const char *workspace)
-{
-	AUTO(freep) char *resolved = resolve_path(NULL, path);
-
-	return is_below(path, workspace) || (resolved != NULL && is_below(resolved, workspace));
-}
-
 int cli_check_data(const struct options *o, const char *workspace, struct err *err)
 {
 	AUTO(freep) char *data = NULL;
@@ -228,13 +213,13 @@ int cli_check_data(const struct options *o, const char *workspace, struct err *e
 
 	if (r < 0)
 		return r;
-	if (lies_in(data, workspace))
+	if (dirs_lies_in(data, workspace))
 		return err_set(err, EINVAL, "the data directory %s lies in the workspace, where tools could change the history;"
 		               " give another with --data, or a workspace beside it with -w", data);
 	if (user != NULL)
 		*strrchr(user, '/') = '\0';
 	/* Also where there is none yet: tools could write the policy of the next run there. */
-	if (user != NULL && lies_in(user, workspace))
+	if (user != NULL && dirs_lies_in(user, workspace))
 		return err_set(err, EINVAL, "your settings and policy %s lie in the workspace, where tools could change them;"
 		               " choose the directory of one project with -w", user);
 	return 0;

@@ -10,6 +10,7 @@
 
 #include "base/io.h"
 #include "engine/trust.h"
+#include "policy/probe.h"
 #include "base/banned.h"
 
 /* A variable that is set to nothing is not set. */
@@ -80,6 +81,20 @@ char *dirs_user_config(void)
 	if (env_absolute("XDG_CONFIG_HOME") != NULL)
 		return xasprintf("%s/mishri/config.yaml", env_absolute("XDG_CONFIG_HOME"));
 	return home() != NULL ? xasprintf("%s/.config/mishri/config.yaml", home()) : NULL;
+}
+
+static bool is_below(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+bool dirs_lies_in(const char *path, const char *dir)
+{
+	AUTO(freep) char *resolved = resolve_path(NULL, path);
+
+	return is_below(path, dir) || (resolved != NULL && is_below(resolved, dir));
 }
 
 /* The list itself must be above doubt: ours or root's, and nobody else may write it. */

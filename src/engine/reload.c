@@ -90,17 +90,42 @@ static json_t *paths_of(const struct policy_files *files)
 	return list;
 }
 
+/* Beside the workspace, tools may write where the policy says; not to the history. */
+static int check_writable(const struct policy_home *h, const struct policy *policy, struct err *err)
+{
+	const struct path_rule *rules;
+	size_t count = policy_paths(policy, &rules);
+
+	for (size_t i = 0; i < count; i++)
+		if (rules[i].kind == PATH_WRITABLE && dirs_lies_in(h->data, rules[i].pattern))
+			return err_set(err, EINVAL, "%s: 'writable': the data directory %s lies in '%s', where tools could change the history",
+			               rules[i].source, h->data, rules[i].pattern);
+	return 0;
+}
+
+static int load_found(const struct policy_home *h, const struct policy_files *found, struct policy **ret, struct err *err)
+{
+	AUTO(policy_freep) struct policy *policy = NULL;
+	const char *tools[LIMIT_TOOLS];
+	int r = policy_load_files(found->files, found->count, tools, tool_names(tools, COUNT(tools)), &policy, err);
+
+	if (r == 0)
+		r = check_writable(h, policy, err);
+	if (r == 0)
+		*ret = TAKE(policy);
+	return r;
+}
+
 int policy_home_load(struct policy_home *h, struct policy **ret, char **ret_untrusted, struct err *err)
 {
 	struct policy_files found = { 0 };
-	const char *tools[LIMIT_TOOLS];
 
 	*ret_untrusted = NULL;
 	int r = find(h, &found, err);
 	if (r < 0)
 		return r;
 	char *state = state_of(&found); /* before they are read: a change meanwhile is seen at the next look */
-	r = policy_load_files(found.files, found.count, tools, tool_names(tools, COUNT(tools)), ret, err);
+	r = load_found(h, &found, ret, err);
 	if (r == 0) {
 		free(h->state);
 		h->state = TAKE(state);
@@ -139,10 +164,9 @@ static int check_all_there(const struct policy_home *h, const struct policy_file
 
 static int load_again(struct policy_home *h, const struct policy_files *found, struct policy **ret, struct err *err)
 {
-	const char *tools[LIMIT_TOOLS];
 	int r = check_all_there(h, found, err);
 
-	return r < 0 ? r : policy_load_files(found->files, found->count, tools, tool_names(tools, COUNT(tools)), ret, err);
+	return r < 0 ? r : load_found(h, found, ret, err);
 }
 
 static void tell_all(struct engine *engine, enum event_type type, const json_t *data)
