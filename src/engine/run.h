@@ -26,6 +26,7 @@ struct held_exec {                     /* a program that waits at the gate for a
 	char *refusal;                 /* for its stderr, should the answer be no; the reason is added */
 	json_t *facts;                 /* exec.decided as it will be written */
 	json_t *action;                /* what the person is shown */
+	json_t *shape;                 /* exec_shape */
 	bool high_risk;
 	struct held_exec *next;
 };
@@ -99,6 +100,11 @@ struct engine {
 	struct engine_setup setup;
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
+	struct policy **retired;       /* reload.c: every set that was loaded here, the one in force among them */
+	size_t retired_count;
+	struct watch *policy_timer;
+	int64_t look_again_ms;         /* monotonic */
+	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer;
@@ -156,6 +162,7 @@ void model_retry(struct run *run);
 
 /* call.c */
 void call_check(struct run *run, struct call *call);
+void call_decide_afresh(struct run *run, struct call *call);     /* a held one: the policy changed */
 void call_ask(struct run *run, struct call *call);               /* STEP_ASK_PERSON */
 void call_put_question(struct run *run, const struct call *call);/* the effect */
 void call_answer(struct run *run, struct call *call, const char *answer, const char *by, const char *reason);
@@ -235,6 +242,7 @@ void exec_command(const struct cell_exec *exec, const char *rule, struct buf *re
 void exec_put_question(struct run *run, const char *approval);   /* the effect of a held program's approval.requested */
 bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);
+void exec_decide_afresh(struct run *run);                        /* what is held: the policy changed */
 
 /* net.c */
 void net_open(struct run *run);                                  /* serves the network of the cell, if it has one */
