@@ -335,6 +335,7 @@ static int start(struct session *s, struct wish *w)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	s->agents = config_agents(w->config);
+	s->config = w->config;
 	s->secrets = config_secrets(w->config);
 	s->prices = config_prices(w->config);
 	s->context_tokens = config_number(w->config, "context_tokens");
@@ -462,6 +463,7 @@ static int run_again(struct session *s, struct wish *w)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	s->agents = config_agents(w->config);
+	s->config = w->config;
 	s->secrets = config_secrets(w->config);
 	s->prices = config_prices(w->config);
 	s->context_tokens = config_number(w->config, "context_tokens");

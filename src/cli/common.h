@@ -19,6 +19,10 @@ MUST_USE int cli_user(const struct options *o, char user[static USER_LEN + 1], s
 /* An existing directory, resolved; the caller owns *ret. */
 MUST_USE int cli_workspace(const char *path, char **ret, struct err *err);
 
+/* What the proxies of all cells share. The caller owns *ret; it ends before the loop. config: NULL: as built in. */
+struct egress_base;
+MUST_USE int cli_egress(struct loop *loop, const struct config *config, struct egress_base **ret, struct err *err);
+
 /* The configuration for a workspace (NULL: none), with the flags of `o` that are keys, and -c. `flags`:
  * {option, key} pairs. -EINVAL or -EPERM; *ret_usage says that a flag was wrong, not a file. */
 struct config_flag { const char *option, *key; };
@@ -54,6 +58,8 @@ struct session {
 	struct progress *progress;     /* NULL: quiet */
 	struct asker *asker;           /* NULL: nobody to ask */
 	enum output_format format;
+	const struct config *config;   /* borrowed; NULL: none */
+	struct egress_base *egress;
 	struct secrets *secrets;       /* of the configuration, borrowed; NULL: none */
 	const struct agents *agents;   /* of the configuration, borrowed; NULL: none */
 	const struct prices *prices;   /* of the configuration, borrowed; NULL: the built-in table alone */

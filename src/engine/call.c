@@ -238,6 +238,21 @@ static void live_free(struct live_call *live)
 	free(live);
 }
 
+const char *call_running(const struct run *run)
+{
+	return run->live != NULL ? run->live->id : "";
+}
+
+void call_hint(struct run *run, const char *line)
+{
+	if (run->live == NULL)
+		return;
+	output_add(run->live->output, line, strlen(line));
+	output_add(run->live->output, "\n", 1);
+	output_add(run->live->whole, line, strlen(line));
+	output_add(run->live->whole, "\n", 1);
+}
+
 void call_drop_live(struct run *run)
 {
 	if (run->live != NULL)
@@ -381,7 +396,7 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 	int r = fd_set_nonblock(out);
 	if (r < 0)
 		return err_set(err, -r, "no pipe for the output");
-	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp);
+	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp, run->net != NULL);
 	env_append(&env, xasprintf("MISHRI_ISOLATION=%s", cell_level_name(run->level)));
 	r = secret_enter(run, tool, args, plan, &env, err);
 	struct cell_run what = {

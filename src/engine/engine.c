@@ -1,6 +1,7 @@
 /* engine.c - tasks enter here and leave here: started, taken over, brought to rest.
  * How a task goes on in between stands in run.c. */
 #include "engine/charge.h"
+#include "engine/egress.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -560,7 +561,8 @@ void engine_answer(struct engine *engine, const char *approval, bool allow, cons
 		                    allow ? "approved" : "the person said no"))
 			return;
 		const char *words = reason != NULL && reason[0] != '\0' ? reason : allow ? "approved" : "the person said no";
-		if (exec_answer(run, approval, allow, engine->setup.user, words)) {
+		if (exec_answer(run, approval, allow, engine->setup.user, words) ||
+		    net_answer(run, approval, allow, engine->setup.user, words)) {
 			run_step(run);
 			return;
 		}
@@ -592,9 +594,9 @@ enum run_failure_kind run_failure_kind(const struct run *run)
 
 /* ---- the environment of tools ------------------------------------------------------------------------ */
 
-char **tool_environment(const char *workspace, const char *user, const char *tmp)
+char **tool_environment(const char *workspace, const char *user, const char *tmp, bool proxy)
 {
-	char **env = xcalloc(16, sizeof *env);
+	char **env = xcalloc(32, sizeof *env);
 	size_t n = 0;
 
 	env[n++] = xstrdup("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -606,6 +608,8 @@ char **tool_environment(const char *workspace, const char *user, const char *tmp
 	env[n++] = xasprintf("USER=%s", user);
 	env[n++] = xasprintf("LOGNAME=%s", user);
 	env[n++] = xasprintf("PWD=%s", workspace);
+	for (size_t i = 0; proxy && egress_environment[i] != NULL; i++)
+		env[n++] = xstrdup(egress_environment[i]);
 	env[n] = NULL;
 	return env;
 }

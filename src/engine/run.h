@@ -9,13 +9,16 @@
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC, DO_ASK_MODEL } what;
-	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC: of the approval */
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC, DO_ASK_NET, DO_CONNECT,
+	       DO_ASK_MODEL } what;
+	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC, DO_ASK_NET: of the approval; DO_CONNECT: number */
 };
 
 struct live_call;                      /* a call that runs in the cell */
 
 struct background;                     /* a program that runs beside the calls */
+
+struct net;                            /* connections out of the cell */
 
 struct held_exec {                     /* a program that waits at the gate for a person */
 	uint32_t id;
@@ -79,6 +82,7 @@ struct run {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
+	struct net *net;               /* NULL: the cell has no network */
 	struct counted_exec *counted;  /* exec_rate.c */
 	struct charging *charging;     /* charge.c: an intent on its way; nothing else is decided meanwhile */
 	int64_t max_output;            /* tokens of the next reply; 0: as the provider has it */
@@ -171,6 +175,8 @@ bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one o
 bool call_may_ask(struct run *run, uint64_t tag);                /* false: it was refused too often to be asked for */
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
+const char *call_running(const struct run *run);                 /* id of the call that runs in the cell; "" */
+void call_hint(struct run *run, const char *line);               /* a line of ours into its output */
 void call_stop(struct run *run, const char *why);                /* what runs now, if anything does */
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
@@ -230,6 +236,13 @@ void exec_put_question(struct run *run, const char *approval);   /* the effect o
 bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);
 
+/* net.c */
+void net_open(struct run *run);                                  /* serves the network of the cell, if it has one */
+void net_close(struct run *run);                                 /* ends every connection */
+void net_put_question(struct run *run, const char *approval);    /* the effect of a held connection's approval.requested */
+bool net_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
+void net_connect(struct run *run, const char *connection);       /* the effect of net.decided */
+bool net_comes_in(const struct run *run);                        /* has anything come, by connections that are open? */
 /* taint.c */
 /* Sets `redactions` and `taint` of call.finished. kept_secret: the output that is kept had one. */
 void taint_put(json_t *fields, const struct tool *tool, const struct findings *found, bool kept_secret);
