@@ -128,6 +128,9 @@
 #define LIMIT_FILES_DEPTH           200
 #define LIMIT_FILES_LINKED          4096     /* guarded files that have a second name somewhere */
 #define LIMIT_LAYER_MOST_BYTES      (1ll << 40) /* of what one task tree changes, whatever the configuration says */
+#define LIMIT_TMP_KEPT_BYTES        MIB(64)  /* the /tmp of a parked task, as a stream; a larger one is not kept */
+#define LIMIT_TMP_KEPT_MS           600000   /* how long it waits for the return */
+#define LIMIT_TMP_KEEPING_MS        5000     /* that a park or a return waits for it */
 #define LIMIT_LAYER_LOOK_MS         1000     /* how often it is measured while something runs */
 #define LIMIT_LAYER_LOOK_ENTRIES    512      /* names measured without a pause */
 #define LIMIT_LAYER_CHANGES         500000   /* of one layer */
