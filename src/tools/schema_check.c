@@ -316,13 +316,13 @@ static int check_any_of(const struct rule *rule, const struct spot *s)
 static int check_one_of(const struct rule *rule, const struct spot *s)
 {
 	struct err first;
-	int count = matching(rule, s, 2, &first);
+	int count = matching(rule, s, SIZE_MAX, &first);
 
 	if (count < 0 || count == 1)
 		return MIN(count, 0);
 	if (count == 0)
 		return WRONG(rule, s, "matches none of %zu forms; the first says: %s", rule->count, first.text);
-	return WRONG(rule, s, "matches more than one of %zu forms; must match exactly one", rule->count);
+	return WRONG(rule, s, "matches %d forms; must match exactly one", count);
 }
 
 static int check_not(const struct rule *rule, const struct spot *s)
