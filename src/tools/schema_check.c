@@ -787,7 +787,7 @@ static void locate(const struct rule *rule, const struct spot *s)
 {
 	char text[LIMIT_ERR_TEXT_BYTES];
 
-	if (s->err == NULL || (s->walk->flags & SCHEMA_LOCATE) == 0 || strstr(s->err->text, " (schema: #") != NULL)
+	if (s->err == NULL || s->err->code == 0 || (s->walk->flags & SCHEMA_LOCATE) == 0 || strstr(s->err->text, " (schema: #") != NULL)
 		return;
 	snprintf(text, sizeof text, "%s", s->err->text);
 	err_set(s->err, EINVAL, "%s (schema: #%s/%s)", text, rule->node->where, rule->keyword->name);
