@@ -256,5 +256,6 @@
 
 /* what a person looks at */
 #define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */
+#define LIMIT_TRACE_TEXT_BYTES      KIB(64)  /* of one text in a trace with content */
 
 #endif

@@ -254,6 +254,7 @@ FIELDS(call_started) = {
 	{ "tool", TEXT, 0, "name" },
 	{ "nature", TEXT, 0, "pure, idempotent or at_most_once" },
 	{ "polls", BOOL, OPTIONAL, "it is made to be called again and again: no loop" },
+	{ "taint", ARRAY, OPTIONAL, "labels that it gives the task from its start: secret, where its environment holds one" },
 };
 FIELDS(call_killed) = {
 	{ "call", TEXT, 0, "id within the task" },

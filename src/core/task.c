@@ -447,6 +447,7 @@ static int on_started(struct task *t, const struct event *e, struct err *err)
 	c->repeatable = strcmp(json_get_text(e->data, "nature", ""), "at_most_once") != 0;
 	if (c->phase == CALL_LOST && !c->repeatable)
 		return out_of_place(t, e, err);
+	task_taint(t, json_object_get(e->data, "taint"));
 	c->attempt++;
 	c->killing = false; /* that was the attempt before */
 	c->phase = CALL_RUNNING;

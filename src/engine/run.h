@@ -26,6 +26,7 @@ struct held_exec {                     /* a program that waits at the gate for a
 	char *refusal;                 /* for its stderr, should the answer be no; the reason is added */
 	json_t *facts;                 /* exec.decided as it will be written */
 	json_t *action;                /* what the person is shown */
+	json_t *shape;                 /* exec_shape */
 	bool high_risk;
 	struct held_exec *next;
 };
@@ -99,6 +100,11 @@ struct engine {
 	struct engine_setup setup;
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
+	struct policy **retired;       /* reload.c: every set that was loaded here, the one in force among them */
+	size_t retired_count;
+	struct watch *policy_timer;
+	int64_t look_again_ms;         /* monotonic */
+	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer;
@@ -156,6 +162,7 @@ void model_retry(struct run *run);
 
 /* call.c */
 void call_check(struct run *run, struct call *call);
+void call_decide_afresh(struct run *run, struct call *call);     /* a held one: the policy changed */
 void call_ask(struct run *run, struct call *call);               /* STEP_ASK_PERSON */
 void call_put_question(struct run *run, const struct call *call);/* the effect */
 void call_answer(struct run *run, struct call *call, const char *answer, const char *by, const char *reason);
@@ -165,6 +172,7 @@ void call_kill(struct run *run, struct call *call, const char *why);
 void call_close(struct run *run, struct call *call, const char *status, const char *text);
 void call_ended(struct run *run, const struct cell_exit *ended); /* from the cell; NULL: the cell is lost */
 void call_finish(struct run *run, const char *id, const char *status, int exit, struct str output, json_t *owned_counts);
+json_t *call_started(const struct call *call);                     /* data of the event; the caller owns it */
 json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms);
 /* Starts a plan in the cell, its output into *ret_out (not blocking). mailbox: see tools/seen.h; -1: none. */
 MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
@@ -193,7 +201,8 @@ MUST_USE int secret_check(const struct run *run, const struct tool *tool, const 
 /* Makes a decision on the call stricter by what holds for the secrets in it. action: of the call. */
 void secret_decide(const struct run *run, const struct tool *tool, const struct call *call, struct action *action,
                    const struct facts *facts, struct decision *decision);
-bool secret_used(const struct tool *tool, const json_t *args);
+/* The label `secret` in `taint` of call.started and call.finished, where the call refers to one. */
+void secret_taint(const struct tool *tool, const json_t *args, json_t *fields);
 /* Puts values into the environment of a program, and variables in the place of references into its command. */
 MUST_USE int secret_enter(struct run *run, const struct tool *tool, const json_t *args, struct tool_plan *plan, char ***env,
                           struct err *err);
@@ -233,6 +242,7 @@ void exec_command(const struct cell_exec *exec, const char *rule, struct buf *re
 void exec_put_question(struct run *run, const char *approval);   /* the effect of a held program's approval.requested */
 bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);
+void exec_decide_afresh(struct run *run);                        /* what is held: the policy changed */
 
 /* net.c */
 void net_open(struct run *run);                                  /* serves the network of the cell, if it has one */
