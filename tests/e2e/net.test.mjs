@@ -344,6 +344,23 @@ describe('in a task', () => {
 		assert.match(toldModel(model)[0], /denied by asks[^]*nobody is there to ask/);
 	});
 
+	test('a limit counts connections, and the next one waits or is refused', async (t) => {
+		const limit = (over) => `limits:\n  - { id: few, on: net, per: task, rate: 2/h, over: ${over} }\n`;
+		const get = (n) => `${CURL} http://localhost:${plain}/limit${n}`;
+		const w = world(t, { policy: `${policyOf(LOCAL)}${limit('deny')}` });
+		model.setScenario({ replies: [{ calls: [shell(`${get(1)}; ${get(2)}; ${get(3)}`)] }, { text: 'Done.' }] });
+		exited(await w.run(model, 'x'), 0);
+		assert.match(toldModel(model)[0], /hello[^]*hello[^]*mishri: denied by few: net localhost:\d+ \(the limit few of/);
+		assert.deepEqual(w.events('net.decided').map((e) => e.data.effect), ['allow', 'allow', 'deny']);
+		assert.equal(w.events('limit.reached')[0].data.on, 'net');
+		w.checkChain();
+		const slow = world(t, { policy: `${policyOf(LOCAL)}limits:\n  - { id: slow, on: net, per: task, rate: 60/min, burst: 1, over: wait }\n` });
+		model.setScenario({ replies: [{ calls: [shell(`${get(4)}; ${get(5)}`)] }, { text: 'Done.' }] });
+		exited(await slow.run(model, 'x'), 0);
+		assert.match(toldModel(model)[0], /hello[^]*hello/);
+		assert.equal(slow.events('net.finished').length, 2);
+	});
+
 	// By TLS of the engine, into the one header, to the one host; the value is nowhere else.
 	test('a secret goes from the engine to its host, and a program gets none', async (t) => {
 		const w = world(t, { policy: policyOf(`${LOCAL}  - { id: fetch, allow: tool, tool: http_fetch }\n`) });
