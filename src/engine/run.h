@@ -68,6 +68,7 @@ struct run {
 	char cell_id[ID_LEN + 1];
 	int64_t cell_asked_ns;
 	bool cell_ready;
+	int tmp_status;                /* of the run that packs or unpacks /tmp; -1: not over yet */
 	bool files_dirty;              /* something may have been made since the files of the policy were guarded */
 	json_t *files_told;            /* places that an event named */
 	struct layer_meter *meter;     /* of the layer of changes; NULL: none */
@@ -148,6 +149,13 @@ MUST_USE int files_guard(struct run *run, struct err *err);      /* before a cal
 void files_touched(struct run *run);                             /* behind one that may have written */
 void files_close(struct run *run);                               /* before the cell is closed */
 void files_end(struct run *run);                                 /* the task is over */
+
+/* tmp_kept.c: the cell's /tmp while a task is parked, for its return within LIMIT_TMP_KEPT_MS. Both wait for a few seconds at
+ * most. The word is for the event: "kept", "brought back", or why not; NULL where there is nothing to say. */
+const char *tmp_kept_save(struct run *run);
+const char *tmp_kept_bring(struct run *run);
+void tmp_kept_drop(const struct run *run);                       /* the task is over */
+bool tmp_kept_ended(struct run *run, const struct cell_exit *ended);   /* false: another run of the cell */
 
 /* layer_meter.c: how much a layer holds, measured while something runs; more than is allowed ends what runs. */
 void meter_start(struct run *run, const char *layer, int64_t most_bytes);
