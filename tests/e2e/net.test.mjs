@@ -278,6 +278,39 @@ describe('bounds', () => {
 		const { run } = await runs(t, LOCAL, `for i in $(seq 40); do ${CURL} http://localhost:${plain}/ & done; wait`, { args: ['-c', 'net.connections=4'] });
 		assert.equal(run.out.match(/hello/g)?.length, 40, run.err);
 	});
+	const many = `import socket, struct
+conns = []
+for i in range(1000):
+    c = socket.socket(); c.setblocking(False)
+    try: c.connect(('127.0.0.1', 3128))
+    except BlockingIOError: pass
+    conns.append(c)
+for c in conns[:100]:
+    c.setblocking(True)
+    c.sendall(b'GET http://localhost:PORT/never HTTP/1.1\\r\\nHost: loc')
+for c in conns: c.close()
+def rest(c):
+    data = b''
+    while True:
+        piece = c.recv(65536)
+        if not piece: return data[:15]
+        data += piece
+def begin(text):
+    c = socket.create_connection(('127.0.0.1', 3128), timeout=20); c.sendall(text); return c
+c = begin(b'POST http://localhost:PORT/gone HTTP/1.1\\r\\nHost: localhost:PORT\\r\\nContent-Length: 9000000\\r\\n\\r\\n' + b'x' * 99999)
+c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); c.close()
+c = begin(b'GET http://localhost:PORT/half HTTP/1.1\\r\\nHost: localhost:PORT\\r\\n\\r\\n'); c.shutdown(socket.SHUT_WR); print(rest(c))
+c = begin(b'CONNECT localhost:PORT HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); print(c.recv(100)[:12])
+c.sendall(b'GET /half HTTP/1.0\\r\\n\\r\\n'); c.shutdown(socket.SHUT_WR); print(rest(c))
+`;
+	test('a thousand connections, clients that vanish, halves of connections', async (t) => {
+		const w = world(t, { policy: policyOf(LOCAL), files: { 'many.py': many.replaceAll('PORT', String(plain)).replaceAll('\\\\', '\\') } });
+		const run = await inCell(w, 'python3 many.py');
+		if (/not found/.test(run.err))
+			return t.skip('no python3');
+		assert.equal(run.out, "b'HTTP/1.1 200 OK'\nb'HTTP/1.1 200'\nb'HTTP/1.1 200 OK'\n", run.err);
+		assert.ok(!hits.some((hit) => hit.url === '/never'));
+	});
 	test('a wrong setting is refused with what would be right', async (t) => {
 		const { run } = await runs(t, LOCAL, 'true', { args: ['-c', 'net.resolver=dns.example'] });
 		assert.equal(run.code, 3);
