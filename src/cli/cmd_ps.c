@@ -28,6 +28,7 @@ static char *doing(const struct event *e)
 	case EVENT_CALL_STARTED: return xasprintf("runs %s, call %s", tool, call);
 	case EVENT_EXEC_DECIDED: return xasprintf("runs %s, call %s", json_get_text(e->data, "program", ""), call);
 	case EVENT_CALL_KILLED: return xasprintf("ends call %s: %s", call, reason);
+	case EVENT_LIMIT_REACHED: return xasprintf("ends call %s: %s", call, json_get_text(e->data, "text", ""));
 	case EVENT_APPROVAL_REQUESTED: return xasprintf("waits for a person, call %s: %s", call, reason);
 	case EVENT_QUESTION_ASKED: return xasprintf("asks a person: %s", json_get_text(e->data, "question", ""));
 	case EVENT_TASK_DELEGATED:

@@ -24,6 +24,7 @@ struct agent_profile {
 	const char *const *tools;      /* names, in memory of its owner; NULL: all that the role has */
 	size_t tool_count;
 	int64_t turns, timeout_ms;     /* at most; a parent's limits hold all the same */
+	struct bounds bounds;          /* the same */
 };
 
 struct question {                      /* an action that needs a person's answer, or a question of the model's */

@@ -23,6 +23,7 @@ struct tool {
 	const char *risk;            /* low, high */
 	const char *permissions;     /* "fs.read", "fs.read fs.write exec" */
 	enum nature nature;
+	const struct bounds *limits; /* tighter than a task's; NULL: none but those of its kind */
 	const char *schema;          /* JSON Schema of the arguments, as text */
 	bool control;                /* carried out by the engine itself, about the task; has neither plan nor run */
 	bool hosted;                 /* carried out by the engine, once its intent is durable; has a plan and no run */
