@@ -268,6 +268,16 @@ void meter_killed(struct meter *meter, struct gate_run *run)
 	}
 }
 
+void meter_check_tmp(const struct meter *meter, struct gate_run *run)
+{
+	struct statvfs fs;
+
+	if (run->hit.what != BOUND_NONE || meter->plan->level != CELL_FULL || statvfs("/tmp", &fs) < 0 || fs.f_bfree > 0)
+		return;
+	int64_t size = (int64_t)(fs.f_blocks * fs.f_frsize);
+	run->hit = (struct bound_hit){ BOUND_TMP, size, size };
+}
+
 json_t *meter_mechanisms(const struct meter *meter)
 {
 	const struct plan *plan = meter->plan;

@@ -27,6 +27,9 @@ void meter_started(struct meter *meter);               /* a run begins */
 void meter_dying(struct meter *meter, struct gate_run *run, pid_t pid, struct sample *last);
 void meter_killed(struct meter *meter, struct gate_run *run);
 
+/* A run failed: was it for want of room in /tmp? */
+void meter_check_tmp(const struct meter *meter, struct gate_run *run);
+
 /* How each limit is kept, for the mechanisms of the cell; the caller owns it. */
 MUST_USE json_t *meter_mechanisms(const struct meter *meter);
 

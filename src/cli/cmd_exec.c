@@ -102,11 +102,23 @@ static void on_exec_gone(void *userdata UNUSED, uint32_t id UNUSED)
 {
 }
 
+static void on_limit(void *userdata, uint64_t call UNUSED, const struct bound_hit *hit)
+{
+	struct execution *x = userdata;
+	AUTO(buf_done) struct buf text = BUF_INIT(KIB(1));
+
+	x->hit = *hit;
+	bound_describe(hit, NULL, &text);
+	fprintf(stderr, "mishri: %s%s\n", hit->what != BOUND_TMP ? "stopped: " : "", buf_text(&text));
+}
+
 static void on_ended(void *userdata, const struct cell_exit *ended)
 {
 	struct execution *x = userdata;
 
 	x->ended = *ended;
+	if (x->hit.what == BOUND_NONE && ended->hit.what != BOUND_NONE)
+		on_limit(x, ended->call, &ended->hit);
 	if (!x->refused)
 		x->code = ended->status;
 	loop_stop(x->loop);
@@ -118,16 +130,6 @@ static void on_lost(void *userdata, const char *why)
 
 	x->code = complain(EXIT_FAILED, "the sandbox ended: %s", why);
 	loop_stop(x->loop);
-}
-
-static void on_limit(void *userdata, uint64_t call UNUSED, const struct bound_hit *hit)
-{
-	struct execution *x = userdata;
-	AUTO(buf_done) struct buf text = BUF_INIT(KIB(1));
-
-	x->hit = *hit;
-	bound_describe(hit, NULL, &text);
-	fprintf(stderr, "mishri: stopped: %s\n", buf_text(&text));
 }
 
 static void pass_signal(struct execution *x, int signo)

@@ -454,7 +454,7 @@ bool call_may_ask(struct run *run, uint64_t tag)
 
 static void render_limit(const struct live_call *live, struct buf *text)
 {
-	buf_add_text(text, "[stopped: ");
+	buf_add_text(text, live->hit.what == BOUND_TMP ? "[" : "[stopped: ");
 	limits_describe(&live->limits, &live->hit, text);
 	buf_add_char(text, ']');
 }
@@ -520,6 +520,8 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	if (live->readable != NULL)
 		drain(live);
 	run->live = NULL;
+	if (ended != NULL && live->hit.what == BOUND_NONE)
+		live->hit = ended->hit;
 	const struct call *c = task_call_find(run->task, live->id);
 	struct buf text = BUF_INIT(LIMIT_EVENT_BYTES / 2);
 	json_t *counts = call_counts((int64_t)output_total(live->output), live->execs, live->denied,

@@ -42,6 +42,7 @@ static const struct msg samples[] = {
 	 .cwd = "/w",
 	 .why = ""},
 	{.type = MSG_GONE, .id = 1},
+	{.type = MSG_LIMIT, .call = 1, .limit = 1, .reached = 5, .most = 4},
 	{.type = MSG_EXIT, .call = 1, .status = 255, .signal = 9, .execs = 3},
 };
 
