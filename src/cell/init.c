@@ -149,11 +149,11 @@ static void tell_over(void *userdata, const struct gate_run *run)
 	});
 }
 
-static void on_dying(void *userdata, struct gate_run *run, pid_t pid, struct sample *last)
+static bool on_dying(void *userdata, struct gate_run *run, pid_t pid, struct sample *last)
 {
 	struct init *init = userdata;
 
-	meter_dying(&init->meter, run, pid, last);
+	return meter_dying(&init->meter, run, pid, last);
 }
 
 static void on_killed(void *userdata, struct gate_run *run)
