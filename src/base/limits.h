@@ -75,6 +75,17 @@
 #define LIMIT_POLICY_REGEX_MS       100      /* all patterns of one decision; over it, the same */
 #define LIMIT_POLICY_REGEX_HEAP_BYTES MIB(4)  /* what one match may take */
 
+#define LIMIT_POLICY_LIMITS         1000     /* entries of limits and of budgets, each, in all files */
+#define LIMIT_POLICY_HITS           16       /* limits, and budgets, that concern one action; one with more is denied */
+#define LIMIT_RATE_COUNT            1000000  /* uses and burst; with the next one it stays within 63 bits */
+#define LIMIT_RATE_PER_US           2592000000000ll /* 30 days */
+#define LIMIT_BUDGET_OUTPUT_TOKENS  256      /* a model that may not even answer this much is not asked */
+#define LIMIT_BUDGET_REPLY_TOKENS   8192     /* the longest reply where a budget holds and nobody says; every current model has it */
+#define LIMIT_POLICY_LOOK_MS        200      /* between two looks at the policy files while much is decided */
+#define LIMIT_POLICY_WATCH_MS       1000     /* the same, while nothing is */
+#define LIMIT_TRUST_FILES           4096     /* of one project, that are bound to its trust */
+#define LIMIT_TRUST_BYTES           MIB(16)  /* of all of them */
+
 /* cell */
 #define LIMIT_CELL_MESSAGE_BYTES    KIB(200) /* one datagram of the cell protocol */
 #define LIMIT_CELL_FDS              8        /* descriptors in one datagram */
@@ -104,7 +115,26 @@
 #define LIMIT_CELL_SEND_MS          5000     /* a peer that takes no message for so long is lost */
 #define LIMIT_CELL_HELD_CHECK_MS    50       /* how often a held program is asked for a fatal signal */
 #define LIMIT_CELL_WAIT_BATCH       256      /* reports of processes between two looks at the socket */
-#define LIMIT_CELL_MOUNTS           256      /* mounts of one cell that are known by number */
+#define LIMIT_CELL_MOUNTS           2048     /* mounts of one cell that are known by number */
+
+#define LIMIT_CELL_WRITABLE         16       /* directories beside the workspace */
+#define LIMIT_CELL_LAYER_WAIT_MS    3000     /* for the end of an engine that had the same layer */
+
+/* files of a policy, and layers of changes */
+#define LIMIT_FILES_PATTERNS        256      /* of each kind, in all layers */
+#define LIMIT_FILES_PATTERN_BYTES   512
+#define LIMIT_FILES_GUARDED         1024     /* places that one cell guards; each is a mount */
+#define LIMIT_FILES_WALKED          2000000  /* names looked at for patterns */
+#define LIMIT_FILES_DEPTH           200
+#define LIMIT_FILES_LINKED          4096     /* guarded files that have a second name somewhere */
+#define LIMIT_LAYER_MOST_BYTES      (1ll << 40) /* of what one task tree changes, whatever the configuration says */
+#define LIMIT_LAYER_LOOK_MS         1000     /* how often it is measured while something runs */
+#define LIMIT_LAYER_LOOK_ENTRIES    512      /* names measured without a pause */
+#define LIMIT_LAYER_CHANGES         500000   /* of one layer */
+#define LIMIT_DIFF_FILE_BYTES       MIB(4)   /* a larger file is shown as changed, without its lines */
+#define LIMIT_DIFF_LINES            200000
+#define LIMIT_DIFF_EDITS            4000     /* beyond so many, a file is shown as removed and added whole */
+#define LIMIT_JOURNAL_BYTES         MIB(256)
 
 /* Where the engine runs as root, a cell's user is one of these outside. They lie above what distributions, containers
  * (524288 and on) and sub-id ranges hand out, and below 2^31, where old programs take a number for a negative one; see
@@ -156,6 +186,28 @@
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */
+
+/* loops */
+#define LIMIT_LOOP_WINDOW           64       /* calls that are looked back at */
+#define LIMIT_LOOP_WAIT_MS          1000     /* a call that takes so long and is content may be waiting for something */
+
+/* tools by manifest */
+#define LIMIT_TOOLS                 128      /* ours and those of manifests together */
+#define LIMIT_OWN_TOOLS             64
+#define LIMIT_OWN_NAME_BYTES        64
+#define LIMIT_OWN_ABOUT_BYTES       KIB(4)
+#define LIMIT_OWN_MANIFEST_BYTES    KIB(256)
+#define LIMIT_OWN_ARGS              64       /* words of the template */
+#define LIMIT_OWN_WORDS             1024     /* of the command line that it becomes */
+#define LIMIT_OWN_COMMAND_BYTES     KIB(96)  /* all of them; a message to the cell must hold them */
+
+/* secrets */
+#define LIMIT_SECRETS               64
+#define LIMIT_SECRET_BYTES          KIB(4)
+#define LIMIT_SECRET_LEAST_BYTES    8        /* a shorter one cannot be told from other text, so it could not be kept out */
+#define LIMIT_SECRET_NAME_BYTES     64
+#define LIMIT_SECRETS_PER_CALL      16
+#define LIMIT_SECRET_COMMAND_MS     10000
 
 /* prices */
 #define LIMIT_PRICES                256      /* in the configuration */

@@ -48,8 +48,9 @@ static void limit(__rlimit_resource_t resource, uint64_t value)
  * group and the meter, so it is wider. */
 static void limits_set(const struct plan *plan, const struct msg *run)
 {
-	if (plan->cgroup_version == 0)         /* not AS: node and java reserve far more than they use */
-		limit(RLIMIT_DATA, plan->memory_bytes < UINT64_MAX / 8 ? 4 * plan->memory_bytes : plan->memory_bytes);
+	/* not AS: node and java reserve far more than they use, and so does each thread for its stack */
+	if (plan->cgroup_version == 0 && plan->memory_bytes < UINT64_MAX / 8)
+		limit(RLIMIT_DATA, 4 * plan->memory_bytes + plan->processes * MIB(8));
 	limit(RLIMIT_FSIZE, tighter(plan->file_bytes, run->file_bytes));
 	limit(RLIMIT_NOFILE, tighter(plan->open_files, run->open_files));
 	limit(RLIMIT_CORE, 0);

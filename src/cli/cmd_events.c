@@ -12,8 +12,14 @@
 static const struct { enum event_type type; const char *fields[6]; } shown[] = {
 	{ EVENT_ENGINE_STARTED, { "pid", "version" } },
 	{ EVENT_POLICY_LOADED, { "rules", "policy" } },
+	{ EVENT_POLICY_REFUSED, { "message" } },
+	{ EVENT_LIMIT_REACHED, { "limit", "over", "call", "reason" } },
+	{ EVENT_BUDGET_WARNED, { "budget", "percent", "unit" } },
+	{ EVENT_BUDGET_EXCEEDED, { "budget", "over", "call", "reason" } },
+	{ EVENT_BUDGET_RAISED, { "budget", "unit", "amount" } },
 	{ EVENT_TASK_CREATED, { "role", "agent", "model", "goal" } },
 	{ EVENT_TASK_FINISHED, { "state", "exit", "result" } },
+	{ EVENT_LOOP_DETECTED, { "level", "kind", "length", "count" } },
 	{ EVENT_MODEL_REQUESTED, { "turn", "provider", "model", "messages" } },
 	{ EVENT_MODEL_REPLIED, { "turn", "finish", "calls", "ms", "usd_nanos", "text" } },
 	{ EVENT_CALL_PROPOSED, { "call", "tool", "args" } },
@@ -21,11 +27,14 @@ static const struct { enum event_type type; const char *fields[6]; } shown[] = {
 	{ EVENT_APPROVAL_REQUESTED, { "approval", "call", "kind", "rule", "action" } },
 	{ EVENT_APPROVAL_DECIDED, { "approval", "call", "answer", "by", "reason" } },
 	{ EVENT_CALL_STARTED, { "call", "tool", "nature" } },
-	{ EVENT_LIMIT_REACHED, { "call", "status", "text" } },
+	{ EVENT_RESOURCE_EXCEEDED, { "call", "status", "text" } },
 	{ EVENT_OUTPUT_KEPT, { "call", "size" } },
 	{ EVENT_CALL_FINISHED, { "call", "status", "exit", "ms", "bytes", "output" } },
 	{ EVENT_EXEC_DECIDED, { "call", "effect", "argv", "rule", "reason" } },
 	{ EVENT_CELL_OPENED, { "cell", "level", "ms" } },
+	{ EVENT_FILES_VIOLATED, { "places", "unknown" } },
+	{ EVENT_CHANGES_APPLIED, { "sums", "refused", "forced", "digest" } },
+	{ EVENT_CHANGES_DROPPED, { "sums", "digest" } },
 };
 
 struct output {

@@ -28,12 +28,17 @@ static char *doing(const struct event *e)
 	case EVENT_CALL_STARTED: return xasprintf("runs %s, call %s", tool, call);
 	case EVENT_EXEC_DECIDED: return xasprintf("runs %s, call %s", json_get_text(e->data, "program", ""), call);
 	case EVENT_CALL_KILLED: return xasprintf("ends call %s: %s", call, reason);
-	case EVENT_LIMIT_REACHED: return xasprintf("ends call %s: %s", call, json_get_text(e->data, "text", ""));
+	case EVENT_RESOURCE_EXCEEDED: return xasprintf("ends call %s: %s", call, json_get_text(e->data, "text", ""));
 	case EVENT_APPROVAL_REQUESTED: return xasprintf("waits for a person, call %s: %s", call, reason);
 	case EVENT_QUESTION_ASKED: return xasprintf("asks a person: %s", json_get_text(e->data, "question", ""));
 	case EVENT_TASK_DELEGATED:
 	case EVENT_TASK_REPORTED: return xstrdup("waits for its workers");
 	case EVENT_TASK_PARKED: return xasprintf("parked: %s", json_get_text(e->data, "detail", reason));
+	case EVENT_LIMIT_REACHED:
+	case EVENT_BUDGET_EXCEEDED: return xasprintf("%s: %s", strcmp(json_get_text(e->data, "over", ""), "wait") == 0 ? "waits" : "stopped", reason);
+	case EVENT_POLICY_REFUSED:
+	case EVENT_BUDGET_WARNED:
+	case EVENT_BUDGET_RAISED:
 	case EVENT_ENGINE_STARTED:
 	case EVENT_ENGINE_DRAINING:
 	case EVENT_ENGINE_STOPPED:
@@ -44,6 +49,7 @@ static char *doing(const struct event *e)
 	case EVENT_TASK_FINISHED:
 	case EVENT_PLAN_UPDATED:
 	case EVENT_CONVERSATION_COMPACTED:
+	case EVENT_LOOP_DETECTED:
 	case EVENT_OUTPUT_KEPT:
 	case EVENT_QUESTION_ANSWERED:
 	case EVENT_MODEL_REPLIED:
@@ -54,6 +60,9 @@ static char *doing(const struct event *e)
 	case EVENT_CALL_FINISHED:
 	case EVENT_CELL_OPENED:
 	case EVENT_CELL_CLOSED:
+	case EVENT_FILES_VIOLATED:
+	case EVENT_CHANGES_APPLIED:
+	case EVENT_CHANGES_DROPPED:
 	case EVENT_TYPES: break;
 	}
 	return xasprintf("%s%s%s", event_name(e->type), call[0] != '\0' ? " " : "", call);

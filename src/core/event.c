@@ -42,6 +42,10 @@ FIELDS(policy_loaded) = {
 	{ "sources", ARRAY, 0, "the files, with their layer" },
 	{ "rules", INT, 0, "number of rules" },
 };
+FIELDS(policy_refused) = {
+	{ "policy", TEXT, 0, "SHA-256 of the set that stays in force" },
+	{ "message", TEXT, 0, "FILE:LINE:COLUMN: what: what would be right" },
+};
 FIELDS(task_created) = {
 	{ "goal", TEXT, 0, "what is to be done" },
 	{ "agent", TEXT, 0, "name of the agent profile" },
@@ -98,7 +102,7 @@ FIELDS(task_resumed) = {
 	{ "reason", TEXT, 0, "crash, parked" },
 };
 FIELDS(task_parked) = {
-	{ "reason", TEXT, 0, "interrupted, waiting, store" },
+	{ "reason", TEXT, 0, "interrupted, loop, waiting, store" },
 	{ "detail", TEXT, OPTIONAL, "one sentence" },
 };
 FIELDS(task_cancelled) = {
@@ -123,11 +127,20 @@ FIELDS(conversation_compacted) = {
 	{ "stub_to", INT, 0, "the first message whose output stays as it is" },
 	{ "summary", TEXT, 0, "what the model is told of all that was ever dropped" },
 };
+FIELDS(loop_detected) = {
+	{ "kind", TEXT, 0, "repeat, cycle, same_error, repeated_text" },
+	{ "level", TEXT, 0, "nudge, replan, stop" },
+	{ "length", INT, 0, "calls of the cycle" },
+	{ "count", INT, 0, "how often it came" },
+	{ "text", TEXT, 0, "what the model is told; for stop: the person" },
+};
 FIELDS(model_requested) = {
 	{ "turn", INT, 0, "from 1" },
 	{ "provider", TEXT, 0, "openai, recorded" },
 	{ "model", TEXT, 0, "as the provider knows it" },
 	{ "messages", INT, 0, "length of the conversation" },
+	{ "max_output", INT, OPTIONAL, "tokens that the reply may have, where a budget bounds it" },
+	{ "reserve", OBJECT, OPTIONAL, "the most that it can take from budgets: usd_nanos, tokens" },
 };
 FIELDS(model_replied) = {
 	{ "turn", INT, 0, "from 1" },
@@ -171,7 +184,7 @@ FIELDS(call_decided) = {
 	{ "call", TEXT, 0, "id within the task" },
 	{ "tool", TEXT, 0, "name" },
 	{ "effect", TEXT, 0, "allow, ask or deny" },
-	{ "by", TEXT, 0, "policy, schema, limit" },
+	{ "by", TEXT, 0, "policy, schema, limit, budget" },
 	{ "rule", TEXT, NULLABLE, "the deciding rule; null for the default and where no policy decided" },
 	{ "source", TEXT, NULLABLE, "FILE:LINE of the rule" },
 	{ "reason", TEXT, 0, "one sentence that the model can act on" },
@@ -181,8 +194,8 @@ FIELDS(call_decided) = {
 };
 FIELDS(approval_requested) = {
 	{ "approval", TEXT, 0, "id" },
-	{ "call", TEXT, 0, "the call that waits" },
-	{ "kind", TEXT, 0, "tool or exec" },
+	{ "call", TEXT, 0, "the call that waits; '' for a model call" },
+	{ "kind", TEXT, 0, "tool, exec or model" },
 	{ "action", OBJECT, 0, "the exact action" },
 	{ "digest", TEXT, 0, "SHA-256 of the canonical action" },
 	{ "rule", TEXT, NULLABLE, "the rule that asks" },
@@ -196,16 +209,56 @@ FIELDS(approval_decided) = {
 	{ "digest", TEXT, 0, "what was answered" },
 	{ "reason", TEXT, 0, "the person's sentence, or why it lapsed" },
 };
+FIELDS(limit_reached) = {
+	{ "limit", TEXT, 0, "id of the limit" },
+	{ "source", TEXT, 0, "FILE:LINE of the limit" },
+	{ "on", TEXT, 0, "what it counts: tool, exec, net, model, delegate" },
+	{ "call", TEXT, NULLABLE, "the call that came too soon, or in which it happened; null for a model call" },
+	{ "over", TEXT, 0, "deny, ask or wait" },
+	{ "wait_ms", INT, NULLABLE, "until it may be; null: never" },
+	{ "reason", TEXT, 0, "one sentence" },
+	{ "policy", TEXT, 0, "SHA-256 of the set" },
+};
+FIELDS(budget_warned) = {
+	{ "budget", TEXT, 0, "id of the budget" },
+	{ "per", TEXT, 0, "task, session, user/day, store/day" },
+	{ "unit", TEXT, 0, "usd (amounts in nano-USD), tokens, calls, time (amounts in milliseconds)" },
+	{ "percent", INT, 0, "50, 80 or 100" },
+	{ "spent", INT, 0, "so far" },
+	{ "most", INT, 0, "what there is" },
+};
+FIELDS(budget_exceeded) = {
+	{ "budget", TEXT, 0, "id of the budget" },
+	{ "source", TEXT, NULLABLE, "FILE:LINE of the budget; null where a flag or the configuration gave it" },
+	{ "per", TEXT, 0, "task, session, user/day, store/day" },
+	{ "scope", TEXT, 0, "whose it is" },
+	{ "unit", TEXT, 0, "usd (amounts in nano-USD), tokens, calls, time (amounts in milliseconds)" },
+	{ "most", INT, 0, "what there is, with what people added" },
+	{ "spent", INT, 0, "so far" },
+	{ "reserved", INT, 0, "for model calls that are under way" },
+	{ "wants", INT, 0, "what the next step may take" },
+	{ "call", TEXT, NULLABLE, "the call that was not run; null for a model call" },
+	{ "over", TEXT, 0, "deny, ask or wait" },
+	{ "wait_ms", INT, NULLABLE, "until there is more; null: never" },
+	{ "reason", TEXT, 0, "one sentence" },
+};
+FIELDS(budget_raised) = {
+	{ "budget", TEXT, 0, "id of the budget" },
+	{ "scope", TEXT, 0, "whose it is" },
+	{ "unit", TEXT, 0, "usd, tokens, calls, time" },
+	{ "amount", INT, 0, "that was added" },
+};
 FIELDS(call_started) = {
 	{ "call", TEXT, 0, "id within the task" },
 	{ "tool", TEXT, 0, "name" },
 	{ "nature", TEXT, 0, "pure, idempotent or at_most_once" },
+	{ "polls", BOOL, OPTIONAL, "it is made to be called again and again: no loop" },
 };
 FIELDS(call_killed) = {
 	{ "call", TEXT, 0, "id within the task" },
 	{ "reason", TEXT, 0, "timeout, cancelled, output_limit, cell_lost" },
 };
-FIELDS(limit_reached) = {
+FIELDS(resource_exceeded) = {
 	{ "call", TEXT, 0, "the call whose processes went beyond it; it may have ended and left them behind" },
 	{ "what", TEXT, 0, "memory_bytes, processes, file_bytes, tmp_bytes, disk_bytes, cpu_ms, wall_ms, printed_bytes, task_cpu_ms" },
 	{ "reached", INT, 0, "the figure, in the unit that the name ends in" },
@@ -259,6 +312,25 @@ FIELDS(cell_closed) = {
 	{ "reason", TEXT, 0, "finished, parked, cancelled, lost" },
 };
 
+FIELDS(files_violated) = {
+	{ "cell", TEXT, 0, "id" },
+	{ "places", ARRAY, 0,
+	  "path below the workspace, kind (hide, readonly), pattern, held (is it guarded from now on; a link cannot be)" },
+	{ "unknown", TEXT, OPTIONAL, "why it could not be looked for" },
+};
+FIELDS(changes_applied) = {
+	{ "workspace", TEXT, 0, "where they went" },
+	{ "digest", TEXT, NULLABLE, "SHA-256 over all changes; null where an interrupted apply was finished" },
+	{ "sums", OBJECT, 0, "added, changed, deleted, mode, bytes" },
+	{ "refused", ARRAY, 0, "what is never applied: path, why" },
+	{ "forced", ARRAY, 0, "paths that had changed in the workspace meanwhile, and were replaced all the same" },
+};
+FIELDS(changes_dropped) = {
+	{ "workspace", TEXT, 0, "which they were made over" },
+	{ "digest", TEXT, 0, "SHA-256 over all changes" },
+	{ "sums", OBJECT, 0, "added, changed, deleted, mode, bytes" },
+};
+
 // clang-format off
 #define ROW(name, fields, about) { name, about, fields, COUNT(fields) }
 static const struct row rows[] = {
@@ -266,6 +338,8 @@ static const struct row rows[] = {
 	[EVENT_ENGINE_DRAINING] = ROW("engine.draining", engine_draining, "An engine was asked to stop and takes nothing new."),
 	[EVENT_ENGINE_STOPPED] = ROW("engine.stopped", engine_stopped, "An engine ended in order."),
 	[EVENT_POLICY_LOADED] = ROW("policy.loaded", policy_loaded, "A policy set came into force for the task."),
+	[EVENT_POLICY_REFUSED] =
+		ROW("policy.refused", policy_refused, "A changed policy was wrong; what was in force stays in force."),
 	[EVENT_TASK_CREATED] = ROW("task.created", task_created, "A goal was accepted."),
 	[EVENT_TASK_DELEGATED] = ROW("task.delegated", task_delegated, "A part of the goal is about to be given to another task."),
 	[EVENT_TASK_REPORTED] = ROW("task.reported", task_reported, "A task that a part was given to has ended."),
@@ -279,6 +353,7 @@ static const struct row rows[] = {
 	[EVENT_QUESTION_ANSWERED] = ROW("question.answered", question_answered, "The person's answer."),
 	[EVENT_CONVERSATION_COMPACTED] =
 		ROW("conversation.compacted", conversation_compacted, "The conversation was made to fit the model's window; every event stays."),
+	[EVENT_LOOP_DETECTED] = ROW("loop.detected", loop_detected, "The task goes round in circles."),
 	[EVENT_MODEL_REQUESTED] = ROW("model.requested", model_requested, "A request to a model is about to be sent."),
 	[EVENT_MODEL_REPLIED] = ROW("model.replied", model_replied, "A whole reply arrived."),
 	[EVENT_MODEL_FAILED] = ROW("model.failed", model_failed, "A request failed; nothing of its reply is used."),
@@ -287,14 +362,22 @@ static const struct row rows[] = {
 	[EVENT_CALL_DECIDED] = ROW("call.decided", call_decided, "Whether the call may happen."),
 	[EVENT_APPROVAL_REQUESTED] = ROW("approval.requested", approval_requested, "A person is asked."),
 	[EVENT_APPROVAL_DECIDED] = ROW("approval.decided", approval_decided, "The answer, or that nobody gave one."),
+	[EVENT_LIMIT_REACHED] = ROW("limit.reached", limit_reached, "Something happened as often as a limit allows."),
+	[EVENT_BUDGET_WARNED] = ROW("budget.warned", budget_warned, "A part of a budget is spent."),
+	[EVENT_BUDGET_EXCEEDED] = ROW("budget.exceeded", budget_exceeded, "The next step might take more than a budget has."),
+	[EVENT_BUDGET_RAISED] = ROW("budget.raised", budget_raised, "A person gave a budget more."),
 	[EVENT_CALL_STARTED] = ROW("call.started", call_started, "The call is about to run; written before it does."),
 	[EVENT_CALL_KILLED] = ROW("call.killed", call_killed, "The engine ends a running call."),
-	[EVENT_LIMIT_REACHED] = ROW("limit.reached", limit_reached, "What a call started went beyond a limit and was ended."),
+	[EVENT_RESOURCE_EXCEEDED] = ROW("resource.exceeded", resource_exceeded, "What a call started went beyond a limit and was ended."),
 	[EVENT_OUTPUT_KEPT] = ROW("output.kept", output_kept, "A long output, kept for read_output."),
 	[EVENT_CALL_FINISHED] = ROW("call.finished", call_finished, "The call has its result; every proposed call gets exactly one."),
 	[EVENT_EXEC_DECIDED] = ROW("exec.decided", exec_decided, "Whether a program may start in the cell."),
 	[EVENT_CELL_OPENED] = ROW("cell.opened", cell_opened, "A sandbox was made for the task."),
 	[EVENT_CELL_CLOSED] = ROW("cell.closed", cell_closed, "The sandbox and every process in it ended."),
+	[EVENT_FILES_VIOLATED] =
+		ROW("files.violated", files_violated, "Something came to be where the policy hides or keeps files; no tool could be kept from it."),
+	[EVENT_CHANGES_APPLIED] = ROW("changes.applied", changes_applied, "What a task changed in its layer went to the workspace."),
+	[EVENT_CHANGES_DROPPED] = ROW("changes.dropped", changes_dropped, "What a task changed in its layer was thrown away."),
 };
 // clang-format on
 _Static_assert(COUNT(rows) == EVENT_TYPES, "every event type has a row");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "core/over.h"
 
 #include "base/banned.h"
 
@@ -29,6 +30,7 @@ static void call_done(struct call *c)
 	free(c->rule);
 	free(c->answer);
 	json_decref(c->args);
+	json_decref(c->over);
 	for (size_t i = 0; i < c->child_count; i++) {
 		struct child *child = &c->children[i];
 		free(child->goal);
@@ -56,10 +58,11 @@ void task_free(struct task *t)
 	drop_calls(t);
 	char *texts[] = { t->goal,    t->agent, t->role,   t->model,         t->workspace,    t->isolation,
 		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result,
-		          t->plan_mode, t->last_word, t->context.summary };
+		          t->plan_mode, t->last_word, t->park_reason, t->context.summary, t->over_text };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
 	json_decref(t->config);
+	json_decref(t->over);
 	json_decref(t->tools);
 	json_decref(t->plan);
 	json_decref(t->messages);
@@ -168,6 +171,7 @@ static int on_created(struct task *t, const struct event *e, struct err *err)
 		.bounds = bounds_read(limits),
 	};
 	t->config = json_incref(json_object_get(e->data, "config"));
+	t->loops.off = !json_get_bool(t->config, "loop_detect", true);
 	t->context.window_tokens = json_get_int(t->config, "context_tokens", 0);
 	t->context.prompt_bytes = PROMPT_BYTES + told_bytes(t->config);
 	t->created_us = t->run_since_us = e->time_us;
@@ -195,9 +199,14 @@ static int on_resumed(struct task *t, const struct event *e, struct err *err)
 	t->run_since_us = e->time_us;
 	t->phase = PHASE_ACTIVE;
 	t->failures = 0;
+	bool due = t->loops.answers_due;
+	loops_reset(&t->loops);
+	t->loops.answers_due = due;
 	background_gone(t);
 	if (t->model_phase == MODEL_ASKED || t->model_phase == MODEL_FAILED)
 		t->model_phase = MODEL_IDLE;
+	else if (t->model_phase == MODEL_HELD)
+		t->model_phase = MODEL_OVER;
 	for (size_t i = 0; i < t->call_count; i++)
 		if (t->calls[i].phase == CALL_RUNNING) {
 			t->calls[i].phase = CALL_LOST;
@@ -212,6 +221,7 @@ static int on_parked(struct task *t, const struct event *e, struct err *err)
 	if (t->phase != PHASE_ACTIVE)
 		return out_of_place(t, e, err);
 	t->active_us += e->time_us - t->run_since_us;
+	set_text(&t->park_reason, e, "reason");
 	t->phase = PHASE_PARKED;
 	return 0;
 }
@@ -238,6 +248,8 @@ static int on_requested(struct task *t, const struct event *e, struct err *err)
 	if (t->phase != PHASE_ACTIVE || t->model_phase == MODEL_ASKED)
 		return out_of_place(t, e, err);
 	t->model_phase = MODEL_ASKED;
+	t->model_waived = false;
+	json_decref(TAKE(t->over));
 	return 0;
 }
 
@@ -279,9 +291,11 @@ static int on_replied(struct task *t, const struct event *e, struct err *err)
 	t->model_phase = MODEL_IDLE;
 	t->failures = 0;
 	t->turns++;
+	t->loops.answers_due = false;
 	drop_calls(t);
 	set_text(&t->reply, e, "text");
 	set_text(&t->finish, e, "finish");
+	loops_reply(&t->loops, t->reply);
 	t->dropped_calls = MAX(json_get_int(e->data, "calls", 0) - LIMIT_CALLS_PER_REPLY, 0);
 	add_usage(t, json_object_get(e->data, "usage"), json_object_get(e->data, "usd_nanos"));
 	json_t *m = message("assistant", t->reply);
@@ -382,10 +396,13 @@ static int on_decided(struct task *t, const struct event *e, struct err *err)
  * (which may even have ended, and left the program behind). */
 static int on_asked(struct task *t, const struct event *e, struct err *err)
 {
+	const char *kind = json_get_text(e->data, "kind", "tool");
 	struct call *c;
 
-	if (strcmp(json_get_text(e->data, "kind", "tool"), "exec") == 0)
+	if (strcmp(kind, "exec") == 0)
 		return 0;
+	if (strcmp(kind, "model") == 0)
+		return over_asked(t, e, err);
 	int r = call_of(t, e, &c, err);
 	if (r < 0)
 		return r;
@@ -403,10 +420,13 @@ static int on_answered(struct task *t, const struct event *e, struct err *err)
 	if (t->phase != PHASE_ACTIVE)
 		return out_of_place(t, e, err);
 	t->unanswered += strcmp(answer, "lapsed") == 0;
+	if (over_answered(t, e))
+		return 0;
 	if (c == NULL || c->phase != CALL_HELD || strcmp(c->approval, json_get_text(e->data, "approval", "")) != 0)
 		return 0;
 	t->denied += !allowed;
 	c->phase = allowed ? CALL_ALLOWED : CALL_REFUSED;
+	c->waived = allowed && c->over != NULL;
 	if (!allowed)
 		set_text(&c->reason, e, "reason");
 	return 0;
@@ -419,8 +439,9 @@ static int on_started(struct task *t, const struct event *e, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (c->phase != CALL_ALLOWED && c->phase != CALL_LOST)
+	if (c->phase != CALL_ALLOWED && c->phase != CALL_WAITING && c->phase != CALL_LOST)
 		return out_of_place(t, e, err);
+	c->polls = json_get_bool(e->data, "polls", false);
 	c->repeatable = strcmp(json_get_text(e->data, "nature", ""), "at_most_once") != 0;
 	if (c->phase == CALL_LOST && !c->repeatable)
 		return out_of_place(t, e, err);
@@ -538,6 +559,7 @@ static int on_word(struct task *t, const struct event *e, struct err *err)
 		return r;
 	c->asks_person = false;
 	set_text(&c->answer, e, "answer");
+	loops_reset(&t->loops);
 	return 0;
 }
 
@@ -588,6 +610,10 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	if (strcmp(c->tool, "finish") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0)
 		set_text(&t->last_word, e, "output");
 	see_files(t, json_object_get(e->data, "files"));
+	loops_add(&t->loops, c, e);
+	struct loop_finding found;
+	if (!loops_find(&t->loops, &found))
+		t->loops.told = LOOP_NONE; /* the circle is left */
 	if (strcmp(c->tool, "background") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0 &&
 	    strcmp(json_get_text(c->args, "action", ""), "start") == 0)
 		json_put_bool(t->background, c->id, true);
@@ -605,7 +631,7 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 }
 
 /* Most end one call. What belongs to the whole task is used up. */
-static int on_limit(struct task *t, const struct event *e, struct err *err)
+static int on_exceeded(struct task *t, const struct event *e, struct err *err)
 {
 	static const enum bound whole[] = { BOUND_DISK, BOUND_TASK_CPU };
 	const char *what = json_get_text(e->data, "what", "");
@@ -615,6 +641,17 @@ static int on_limit(struct task *t, const struct event *e, struct err *err)
 	for (size_t i = 0; i < COUNT(whole); i++)
 		if (strcmp(bound_row(whole[i])->field, what) == 0)
 			t->spent = (struct bound_hit){ whole[i], json_get_int(e->data, "reached", 0), json_get_int(e->data, "limit", 0) };
+	return 0;
+}
+
+static int on_loop(struct task *t, const struct event *e, struct err *err)
+{
+	if (t->phase != PHASE_ACTIVE || t->model_phase == MODEL_ASKED)
+		return out_of_place(t, e, err);
+	t->loops.told = loop_level_find(json_get_text(e->data, "level", ""));
+	t->loops.told_turn = t->turns;
+	t->loops.answers_due = true;
+	say(t, message("user", json_get_text(e->data, "text", "")));
 	return 0;
 }
 
@@ -629,6 +666,7 @@ static apply_fn *const appliers[] = {
 	[EVENT_ENGINE_DRAINING] = on_nothing,
 	[EVENT_ENGINE_STOPPED] = on_nothing,
 	[EVENT_POLICY_LOADED] = on_nothing,
+	[EVENT_POLICY_REFUSED] = on_nothing,
 	[EVENT_TASK_CREATED] = on_created,
 	[EVENT_TASK_DELEGATED] = on_delegated,
 	[EVENT_TASK_REPORTED] = on_reported,
@@ -640,6 +678,7 @@ static apply_fn *const appliers[] = {
 	[EVENT_QUESTION_ASKED] = on_question,
 	[EVENT_QUESTION_ANSWERED] = on_word,
 	[EVENT_CONVERSATION_COMPACTED] = on_compacted,
+	[EVENT_LOOP_DETECTED] = on_loop,
 	[EVENT_MODEL_REQUESTED] = on_requested,
 	[EVENT_MODEL_REPLIED] = on_replied,
 	[EVENT_MODEL_FAILED] = on_failed,
@@ -648,14 +687,21 @@ static apply_fn *const appliers[] = {
 	[EVENT_CALL_DECIDED] = on_decided,
 	[EVENT_APPROVAL_REQUESTED] = on_asked,
 	[EVENT_APPROVAL_DECIDED] = on_answered,
+	[EVENT_LIMIT_REACHED] = over_reached,
+	[EVENT_BUDGET_WARNED] = on_nothing,
+	[EVENT_BUDGET_EXCEEDED] = over_reached,
+	[EVENT_BUDGET_RAISED] = on_nothing,
 	[EVENT_CALL_STARTED] = on_started,
 	[EVENT_CALL_KILLED] = on_killed,
-	[EVENT_LIMIT_REACHED] = on_limit,
+	[EVENT_RESOURCE_EXCEEDED] = on_exceeded,
 	[EVENT_OUTPUT_KEPT] = on_kept,
 	[EVENT_CALL_FINISHED] = on_call_finished,
 	[EVENT_EXEC_DECIDED] = on_nothing,
 	[EVENT_CELL_OPENED] = on_nothing,
 	[EVENT_CELL_CLOSED] = on_nothing,
+	[EVENT_FILES_VIOLATED] = on_nothing,
+	[EVENT_CHANGES_APPLIED] = on_nothing,
+	[EVENT_CHANGES_DROPPED] = on_nothing,
 };
 _Static_assert(COUNT(appliers) == EVENT_TYPES, "every event type is folded");
 

@@ -8,7 +8,7 @@
 
 #include "base/banned.h"
 
-enum { NAME_BYTES = 32, TOOLS_MOST = 64 };
+enum { NAME_BYTES = 32, TOOLS_MOST = LIMIT_TOOLS };
 
 struct row {
 	struct agent_profile profile;  /* its texts are ours */
@@ -187,9 +187,25 @@ static int read_bounds(const struct yaml_node *map, struct agent_profile *p, str
 	return r;
 }
 
+/* A profile can tighten only. */
+static int read_mode(const struct yaml_node *map, struct agent_profile *p, struct err *err)
+{
+	const struct yaml_node *node = yaml_get(map, "workspace_mode");
+
+	if (node == NULL)
+		return 0;
+	if (!yaml_is_text(node) || strcmp(yaml_text(node), "readonly") != 0)
+		return yaml_err(node, err, "%s: workspace_mode: of an agent it can only be readonly; leave it out for the mode of the run",
+		                p->name);
+	p->readonly = true;
+	return 0;
+}
+
 static int read_row(const struct yaml_node *node, bool project, struct row *row, struct err *err)
 {
-	static const char *const keys[] = { "role", "model", "prompt", "tools", "max_turns", "timeout", "limits" };
+	static const char *const keys[] = {
+		"role", "model", "prompt", "tools", "max_turns", "timeout", "workspace_mode", "limits",
+	};
 	struct agent_profile *p = &row->profile;
 	int r = check_name(yaml_key(node), err);
 
@@ -208,6 +224,8 @@ static int read_row(const struct yaml_node *node, bool project, struct row *row,
 		r = read_text(node, p->name, "prompt", &p->prompt, err);
 	if (r == 0)
 		r = read_tools(node, p, err);
+	if (r == 0)
+		r = read_mode(node, p, err);
 	if (r == 0)
 		r = read_limits(node, p, err);
 	return r == 0 ? read_bounds(node, p, err) : r;
@@ -298,6 +316,7 @@ json_t *agents_json(const struct agents *agents)
 		json_put_text(one, "model", p->model);
 		json_put_text(one, "prompt", p->prompt);
 		json_put(one, "tools", tools);
+		json_put_text(one, "workspace_mode", p->readonly ? "readonly" : NULL);
 		json_put(one, "max_turns", p->turns > 0 ? json_integer(p->turns) : json_null());
 		json_put(one, "timeout_ms", p->timeout_ms > 0 ? json_integer(p->timeout_ms) : json_null());
 		json_t *limits = json_object();

@@ -1,14 +1,17 @@
 /* call.c - one tool call: checked, decided, run in the cell, its output made fit for a model.
  * Nothing of a tool runs in this process. */
+#include "engine/charge.h"
 #include "engine/limits.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/io.h"
+#include "tools/own.h"
 #include "tools/seen.h"
 
 #include "base/banned.h"
@@ -102,7 +105,9 @@ void call_check(struct run *run, struct call *c)
 		.tool = { .name = tool->name, .category = tool->category, .risk = tool->risk, .args = c->args },
 	};
 	facts_of(run, &facts);
-	if (tool->control)
+	if (files_refuse(run, tool, c->args, &d))
+		;
+	else if (tool->control)
 		control_decide(run, tool, c, &d);
 	else
 		policy_decide(policy, &action, &facts, &d);
@@ -181,8 +186,10 @@ void call_intend(struct run *run, struct call *c)
 {
 	const struct tool *tool = tool_find(c->tool);
 
-	run_emit(run, EVENT_CALL_STARTED, "call", c->id,
-	         json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature)));
+	json_t *data = json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature));
+	if (tool->polls)
+		json_put_bool(data, "polls", true);
+	run_emit(run, EVENT_CALL_STARTED, "call", c->id, data);
 }
 
 json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms)
@@ -321,6 +328,16 @@ void call_kill(struct run *run, struct call *c, const char *why)
 	watch_arm(live->timer, LIMIT_CELL_GRACE_MS);
 }
 
+void call_stop(struct run *run, const char *why)
+{
+	struct call *c = run->live != NULL ? task_call_find(run->task, run->live->id) : NULL;
+
+	if (c == NULL || c->killing)
+		return;
+	call_kill(run, c, why);
+	run_step(run);
+}
+
 /* The run could not even begin: that is a result too. */
 static void failed_to_start(struct run *run, const char *id, int code, const char *why)
 {
@@ -333,10 +350,27 @@ static void failed_to_start(struct run *run, const char *id, int code, const cha
 	run_step(run);
 }
 
+/* A file in memory: it has no name and is gone with the program. -1 with errno. */
+static int input_open(const char *text)
+{
+	int fd = memfd_create("input", MFD_CLOEXEC);
+
+	if (fd >= 0 && (io_write_all(fd, text, strlen(text)) < 0 || lseek(fd, 0, SEEK_SET) < 0)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static bool is_readonly(const struct tool *tool)
+{
+	return strcmp(tool->category, "read") == 0 || (tool->own != NULL && strstr(tool->permissions, "fs.write") == NULL);
+}
+
 int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, const struct tool_plan *plan,
                 int mailbox, const struct call_limits *limits, int *ret_out, struct err *err)
 {
-	AUTO(fd_closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	AUTO(fd_closep) int null = plan->input != NULL ? input_open(plan->input) : open("/dev/null", O_RDONLY | O_CLOEXEC);
 	AUTO(fd_closep) int in = -1;
 	AUTO(fd_closep) int out = -1;
 	int ends[2];
@@ -353,7 +387,7 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		.call = tag,
 		.builtin = plan->builtin,
 		.args = args,
-		.readonly = strcmp(tool->category, "read") == 0,
+		.readonly = is_readonly(tool),
 		.argv = (const char *const *)plan->argv,
 		.env = (const char *const *)env,
 		.cwd = run->task->workspace,
@@ -376,7 +410,7 @@ static struct live_call *live_new(const struct run *run, const struct call *c)
 	memcpy(live->id, c->id, sizeof live->id);
 	live->tag = call_tag(c->id);
 	live->out = live->mailbox = -1;
-	live->output = output_new((size_t)run->task->limits.output_bytes);
+	live->output = output_new(owntool_output_bytes(run, c->tool));
 	live->whole = output_new(LIMIT_KEPT_OUTPUT_BYTES);
 	live->started_ms = clock_mono_ms();
 	return live;
@@ -389,7 +423,9 @@ static void run_in_cell(struct run *run, const struct call *c, const struct tool
 	int r = 0;
 
 	limits_of_call(run->task, tool, plan, &live->limits);
-	if (plan->builtin != NULL)
+	live->limits.bounds.at[BOUND_WALL] = MIN(live->limits.bounds.at[BOUND_WALL], charge_time_left_ms(run));
+	r = files_guard(run, &err);
+	if (r == 0 && plan->builtin != NULL)
 		r = seen_open(run->task->seen, &live->mailbox, &live->mail_from, &err);
 	if (r == 0)
 		r = call_launch(run, live->tag, tool, c->args, plan, live->mailbox, &live->limits, &live->out, &err);
@@ -409,7 +445,7 @@ void call_run(struct run *run, struct call *c)
 	struct err err = ERR_NONE;
 
 	assert(run->live == NULL && tool != NULL);
-	if (tool->plan(c->args, run->task->workspace, &plan, &err) < 0)
+	if (tool_plan_make(tool, c->args, run->task->workspace, &plan, &err) < 0)
 		failed_to_start(run, c->id, -EINVAL, err.text);
 	else if (tool == &tool_read_output)
 		kept_read(run, c);
@@ -468,6 +504,8 @@ static void render(const struct live_call *live, const struct call *c, const str
 		buf_add_text(text, "[the sandbox ended while this ran]");
 	else if (live->hit.what != BOUND_NONE)
 		render_limit(live, text);
+	else if (c->killing && strcmp(c->killed_why, "layer_limit") == 0)
+		buf_add_text(text, "[stopped: what was changed in the workspace holds more than its quota; delete what is not needed]");
 	else if (c->killing)
 		buf_printf(text, "[stopped: %s]", c->killed_why);
 	else if (ended->signal != 0)
@@ -522,6 +560,7 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	run->live = NULL;
 	if (ended != NULL && live->hit.what == BOUND_NONE)
 		live->hit = ended->hit;
+	files_touched(run);
 	const struct call *c = task_call_find(run->task, live->id);
 	struct buf text = BUF_INIT(LIMIT_EVENT_BYTES / 2);
 	json_t *counts = call_counts((int64_t)output_total(live->output), live->execs, live->denied,
@@ -535,7 +574,8 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 		json_put(counts, "files", files);
 	kept_write(run, live->id, live->whole, live->output, &text);
 	render(live, c, ended, &text);
-	call_finish(run, live->id, status_of(live, c, ended), ended != NULL ? ended->status : -1, buf_str(&text), counts);
+	const char *status = owntool_status(c->tool, status_of(live, c, ended), &text);
+	call_finish(run, live->id, status, ended != NULL ? ended->status : -1, buf_str(&text), counts);
 	buf_done(&text);
 	live_free(live);
 	run_step(run);

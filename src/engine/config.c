@@ -12,7 +12,9 @@
 #include "core/bounds.h"
 #include "engine/agents.h"
 #include "engine/dirs.h"
+#include "engine/secrets.h"
 #include "llm/prices.h"
+#include "policy/limits.h"
 #include "base/banned.h"
 
 #define DAY_MS 86400000ll
@@ -26,6 +28,10 @@ static const struct config_key keys[] = {
 	  .about = "the directory to work in; the current one where nothing is said" },
 	{ .name = "isolation", .type = CONFIG_CHOICE, .otherwise = "full", .choices = "full reduced none",
 	  .about = "how strongly tools are shut in" },
+	{ .name = "workspace_mode", .type = CONFIG_CHOICE, .otherwise = "direct", .choices = "direct overlay readonly",
+	  .about = "where changes go: to the workspace, to a layer to look at and apply, or nowhere" },
+	{ .name = "workspace_quota", .type = CONFIG_BYTES, .otherwise = "4G", .least = 1 << 20, .most = LIMIT_LAYER_MOST_BYTES,
+	  .about = "what the changes of one run may hold in mode overlay" },
 	{ .name = "plan", .type = CONFIG_CHOICE, .otherwise = "auto", .choices = "auto always never", .project = true,
 	  .about = "whether a master plans and delegates" },
 	{ .name = "max_depth", .type = CONFIG_INT, .otherwise = "1", .least = 1, .most = LIMIT_TASK_DEPTH, .project = true,
@@ -38,6 +44,10 @@ static const struct config_key keys[] = {
 	  .about = "wall time of one task" },
 	{ .name = "context_tokens", .type = CONFIG_INT, .least = 4096, .most = 100000000, .project = true,
 	  .about = "the model's window, beyond which a conversation is compacted; by the model's name where nothing is said" },
+	{ .name = "loop.detect", .type = CONFIG_CHOICE, .otherwise = "on", .choices = "on off", .project = true,
+	  .about = "whether a task that goes round in circles is told so, and stopped" },
+	{ .name = "reply_tokens", .type = CONFIG_INT, .least = 256, .most = 10000000, .project = true,
+	  .about = "tokens of one reply at most; as the provider has it, or 8192 where a budget holds, where nothing is said" },
 	{ .name = "output_limit", .type = CONFIG_BYTES, .otherwise = "64k", .least = 1024, .most = 16 << 20, .project = true,
 	  .about = "what is kept of the output of one call" },
 	{ .name = "budget", .type = CONFIG_MONEY, .least = 0, .most = 1000000000ll * 1000000000ll,
@@ -61,7 +71,8 @@ struct config {
 	struct value values[COUNT(keys)];
 	struct agents *agents;
 	struct prices *prices;
-	bool section_locked[3];
+	struct secrets *secrets;
+	bool section_locked[4];
 	char *untrusted;
 };
 
@@ -109,25 +120,6 @@ static bool is_choice(const char *choices, const char *value)
 	return false;
 }
 
-/* "2", "2.5", "0.000000001": dollars to nano-dollars, exactly. */
-static int parse_money(struct str text, int64_t *ret)
-{
-	struct str whole, fraction = STR("");
-	uint64_t dollars, nanos = 0;
-
-	if (!str_next(&text, '.', &whole) || str_to_u64(whole, &dollars) < 0 || dollars > 1000000000)
-		return -EINVAL;
-	if (text.ptr != NULL) {
-		fraction = text;
-		if (fraction.len == 0 || fraction.len > 9 || str_to_u64(fraction, &nanos) < 0)
-			return -EINVAL;
-	}
-	for (size_t i = fraction.len; i < 9; i++)
-		nanos *= 10;
-	*ret = (int64_t)(dollars * 1000000000 + nanos);
-	return 0;
-}
-
 static int parse_number(const struct config_key *key, const char *text, int64_t *ret)
 {
 	uint64_t n;
@@ -135,7 +127,7 @@ static int parse_number(const struct config_key *key, const char *text, int64_t 
 
 	switch (key->type) {
 	case CONFIG_DURATION: return str_to_duration_ms(str_of(text), ret);
-	case CONFIG_MONEY: return parse_money(str_of(text), ret);
+	case CONFIG_MONEY: return usd_parse(str_of(text), ret);
 	case CONFIG_INT:
 	case CONFIG_BYTES:
 		r = key->type == CONFIG_INT ? str_to_u64(str_of(text), &n) : str_to_bytes(str_of(text), &n);
@@ -273,6 +265,13 @@ static int read_limits(struct config *config, const struct yaml_node *map, const
 	return r;
 }
 
+static int read_secrets(struct config *config, const struct yaml_node *map, const struct file_layer *layer, bool locked,
+                        struct err *err)
+{
+	(void)layer;
+	return secrets_read(config->secrets, map, locked, err);
+}
+
 /* Adding one: a row here, its part of struct config, a getter in config.h. */
 static const struct section {
 	const char *name;
@@ -283,6 +282,7 @@ static const struct section {
 	{ "agents", true, read_agents },
 	{ "prices", false, read_prices },
 	{ "limits", false, read_limits },
+	{ "secrets", false, read_secrets },
 };
 _Static_assert(COUNT(sections) == COUNT(((struct config *)NULL)->section_locked), "a lock for each section");
 
@@ -434,14 +434,29 @@ static int load_project(struct config *config, const struct config_sources *sour
 	return load_file(config, &layer, 0, err);
 }
 
+/* "loop.detect" as a variable has it: "loop_detect". */
+enum { KEY_BYTES = 32 };
+
+static void variable_names(char (*names)[KEY_BYTES], const char **ret)
+{
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		snprintf(names[i], KEY_BYTES, "%s", keys[i].name);
+		for (char *c = names[i]; *c != '\0'; c++)
+			*c = *c == '.' ? '_' : *c;
+		ret[i] = names[i];
+	}
+}
+
 /* MISHRI_MAX_TURNS is max_turns. A variable that only looks like one of ours is a slip of the finger;
  * others that begin the same way belong to somebody else. */
 static int load_variable(struct config *config, const char *entry, struct err *err)
 {
 	static const char prefix[] = "MISHRI_";
 	const char *names[COUNT(keys)], *equals = strchr(entry, '=');
-	size_t count = key_names(names);
+	char texts[COUNT(keys)][KEY_BYTES];
+	size_t count = COUNT(keys);
 
+	variable_names(texts, names);
 	if (equals == NULL || equals[1] == '\0' || strncmp(entry, prefix, strlen(prefix)) != 0)
 		return 0;
 	AUTO(freep) char *variable = xstrndup(entry, (size_t)(equals - entry));
@@ -493,6 +508,7 @@ int config_load(const struct config_sources *sources, struct config **ret, struc
 	AUTO(config_freep) struct config *config = xcalloc(1, sizeof *config);
 
 	config->agents = agents_new();
+	config->secrets = secrets_new();
 	config->prices = prices_new();
 	int r = load_layers(config, sources, err);
 
@@ -525,6 +541,7 @@ void config_free(struct config *config)
 		free(config->values[i].origin);
 	}
 	agents_free(config->agents);
+	secrets_free(config->secrets);
 	prices_free(config->prices);
 	free(config->untrusted);
 	free(config);
@@ -595,6 +612,11 @@ const char *config_untrusted(const struct config *config)
 const struct agents *config_agents(const struct config *config)
 {
 	return config->agents;
+}
+
+struct secrets *config_secrets(const struct config *config)
+{
+	return config->secrets;
 }
 
 const struct prices *config_prices(const struct config *config)

@@ -23,6 +23,7 @@ struct agent_profile {
 	const char *model, *prompt;
 	const char *const *tools;      /* names, in memory of its owner; NULL: all that the role has */
 	size_t tool_count;
+	bool readonly;                 /* sees the workspace, and changes nothing in it; nor does a task below */
 	int64_t turns, timeout_ms;     /* at most; a parent's limits hold all the same */
 	struct bounds bounds;          /* the same */
 };
@@ -48,6 +49,8 @@ struct engine_setup {
 	size_t profile_count;
 	const struct prices *prices;   /* of the configuration; NULL: the built-in table alone */
 	int64_t context_tokens;        /* of every model; 0: by the model's name */
+	bool loops_ignored;            /* nobody looks whether a task goes round in circles */
+	int64_t reply_tokens;          /* at most, of one reply; 0: as the provider has it, or as a budget allows */
 	bool interactive;              /* `ask` may be called */
 	/* Callbacks; any may be NULL. Events come once they are durable. */
 	void (*on_event)(void *userdata, const struct event *event);
@@ -64,12 +67,19 @@ void engine_free(struct engine *engine);          /* closes cells; what runs is 
 struct task_spec {
 	const char *goal, *agent, *role, *model, *workspace, *plan, *channel, *session; /* session: NULL makes one */
 	enum cell_level level;
+	const char *mode;              /* of the workspace: direct, overlay or readonly; NULL: direct */
+	int64_t layer_bytes;           /* in mode overlay, at most; 0: LIMIT_LAYER_MOST_BYTES */
 	struct task_limits limits;
 	const char *const *policies;   /* -p files, absolute */
 	size_t policy_count;
 	int max_depth;                 /* of delegation; 0: none */
+	int64_t budget_nanos;          /* nano-USD for the whole tree; -1: no bound */
 	const json_t *told;            /* of instructions_read, for this task and all below; NULL: nothing */
 };
+
+/* Budgets of money want models whose price is known. -EINVAL: err says how to give one. budget_nanos: as in task_spec. */
+MUST_USE int engine_check_budgets(const struct policy *policy, const struct prices *prices, const struct llm_model *model,
+                                  int64_t budget_nanos, struct err *err);
 
 /* Starts a new root task; on_over follows. */
 struct run *engine_start(struct engine *engine, const struct task_spec *spec);

@@ -3,7 +3,7 @@
  * the engine sees (time and output). */
 #include "engine/limits.h"
 
-#include <string.h>
+#include "tools/own.h"
 
 #include "base/banned.h"
 
@@ -64,6 +64,8 @@ void limits_of_call(const struct task *task, const struct tool *tool, const stru
 		bounds_tighten(&ret->of_tool, &builtin_bounds);
 	if (tool->limits != NULL)
 		bounds_tighten(&ret->of_tool, tool->limits);
+	if (tool->own != NULL)
+		ret->of_tool.at[BOUND_MEMORY] = (int64_t)tool->own->memory_bytes;
 	int64_t wall_ms = ret->bounds.at[BOUND_WALL], rest_ms = left_of(task->limits.bounds.at[BOUND_TASK_CPU],
 	                                                              task->used.cpu_ms + task->below.cpu_ms);
 	if (plan->wall_ms > 0 && plan->wall_ms < wall_ms) {
@@ -116,7 +118,7 @@ void limits_reached(struct run *run, const char *call, const struct call_limits 
 	AUTO(buf_done) struct buf text = BUF_INIT(KIB(1));
 
 	limits_describe(limits, hit, &text);
-	run_emit(run, EVENT_LIMIT_REACHED, "call", call,
+	run_emit(run, EVENT_RESOURCE_EXCEEDED, "call", call,
 	         json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:s}", "call", call, "what", row->field, "reached",
 	                   (json_int_t)hit->reached, "limit", (json_int_t)hit->limit, "key", row->key, "status", row->status,
 	                   "text", buf_text(&text)));

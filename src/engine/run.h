@@ -4,10 +4,11 @@
 
 #include "base/hash.h"
 #include "engine/engine.h"
+#include "engine/files.h"
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC } what;
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC, DO_ASK_MODEL } what;
 	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC: of the approval */
 };
 
@@ -63,6 +64,9 @@ struct run {
 	char cell_id[ID_LEN + 1];
 	int64_t cell_asked_ns;
 	bool cell_ready;
+	bool files_dirty;              /* something may have been made since the files of the policy were guarded */
+	json_t *files_told;            /* places that an event named */
+	struct layer_meter *meter;     /* of the layer of changes; NULL: none */
 	char *tmp;                     /* the cell's directory for what is not kept */
 
 	struct llm_call *request;
@@ -75,6 +79,9 @@ struct run {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
+	struct counted_exec *counted;  /* exec_rate.c */
+	struct charging *charging;     /* charge.c: an intent on its way; nothing else is decided meanwhile */
+	int64_t max_output;            /* tokens of the next reply; 0: as the provider has it */
 };
 
 struct opened_model {
@@ -88,6 +95,7 @@ struct engine {
 	struct engine_setup setup;
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
+	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer;
 };
@@ -96,6 +104,10 @@ struct engine {
 struct run *run_new(struct engine *engine, struct task *task);
 void run_free(struct run *run);
 void run_emit(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data);
+void run_event(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data,
+               struct event *ret);                                /* makes it, and no more: charge.c */
+void run_published(struct run *run, const struct event *event);  /* it is durable */
+void run_begin(struct run *run, int what, const char *name);     /* an effect whose intent is durable */
 void run_defer(struct run *run, int what, const char *name);     /* once what was emitted so far is durable */
 void run_step(struct run *run);                                  /* decide and flush until nothing is left to do */
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
@@ -115,9 +127,25 @@ void run_opened(struct run *run, const json_t *mechanisms);      /* the cell is 
 void run_open_cell(struct run *run);
 void run_close_cell(struct run *run, const char *reason);
 
+/* files.c */
+const json_t *files_task_config(const struct run *run);          /* also before task.created is written; borrowed */
+int64_t files_layer_bytes(const json_t *config);                 /* 0: changes go to the workspace itself */
+void files_config(json_t *config, const char *mode, int64_t layer_bytes, const struct agent_profile *profile);
+MUST_USE int files_plan(struct run *run, struct cell_plan *plan, struct cell_files *ret_files, char **ret_layer, struct err *err);
+bool files_refuse(const struct run *run, const struct tool *tool, const json_t *args, struct decision *ret);
+MUST_USE int files_guard(struct run *run, struct err *err);      /* before a call: what is new is guarded, and told of */
+void files_touched(struct run *run);                             /* behind one that may have written */
+void files_close(struct run *run);                               /* before the cell is closed */
+void files_end(struct run *run);                                 /* the task is over */
+
+/* layer_meter.c: how much a layer holds, measured while something runs; more than is allowed ends what runs. */
+void meter_start(struct run *run, const char *layer, int64_t most_bytes);
+void meter_stop(struct run *run);
+
 /* model.c */
 void model_compact(struct run *run);                             /* STEP_COMPACT */
 void model_ask(struct run *run);                                 /* STEP_CALL_MODEL */
+json_t *model_request_data(const struct run *run);               /* of model.requested; the caller owns it */
 void model_send(struct run *run);                                /* the effect */
 void model_cancel(struct run *run);
 void model_retry(struct run *run);
@@ -143,11 +171,16 @@ bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one o
 bool call_may_ask(struct run *run, uint64_t tag);                /* false: it was refused too often to be asked for */
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
+void call_stop(struct run *run, const char *why);                /* what runs now, if anything does */
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
 /* kept.c */
 void kept_write(struct run *run, const char *call, const struct output *whole, const struct output *shown, struct buf *text);
 void kept_read(struct run *run, const struct call *call);        /* the tool read_output */
+
+/* owntool.c */
+size_t owntool_output_bytes(const struct run *run, const char *tool);
+const char *owntool_status(const char *tool, const char *status, struct buf *text);   /* text: may get a line more */
 
 /* background.c */
 void background_act(struct run *run, const struct call *call, const struct tool_plan *plan);   /* the tool background */
@@ -156,6 +189,7 @@ void background_ended(struct run *run, const struct cell_exit *ended);
 bool background_counters(const struct run *run, uint64_t tag, int64_t **execs, int64_t **denied);   /* false: not its tag */
 /* False: not its tag. */
 bool background_limit(struct run *run, uint64_t tag, const struct bound_hit *hit);
+void background_stop(struct run *run);                           /* kills them; their ends are told as any */
 void background_drop(struct run *run);                           /* all of them; their cell ends */
 
 /* control.c */
@@ -172,6 +206,8 @@ bool control_answer(struct run *run, const char *approval, const char *by, const
 /* exec.c */
 void exec_arrived(struct run *run, const struct cell_exec *exec);
 void exec_gone(struct run *run, uint32_t id);
+void exec_action(const struct cell_exec *exec, struct action *ret);       /* borrowed from exec */
+void exec_command(const struct cell_exec *exec, const char *rule, struct buf *ret);   /* "mishri: denied by RULE: PROGRAM ARG..." */
 void exec_put_question(struct run *run, const char *approval);   /* the effect of a held program's approval.requested */
 bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);

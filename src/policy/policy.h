@@ -4,6 +4,7 @@
 #define MISHRI_POLICY_POLICY_H
 
 #include "base/json.h"
+#include "policy/address.h"
 
 struct policy;                                             /* opaque, immutable once loaded */
 
@@ -23,6 +24,21 @@ struct policy_source {
  * Success: the caller owns *ret. Failure: -EINVAL, err says "FILE:LINE:COL: what: what would be right". */
 MUST_USE int policy_load(const struct policy_source *sources, size_t count, const char *const *tools,
                          size_t tool_count, struct policy **ret, struct err *err);
+
+/* The section `files`, of all layers: what each cell hides, keeps read-only, and may write to beside the workspace. */
+enum path_kind { PATH_HIDE, PATH_READONLY, PATH_WRITABLE };
+struct path_rule {
+	enum path_kind kind;
+	const char *pattern;     /* below the workspace, where * stops at '/'; PATH_WRITABLE: an absolute directory */
+	const char *source;      /* "FILE:LINE" */
+	enum layer layer;
+	int line, column;
+};
+const char *path_kind_name(enum path_kind kind);           /* "hide" */
+size_t policy_paths(const struct policy *policy, const struct path_rule **ret);   /* borrowed; by kind, then pattern */
+json_t *policy_paths_json(const struct policy *policy);    /* {hide: [{pattern, layer, source}], ...}; the caller owns it */
+/* The rule that is about this path below the workspace, or about a directory on the way to it; NULL: none. */
+const struct path_rule *policy_path_find(const struct policy *policy, enum path_kind kind, const char *path);
 
 /* Reads files and loads them; an admin file must be owned by root and not be writable by others. */
 struct policy_file { enum layer layer; const char *path; };
@@ -65,17 +81,24 @@ struct action {
 	struct {
 		const char *host, *scheme;
 		int port;
+		const char *method;                        /* NULL: not known, as inside a tunnel */
+		enum address_class address;                /* where it leads; before it is known, ADDRESS_PUBLIC asks who could */
+		const char *resolved;                      /* the address in its one spelling; NULL: not known */
 	} net;
 	struct { const char *agent; } delegate;            /* NULL in these three: not known */
 	struct { const char *cron, *goal; } schedule;
 	struct { const char *provider, *model; } model;
+	const char *secret;                                /* of a tool call or a connection: the one that it would use; NULL: none */
 };
 
 struct facts {
 	const char *user, *role, *agent, *channel, *workspace; /* never NULL; "" when unknown */
+	const char *session, *root;                        /* of the task; NULL and "": not known */
 	bool interactive;
 	int depth;
 	int64_t calls;                                     /* of the task so far */
+	int64_t cost_nanos;                                /* nano-USD that its whole tree has spent; -1: not known */
+	const char *const *env;                            /* NAME=VALUE of the engine, NULL at the end; NULL: not known */
 	int64_t time_us;                                   /* wall clock */
 	const char *const *taints;
 	size_t taint_count;
@@ -92,6 +115,7 @@ struct decision {
 	char reason[512];            /* for the person and the model; says what would be allowed where known */
 	const char *also[16];        /* other rules that matched. Borrowed */
 	size_t also_count;
+	const char *secret_source;   /* "FILE:LINE" of an allow or ask rule that matched and names the secret; NULL: none. Borrowed */
 	bool high_risk;
 	int64_t ns;                  /* time spent */
 };
