@@ -43,7 +43,9 @@ static const struct msg samples[] = {
 	 .why = ""},
 	{.type = MSG_GONE, .id = 1},
 	{.type = MSG_LIMIT, .call = 1, .limit = 1, .reached = 5, .most = 4},
-	{.type = MSG_EXIT, .call = 1, .status = 255, .signal = 9, .execs = 3},
+	{.type = MSG_EXIT, .call = 1, .status = 255, .signal = 9, .execs = 3, .limit = 2, .reached = 41, .most = 40},
+	{.type = MSG_GUARD, .id = 2, .workspace = "/w", .hide = {words, 1}, .keep = {words, 1}},
+	{.type = MSG_GUARDED, .id = 2, .text = "[]"},
 };
 
 static const char *shown(const char *text)
