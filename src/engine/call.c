@@ -299,7 +299,8 @@ static void on_timer(void *userdata)
 
 	if (!c->killing) {
 		if (live->hit.what == BOUND_NONE) {
-			live->hit = (struct bound_hit){ BOUND_WALL, clock_mono_ms() - live->started_ms, live->limits.bounds.at[BOUND_WALL] };
+			int64_t most = live->limits.bounds.at[BOUND_WALL];
+			live->hit = (struct bound_hit){ BOUND_WALL, MAX(clock_mono_ms() - live->started_ms, most), most };
 			limits_reached(run, live->id, &live->limits, &live->hit);
 		}
 		call_kill(run, c, "timeout");
