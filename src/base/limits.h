@@ -42,6 +42,7 @@
 #define LIMIT_TASK_TIMEOUT_MS       3600000
 #define LIMIT_TASK_DISK_BYTES       (MIB(16) * 1024u)
 #define LIMIT_TASK_DEPTH            3
+#define LIMIT_TASK_TAINTS           16       /* labels on one task */
 #define LIMIT_TASK_CHILDREN         64       /* of one delegation */
 #define LIMIT_REPORT_BYTES          KIB(32)  /* of one child, in the result of a delegation */
 #define LIMIT_PLAN_STEPS            64
@@ -183,6 +184,9 @@
 #define LIMIT_KEPT_OUTPUTS_BYTES    MIB(64)  /* of one task, as text */
 #define LIMIT_READ_OUTPUT_BYTES     KIB(56)  /* of one answer of read_output */
 #define LIMIT_BACKGROUND            8        /* programs of one task in the background */
+#define LIMIT_LEAK_BYTES            4096     /* of one value behind a name such as "token" */
+#define LIMIT_PRIVATE_KEY_BYTES     KIB(64)  /* from its first to its last line */
+#define LIMIT_SANITIZE_ALLOW        64       /* patterns of what is never hidden */
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */
@@ -213,7 +217,21 @@
 #define LIMIT_PRICES                256      /* in the configuration */
 #define LIMIT_PRICE_USD             1000000  /* of a million tokens */
 
+/* http_fetch */
+#define LIMIT_FETCH_HOPS            5        /* redirects */
+#define LIMIT_FETCH_URL_BYTES       8192
+#define LIMIT_FETCH_HEAD_BYTES      KIB(64)
+#define LIMIT_FETCH_BODY_BYTES      MIB(16)  /* as it came, and unpacked */
+#define LIMIT_FETCH_WALL_MS         120000   /* where the model names no other time; a person may be asked meanwhile */
+
+/* notes */
+#define LIMIT_NOTES                 1000     /* of one user */
+#define LIMIT_NOTE_BYTES            KIB(8)
+#define LIMIT_NOTE_TAGS             16
+#define LIMIT_NOTES_SHOWN           50       /* in one answer */
+
 /* what a person looks at */
 #define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */
+#define LIMIT_TRACE_TEXT_BYTES      KIB(64)  /* of one text in a trace with content */
 
 #endif

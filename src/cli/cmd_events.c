@@ -9,7 +9,7 @@
 #include "base/banned.h"
 
 /* What a person wants to see of an event's data, in this order; other types show all of it. */
-static const struct { enum event_type type; const char *fields[6]; } shown[] = {
+static const struct { enum event_type type; const char *fields[7]; } shown[] = {
 	{ EVENT_ENGINE_STARTED, { "pid", "version" } },
 	{ EVENT_POLICY_LOADED, { "rules", "policy" } },
 	{ EVENT_POLICY_REFUSED, { "message" } },
@@ -29,7 +29,7 @@ static const struct { enum event_type type; const char *fields[6]; } shown[] = {
 	{ EVENT_CALL_STARTED, { "call", "tool", "nature" } },
 	{ EVENT_RESOURCE_EXCEEDED, { "call", "status", "text" } },
 	{ EVENT_OUTPUT_KEPT, { "call", "size" } },
-	{ EVENT_CALL_FINISHED, { "call", "status", "exit", "ms", "bytes", "output" } },
+	{ EVENT_CALL_FINISHED, { "call", "status", "exit", "ms", "bytes", "taint", "output" } },
 	{ EVENT_EXEC_DECIDED, { "call", "effect", "argv", "rule", "reason" } },
 	{ EVENT_CELL_OPENED, { "cell", "level", "ms" } },
 	{ EVENT_FILES_VIOLATED, { "places", "unknown" } },

@@ -242,6 +242,7 @@ static json_t *json_task(const struct task_row *row, const struct sums *sums, co
 	json_put(task, "cost", json_cost(row));
 	json_put(task, "total", json_sums(sums));
 	json_put(task, "plan", story->task != NULL && story->task->plan != NULL ? json_incref(story->task->plan) : json_null());
+	json_put(task, "taint", story->task != NULL ? task_taint_json(story->task) : json_array());
 	json_put(task, "steps", json_incref(story->turns));
 	return task;
 }
@@ -307,6 +308,17 @@ static void print_total(const struct sums *sums, bool colour)
 	printf(", %lld denied, input %lld, cache read %lld, cache write %lld, output %lld, cost %s\n", (long long)sums->denied,
 	       (long long)sums->input, (long long)sums->cache_read, (long long)sums->cache_write, (long long)sums->output,
 	       cost_text(sums->usd_nanos, cost));
+}
+
+static void print_labels(const struct task *task, bool colour)
+{
+	AUTO(json_decrefp) json_t *labels = task_taint_json(task);
+
+	if (json_array_size(labels) == 0)
+		return;
+	printf("%s%-10s%s", ink(colour, INK_FAINT), "taint", ink(colour, INK_PLAIN));
+	print_taint(labels);
+	putchar('\n');
 }
 
 static void print_plan(const json_t *plan, bool colour)
@@ -441,8 +453,10 @@ static void print_task(const struct task_row *row, const struct sums *sums, cons
 {
 	print_head(row, colour);
 	print_total(sums, colour);
-	if (story->task != NULL)
+	if (story->task != NULL) {
+		print_labels(story->task, colour);
 		print_plan(story->task->plan, colour);
+	}
 	print_turns(story->turns, colour);
 	if (row->result != NULL) {
 		printf("\n%sresult%s\n", ink(colour, INK_BOLD), ink(colour, INK_PLAIN));

@@ -54,6 +54,7 @@ struct session {
 	struct progress *progress;     /* NULL: quiet */
 	struct asker *asker;           /* NULL: nobody to ask */
 	enum output_format format;
+	struct secrets *secrets;       /* of the configuration, borrowed; NULL: none */
 	const struct agents *agents;   /* of the configuration, borrowed; NULL: none */
 	const struct prices *prices;   /* of the configuration, borrowed; NULL: the built-in table alone */
 	int64_t context_tokens;        /* 0: by the model */
@@ -76,5 +77,9 @@ int session_finish(struct session *s);
 /* The result object of CLI.md for a task at rest. The caller owns it. */
 json_t *result_object(const struct task *task, const char *state, const char *result, int exit, int64_t elapsed_ms);
 int print_result(enum output_format format, json_t *owned_object);
+
+/* The labels of a task (docs/sandbox.md); the caller owns *ret. */
+MUST_USE int cli_taint(struct store *store, const char *task, json_t **ret, struct err *err);
+void print_taint(const json_t *labels);                     /* "secret, network" */
 
 #endif

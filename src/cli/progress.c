@@ -254,7 +254,7 @@ static char *brief(const char *text, size_t width)
 	size_t line = strcspn(start, "\n");
 	bool more = start[line] != '\0' && start[line + 1] != '\0';
 
-	sanitize_text((struct str){ start, line }, &clean);
+	sanitize_shown((struct str){ start, line }, &clean);
 	if (clean.len > width) {
 		size_t cut = width;
 		while (cut > 0 && ((unsigned char)clean.ptr[cut] & 0xc0) == 0x80)

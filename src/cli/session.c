@@ -8,6 +8,7 @@
 
 #include "cli/ask.h"
 #include "cli/progress.h"
+#include "engine/secrets.h"
 
 #include "base/banned.h"
 
@@ -103,6 +104,8 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		.loops_ignored = s->loops_ignored,
 	};
 	setup.prices = s->prices;
+	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
+	setup.secrets = s->secrets;
 	setup.reply_tokens = s->reply_tokens;
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
@@ -169,7 +172,7 @@ int print_result(enum output_format format, json_t *owned_object)
 	if (format == OUTPUT_TEXT) {
 		struct buf text = BUF_INIT(MIB(16));
 		bool done = strcmp(json_get_text(object, "state", ""), "done") == 0;
-		sanitize_text(str_of(json_get_text(object, "result", "")), &text);
+		sanitize_shown(str_of(json_get_text(object, "result", "")), &text);
 		fprintf(done ? stdout : stderr, "%s%s\n", done ? "" : "mishri: ", buf_text(&text));
 		buf_done(&text);
 		return printed(exit);

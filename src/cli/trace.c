@@ -95,6 +95,26 @@ static void copy(struct span *s, const json_t *data, const struct copy *rows, si
 		copy((s), (data), rows_, COUNT(rows_)); \
 	} while (0)
 
+/* What was said, where it is wanted; the middle of long texts is left out. */
+static void keep(const struct trace *t, struct span *s, const char *name, const json_t *value)
+{
+	if (!t->content || value == NULL || json_is_null(value))
+		return;
+	if (s->content == NULL)
+		s->content = json_object();
+	size_t len = json_string_length(value);
+	if (len <= LIMIT_TRACE_TEXT_BYTES) {
+		json_object_set(s->content, name, (json_t *)value);
+		return;
+	}
+	AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_TRACE_TEXT_BYTES + 100);
+	const char *whole = json_string_value(value);
+	buf_add(&text, whole, LIMIT_TRACE_TEXT_BYTES / 2);
+	buf_printf(&text, "\n[... %zu bytes left out ...]\n", len - LIMIT_TRACE_TEXT_BYTES);
+	buf_add(&text, whole + len - LIMIT_TRACE_TEXT_BYTES / 2, LIMIT_TRACE_TEXT_BYTES / 2);
+	json_put_str(s->content, name, buf_str(&text));
+}
+
 /* "by RULE: REASON" */
 static char *refusal(const json_t *data)
 {
@@ -114,6 +134,7 @@ static void on_task_created(struct trace *t, const struct event *e)
 	set(&s->label, e->task);
 	set(&s->text, json_get_text(e->data, "goal", ""));
 	set(&s->status, "running");
+	keep(t, s, "goal", json_object_get(e->data, "goal"));
 	json_put_text(s->attributes, "gen_ai.operation.name", "invoke_agent");
 	json_put_text(s->attributes, "gen_ai.conversation.id", e->session);
 	json_put_text(s->attributes, "mishri.task.id", e->task);
@@ -224,6 +245,7 @@ static void on_model_replied(struct trace *t, const struct event *e)
 	if (s == NULL)
 		return;
 	finish(s, e, json_get_text(e->data, "finish", ""));
+	keep(t, s, "text", json_object_get(e->data, "text"));
 	COPY(s, e->data, { "model", "gen_ai.response.model" }, { "response_id", "gen_ai.response.id" });
 	json_put(s->attributes, "gen_ai.response.finish_reasons", json_pack("[s]", s->status));
 	add_usage(s, json_object_get(e->data, "usage"));
@@ -277,6 +299,7 @@ static void on_call_proposed(struct trace *t, const struct event *e)
 	set(&s->name, json_get_text(e->data, "tool", ""));
 	set(&s->label, json_get_text(e->data, "call", ""));
 	set(&s->text, text);
+	keep(t, s, "args", json_object_get(e->data, "args"));
 	json_put_text(s->attributes, "gen_ai.operation.name", "execute_tool");
 	json_put_text(s->attributes, "gen_ai.tool.type", "function");
 	COPY(s, e->data, { "tool", "gen_ai.tool.name" }, { "id", "gen_ai.tool.call.id" }, { "call", "mishri.call.id" });
@@ -317,13 +340,15 @@ static void on_call_finished(struct trace *t, const struct event *e)
 	const char *status = json_get_text(e->data, "status", "");
 	s->failed = strcmp(status, "ok") != 0;
 	finish(s, e, status);
+	keep(t, s, "output", json_object_get(e->data, "output"));
 	if (s->failed) {
 		json_put_text(s->attributes, "error.type", status);
 		if (s->why == NULL)
 			set(&s->why, json_get_text(e->data, "output", ""));
 	}
 	COPY(s, e->data, { "status", "mishri.call.status" }, { "exit", "process.exit.code" }, { "bytes", "mishri.call.output_bytes" },
-	     { "execs", "mishri.call.execs" }, { "denied_execs", "mishri.call.denied_execs" });
+	     { "execs", "mishri.call.execs" }, { "denied_execs", "mishri.call.denied_execs" }, { "taint", "mishri.call.taint" },
+	     { "redactions", "mishri.call.redactions" });
 }
 
 static char *words(const json_t *argv)
@@ -462,10 +487,10 @@ static bool add_event(void *userdata, const struct event_row *row)
 	return true;
 }
 
-int trace_read(struct store *store, const char *task, struct trace *ret, struct err *err)
+int trace_read(struct store *store, const char *task, bool content, struct trace *ret, struct err *err)
 {
 	const struct event_filter filter = { .task = task, .tree = true };
-	struct trace t = { .by_id = json_object(), .tasks = json_object() };
+	struct trace t = { .content = content, .by_id = json_object(), .tasks = json_object() };
 
 	snprintf(t.task, sizeof t.task, "%s", task);
 	int r = store_events(store, &filter, add_event, &t, err);
@@ -485,6 +510,7 @@ void trace_done(struct trace *trace)
 		for (size_t k = 0; k < COUNT(texts); k++)
 			free(texts[k]);
 		json_decref(s->attributes);
+		json_decref(s->content);
 		free(s);
 	}
 	free(trace->spans);

@@ -62,6 +62,7 @@ FIELDS(task_created) = {
 	{ "policies", ARRAY, 0, "policy files given with -p, absolute" },
 	{ "limits", OBJECT, 0, "turns, calls, timeout_ms, output_bytes, and what holds for the cell and each call: memory_bytes, ..." },
 	{ "config", OBJECT, OPTIONAL, "other settings that a resume must repeat" },
+	{ "taint", ARRAY, OPTIONAL, "labels that the task above had when it delegated" },
 };
 FIELDS(task_delegated) = {
 	{ "call", TEXT, 0, "the call that delegates" },
@@ -82,6 +83,7 @@ FIELDS(task_reported) = {
 	{ "usage", OBJECT, 0, "tokens: input, cache_read, cache_write, output" },
 	{ "usd_nanos", INT, NULLABLE, "cost; null where unknown" },
 	{ "used", OBJECT, OPTIONAL, "by their calls: cpu_ms, written_bytes" },
+	{ "taint", ARRAY, OPTIONAL, "labels of what it has read: they are the reporting task's and now this one's, too" },
 };
 FIELDS(plan_updated) = {
 	{ "call", TEXT, 0, "the call that changed it" },
@@ -253,6 +255,7 @@ FIELDS(call_started) = {
 	{ "tool", TEXT, 0, "name" },
 	{ "nature", TEXT, 0, "pure, idempotent or at_most_once" },
 	{ "polls", BOOL, OPTIONAL, "it is made to be called again and again: no loop" },
+	{ "taint", ARRAY, OPTIONAL, "labels that it gives the task from its start: secret, where its environment holds one" },
 };
 FIELDS(call_killed) = {
 	{ "call", TEXT, 0, "id within the task" },
@@ -286,6 +289,8 @@ FIELDS(call_finished) = {
 	{ "limit", OBJECT, OPTIONAL, "the limit that ended it: what, reached, limit, key" },
 	{ "used", OBJECT, OPTIONAL, "by all that it started: cpu_ms, memory_bytes and processes (at most at once), written_bytes" },
 	{ "files", ARRAY, OPTIONAL, "what it saw or left in files: path below the workspace, sha256 (null: nothing is there)" },
+	{ "redactions", OBJECT, OPTIONAL, "secrets that were hidden in the output: kind and how many" },
+	{ "taint", ARRAY, OPTIONAL, "labels that the result gives the task: untrusted, secret, network" },
 };
 FIELDS(exec_decided) = {
 	{ "call", TEXT, 0, "the call in which it happened; '' for mishri exec" },

@@ -61,6 +61,8 @@ void task_free(struct task *t)
 		          t->plan_mode, t->last_word, t->park_reason, t->context.summary, t->over_text };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
+	for (size_t i = 0; i < t->taint_count; i++)
+		free(t->taints[i]);
 	json_decref(t->config);
 	json_decref(t->over);
 	json_decref(t->tools);
@@ -170,6 +172,7 @@ static int on_created(struct task *t, const struct event *e, struct err *err)
 		.output_bytes = json_get_int(limits, "output_bytes", LIMIT_CALL_OUTPUT_BYTES),
 		.bounds = bounds_read(limits),
 	};
+	task_taint(t, json_object_get(e->data, "taint"));
 	t->config = json_incref(json_object_get(e->data, "config"));
 	t->loops.off = !json_get_bool(t->config, "loop_detect", true);
 	t->context.window_tokens = json_get_int(t->config, "context_tokens", 0);
@@ -445,6 +448,7 @@ static int on_started(struct task *t, const struct event *e, struct err *err)
 	c->repeatable = strcmp(json_get_text(e->data, "nature", ""), "at_most_once") != 0;
 	if (c->phase == CALL_LOST && !c->repeatable)
 		return out_of_place(t, e, err);
+	task_taint(t, json_object_get(e->data, "taint"));
 	c->attempt++;
 	c->killing = false; /* that was the attempt before */
 	c->phase = CALL_RUNNING;
@@ -525,6 +529,7 @@ static int on_reported(struct task *t, const struct event *e, struct err *err)
 	t->below.usd_unknown |= !json_is_integer(usd);
 	t->below.cpu_ms += json_get_int(json_object_get(e->data, "used"), "cpu_ms", 0);
 	t->below.written += json_get_int(json_object_get(e->data, "used"), "written_bytes", 0);
+	task_taint(t, json_object_get(e->data, "taint"));
 	t->unanswered += json_get_int(e->data, "exit", 0) == 9;
 	return 0;
 }
@@ -609,6 +614,7 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	t->used.written += json_get_int(json_object_get(e->data, "used"), "written_bytes", 0);
 	if (strcmp(c->tool, "finish") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0)
 		set_text(&t->last_word, e, "output");
+	task_taint(t, json_object_get(e->data, "taint"));
 	see_files(t, json_object_get(e->data, "files"));
 	loops_add(&t->loops, c, e);
 	struct loop_finding found;

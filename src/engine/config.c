@@ -12,9 +12,11 @@
 #include "core/bounds.h"
 #include "engine/agents.h"
 #include "engine/dirs.h"
+#include "engine/sanitize.h"
 #include "engine/secrets.h"
 #include "llm/prices.h"
 #include "policy/limits.h"
+#include "tools/leaks.h"
 #include "base/banned.h"
 
 #define DAY_MS 86400000ll
@@ -72,7 +74,7 @@ struct config {
 	struct agents *agents;
 	struct prices *prices;
 	struct secrets *secrets;
-	bool section_locked[4];
+	bool section_locked[5];
 	char *untrusted;
 };
 
@@ -272,6 +274,13 @@ static int read_secrets(struct config *config, const struct yaml_node *map, cons
 	return secrets_read(config->secrets, map, locked, err);
 }
 
+static int read_sanitize(struct config *config, const struct yaml_node *map, const struct file_layer *layer, bool locked,
+                         struct err *err)
+{
+	(void)config, (void)layer;
+	return sanitize_read(map, locked, err);
+}
+
 /* Adding one: a row here, its part of struct config, a getter in config.h. */
 static const struct section {
 	const char *name;
@@ -283,6 +292,7 @@ static const struct section {
 	{ "prices", false, read_prices },
 	{ "limits", false, read_limits },
 	{ "secrets", false, read_secrets },
+	{ "sanitize", false, read_sanitize },
 };
 _Static_assert(COUNT(sections) == COUNT(((struct config *)NULL)->section_locked), "a lock for each section");
 
@@ -507,6 +517,7 @@ int config_load(const struct config_sources *sources, struct config **ret, struc
 {
 	AUTO(config_freep) struct config *config = xcalloc(1, sizeof *config);
 
+	leaks_allow_none();
 	config->agents = agents_new();
 	config->secrets = secrets_new();
 	config->prices = prices_new();

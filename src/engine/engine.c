@@ -375,6 +375,8 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 	json_put(data, "tools", tools_of_role(role, "auto", depth < max_depth, rights));
 	json_put(data, "policies", json_incref(parent->policies));
 	json_put(data, "limits", limits_data(&limits));
+	if (t->taint_count > 0)
+		json_put(data, "taint", task_taint_json(t));
 	json_t *config = config_data(parent->engine, profile, model, max_depth, rights, t->config);
 	files_config(config, json_get_text(t->config, "workspace_mode", NULL), files_layer_bytes(t->config), profile);
 	json_put(data, "config", config);
@@ -618,6 +620,8 @@ char **tool_environment(const char *workspace, const char *user, const char *tmp
 
 void tool_environment_free(char **env)
 {
+	for (size_t i = 0; env != NULL && env[i] != NULL; i++)
+		explicit_bzero(env[i], strlen(env[i])); /* it may hold a secret */
 	for (size_t i = 0; env != NULL && env[i] != NULL; i++)
 		free(env[i]);
 	free(env);

@@ -15,6 +15,7 @@
 #include "tools/tool.h"
 
 struct engine;
+struct secrets;                        /* secrets.h */
 struct run;                            /* a task that this engine holds */
 
 /* What a configuration says of an agent; NULL and 0: as the run has it. What `tools` leaves out, no task below has either. */
@@ -48,6 +49,7 @@ struct engine_setup {
 	const struct agent_profile *profiles;
 	size_t profile_count;
 	const struct prices *prices;   /* of the configuration; NULL: the built-in table alone */
+	struct secrets *secrets;       /* fetched; NULL: none */
 	int64_t context_tokens;        /* of every model; 0: by the model's name */
 	bool loops_ignored;            /* nobody looks whether a task goes round in circles */
 	int64_t reply_tokens;          /* at most, of one reply; 0: as the provider has it, or as a budget allows */

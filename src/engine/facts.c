@@ -35,6 +35,8 @@ void facts_of(const struct run *run, struct facts *ret)
 		.workspace = t->workspace,
 		.interactive = run->engine->setup.interactive,
 		.depth = t->depth,
+		.taints = (const char *const *)t->taints,
+		.taint_count = t->taint_count,
 		.calls = t->calls_total,
 		.session = t->session,
 		.root = t->root,

@@ -134,6 +134,7 @@ void run_event(struct run *run, enum event_type type, const char *what, const ch
 	struct task *t = run->task;
 	struct event e = { .type = type, .time_us = clock_wall_us(), .attempt = 1, .data = owned_data };
 
+	secret_redact(run, type, owned_data);
 	memcpy(e.session, t->session, sizeof e.session);
 	memcpy(e.task, t->id, sizeof e.task);
 	memcpy(e.parent, t->parent, sizeof e.parent);
