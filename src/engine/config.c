@@ -473,8 +473,6 @@ static int load_variable(struct config *config, const char *entry, struct err *e
 	AUTO(freep) char *name = xstrdup(variable + strlen(prefix));
 	for (char *c = name; *c != '\0'; c++)
 		*c = (char)tolower((unsigned char)*c);
-	if (strncmp(name, "limits_", strlen("limits_")) == 0) /* a variable can have no dot in its name */
-		name[strlen("limits")] = '.';
 	int at = name_find(names, count, name);
 	if (at >= 0) {
 		int r = put(config, (size_t)at, equals + 1, xstrdup(variable), err);
@@ -485,7 +483,7 @@ static int load_variable(struct config *config, const char *entry, struct err *e
 		return 0;
 	AUTO(freep) char *meant = xasprintf("%s%s", prefix, near);
 	for (char *c = meant; *c != '\0'; c++)
-		*c = *c == '.' ? '_' : (char)toupper((unsigned char)*c);
+		*c = (char)toupper((unsigned char)*c);
 	return err_set(err, EINVAL, "%s: unknown variable: did you mean '%s'?", variable, meant);
 }
 
