@@ -129,6 +129,9 @@
 #define LIMIT_FILES_DEPTH           200
 #define LIMIT_FILES_LINKED          4096     /* guarded files that have a second name somewhere */
 #define LIMIT_LAYER_MOST_BYTES      (1ll << 40) /* of what one task tree changes, whatever the configuration says */
+#define LIMIT_TMP_KEPT_BYTES        MIB(64)  /* the /tmp of a parked task, as a stream; a larger one is not kept */
+#define LIMIT_TMP_KEPT_MS           600000   /* how long it waits for the return */
+#define LIMIT_TMP_KEEPING_MS        5000     /* that a park or a return waits for it */
 #define LIMIT_LAYER_LOOK_MS         1000     /* how often it is measured while something runs */
 #define LIMIT_LAYER_LOOK_ENTRIES    512      /* names measured without a pause */
 #define LIMIT_LAYER_CHANGES         500000   /* of one layer */
@@ -136,6 +139,31 @@
 #define LIMIT_DIFF_LINES            200000
 #define LIMIT_DIFF_EDITS            4000     /* beyond so many, a file is shown as removed and added whole */
 #define LIMIT_JOURNAL_BYTES         MIB(256)
+
+#define LIMIT_CELL_PROXY_PORT       3128     /* in the network of a cell, see CELL_PROXY */
+
+/* connections out of cells, unless net.* of the configuration says otherwise */
+#define LIMIT_NET_BACKLOG           128      /* that wait to be accepted */
+#define LIMIT_NET_CONNECTIONS       128      /* of one cell at once; more wait */
+#define LIMIT_NET_TASK_CONNECTIONS  10000    /* of one task, each with its events; more are refused */
+#define LIMIT_NET_HELD              16       /* of one cell that wait for a person */
+#define LIMIT_NET_HEAD_BYTES        KIB(32)  /* the head of a request or of a response */
+#define LIMIT_NET_HEADERS           100
+#define LIMIT_NET_HEAD_MS           20000    /* from the first look to a whole request: slow ones hold a place no longer */
+#define LIMIT_NET_CONNECT_MS        10000    /* to one address */
+#define LIMIT_NET_ADDRESSES         4        /* of one name that are tried */
+#define LIMIT_NET_RESOLVE_MS        10000
+#define LIMIT_NET_IDLE_MS           120000
+#define LIMIT_NET_TIME_MS           3600000
+#define LIMIT_NET_BYTES             MIB(1024)
+#define LIMIT_NET_TASK_BYTES        ((size_t)MIB(1024) * 8)
+#define LIMIT_NET_BUFFER_BYTES      KIB(64)  /* waiting in one direction of one connection */
+#define LIMIT_NET_LINGER_MS         2000     /* that a refused client has to read why */
+#define LIMIT_NET_LINGER_BYTES      MIB(1)   /* and that it may still send meanwhile */
+#define LIMIT_NET_SECRETS           4        /* headers of one request that the engine fills in */
+#define LIMIT_NET_DENIED_EVENTS     1000     /* refusals of one cell that are written down one by one */
+#define LIMIT_NET_ACCEPTS           32       /* connections taken between two looks at everything else */
+#define LIMIT_NET_BACKOFF_MS        100      /* no descriptor was left */
 
 /* Where the engine runs as root, a cell's user is one of these outside. They lie above what distributions, containers
  * (524288 and on) and sub-id ranges hand out, and below 2^31, where old programs take a number for a negative one; see
@@ -187,6 +215,11 @@
 #define LIMIT_LEAK_BYTES            4096     /* of one value behind a name such as "token" */
 #define LIMIT_PRIVATE_KEY_BYTES     KIB(64)  /* from its first to its last line */
 #define LIMIT_SANITIZE_ALLOW        64       /* patterns of what is never hidden */
+#define LIMIT_SCHEMA_NODES          100000   /* schemas in one document */
+#define LIMIT_SCHEMA_STEPS          2000000  /* keywords compared with one value */
+#define LIMIT_SCHEMA_DEPTH          400      /* of schemas in schemas, references followed */
+#define LIMIT_SCHEMA_DOUBTS         20       /* unknown keywords that a person is told of */
+#define LIMIT_REGEX_HEAP_KIB        4096     /* of one match in a schema */
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */

@@ -11,7 +11,7 @@
 
 static const char *const kind_names[] = {
 	[SPAN_TASK] = "task", [SPAN_MODEL] = "model", [SPAN_CALL] = "call",
-	[SPAN_EXEC] = "exec", [SPAN_PERSON] = "person", [SPAN_PARKED] = "parked",
+	[SPAN_EXEC] = "exec", [SPAN_NET] = "net", [SPAN_PERSON] = "person", [SPAN_PARKED] = "parked",
 };
 _Static_assert(COUNT(kind_names) == SPAN_KINDS, "every kind has a name");
 
@@ -385,6 +385,60 @@ static void on_exec_decided(struct trace *t, const struct event *e)
 	     { "effect", "mishri.policy.decision" }, { "rule", "mishri.policy.rule" }, { "reason", "mishri.policy.reason" });
 }
 
+/* ---- connections ---- */
+
+/* Both events of one connection name it; numbers begin again in each cell, so the newest counts. */
+static void connection_id(const struct event *e, char ret[static SPAN_ID_LEN + 1])
+{
+	char what[40];
+
+	snprintf(what, sizeof what, "net/%lld", (long long)json_get_int(e->data, "connection", 0));
+	derived_id(e, what, ret);
+}
+
+static void on_net_decided(struct trace *t, const struct event *e)
+{
+	char id[SPAN_ID_LEN + 1];
+	const char *effect = json_get_text(e->data, "effect", ""), *method = json_get_text(e->data, "method", "");
+
+	connection_id(e, id);
+	struct span *s = begin(t, e, SPAN_NET, id, e->span_id);
+	if (s == NULL)
+		return;
+	AUTO(freep) char *name = xasprintf("%s%s%s:%lld", method, method[0] != '\0' ? " " : "", json_get_text(e->data, "host", ""),
+	                                   (long long)json_get_int(e->data, "port", 0));
+	set(&s->name, name);
+	s->denied = strcmp(effect, "deny") == 0;
+	if (s->denied) {
+		finish(s, e, effect);
+		s->why = refusal(e->data);
+	}
+	json_put(s->attributes, "server.port", json_incref(json_object_get(e->data, "port")));
+	COPY(s, e->data, { "host", "server.address" }, { "address", "network.peer.address" }, { "method", "http.request.method" },
+	     { "scheme", "url.scheme" }, { "effect", "mishri.policy.decision" }, { "rule", "mishri.policy.rule" },
+	     { "reason", "mishri.policy.reason" });
+}
+
+static void on_net_finished(struct trace *t, const struct event *e)
+{
+	static const struct { const char *from, *to; } numbers[] = {
+		{ "bytes_up", "mishri.net.bytes_up" }, { "bytes_down", "mishri.net.bytes_down" }, { "status", "http.response.status_code" },
+	};
+	char id[SPAN_ID_LEN + 1];
+	const char *how = json_get_text(e->data, "how", ""), *detail = json_get_text(e->data, "detail", "");
+
+	connection_id(e, id);
+	struct span *s = find(t, id);
+	if (s == NULL)
+		return;
+	finish(s, e, how);
+	s->failed = strcmp(how, "closed") != 0 && strcmp(how, "dropped") != 0;
+	set(&s->why, s->failed ? detail : NULL);
+	for (size_t i = 0; i < COUNT(numbers); i++)
+		if (json_is_integer(json_object_get(e->data, numbers[i].from)))
+			json_put_int(s->attributes, numbers[i].to, json_get_int(e->data, numbers[i].from, 0));
+}
+
 /* ---- people ---- */
 
 static struct span *person(struct trace *t, const struct event *e, const char *what)
@@ -454,6 +508,7 @@ static void (*const handlers[EVENT_TYPES])(struct trace *, const struct event *)
 	[EVENT_MODEL_FAILED] = on_model_failed,         [EVENT_CALL_PROPOSED] = on_call_proposed,
 	[EVENT_CALL_DECIDED] = on_call_decided,         [EVENT_CALL_KILLED] = on_call_killed,
 	[EVENT_CALL_FINISHED] = on_call_finished,       [EVENT_EXEC_DECIDED] = on_exec_decided,
+	[EVENT_NET_DECIDED] = on_net_decided,           [EVENT_NET_FINISHED] = on_net_finished,
 	[EVENT_APPROVAL_REQUESTED] = on_approval_requested, [EVENT_APPROVAL_DECIDED] = on_approval_decided,
 	[EVENT_QUESTION_ASKED] = on_question_asked,     [EVENT_QUESTION_ANSWERED] = on_question_answered,
 };

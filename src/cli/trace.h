@@ -6,13 +6,13 @@
 #include "base/json.h"
 #include "store/store.h"
 
-enum span_kind { SPAN_TASK, SPAN_MODEL, SPAN_CALL, SPAN_EXEC, SPAN_PERSON, SPAN_PARKED, SPAN_KINDS };
+enum span_kind { SPAN_TASK, SPAN_MODEL, SPAN_CALL, SPAN_EXEC, SPAN_NET, SPAN_PERSON, SPAN_PARKED, SPAN_KINDS };
 
 struct span {
 	enum span_kind kind;
 	char id[SPAN_ID_LEN + 1], parent_id[SPAN_ID_LEN + 1];
 	struct span *parent, *first, *last, *next;  /* the tree; siblings in the order in which they began */
-	char *name;                  /* agent, "turn 3", tool, program, who is asked */
+	char *name;                  /* agent, "turn 3", tool, program, host:port, who is asked */
 	char *label;                 /* of a call: its id; of a task: its id; "" else */
 	char *text;                  /* goal, gist of arguments, arguments of a program; a stranger's */
 	char *status;                /* how it ended or stands; NULL: not known yet */

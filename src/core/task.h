@@ -117,6 +117,7 @@ struct task {
 	char *taints[LIMIT_TASK_TAINTS]; /* labels of what it has read; they stay */
 	size_t taint_count;
 	int64_t kept_bytes;            /* of outputs, by output.kept */
+	struct { int64_t connections, up, down; } net;    /* out of its cells; bytes */
 	char *last_word;               /* of `finish`; NULL: not said */
 	char *park_reason;             /* of the last task.parked; NULL: never */
 	int64_t dropped_calls;         /* of the current turn, beyond LIMIT_CALLS_PER_REPLY */
@@ -222,6 +223,7 @@ int64_t task_wakeup_us(const struct task *task);
 
 /* Labels (taint.c); a list of texts. What is no text, and more than LIMIT_TASK_TAINTS, is passed over. */
 void task_taint(struct task *task, const json_t *labels);
+void task_taint_event(struct task *task, const struct event *event);   /* those that an event brings */
 bool task_has_taint(const struct task *task, const char *label);
 json_t *task_taint_json(const struct task *task);           /* the caller owns it */
 

@@ -58,6 +58,22 @@ static const struct config_key keys[] = {
 	{ .name = "limits." name_, .type = CONFIG_##unit, .otherwise = text, .least = least_, .most = most_, .about = about_ },
 #include "core/bounds.def"
 #undef BOUND
+	{ .name = "net.resolver", .type = CONFIG_TEXT,
+	  .about = "name servers that names for cells are asked of, such as 127.0.0.1:53; those of the machine where nothing is said" },
+	{ .name = "net.ca_file", .type = CONFIG_TEXT,
+	  .about = "certificates (PEM) that the engine trusts when it fetches for a cell; the machine's where nothing is said" },
+	{ .name = "net.connections", .type = CONFIG_INT, .otherwise = "128", .least = 1, .most = 4096,
+	  .about = "connections out of one cell at once; more wait" },
+	{ .name = "net.task_connections", .type = CONFIG_INT, .otherwise = "10000", .least = 1, .most = 1000000,
+	  .about = "connections of one task" },
+	{ .name = "net.idle", .type = CONFIG_DURATION, .otherwise = "2m", .least = 1000, .most = DAY_MS,
+	  .about = "how long nothing may move on a connection" },
+	{ .name = "net.time", .type = CONFIG_DURATION, .otherwise = "1h", .least = 1000, .most = 30 * DAY_MS,
+	  .about = "how long a connection may last" },
+	{ .name = "net.bytes", .type = CONFIG_BYTES, .otherwise = "1G", .least = 1024, .most = 1ll << 50,
+	  .about = "what one connection may move, both ways together" },
+	{ .name = "net.task_bytes", .type = CONFIG_BYTES, .otherwise = "8G", .least = 1024, .most = 1ll << 50,
+	  .about = "what all connections of a task may move" },
 	{ .name = "color", .type = CONFIG_CHOICE, .otherwise = "auto", .choices = "auto always never", .project = true,
 	  .about = "colour on a terminal" },
 };

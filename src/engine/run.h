@@ -9,8 +9,9 @@
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC, DO_ASK_MODEL } what;
-	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC: of the approval */
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC, DO_ASK_NET, DO_CONNECT,
+	       DO_ASK_MODEL } what;
+	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC, DO_ASK_NET: of the approval; DO_CONNECT: number */
 };
 
 struct call_limits;
@@ -18,12 +19,15 @@ struct live_call;                      /* a call that runs in the cell */
 
 struct background;                     /* a program that runs beside the calls */
 
+struct net;                            /* connections out of the cell */
+
 struct held_exec {                     /* a program that waits at the gate for a person */
 	uint32_t id;
 	char approval[ID_LEN + 1], digest[SHA256_HEX_LEN + 1];
 	char *refusal;                 /* for its stderr, should the answer be no; the reason is added */
 	json_t *facts;                 /* exec.decided as it will be written */
 	json_t *action;                /* what the person is shown */
+	json_t *shape;                 /* exec_shape */
 	bool high_risk;
 	struct held_exec *next;
 };
@@ -65,6 +69,7 @@ struct run {
 	char cell_id[ID_LEN + 1];
 	int64_t cell_asked_ns;
 	bool cell_ready;
+	int tmp_status;                /* of the run that packs or unpacks /tmp; -1: not over yet */
 	bool files_dirty;              /* something may have been made since the files of the policy were guarded */
 	json_t *files_told;            /* places that an event named */
 	struct layer_meter *meter;     /* of the layer of changes; NULL: none */
@@ -80,6 +85,7 @@ struct run {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
+	struct net *net;               /* NULL: the cell has no network */
 	struct counted_exec *counted;  /* exec_rate.c */
 	struct charging *charging;     /* charge.c: an intent on its way; nothing else is decided meanwhile */
 	int64_t max_output;            /* tokens of the next reply; 0: as the provider has it */
@@ -96,6 +102,11 @@ struct engine {
 	struct engine_setup setup;
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
+	struct policy **retired;       /* reload.c: every set that was loaded here, the one in force among them */
+	size_t retired_count;
+	struct watch *policy_timer;
+	int64_t look_again_ms;         /* monotonic */
+	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer;
@@ -139,6 +150,13 @@ void files_touched(struct run *run);                             /* behind one t
 void files_close(struct run *run);                               /* before the cell is closed */
 void files_end(struct run *run);                                 /* the task is over */
 
+/* tmp_kept.c: the cell's /tmp while a task is parked, for its return within LIMIT_TMP_KEPT_MS. Both wait for a few seconds at
+ * most. The word is for the event: "kept", "brought back", or why not; NULL where there is nothing to say. */
+const char *tmp_kept_save(struct run *run);
+const char *tmp_kept_bring(struct run *run);
+void tmp_kept_drop(const struct run *run);                       /* the task is over */
+bool tmp_kept_ended(struct run *run, const struct cell_exit *ended);   /* false: another run of the cell */
+
 /* layer_meter.c: how much a layer holds, measured while something runs; more than is allowed ends what runs. */
 void meter_start(struct run *run, const char *layer, int64_t most_bytes);
 void meter_stop(struct run *run);
@@ -153,6 +171,7 @@ void model_retry(struct run *run);
 
 /* call.c */
 void call_check(struct run *run, struct call *call);
+void call_decide_afresh(struct run *run, struct call *call);     /* a held one: the policy changed */
 void call_ask(struct run *run, struct call *call);               /* STEP_ASK_PERSON */
 void call_put_question(struct run *run, const struct call *call);/* the effect */
 void call_answer(struct run *run, struct call *call, const char *answer, const char *by, const char *reason);
@@ -173,6 +192,8 @@ bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one o
 bool call_may_ask(struct run *run, uint64_t tag);                /* false: it was refused too often to be asked for */
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
+const char *call_running(const struct run *run);                 /* id of the call that runs in the cell; "" */
+void call_hint(struct run *run, const char *line);               /* a line of ours into its output */
 void call_stop(struct run *run, const char *why);                /* what runs now, if anything does */
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
@@ -233,7 +254,15 @@ void exec_command(const struct cell_exec *exec, const char *rule, struct buf *re
 void exec_put_question(struct run *run, const char *approval);   /* the effect of a held program's approval.requested */
 bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);
+void exec_decide_afresh(struct run *run);                        /* what is held: the policy changed */
 
+/* net.c */
+void net_open(struct run *run);                                  /* serves the network of the cell, if it has one */
+void net_close(struct run *run);                                 /* ends every connection */
+void net_put_question(struct run *run, const char *approval);    /* the effect of a held connection's approval.requested */
+bool net_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
+void net_connect(struct run *run, const char *connection);       /* the effect of net.decided */
+bool net_comes_in(const struct run *run);                        /* has anything come, by connections that are open? */
 /* taint.c */
 /* Sets `redactions` and `taint` of call.finished. kept_secret: the output that is kept had one. */
 void taint_put(json_t *fields, const struct tool *tool, const struct findings *found, bool kept_secret);
