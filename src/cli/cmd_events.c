@@ -30,6 +30,8 @@ static const struct { enum event_type type; const char *fields[7]; } shown[] = {
 	{ EVENT_OUTPUT_KEPT, { "call", "size" } },
 	{ EVENT_CALL_FINISHED, { "call", "status", "exit", "ms", "bytes", "taint", "output" } },
 	{ EVENT_EXEC_DECIDED, { "call", "effect", "argv", "rule", "reason" } },
+	{ EVENT_NET_DECIDED, { "effect", "host", "port", "method", "rule", "reason" } },
+	{ EVENT_NET_FINISHED, { "how", "host", "bytes_up", "bytes_down", "ms", "detail" } },
 	{ EVENT_CELL_OPENED, { "cell", "level", "ms" } },
 	{ EVENT_FILES_VIOLATED, { "places", "unknown" } },
 	{ EVENT_CHANGES_APPLIED, { "sums", "refused", "forced", "digest" } },

@@ -8,6 +8,7 @@
 
 #include "cli/ask.h"
 #include "cli/progress.h"
+#include "engine/egress.h"
 #include "engine/secrets.h"
 
 #include "base/banned.h"
@@ -96,13 +97,17 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		s->progress = progress_new(s->loop, block, color);
 	if (ask)
 		s->asker = asker_new(s->loop, on_answer, on_pause, s);
+	r = cli_egress(s->loop, s->config, &s->egress, err);
+	if (r < 0)
+		return r;
 	struct engine_setup setup = {
-		.loop = s->loop, .store = s->store, .warden = s->warden, .policy = s->policy, .llm = s->llm,
+		.loop = s->loop, .store = s->store, .egress = s->egress, .warden = s->warden, .policy = s->policy, .llm = s->llm,
 		.model = s->model, .user = s->user, .interactive = ask,
 		.on_event = on_event, .ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 		.loops_ignored = s->loops_ignored,
 	};
+	setup.policy_home = s->policy_home;
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;
@@ -126,8 +131,10 @@ void session_close(struct session *s)
 	progress_free(s->progress);
 	llm_free(s->llm);
 	llm_model_close(s->model);
+	egress_base_free(s->egress);
 	loop_free(s->loop);
 	policy_free(s->policy);
+	policy_home_free(s->policy_home);
 	store_close(s->store);
 	warden_stop(s->warden);
 }

@@ -401,7 +401,7 @@ static int on_asked(struct task *t, const struct event *e, struct err *err)
 	const char *kind = json_get_text(e->data, "kind", "tool");
 	struct call *c;
 
-	if (strcmp(kind, "exec") == 0)
+	if (strcmp(kind, "exec") == 0 || strcmp(kind, "net") == 0)
 		return 0;
 	if (strcmp(kind, "model") == 0)
 		return over_asked(t, e, err);
@@ -447,6 +447,7 @@ static int on_started(struct task *t, const struct event *e, struct err *err)
 	c->repeatable = strcmp(json_get_text(e->data, "nature", ""), "at_most_once") != 0;
 	if (c->phase == CALL_LOST && !c->repeatable)
 		return out_of_place(t, e, err);
+	task_taint(t, json_object_get(e->data, "taint"));
 	c->attempt++;
 	c->killing = false; /* that was the attempt before */
 	c->phase = CALL_RUNNING;
@@ -630,6 +631,25 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	return 0;
 }
 
+static int on_net_decided(struct task *t, const struct event *e, struct err *err)
+{
+	bool allowed = strcmp(json_get_text(e->data, "effect", ""), "allow") == 0;
+
+	(void)err;
+	t->net.connections += allowed;
+	t->denied += !allowed;
+	return 0;
+}
+
+static int on_net_finished(struct task *t, const struct event *e, struct err *err)
+{
+	(void)err;
+	t->net.up += json_get_int(e->data, "bytes_up", 0);
+	t->net.down += json_get_int(e->data, "bytes_down", 0);
+	task_taint(t, json_object_get(e->data, "taint"));
+	return 0;
+}
+
 static int on_loop(struct task *t, const struct event *e, struct err *err)
 {
 	if (t->phase != PHASE_ACTIVE || t->model_phase == MODEL_ASKED)
@@ -682,6 +702,8 @@ static apply_fn *const appliers[] = {
 	[EVENT_OUTPUT_KEPT] = on_kept,
 	[EVENT_CALL_FINISHED] = on_call_finished,
 	[EVENT_EXEC_DECIDED] = on_nothing,
+	[EVENT_NET_DECIDED] = on_net_decided,
+	[EVENT_NET_FINISHED] = on_net_finished,
 	[EVENT_CELL_OPENED] = on_nothing,
 	[EVENT_CELL_CLOSED] = on_nothing,
 	[EVENT_FILES_VIOLATED] = on_nothing,

@@ -115,6 +115,7 @@ struct task {
 	char *taints[LIMIT_TASK_TAINTS]; /* labels of what it has read; they stay */
 	size_t taint_count;
 	int64_t kept_bytes;            /* of outputs, by output.kept */
+	struct { int64_t connections, up, down; } net;    /* out of its cells; bytes */
 	char *last_word;               /* of `finish`; NULL: not said */
 	char *park_reason;             /* of the last task.parked; NULL: never */
 	int64_t dropped_calls;         /* of the current turn, beyond LIMIT_CALLS_PER_REPLY */

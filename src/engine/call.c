@@ -1,6 +1,7 @@
 /* call.c - one tool call: checked, decided, run in the cell, its output made fit for a model.
  * Nothing of a tool runs in this process. */
 #include "engine/charge.h"
+#include "engine/reload.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -83,13 +84,39 @@ static void unknown_tool(struct run *run, const struct call *c)
 	buf_done(&text);
 }
 
+static void decide_call(const struct run *run, const struct tool *tool, const struct call *c, struct decision *ret)
+{
+	struct action action = {
+		.kind = ACTION_TOOL,
+		.tool = { .name = tool->name, .category = tool->category, .risk = tool_risk(tool, c->args), .args = c->args },
+	};
+	struct facts facts;
+
+	facts_of(run, &facts);
+	if (files_refuse(run, tool, c->args, ret))
+		;
+	else if (tool->control)
+		control_decide(run, tool, c, ret);
+	else
+		policy_decide(run->engine->setup.policy, &action, &facts, ret);
+	secret_decide(run, tool, c, &action, &facts, ret);
+}
+
+static void write_decision(struct run *run, const struct call *c, const struct decision *d)
+{
+	json_t *fields = effect_fields(d, run->engine->setup.policy), *also = json_array();
+
+	for (size_t i = 0; i < d->also_count; i++)
+		json_array_append_new(also, json_string(d->also[i]));
+	json_put(fields, "also", also);
+	decided(run, c, "policy", fields);
+}
+
 void call_check(struct run *run, struct call *c)
 {
 	const struct tool *tool = tool_find(c->tool);
-	const struct policy *policy = run->engine->setup.policy;
 	struct err err = ERR_NONE;
 	struct decision d;
-	struct facts facts;
 
 	if (tool == NULL || !task_has_tool(run->task, c->tool)) {
 		unknown_tool(run, c);
@@ -99,23 +126,29 @@ void call_check(struct run *run, struct call *c)
 		refuse_by_schema(run, c, err.text);
 		return;
 	}
-	struct action action = {
-		.kind = ACTION_TOOL,
-		.tool = { .name = tool->name, .category = tool->category, .risk = tool_risk(tool, c->args), .args = c->args },
-	};
-	facts_of(run, &facts);
-	if (files_refuse(run, tool, c->args, &d))
-		;
-	else if (tool->control)
-		control_decide(run, tool, c, &d);
-	else
-		policy_decide(policy, &action, &facts, &d);
-	secret_decide(run, tool, c, &action, &facts, &d);
-	json_t *fields = effect_fields(&d, policy), *also = json_array();
-	for (size_t i = 0; i < d.also_count; i++)
-		json_array_append_new(also, json_string(d.also[i]));
-	json_put(fields, "also", also);
-	decided(run, c, "policy", fields);
+	engine_look_at_policy(run->engine);
+	decide_call(run, tool, c, &d);
+	write_decision(run, c, &d);
+}
+
+/* What a limit asked about is not the policy's rules' business. */
+void call_decide_afresh(struct run *run, struct call *c)
+{
+	const struct engine_setup *setup = &run->engine->setup;
+	const struct tool *tool = tool_find(c->tool);
+	char approval[ID_LEN + 1];
+	struct decision d;
+
+	if (c->over != NULL)
+		return;
+	decide_call(run, tool, c, &d);
+	if (d.effect == EFFECT_ASK && strcmp(d.rule != NULL ? d.rule : "", c->rule != NULL ? c->rule : "") == 0)
+		return;
+	memcpy(approval, c->approval, sizeof approval);
+	if (setup->ask_withdrawn != NULL)
+		setup->ask_withdrawn(setup->userdata, approval);
+	write_decision(run, c, &d);
+	call_answer(run, c, "deny", "nobody", "the policy changed, and it was decided afresh");
 }
 
 /* ---- a person must say ----------------------------------------------------------------------------- */
@@ -182,14 +215,21 @@ void call_put_question(struct run *run, const struct call *c)
 
 /* ---- running ----------------------------------------------------------------------------------------- */
 
-void call_intend(struct run *run, struct call *c)
+json_t *call_started(const struct call *c)
 {
 	const struct tool *tool = tool_find(c->tool);
-
 	json_t *data = json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature));
+
 	if (tool->polls)
 		json_put_bool(data, "polls", true);
-	run_emit(run, EVENT_CALL_STARTED, "call", c->id, data);
+	if (tool->run == NULL) /* a tool of ours in the cell is not given the value */
+		secret_taint(tool, c->args, data);
+	return data;
+}
+
+void call_intend(struct run *run, struct call *c)
+{
+	run_emit(run, EVENT_CALL_STARTED, "call", c->id, call_started(c));
 }
 
 json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms)
@@ -229,6 +269,21 @@ static void live_free(struct live_call *live)
 	output_free(live->output);
 	output_free(live->whole);
 	free(live);
+}
+
+const char *call_running(const struct run *run)
+{
+	return run->live != NULL ? run->live->id : "";
+}
+
+void call_hint(struct run *run, const char *line)
+{
+	if (run->live == NULL)
+		return;
+	output_add(run->live->output, line, strlen(line));
+	output_add(run->live->output, "\n", 1);
+	output_add(run->live->whole, line, strlen(line));
+	output_add(run->live->whole, "\n", 1);
 }
 
 void call_drop_live(struct run *run)
@@ -374,7 +429,7 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 	int r = fd_set_nonblock(out);
 	if (r < 0)
 		return err_set(err, -r, "no pipe for the output");
-	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp);
+	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp, run->net != NULL);
 	env_append(&env, xasprintf("MISHRI_ISOLATION=%s", cell_level_name(run->level)));
 	r = secret_enter(run, tool, args, plan, &env, err);
 	struct cell_run what = {
@@ -542,6 +597,7 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	bool kept_secret = kept_write(run, live->id, live->whole, live->output, &text);
 	render(live, c, ended, &text, &found);
 	taint_put(counts, tool_find(c->tool), &found, kept_secret);
+	secret_taint(tool_find(c->tool), c->args, counts);
 	const char *status = owntool_status(c->tool, status_of(c, ended), &text);
 	call_finish(run, live->id, status, ended != NULL ? ended->status : -1, buf_str(&text), counts);
 	buf_done(&text);

@@ -25,6 +25,7 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 	free(run->tmp);
 	run->tmp = xstrdup(json_get_text(mechanisms, "tmp", "/tmp"));
 	run->cell_readable = watch_fd(run->engine->setup.loop, cell_fd(run->cell), on_readable, run);
+	net_open(run);
 	const char *brought = tmp_kept_bring(run);
 	AUTO(json_decrefp) json_t *all = json_copy((json_t *)mechanisms);
 	if (brought != NULL)
@@ -100,6 +101,7 @@ void run_close_cell(struct run *run, const char *reason)
 	exec_drop(run);
 	call_drop_live(run);
 	background_drop(run);
+	net_close(run);
 	watch_free(TAKE(run->cell_readable));
 	cell_close(TAKE(run->cell));
 	json_t *closed = json_pack("{s:s, s:s}", "cell", run->cell_id, "reason", reason);

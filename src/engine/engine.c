@@ -1,6 +1,8 @@
 /* engine.c - tasks enter here and leave here: started, taken over, brought to rest.
  * How a task goes on in between stands in run.c. */
 #include "engine/charge.h"
+#include "engine/egress.h"
+#include "engine/reload.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -151,6 +153,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	engine->lease_timer = watch_timer(setup->loop, on_lease_timer, engine);
 	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
 	open_profile_models(engine);
+	policy_watch_start(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
 	return 0;
@@ -169,6 +172,7 @@ void engine_free(struct engine *engine)
 	}
 	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
 	json_decref(engine->warned);
+	policy_watch_end(engine);
 	while (engine->models != NULL) {
 		struct opened_model *m = engine->models;
 		engine->models = m->next;
@@ -560,7 +564,8 @@ void engine_answer(struct engine *engine, const char *approval, bool allow, cons
 		                    allow ? "approved" : "the person said no"))
 			return;
 		const char *words = reason != NULL && reason[0] != '\0' ? reason : allow ? "approved" : "the person said no";
-		if (exec_answer(run, approval, allow, engine->setup.user, words)) {
+		if (exec_answer(run, approval, allow, engine->setup.user, words) ||
+		    net_answer(run, approval, allow, engine->setup.user, words)) {
 			run_step(run);
 			return;
 		}
@@ -592,9 +597,9 @@ enum run_failure_kind run_failure_kind(const struct run *run)
 
 /* ---- the environment of tools ------------------------------------------------------------------------ */
 
-char **tool_environment(const char *workspace, const char *user, const char *tmp)
+char **tool_environment(const char *workspace, const char *user, const char *tmp, bool proxy)
 {
-	char **env = xcalloc(16, sizeof *env);
+	char **env = xcalloc(32, sizeof *env);
 	size_t n = 0;
 
 	env[n++] = xstrdup("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -606,6 +611,8 @@ char **tool_environment(const char *workspace, const char *user, const char *tmp
 	env[n++] = xasprintf("USER=%s", user);
 	env[n++] = xasprintf("LOGNAME=%s", user);
 	env[n++] = xasprintf("PWD=%s", workspace);
+	for (size_t i = 0; proxy && egress_environment[i] != NULL; i++)
+		env[n++] = xstrdup(egress_environment[i]);
 	env[n] = NULL;
 	return env;
 }

@@ -42,6 +42,8 @@ static bool show(void *userdata, const struct note *note)
 	           note->taints[0] != '\0' ? ", written by a task that had read untrusted things" : "", note->text);
 	while (str_next(&rest, ' ', &name))
 		add_taint(s->taints, name);
+	if (note->taints[0] != '\0') /* whatever its label, its text may be somebody else's */
+		add_taint(s->taints, STR("untrusted"));
 	s->count++;
 	return true;
 }
@@ -59,6 +61,8 @@ static void finish(struct run *run, const struct call *c, const char *status, co
 {
 	json_t *counts = call_counts((int64_t)strlen(text), 0, 0, 0);
 
+	if (json_array_size(owned_taints) > 0)
+		json_put(counts, "taint", json_incref(owned_taints));
 	json_decref(owned_taints);
 	call_finish(run, c->id, status, -1, str_of(text), counts);
 }
@@ -71,7 +75,9 @@ static void write_note(struct run *run, const struct call *c)
 	struct err err = ERR_NONE;
 	int64_t id = 0;
 
+	AUTO(json_decrefp) json_t *labels = task_taint_json(t);
 	join(json_object_get(c->args, "tags"), &tags);
+	join(labels, &taints);
 	sanitize_text(str_of(json_get_text(c->args, "text", "")), &clean);
 	struct note note = {
 		.time_us = clock_wall_us(), .task = t->id, .text = buf_text(&clean), .tags = buf_text(&tags), .taints = buf_text(&taints),

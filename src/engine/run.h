@@ -9,13 +9,16 @@
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC, DO_ASK_MODEL } what;
-	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC: of the approval */
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC, DO_ASK_NET, DO_CONNECT,
+	       DO_ASK_MODEL } what;
+	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC, DO_ASK_NET: of the approval; DO_CONNECT: number */
 };
 
 struct live_call;                      /* a call that runs in the cell */
 
 struct background;                     /* a program that runs beside the calls */
+
+struct net;                            /* connections out of the cell */
 
 struct held_exec {                     /* a program that waits at the gate for a person */
 	uint32_t id;
@@ -23,6 +26,7 @@ struct held_exec {                     /* a program that waits at the gate for a
 	char *refusal;                 /* for its stderr, should the answer be no; the reason is added */
 	json_t *facts;                 /* exec.decided as it will be written */
 	json_t *action;                /* what the person is shown */
+	json_t *shape;                 /* exec_shape */
 	bool high_risk;
 	struct held_exec *next;
 };
@@ -80,6 +84,7 @@ struct run {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
+	struct net *net;               /* NULL: the cell has no network */
 	struct counted_exec *counted;  /* exec_rate.c */
 	struct charging *charging;     /* charge.c: an intent on its way; nothing else is decided meanwhile */
 	int64_t max_output;            /* tokens of the next reply; 0: as the provider has it */
@@ -96,6 +101,11 @@ struct engine {
 	struct engine_setup setup;
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
+	struct policy **retired;       /* reload.c: every set that was loaded here, the one in force among them */
+	size_t retired_count;
+	struct watch *policy_timer;
+	int64_t look_again_ms;         /* monotonic */
+	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer;
@@ -160,6 +170,7 @@ void model_retry(struct run *run);
 
 /* call.c */
 void call_check(struct run *run, struct call *call);
+void call_decide_afresh(struct run *run, struct call *call);     /* a held one: the policy changed */
 void call_ask(struct run *run, struct call *call);               /* STEP_ASK_PERSON */
 void call_put_question(struct run *run, const struct call *call);/* the effect */
 void call_answer(struct run *run, struct call *call, const char *answer, const char *by, const char *reason);
@@ -169,6 +180,7 @@ void call_kill(struct run *run, struct call *call, const char *why);
 void call_close(struct run *run, struct call *call, const char *status, const char *text);
 void call_ended(struct run *run, const struct cell_exit *ended); /* from the cell; NULL: the cell is lost */
 void call_finish(struct run *run, const char *id, const char *status, int exit, struct str output, json_t *owned_counts);
+json_t *call_started(const struct call *call);                     /* data of the event; the caller owns it */
 json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms);
 /* Starts a plan in the cell, its output into *ret_out (not blocking). mailbox: see tools/seen.h; -1: none. */
 MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
@@ -178,6 +190,8 @@ bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one o
 bool call_may_ask(struct run *run, uint64_t tag);                /* false: it was refused too often to be asked for */
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
+const char *call_running(const struct run *run);                 /* id of the call that runs in the cell; "" */
+void call_hint(struct run *run, const char *line);               /* a line of ours into its output */
 void call_stop(struct run *run, const char *why);                /* what runs now, if anything does */
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
@@ -195,7 +209,8 @@ MUST_USE int secret_check(const struct run *run, const struct tool *tool, const 
 /* Makes a decision on the call stricter by what holds for the secrets in it. action: of the call. */
 void secret_decide(const struct run *run, const struct tool *tool, const struct call *call, struct action *action,
                    const struct facts *facts, struct decision *decision);
-bool secret_used(const struct tool *tool, const json_t *args);
+/* The label `secret` in `taint` of call.started and call.finished, where the call refers to one. */
+void secret_taint(const struct tool *tool, const json_t *args, json_t *fields);
 /* Puts values into the environment of a program, and variables in the place of references into its command. */
 MUST_USE int secret_enter(struct run *run, const struct tool *tool, const json_t *args, struct tool_plan *plan, char ***env,
                           struct err *err);
@@ -235,7 +250,15 @@ void exec_command(const struct cell_exec *exec, const char *rule, struct buf *re
 void exec_put_question(struct run *run, const char *approval);   /* the effect of a held program's approval.requested */
 bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);
+void exec_decide_afresh(struct run *run);                        /* what is held: the policy changed */
 
+/* net.c */
+void net_open(struct run *run);                                  /* serves the network of the cell, if it has one */
+void net_close(struct run *run);                                 /* ends every connection */
+void net_put_question(struct run *run, const char *approval);    /* the effect of a held connection's approval.requested */
+bool net_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
+void net_connect(struct run *run, const char *connection);       /* the effect of net.decided */
+bool net_comes_in(const struct run *run);                        /* has anything come, by connections that are open? */
 /* taint.c */
 /* Sets `redactions` and `taint` of call.finished. kept_secret: the output that is kept had one. */
 void taint_put(json_t *fields, const struct tool *tool, const struct findings *found, bool kept_secret);

@@ -135,11 +135,21 @@ int secret_check(const struct run *run, const struct tool *tool, const struct ca
 	return r;
 }
 
-bool secret_used(const struct tool *tool, const json_t *args)
+void secret_taint(const struct tool *tool, const json_t *args, json_t *fields)
 {
+	json_t *labels = json_object_get(fields, "taint");
 	struct refs refs;
+	size_t i;
+	json_t *label;
 
-	return refs_of(tool, args, &refs, NULL) == 0 && refs.count > 0;
+	if (tool == NULL || refs_of(tool, args, &refs, NULL) < 0 || refs.count == 0)
+		return;
+	if (labels == NULL)
+		json_put(fields, "taint", labels = json_array());
+	json_array_foreach(labels, i, label)
+		if (strcmp(json_string_value(label), "secret") == 0)
+			return;
+	json_array_append_new(labels, json_string("secret"));
 }
 
 /* ---- may it -------------------------------------------------------------------------------------------------------- */

@@ -351,6 +351,7 @@ const struct tool tool_http_fetch = {
 	.risk_of = http_fetch_risk,
 	.permissions = "fs.read fs.write net secrets",
 	.nature = NATURE_AT_MOST_ONCE,
+	.taints = "network untrusted",
 	.schema = schema,
 	.plan = http_fetch_plan,
 	.run = http_fetch_run,
