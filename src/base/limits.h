@@ -214,6 +214,11 @@
 #define LIMIT_LEAK_BYTES            4096     /* of one value behind a name such as "token" */
 #define LIMIT_PRIVATE_KEY_BYTES     KIB(64)  /* from its first to its last line */
 #define LIMIT_SANITIZE_ALLOW        64       /* patterns of what is never hidden */
+#define LIMIT_SCHEMA_NODES          100000   /* schemas in one document */
+#define LIMIT_SCHEMA_STEPS          2000000  /* keywords compared with one value */
+#define LIMIT_SCHEMA_DEPTH          400      /* of schemas in schemas, references followed */
+#define LIMIT_SCHEMA_DOUBTS         20       /* unknown keywords that a person is told of */
+#define LIMIT_REGEX_HEAP_KIB        4096     /* of one match in a schema */
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */
