@@ -456,10 +456,11 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp, run->net != NULL);
 	env_append(&env, xasprintf("MISHRI_ISOLATION=%s", cell_level_name(run->level)));
 	r = secret_enter(run, tool, args, plan, &env, err);
+	AUTO(json_decrefp) json_t *sent = secret_args(run, tool, args);
 	struct cell_run what = {
 		.call = tag,
 		.builtin = plan->builtin,
-		.args = args,
+		.args = sent,
 		.readonly = is_readonly(tool),
 		.memory_bytes = tool->own != NULL ? (int64_t)tool->own->memory_bytes : 0,
 		.argv = (const char *const *)plan->argv,

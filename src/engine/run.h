@@ -17,6 +17,8 @@ struct deferred {
 struct call_limits;
 struct live_call;                      /* a call that runs in the cell */
 
+struct secret;
+
 struct background;                     /* a program that runs beside the calls */
 
 struct net;                            /* connections out of the cell */
@@ -79,6 +81,8 @@ struct run {
 	int64_t request_ms;            /* monotonic start */
 
 	struct live_call *live;
+	char secret_word[ID_LEN * 2 + 1]; /* of the live call; "" where none may have the proxy use a secret */
+	bool exposed[LIMIT_SECRETS];   /* secrets that a program of this cell was given, by their order */
 	struct background *background; /* oldest first */
 	int64_t stray_execs, stray_denied;
 	struct {
@@ -86,6 +90,7 @@ struct run {
 	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
 	struct net *net;               /* NULL: the cell has no network */
+	struct counted_net *counted_net;   /* net_rate.c */
 	struct counted_exec *counted;  /* exec_rate.c */
 	struct charging *charging;     /* charge.c: an intent on its way; nothing else is decided meanwhile */
 	int64_t max_output;            /* tokens of the next reply; 0: as the provider has it */
@@ -216,6 +221,15 @@ void secret_taint(const struct tool *tool, const json_t *args, json_t *fields);
 /* Puts values into the environment of a program, and variables in the place of references into its command. */
 MUST_USE int secret_enter(struct run *run, const struct tool *tool, const json_t *args, struct tool_plan *plan, char ***env,
                           struct err *err);
+/* The arguments of a tool of ours in the cell, with a word in each reference that only this call has: what else runs in the
+ * cell cannot have the proxy use the secret. The caller owns it. */
+MUST_USE json_t *secret_args(struct run *run, const struct tool *tool, const json_t *args);
+bool secret_granted(const struct run *run, const char *name, size_t name_len, const char *word);
+/* Makes a decision on a connection stricter by the secrets that programs of this cell were given. */
+struct net_target;
+void secret_net(const struct run *run, const struct net_target *target, const struct facts *facts, struct decision *decision);
+bool secret_may_go(const struct run *run, const struct secret *secret, const struct net_target *target, const struct facts *facts,
+                   struct decision *ret);
 void env_append(char ***env, char *owned);                        /* one more line at its end */
 MUST_USE char *secret_command(const char *command);              /* the caller owns it */
 void secret_redact(const struct run *run, enum event_type type, json_t *data);   /* in place */
