@@ -101,6 +101,7 @@ static void on_decide(void *userdata, const struct net_target *target, struct de
 
 	facts_of(net->run, &facts);
 	net_decide(net->run->engine->setup.policy, target, NULL, &facts, ret);
+	secret_net(net->run, target, &facts, ret);
 }
 
 static json_t *decided_data(const struct net *net, uint32_t id, const struct net_target *t, const struct decision *d)
