@@ -98,6 +98,7 @@
 #define LIMIT_CELL_OPEN_FILES       4096
 #define LIMIT_CELL_FILE_BYTES       MIB(4096)
 #define LIMIT_CELL_TMP_BYTES        MIB(1024)
+#define LIMIT_CELL_TMP_FILES_LEAST  1024     /* files that a small /tmp can hold; a large one a file for each 4 KiB */
 #define LIMIT_CELL_DENY_STUB_MS     100
 #define LIMIT_CELL_WATCH_LEAST_MS   10       /* between two looks at what a cell uses, the shorter the less is left */
 #define LIMIT_CELL_WATCH_MOST_MS    1000
@@ -128,6 +129,9 @@
 #define LIMIT_FILES_DEPTH           200
 #define LIMIT_FILES_LINKED          4096     /* guarded files that have a second name somewhere */
 #define LIMIT_LAYER_MOST_BYTES      (1ll << 40) /* of what one task tree changes, whatever the configuration says */
+#define LIMIT_TMP_KEPT_BYTES        MIB(64)  /* the /tmp of a parked task, as a stream; a larger one is not kept */
+#define LIMIT_TMP_KEPT_MS           600000   /* how long it waits for the return */
+#define LIMIT_TMP_KEEPING_MS        5000     /* that a park or a return waits for it */
 #define LIMIT_LAYER_LOOK_MS         1000     /* how often it is measured while something runs */
 #define LIMIT_LAYER_LOOK_ENTRIES    512      /* names measured without a pause */
 #define LIMIT_LAYER_CHANGES         500000   /* of one layer */
