@@ -462,7 +462,6 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		.builtin = plan->builtin,
 		.args = sent,
 		.readonly = is_readonly(tool),
-		.memory_bytes = tool->own != NULL ? (int64_t)tool->own->memory_bytes : 0,
 		.argv = (const char *const *)plan->argv,
 		.env = (const char *const *)env,
 		.cwd = run->task->workspace,
