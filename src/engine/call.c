@@ -123,7 +123,8 @@ void call_check(struct run *run, struct call *c)
 		unknown_tool(run, c);
 		return;
 	}
-	if (check_args(tool, c, &err) < 0 || secret_check(run, tool, c, &err) < 0 || (tool->control && control_check(run, tool, c, &err) < 0)) {
+	if (check_args(tool, c, &err) < 0 || secret_check(run, tool, c, &err) < 0 ||
+	    (tool->control && control_check(run, tool, c, &err) < 0)) {
 		refuse_by_schema(run, c, err.text);
 		return;
 	}
