@@ -72,7 +72,8 @@ static int run_list(int argc, char **argv)
 	if (code != 0)
 		return code;
 	if (option_positionals(o, &words) != 0)
-		return complain(EXIT_USAGE, "secrets list: '%s' is one word too many; `mishri secrets check %s` looks at one", words[0], words[0]);
+		return complain(EXIT_USAGE, "secrets list: '%s' is one word too many; `mishri secrets check %s` looks at one", words[0],
+		                words[0]);
 	const struct secrets *secrets = config_secrets(config);
 	if (option_given(o, "--json")) {
 		AUTO(json_decrefp) json_t *all = secrets_json(secrets);

@@ -123,7 +123,8 @@ void call_check(struct run *run, struct call *c)
 		unknown_tool(run, c);
 		return;
 	}
-	if (check_args(tool, c, &err) < 0 || secret_check(run, tool, c, &err) < 0 || (tool->control && control_check(run, tool, c, &err) < 0)) {
+	if (check_args(tool, c, &err) < 0 || secret_check(run, tool, c, &err) < 0 ||
+	    (tool->control && control_check(run, tool, c, &err) < 0)) {
 		refuse_by_schema(run, c, err.text);
 		return;
 	}
@@ -462,7 +463,6 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		.builtin = plan->builtin,
 		.args = sent,
 		.readonly = is_readonly(tool),
-		.memory_bytes = tool->own != NULL ? (int64_t)tool->own->memory_bytes : 0,
 		.argv = (const char *const *)plan->argv,
 		.env = (const char *const *)env,
 		.cwd = run->task->workspace,

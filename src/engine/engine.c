@@ -4,6 +4,7 @@
 #include "engine/egress.h"
 #include "engine/limits.h"
 #include "engine/reload.h"
+#include "engine/secrets.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -222,6 +223,8 @@ static json_t *config_data(const struct engine *engine, const struct agent_profi
 		json_put_bool(config, "loop_detect", false);
 	if (profile != NULL && profile->prompt != NULL)
 		json_put_text(config, "prompt", profile->prompt);
+	if (secrets_count(engine->setup.secrets) > 0)
+		json_put(config, "secrets", secrets_names(engine->setup.secrets));
 	for (size_t i = 0; i < COUNT(parts); i++)
 		if (json_object_get(told, parts[i]) != NULL)
 			json_put(config, parts[i], json_incref(json_object_get(told, parts[i])));

@@ -35,6 +35,17 @@ static void add_skills(const json_t *skills, struct buf *to)
 		           json_get_text(skill, "description", ""));
 }
 
+/* Names only; who may use which, the policy says when it is tried. */
+static void add_secrets(const json_t *names, struct buf *to)
+{
+	size_t i;
+	json_t *name;
+
+	json_array_foreach(names, i, name)
+		buf_printf(to, "%s%s", i == 0 ? "\n\nSecrets that you can use without seeing them, as {{secret:NAME}} in the command "
+		           "of `shell` or in a header of `http_fetch`: " : ", ", json_string_value(name));
+}
+
 json_t *prompt_messages(const struct run *run)
 {
 	const struct task *t = run->task;
@@ -52,6 +63,7 @@ json_t *prompt_messages(const struct run *run)
 		buf_printf(&text, "\n\nWhat this project asks of agents, from %s. The goal goes before it:\n%s",
 		           json_get_text(project, "path", ""), json_get_text(project, "text", ""));
 	add_skills(json_object_get(t->config, "skills"), &text);
+	add_secrets(json_object_get(t->config, "secrets"), &text);
 	json_array_append_new(all, json_pack("{s:s, s:o}", "role", "system", "text", json_of_str(buf_str(&text))));
 	json_array_extend(all, t->messages);
 	return all;

@@ -196,6 +196,15 @@ const struct secret *secrets_find(const struct secrets *secrets, const char *nam
 	return NULL;
 }
 
+json_t *secrets_names(const struct secrets *secrets)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < secrets_count(secrets); i++)
+		json_array_append_new(all, json_string(secrets->list[i].name));
+	return all;
+}
+
 const char *secrets_near(const struct secrets *secrets, const char *name)
 {
 	const char *names[LIMIT_SECRETS];

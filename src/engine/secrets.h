@@ -36,6 +36,7 @@ void secrets_fetch(struct secrets *secrets);
 size_t secrets_count(const struct secrets *secrets);         /* NULL: 0 */
 const struct secret *secrets_at(const struct secrets *secrets, size_t i);   /* in order of name */
 const struct secret *secrets_find(const struct secrets *secrets, const char *name);   /* NULL */
+MUST_USE json_t *secrets_names(const struct secrets *secrets);   /* the caller owns it */
 /* The name that is nearest, for "did you mean"; NULL. */
 const char *secrets_near(const struct secrets *secrets, const char *name);
 const char *secret_source_name(enum secret_source source);   /* "env", "file", "command" */

@@ -40,7 +40,8 @@ int body_unpack(struct reply *reply, struct err *err)
 	struct str coding = reply_header(reply, "content-encoding");
 	AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_FETCH_BODY_BYTES);
 	bool deflate = coding.len == 7 && strncasecmp(coding.ptr, "deflate", 7) == 0;
-	bool gzip = (coding.len == 4 && strncasecmp(coding.ptr, "gzip", 4) == 0) || (coding.len == 6 && strncasecmp(coding.ptr, "x-gzip", 6) == 0);
+	bool gzip = (coding.len == 4 && strncasecmp(coding.ptr, "gzip", 4) == 0) ||
+	            (coding.len == 6 && strncasecmp(coding.ptr, "x-gzip", 6) == 0);
 
 	if (coding.len == 0 || reply->body.len == 0 || (coding.len == 8 && strncasecmp(coding.ptr, "identity", 8) == 0))
 		return 0;

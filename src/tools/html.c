@@ -241,7 +241,8 @@ static void on_end(void *userdata, const xmlChar *name)
 
 struct library {
 	void *handle;
-	htmlParserCtxtPtr (*create)(htmlSAXHandlerPtr sax, void *userdata, const char *chunk, int size, const char *name, xmlCharEncoding enc);
+	htmlParserCtxtPtr (*create)(htmlSAXHandlerPtr sax, void *userdata, const char *chunk, int size, const char *name,
+	                           xmlCharEncoding enc);
 	int (*options)(htmlParserCtxtPtr parser, int options);
 	int (*parse)(htmlParserCtxtPtr parser, const char *chunk, int size, int terminate);
 	void (*release)(htmlParserCtxtPtr parser);

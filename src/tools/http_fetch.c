@@ -10,7 +10,8 @@
 
 #include "base/banned.h"
 
-_Static_assert(LIMIT_READ_SHOWN_BYTES == 57344 && LIMIT_CALL_WALL_MS == 600000 && LIMIT_FETCH_WALL_MS == 120000, "the schema tells them");
+_Static_assert(LIMIT_READ_SHOWN_BYTES == 57344 && LIMIT_CALL_WALL_MS == 600000 &&
+               LIMIT_FETCH_WALL_MS == 120000, "the schema tells them");
 
 #define SECRET_OPEN  "{{secret:"
 #define SECRET_CLOSE "}}"
@@ -161,7 +162,8 @@ static int follow(struct fetch *f, struct err *err)
 	if (!is_redirect(f->reply.status) || to.len == 0 || json_is_false(json_object_get(f->args, "follow")))
 		return 0;
 	if (++f->hops > LIMIT_FETCH_HOPS)
-		return err_set(err, ELOOP, "there were more than %d redirects, the last one to %.*s", LIMIT_FETCH_HOPS, (int)MIN(to.len, 200), to.ptr);
+		return err_set(err, ELOOP, "there were more than %d redirects, the last one to %.*s", LIMIT_FETCH_HOPS,
+		               (int)MIN(to.len, 200), to.ptr);
 	if (url_resolve(&f->url, to, &next, err) < 0)
 		return err_prefix(err, "the redirect to '%.*s' cannot be followed", (int)MIN(to.len, 200), to.ptr);
 	f->elsewhere |= !url_same_origin(&f->url, &next);
@@ -170,7 +172,8 @@ static int follow(struct fetch *f, struct err *err)
 		f->body = STR("");
 	}
 	if (f->body.len > 0 && f->elsewhere)
-		return err_set(err, EPERM, "a redirect leads to another place, %s, and the body was not meant for that; ask there yourself if it is",
+		return err_set(err, EPERM, "a redirect leads to another place, %s, and the body was not meant for that; ask there yourself if "
+		               "it is",
 		               next.host);
 	url_done(&f->url);
 	f->url = next;
@@ -344,8 +347,8 @@ static const char schema[] =
 	"\"headers\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"},\"description\":\"a secret: "
 	"{\\\"Authorization\\\": \\\"Bearer {{secret:NAME}}\\\"}\"},"
 	"\"body\":{\"type\":\"string\"},"
-	"\"as\":{\"enum\":[\"text\",\"html\",\"raw\"],\"default\":\"text\",\"description\":\"text: pages as Markdown, JSON indented; html, raw: "
-	"as it came\"},"
+	"\"as\":{\"enum\":[\"text\",\"html\",\"raw\"],\"default\":\"text\",\"description\":\"text: pages as Markdown, JSON indented; "
+	"html, raw: as it came\"},"
 	"\"max_bytes\":{\"type\":\"integer\",\"minimum\":100,\"maximum\":57344,\"description\":\"of text to show\"},"
 	"\"save\":{\"type\":\"string\",\"minLength\":1,\"description\":\"write the body into this new file of the workspace instead\"},"
 	"\"follow\":{\"type\":\"boolean\",\"default\":true,\"description\":\"redirects, at most 5\"},"

@@ -57,8 +57,8 @@ static const char schema[] =
 	"\"text\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":8192,\"description\":\"write: the note\"},"
 	"\"tags\":{\"type\":\"array\",\"maxItems\":16,\"items\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9_.-]{1,40}$\"},"
 	"\"description\":\"write: words to find it by\"},"
-	"\"query\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":400,\"description\":\"search: words that all must be in it; the last "
-	"may be the beginning of one\"},"
+	"\"query\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":400,\"description\":\"search: words that all must be in it; "
+	"the last may be the beginning of one\"},"
 	"\"id\":{\"type\":\"integer\",\"minimum\":1,\"description\":\"delete: as the others show it\"},"
 	"\"limit\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":50,\"default\":20,\"description\":\"search, list: how many\"}}}";
 

@@ -47,7 +47,8 @@ static int check_owner(const struct own_place *place, const char *path, const st
 }
 
 /* A named pipe must not hold the start up, and a link of a project must not lead out of it. */
-static int read_manifest(const struct own_place *place, int dir, const char *file, const char *path, struct buf *ret, struct err *err)
+static int read_manifest(const struct own_place *place, int dir, const char *file, const char *path, struct buf *ret,
+                         struct err *err)
 {
 	int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (place->project ? O_NOFOLLOW : 0);
 	AUTO(fd_closep) int fd = openat(dir, file, flags);

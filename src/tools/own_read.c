@@ -92,7 +92,8 @@ static int read_about(const struct yaml_node *root, struct own *own, struct err 
 	return 0;
 }
 
-static int one_of(const struct yaml_node *node, const char *key, const char *const *words, size_t count, size_t *ret, struct err *err)
+static int one_of(const struct yaml_node *node, const char *key, const char *const *words, size_t count, size_t *ret,
+                  struct err *err)
 {
 	AUTO(buf_done) struct buf all = BUF_INIT(512);
 	const char *word = yaml_is_text(node) ? yaml_text(node) : "";
@@ -111,7 +112,8 @@ static int one_of(const struct yaml_node *node, const char *key, const char *con
 }
 
 /* A choice that may be left out; *ret is the usual one then. */
-static int choose(const struct yaml_node *root, const char *key, const char *const *words, size_t count, size_t *ret, struct err *err)
+static int choose(const struct yaml_node *root, const char *key, const char *const *words, size_t count, size_t *ret,
+                  struct err *err)
 {
 	const struct yaml_node *node = yaml_get(root, key);
 
