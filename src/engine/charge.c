@@ -116,7 +116,7 @@ static bool add_call(struct charging *g, const struct call *c)
 	const struct tool *tool = tool_find(c->tool);
 	struct action action = {
 		.kind = ACTION_TOOL,
-		.tool = { .name = tool->name, .category = tool->category, .risk = tool->risk, .args = c->args },
+		.tool = { .name = tool->name, .category = tool->category, .risk = tool_risk(tool, c->args), .args = c->args },
 	};
 	bool fits = add_action(g, &action);
 	const json_t *parts = tool == &tool_delegate ? json_object_get(c->args, "tasks") : NULL;
@@ -347,7 +347,6 @@ static struct charging *charging_new(struct run *run, int effect)
 bool charge_call(struct run *run, struct call *c, int effect)
 {
 	const struct policy *policy = run->engine->setup.policy;
-	const struct tool *tool = tool_find(c->tool);
 
 	if (!has_budgets(run) && !policy_has_limits(policy, ACTION_TOOL) && !policy_has_limits(policy, ACTION_DELEGATE))
 		return false;
@@ -358,8 +357,7 @@ bool charge_call(struct run *run, struct call *c, int effect)
 	g->charge.forced = c->waived;
 	memcpy(g->call, c->id, sizeof g->call);
 	bool fits = add_call(g, c) && add_budgets(run, &g->charge);
-	json_t *data = json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature));
-	return begin(run, g, EVENT_CALL_STARTED, "call", c->id, data, fits);
+	return begin(run, g, EVENT_CALL_STARTED, "call", c->id, call_started(c), fits);
 }
 
 /* ---- model calls ---- */

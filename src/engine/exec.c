@@ -80,6 +80,7 @@ static json_t *exec_event(const struct run *run, const struct cell_exec *exec, c
 	json_put_text(data, "origin", name_of(origins, COUNT(origins), (size_t)exec->origin));
 	json_put(data, "argv", argv);
 	json_put_text(data, "cwd", exec->cwd);
+	secret_redact(run, EVENT_EXEC_DECIDED, data); /* a person is shown it before it is an event */
 	return data;
 }
 
