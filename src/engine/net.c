@@ -1,6 +1,7 @@
 /* net.c - the policy side of a task's network: what a connection out of its cell wants is decided, written down, and
  * only then let go. How it is carried is egress.c. */
-#include "engine/run.h"
+#include "engine/charge.h"
+#include "engine/reload.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,8 +73,7 @@ static void on_kick(void *userdata)
 
 /* ---- decisions ---- */
 
-void net_decide(const struct policy *policy, const struct net_target *target, const char *secret, const struct facts *facts,
-                struct decision *ret)
+static struct action action_for(const struct net_target *target, const char *secret)
 {
 	struct action action = { .kind = ACTION_NET, .secret = secret };
 
@@ -83,6 +83,14 @@ void net_decide(const struct policy *policy, const struct net_target *target, co
 	action.net.method = target->method;
 	action.net.address = target->class;
 	action.net.resolved = target->address;
+	return action;
+}
+
+void net_decide(const struct policy *policy, const struct net_target *target, const char *secret, const struct facts *facts,
+                struct decision *ret)
+{
+	struct action action = action_for(target, secret);
+
 	policy_decide(policy, &action, facts, ret);
 }
 
@@ -91,6 +99,7 @@ static void on_decide(void *userdata, const struct net_target *target, struct de
 	const struct net *net = userdata;
 	struct facts facts;
 
+	engine_look_at_policy(net->run->engine);
 	facts_of(net->run, &facts);
 	net_decide(net->run->engine->setup.policy, target, NULL, &facts, ret);
 }
@@ -212,6 +221,32 @@ bool net_answer(struct run *run, const char *approval, bool allow, const char *b
 	return true;
 }
 
+void net_over(struct run *run, uint32_t id, const struct decision_limit *limit, const char *reason)
+{
+	struct net *net = run->net;
+	struct link *l = net != NULL ? link_take(net, NULL, id) : NULL;
+
+	if (l == NULL)
+		return;
+	json_put_text(l->facts, "rule", limit->id);
+	json_put_text(l->facts, "source", limit->source);
+	struct net_target t = { .host = json_get_text(l->facts, "host", ""), .port = (int)json_get_int(l->facts, "port", 0) };
+	struct decision d = { .effect = limit->over == OVER_ASK ? EFFECT_ASK : EFFECT_DENY, .rule = limit->id, .source = limit->source };
+	snprintf(d.reason, sizeof d.reason, "%s", reason);
+	if (d.effect == EFFECT_ASK) {
+		hold(net, l, &t, &d);
+		return;
+	}
+	AUTO(buf_done) struct buf line = BUF_INIT(KIB(4));
+	egress_message(&t, &d, &line);
+	hint(net, buf_text(&line));
+	json_put_text(l->facts, "effect", "deny");
+	json_put_text(l->facts, "reason", reason);
+	write_denied(net, json_incref(l->facts));
+	egress_refuse(net->egress, id, limit->id, buf_text(&line));
+	link_free(l);
+}
+
 /* ---- the life of a connection ---- */
 
 static void on_decided(void *userdata, uint32_t id, const struct net_target *t, const struct decision *d)
@@ -235,6 +270,9 @@ static void on_decided(void *userdata, uint32_t id, const struct net_target *t, 
 		return;
 	}
 	link_put(net, l);
+	struct action action = action_for(t, NULL);
+	if (t->unresolved == NULL && net_rate(net->run, id, &action, data))
+		return;
 	emit(net, EVENT_NET_DECIDED, json_incref(data));
 	if (t->unresolved != NULL)
 		return;
@@ -257,6 +295,7 @@ static void on_gone(void *userdata, uint32_t id)
 	const struct engine_setup *setup = &net->run->engine->setup;
 	struct link *l = link_take(net, NULL, id);
 
+	net_rate_gone(net->run, id);
 	if (l == NULL)
 		return;
 	if (l->approval[0] != '\0') {
@@ -322,6 +361,7 @@ void net_close(struct run *run)
 {
 	struct net *net = run->net;
 
+	net_rate_drop(run);
 	if (net == NULL)
 		return;
 	egress_free(net->egress);

@@ -85,6 +85,7 @@ struct run {
 	struct held_exec *held;
 	struct net *net;               /* NULL: the cell has no network */
 	struct counted_exec *counted;  /* exec_rate.c */
+	struct counted_net *counted_net; /* net_rate.c */
 	struct charging *charging;     /* charge.c: an intent on its way; nothing else is decided meanwhile */
 	int64_t max_output;            /* tokens of the next reply; 0: as the provider has it */
 };
