@@ -20,12 +20,11 @@ MUST_USE int cli_user(const struct options *o, char user[static USER_LEN + 1], s
 /* An existing directory, resolved; the caller owns *ret. */
 MUST_USE int cli_workspace(const char *path, char **ret, struct err *err);
 
-/* Where the files of a trusted workspace changed and a person is at the terminal: asks whether to trust them again. */
-void cli_trust_again(const struct options *o, const char *workspace);
-
 /* What the proxies of all cells share. The caller owns *ret; it ends before the loop. config: NULL: as built in. */
 struct egress_base;
 MUST_USE int cli_egress(struct loop *loop, const struct config *config, struct egress_base **ret, struct err *err);
+/* Where the files of a trusted workspace changed and a person is at the terminal: asks whether to trust them again. */
+void cli_trust_again(const struct options *o, const char *workspace);
 
 /* The configuration for a workspace (NULL: none), with the flags of `o` that are keys, and -c. `flags`:
  * {option, key} pairs. -EINVAL or -EPERM; *ret_usage says that a flag was wrong, not a file. */

@@ -41,12 +41,6 @@ json_t *limit_data(const struct run *run, const struct decision_limit *limit, co
 bool exec_rate(struct run *run, const struct cell_exec *exec, const struct decision *decision, json_t *data);
 bool exec_rate_gone(struct run *run, uint32_t id);               /* the program ended meanwhile; false: not known here */
 void exec_rate_drop(struct run *run);
-/* net_rate.c: a connection that a limit counts. False: none does; data stays the caller's. */
-bool net_rate(struct run *run, uint32_t id, const struct action *action, json_t *data);
-void net_rate_gone(struct run *run, uint32_t id);
-void net_rate_drop(struct run *run);
-/* net.c: a limit is reached, and it neither waits nor lets it go. */
-void net_over(struct run *run, uint32_t id, const struct decision_limit *limit, const char *reason);
 /* exec.c */
 json_t *exec_shape(const struct cell_exec *exec);                /* the caller owns it */
 void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_data, json_t *owned_shape, const char *rule,

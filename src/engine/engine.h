@@ -26,6 +26,7 @@ struct agent_profile {
 	size_t tool_count;
 	bool readonly;                 /* sees the workspace, and changes nothing in it; nor does a task below */
 	int64_t turns, timeout_ms;     /* at most; a parent's limits hold all the same */
+	struct bounds bounds;          /* the same */
 };
 
 struct question {                      /* an action that needs a person's answer, or a question of the model's */
@@ -42,8 +43,8 @@ struct engine_setup {
 	struct store *store;           /* registered as an engine already */
 	struct warden *warden;
 	const struct policy *policy;   /* at the start */
-	struct policy_home *policy_home; /* of reload.h: where its files are; NULL: it never changes */
 	struct egress_base *egress;    /* NULL: no cell has a network */
+	struct policy_home *policy_home; /* of reload.h: where its files are; NULL: it never changes */
 	struct llm *llm;
 	struct llm_model *model;
 	const char *user;

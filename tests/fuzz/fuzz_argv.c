@@ -54,7 +54,6 @@ static void check(const char *key, const char *value, const char *const *words, 
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	AUTO(freep) char *text = xstrndup((const char *)bytes, len);
 	const char *words[WORDS] = { "prog" };
 	size_t count = 1;
 	AUTO(freep) char *copy = xmalloc(len + 1);
