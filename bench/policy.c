@@ -77,9 +77,82 @@ static void bench(size_t count)
 	probe_done(&p);
 }
 
+static struct policy *load_text(const struct buf *text)
+{
+	struct policy_source source = { LAYER_PROJECT, "bench", buf_str(text) };
+	struct policy *policy = NULL;
+	struct err err = ERR_NONE;
+
+	if (policy_load(&source, 1, NULL, 0, &policy, &err) != 0) {
+		fprintf(stderr, "%s\n", err.text);
+		exit(1);
+	}
+	return policy;
+}
+
+/* So many rules, of which 50 concern the tool: each with a regex over a command of 200 bytes. */
+static void bench_concerned(size_t count)
+{
+	static const char command[] = "make -C /workspace/build all test VERBOSE=1 CFLAGS='-O2 -g -Wall -Wextra' && git status --short && "
+		"git add -A && git commit -m 'a message of some length that says what was done and why it was done'";
+	AUTO(buf_done) struct buf text = BUF_INIT(MIB(4));
+	AUTO(json_decrefp) json_t *args = json_pack("{s:s}", "command", command);
+	struct probe p;
+
+	buf_add_text(&text, "version: 1\ndefault: ask\nrules:\n");
+	for (size_t i = 0; i < count; i++) {
+		AUTO(freep) char *tool = i < 50 ? xstrdup("shell") : xasprintf("tool%zu", i);
+		buf_printf(&text, "- {id: r%zu, deny: tool, tool: %s, args: {command: {regex: '\\brm -rf /x%zu\\b'}}}\n", i, tool, i);
+	}
+	int64_t start = clock_mono_ns();
+	AUTO(policy_freep) struct policy *policy = load_text(&text);
+	printf("{\"bench\":\"policy_load\",\"rules\":%zu,\"with\":\"a regex each\",\"ms\":%.1f}\n", count,
+	       (double)(clock_mono_ns() - start) / 1e6);
+	probe_init(&p, "/workspace");
+	probe_set_tool(&p, "shell", "exec", "high", args);
+	measure("a command of 200 bytes, 50 rules concern it", count, policy, &p);
+	probe_done(&p);
+}
+
+/* What one more matcher in a rule costs, and a longer argument. */
+static void bench_matchers(size_t matchers, size_t bytes)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(MIB(4));
+	AUTO(freep) char *value = xmalloc(bytes + 1), *what = xasprintf("%zu patterns a rule, an argument of %zu bytes", matchers, bytes);
+	AUTO(json_decrefp) json_t *args = json_object();
+	struct probe p;
+
+	memset(value, 'a', bytes);
+	value[bytes] = '\0';
+	buf_add_text(&text, "version: 1\ndefault: ask\nrules:\n");
+	for (size_t i = 0; i < 100; i++) {
+		buf_printf(&text, "- {id: r%zu, deny: tool, tool: shell, args: {", i);
+		for (size_t k = 0; k < matchers; k++)   /* the last one never fits, the others do */
+			buf_printf(&text, "%sa%zu: '%s'", k > 0 ? ", " : "", k, k + 1 < matchers ? "a*a" : "*b*c");
+		buf_add_text(&text, "}}\n");
+	}
+	AUTO(policy_freep) struct policy *policy = load_text(&text);
+	for (size_t k = 0; k < matchers; k++) {
+		AUTO(freep) char *key = xasprintf("a%zu", k);
+		json_put_text(args, key, value);
+	}
+	probe_init(&p, "/workspace");
+	probe_set_tool(&p, "shell", "exec", "high", args);
+	measure(what, 100, policy, &p);
+	probe_done(&p);
+}
+
 int main(void)
 {
+	static const size_t matchers[] = { 1, 2, 4, 8 }, bytes[] = { 20, 200, 2000, 20000 };
+
 	for (size_t count = 10; count <= 10000; count *= 10)
 		bench(count);
+	for (size_t count = 100; count <= 10000; count *= 10)
+		bench_concerned(count);
+	for (size_t i = 0; i < COUNT(matchers); i++)
+		bench_matchers(matchers[i], 200);
+	for (size_t i = 0; i < COUNT(bytes); i++)
+		bench_matchers(1, bytes[i]);
 	return 0;
 }

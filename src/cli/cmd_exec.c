@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "policy/limits.h"
 #include "base/banned.h"
 
 static const struct option_row options[] = {
@@ -382,6 +383,8 @@ static int prepare(struct execution *x, const struct options *o, char **ret_work
 		return complain(usage ? EXIT_USAGE : EXIT_CONFIG, "%s", err.text);
 	if (cli_load_policy(o, x->workspace, policies, count, &x->policy, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);
+	if (policy_has_limits(x->policy, ACTION_EXEC) || policy_has_limits(x->policy, ACTION_NET))
+		complain(0, "the limits of the policy count what tasks do; exec keeps no history, and is not counted");
 	return mode == 1 ? layer_open_for(x, o) : 0;
 }
 

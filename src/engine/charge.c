@@ -116,7 +116,7 @@ static bool add_call(struct charging *g, const struct call *c)
 	const struct tool *tool = tool_find(c->tool);
 	struct action action = {
 		.kind = ACTION_TOOL,
-		.tool = { .name = tool->name, .category = tool->category, .risk = tool->risk, .args = c->args },
+		.tool = { .name = tool->name, .category = tool->category, .risk = tool_risk(tool, c->args), .args = c->args },
 	};
 	bool fits = add_action(g, &action);
 	const json_t *parts = tool == &tool_delegate ? json_object_get(c->args, "tasks") : NULL;

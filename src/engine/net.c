@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/egress.h"
+#include "engine/reload.h"
 #include "engine/net_link.h"
 
 #include "base/banned.h"
@@ -99,6 +100,7 @@ static void on_decide(void *userdata, const struct net_target *target, struct de
 	const struct net *net = userdata;
 	struct facts facts;
 
+	engine_look_at_policy(net->run->engine);
 	facts_of(net->run, &facts);
 	net_decide(net->run->engine->setup.policy, target, NULL, &facts, ret);
 	secret_net(net->run, target, &facts, ret);

@@ -108,6 +108,28 @@ static size_t step(const char *p, const char *t, size_t left, bool path, size_t 
 
 struct star { const char *pattern, *text; bool whole_dirs; };
 
+static bool is_plain(char c)
+{
+	return (unsigned char)c < 0x80 && c != '\0' && c != '*' && c != '?' && c != '[' && c != '\\';
+}
+
+/* On to where what follows the star can begin; the places between are not tried one by one. */
+static bool star_skip(struct star *s, const char *end, bool stop_at_slash)
+{
+	size_t left = (size_t)(end - s->text);
+	const char *next = *s->pattern == '\0' ? end : is_plain(*s->pattern) ? memchr(s->text, *s->pattern, left) : s->text;
+
+	if (next == NULL)
+		return false;
+	if (stop_at_slash) {
+		const char *slash = memchr(s->text, '/', left);
+		if (slash != NULL && slash < next)
+			return false;
+	}
+	s->text = next;
+	return true;
+}
+
 static bool star_advance(struct star *s, const char *end, bool stop_at_slash)
 {
 	if (s->pattern == NULL || s->text == end || (stop_at_slash && *s->text == '/'))
@@ -119,7 +141,7 @@ static bool star_advance(struct star *s, const char *end, bool stop_at_slash)
 		s->text = slash;
 	}
 	s->text++;
-	return true;
+	return s->whole_dirs || star_skip(s, end, stop_at_slash);
 }
 
 bool glob_match(const char *pattern, struct str text, bool path)

@@ -4,7 +4,7 @@
 
 #include "base/banned.h"
 
-static uint32_t hash_of(const char *text)
+uint32_t name_hash(const char *text)
 {
 	uint32_t h = 2166136261u;                          /* FNV-1a */
 
@@ -40,7 +40,7 @@ void name_map_add(struct name_map *n, const char *text, uint32_t value)
 		for (uint32_t i = 0; i < n->count; i++)
 			link_entry(n, i);
 	}
-	n->entries[n->count] = (struct name_entry){ text, value, hash_of(text), 0 };
+	n->entries[n->count] = (struct name_entry){ text, value, name_hash(text), 0 };
 	link_entry(n, n->count++);
 }
 
@@ -54,7 +54,7 @@ static const struct name_entry *name_map_skip(const struct name_map *n, uint32_t
 
 const struct name_entry *name_map_find(const struct name_map *n, const char *text)
 {
-	return n->slots != 0 ? name_map_skip(n, n->heads[hash_of(text) & (n->slots - 1)], text) : NULL;
+	return n->slots != 0 ? name_map_skip(n, n->heads[name_hash(text) & (n->slots - 1)], text) : NULL;
 }
 
 /* ---- rules by name ---- */

@@ -11,6 +11,9 @@
 
 #define WORKSPACE "${workspace}"
 
+/* Bytes that a pattern is tried on at once; patterns of one decision that may run into their limit. */
+enum { MANY = 512, STOPPED_MOST = 50 };
+
 /* What a key looks at, ready to be compared. */
 struct value {
 	enum { VALUE_ABSENT, VALUE_UNKNOWN, VALUE_TEXT, VALUE_TEXTS, VALUE_NUMBER, VALUE_JSON, VALUE_PROGRAM } type;
@@ -49,8 +52,6 @@ static void regex_ready(struct eval *e)
 {
 	if (e->match != NULL)
 		return;
-	e->cpu_start_ms = cpu_ms();
-	e->look_at_ms = clock_mono_ms() + LIMIT_POLICY_REGEX_MS;
 	e->match = pcre2_match_data_create(1, NULL);
 	e->limits = pcre2_match_context_create(NULL);
 	if (e->match == NULL || e->limits == NULL)
@@ -58,6 +59,14 @@ static void regex_ready(struct eval *e)
 	pcre2_set_match_limit(e->limits, LIMIT_POLICY_REGEX_STEPS);
 	pcre2_set_depth_limit(e->limits, LIMIT_POLICY_REGEX_STEPS);
 	pcre2_set_heap_limit(e->limits, (uint32_t)(LIMIT_POLICY_REGEX_HEAP_BYTES / 1024));
+}
+
+static void start_clocks(struct eval *e)
+{
+	if (e->look_at_ms != 0)
+		return;
+	e->cpu_start_ms = cpu_ms();
+	e->look_at_ms = clock_mono_ms() + LIMIT_POLICY_REGEX_MS;
 }
 
 /* Have the patterns of this decision had their time? Counted is what this thread ran, so that a busy machine denies
@@ -71,15 +80,38 @@ static bool out_of_time(struct eval *e)
 	return used >= LIMIT_POLICY_REGEX_MS;
 }
 
+/* The same text goes by many patterns: whether it is UTF-8 is looked at once. */
+static enum truth regex_once(struct eval *e, const pcre2_code *code, struct str text)
+{
+	if (e->stopped >= STOPPED_MOST)
+		return MAYBE;
+	uint32_t checked = e->utf_ptr == text.ptr && e->utf_len == text.len ? PCRE2_NO_UTF_CHECK : 0;
+
+	pcre2_set_offset_limit(e->limits, text.len);
+	int r = pcre2_match(code, (PCRE2_SPTR)text.ptr, text.len, 0, checked, e->match, e->limits);
+	if (r == PCRE2_ERROR_JIT_STACKLIMIT)
+		r = pcre2_match(code, (PCRE2_SPTR)text.ptr, text.len, 0, checked | PCRE2_NO_JIT, e->match, e->limits);
+	if (r >= 0 || r == PCRE2_ERROR_NOMATCH) {
+		e->utf_ptr = text.ptr;
+		e->utf_len = text.len;
+	} else {
+		e->stopped++;
+	}
+	return r >= 0 ? YES : r == PCRE2_ERROR_NOMATCH ? NO : MAYBE;
+}
+
 /* PCRE2 bounds the steps from one place of the text, not those from all places. So the places are tried some at a
  * time, and the clock is read between: a text of 1 MiB must not hold up the engine. */
 static enum truth regex_match(struct eval *e, const pcre2_code *code, struct str text)
 {
-	enum { MANY = 512, FEW = 16, SLOW_MS = 2 };
+	enum { FEW = 16, SLOW_MS = 2 };
 	uint32_t options = 0;
 	int r = PCRE2_ERROR_NOMATCH;
 
 	regex_ready(e);
+	if (text.len <= MANY) /* one go, too short to be slow */
+		return regex_once(e, code, text);
+	start_clocks(e);
 	pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options);
 	size_t places = options & PCRE2_ANCHORED ? text.len + 1 : MANY;
 	for (size_t from = 0; from <= text.len && r == PCRE2_ERROR_NOMATCH;) {

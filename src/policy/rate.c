@@ -145,7 +145,7 @@ static uint64_t get_u64(const unsigned char *from, size_t bytes)
 
 size_t rate_state_write(const struct rate *r, const struct rate_state *s, unsigned char ret[static RATE_STATE_BYTES])
 {
-	put_u64(ret, r->burst > 0 ? 1 : 2, 8);
+	put_u64(ret, !s->begun ? 0 : r->burst > 0 ? 1 : 2, 8);
 	put_u64(ret + 8, (uint64_t)s->at_us, 8);
 	put_u64(ret + 16, (uint64_t)s->level, 8);
 	if (r->burst > 0)

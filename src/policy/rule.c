@@ -249,6 +249,7 @@ static void describe(const struct yaml_node *node, struct rule *rule)
 	AUTO(buf_done) struct buf json = BUF_INIT(LIMIT_POLICY_BYTES);
 	json_write_canonical(shape, &json);
 	rule->shape = buf_take(&json);
+	rule->shape_hash = name_hash(rule->shape);
 }
 
 static int unless_read(struct loader *l, const struct yaml_node *node, struct rule *rule)

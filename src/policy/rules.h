@@ -96,6 +96,7 @@ struct rule {
 	char *id, *source, *reason;
 	char *means, *exception;   /* the matchers and the `unless` in the words of the file, for reasons */
 	char *shape;               /* the matchers as canonical JSON, for shadowing */
+	uint32_t shape_hash;
 	enum effect effect;
 	enum action_kind kind;
 	struct clause clause, unless;
@@ -198,6 +199,7 @@ MUST_USE int rule_parse(struct loader *l, const struct yaml_node *node);
 void rule_free(struct rule *rule);
 
 /* index.c */
+uint32_t name_hash(const char *text);
 void name_map_done(struct name_map *names);
 void name_map_add(struct name_map *names, const char *text, uint32_t value);
 const struct name_entry *name_map_find(const struct name_map *names, const char *text);  /* the newest; NULL: none */
@@ -236,7 +238,10 @@ struct eval {
 	char *host;                                        /* in its one spelling; made when asked for */
 	pcre2_match_data *match;
 	pcre2_match_context *limits;
-	int64_t cpu_start_ms, look_at_ms;                  /* what the patterns have taken, and when to look */
+	int64_t cpu_start_ms, look_at_ms;                  /* what the patterns have taken, and when to look; 0: not begun */
+	int stopped;                                       /* patterns that ran into their limit */
+	const char *utf_ptr;                               /* a text that is known to be UTF-8; those of an action live as long */
+	size_t utf_len;
 };
 void eval_done(struct eval *e);
 enum truth rule_matches(struct eval *e, const struct rule *rule);

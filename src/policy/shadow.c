@@ -48,7 +48,7 @@ static bool covers(const struct rule *outer, const struct rule *inner)
 {
 	if (outer->has_unless || outer->overridable)       /* an overridable rule may step aside */
 		return false;
-	if (strcmp(outer->shape, inner->shape) == 0)
+	if (outer->shape_hash == inner->shape_hash && strcmp(outer->shape, inner->shape) == 0)
 		return true;
 	if (outer->has_when)
 		return false;

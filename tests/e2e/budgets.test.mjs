@@ -1,6 +1,8 @@
 // Limits and budgets through the whole program: what a run spends, how often it may, and what a person is told.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import test from 'node:test';
 import { checkResult, exited, shell, USERS, world } from './lib.mjs';
@@ -68,6 +70,21 @@ test('two runs at once never spend more than there is', async (t) => {
 	const [{ sum }] = w.sql('select sum(usd_nanos) as sum from spending');
 	assert.ok(sum <= 100 * CENT && sum > 91 * CENT, `${sum / CENT} cents of 100`);
 	assert.deepEqual(w.sql('select * from reservations'), []);
+});
+
+test('a master and its workers share the budget of their tree', async (t) => {
+	const w = world(t, { policy: ALLOW });
+	const file = path.join(w.dir, 'team.jsonl');
+	const usage = { input: 10, output: 10, usd_nanos: 20 * CENT };
+	const worker = { agent: 'worker', text: 'x', calls: [shell('true')], usage };
+	const tasks = [1, 2, 3].map((n) => ({ goal: `part ${n}` }));
+	fs.writeFileSync(file, [{ agent: 'master', text: 'x', calls: [{ name: 'delegate', args: { tasks } }], usage }, ...Array(12).fill(worker),
+		{ agent: 'master', text: 'done', usage }].map((r) => JSON.stringify(r)).join('\n'));
+	const done = await w.mishri(w.teamArgs('go', '-m', `recorded/${file}`, '--budget', '1'));
+	exited(done, 7);
+	const [{ sum }] = w.sql('select sum(usd_nanos) as sum from spending');
+	assert.equal(sum, 100 * CENT);
+	assert.ok(w.events('budget.exceeded').length >= 3, 'each of them is stopped');
 });
 
 test('tokens, calls and time have budgets too', async (t) => {
@@ -170,6 +187,31 @@ test('a program that waits for a limit runs later, and nothing else stands still
 	const b = w.events('exec.decided').find((e) => e.data.argv[1] === 'b');
 	const ls = w.events('exec.decided').find((e) => e.data.argv[0] === 'ls');
 	assert.ok(b.time > ls.time);
+});
+
+test('a limit on connections holds at the proxy', async (t) => {
+	const hits = [];
+	const web = http.createServer((request, answer) => {
+		hits.push(request.url);
+		answer.end('hello\n');
+	}).listen(0, '127.0.0.1');
+	t.after(() => web.close());
+	await once(web, 'listening');
+	const here = '  - { id: here, allow: net, host: 127.0.0.1, private: true }\n';
+	const get = (...names) => names.map((name) => `curl -sS -m 20 --noproxy none http://127.0.0.1:${web.address().port}/${name}`).join('; ');
+	for (const [over, rate, arrived] of [['deny', '2/h', ['/a', '/b']], ['wait', '1/2s', ['/a', '/b', '/c']], ['ask', '2/h', ['/a', '/b']]]) {
+		hits.length = 0;
+		const w = world(t, { policy: `${ALLOW}${here}limits:\n  - { id: few, on: net, per: task, rate: ${rate}, over: ${over} }\n` });
+		exited(await run(w, script(w, [turn(get('a', 'b', 'c'), 1), { text: 'done', cents: 1 }])), over === 'ask' ? 9 : 0);
+		assert.deepEqual(hits, arrived, over);
+		assert.ok(w.events('limit.reached').length >= 1);
+		if (over === 'deny')
+			assert.match(w.events('call.finished')[0].data.output, /denied by few: net 127\.0\.0\.1/);
+	}
+	hits.length = 0;
+	const open = world(t, { policy: `${ALLOW}${here}` });
+	exited(await run(open, script(open, [turn(get('a', 'b', 'c'), 1), { text: 'done', cents: 1 }])), 0);
+	assert.equal(hits.length, 3);
 });
 
 test('a call that waits for a limit is ended by an interrupt, and goes on with a resume', async (t) => {
