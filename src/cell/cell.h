@@ -41,6 +41,7 @@ struct cell_exec {                   /* a program stands before its first instru
 	uint32_t id;                 /* for cell_exec_answer */
 	uint64_t call;               /* the tag of the run it belongs to */
 	bool first;                  /* the program that cell_run itself asked for */
+	bool unpermitted;            /* `exec` is withheld from the run, and this is not its first program */
 	int pid;                     /* inside the cell */
 	const char *program;         /* the real file; "" when unreadable (then origin is untrusted) */
 	int origin;                  /* 0 untrusted, 1 workspace, 2 system */
@@ -80,7 +81,7 @@ struct cell_run {
 	uint64_t call;               /* a tag of the caller's, unique among running ones */
 	const char *builtin;         /* name of a builtin; NULL: a program */
 	const json_t *args;          /* for the builtin */
-	bool readonly;               /* the kernel refuses every write in this run */
+	unsigned withheld;           /* permissions (base/permission.h) that the kernel takes from this run; 0: none */
 	const char *const *argv;     /* NULL-terminated; argv[0] is looked up in PATH of env unless it has a slash */
 	const char *const *env;      /* NULL-terminated, complete; nothing is inherited */
 	const char *cwd;             /* inside the workspace */

@@ -346,7 +346,7 @@ static int on_exec(void *self, struct msg *exec)
 		return -EPROTO;
 	cell->last_exec++;
 	cell->callbacks.on_exec(cell->userdata, &(struct cell_exec){
-		.id = (uint32_t)exec->id, .call = exec->call, .first = exec->first, .pid = (int)exec->pid,
+		.id = (uint32_t)exec->id, .call = exec->call, .first = exec->first, .unpermitted = exec->unpermitted, .pid = (int)exec->pid,
 		.program = exec->program, .origin = (int)exec->origin, .names = exec->names.at,
 		.name_count = exec->names.count, .trusted_names = exec->trusted_names, .argv = exec->argv.at,
 		.argc = exec->argv.count, .cwd = exec->cwd, .why_untrusted = exec->why,
@@ -444,7 +444,7 @@ int cell_run(struct cell *cell, const struct cell_run *run, struct err *err)
 		return r;
 	AUTO(freep) char *args = run->builtin != NULL && run->args != NULL ? json_text(run->args) : xstrdup("{}");
 	r = msg_send(cell->fd, &(struct msg){
-		.type = MSG_RUN, .call = run->call, .builtin = run->builtin, .text = args, .readonly = run->readonly,
+		.type = MSG_RUN, .call = run->call, .builtin = run->builtin, .text = args, .withheld = run->withheld,
 		.argv = texts_of(run->builtin != NULL ? NULL : run->argv), .env = texts_of(run->env), .cwd = run->cwd,
 		.cpu_ms = (uint64_t)MAX(run->cpu_ms, (int64_t)0),
 		.fds = { run->fds[0], run->fds[1], run->fds[2] }, .fd_count = 3,

@@ -43,14 +43,6 @@ static const struct refused {
 	{ "nfsservctl", ENOSYS }, { "modify_ldt", EPERM },
 };
 
-/* Refused in a read-only run: what changes a file without writing to it. */
-static const struct refused refused_readonly[] = {
-	{ "chmod", EPERM }, { "fchmod", EPERM }, { "fchmodat", EPERM }, { "chown", EPERM }, { "lchown", EPERM },
-	{ "fchown", EPERM }, { "fchownat", EPERM }, { "utime", EPERM }, { "utimes", EPERM }, { "futimesat", EPERM },
-	{ "utimensat", EPERM }, { "setxattr", EPERM }, { "lsetxattr", EPERM }, { "fsetxattr", EPERM },
-	{ "removexattr", EPERM }, { "lremovexattr", EPERM }, { "fremovexattr", EPERM },
-};
-
 /* Refused with these arguments, of which the kernel reads 32 bits: some bit of the mask is set (value ANY), or
  * (argument & mask) == value; 0 of 0: always. */
 #define CLONE_NEW \
@@ -194,7 +186,7 @@ static int add_names(scmp_filter_ctx ctx, const struct refused *rows, size_t cou
 	return r;
 }
 
-static int add_lists(scmp_filter_ctx ctx, bool readonly)
+static int add_lists(scmp_filter_ctx ctx)
 {
 	int r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
@@ -202,7 +194,7 @@ static int add_lists(scmp_filter_ctx ctx, bool readonly)
 		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r == 0)
 		r = add_names(ctx, refused, COUNT(refused));
-	return r == 0 && readonly ? add_names(ctx, refused_readonly, COUNT(refused_readonly)) : r;
+	return r;
 }
 
 /* libseccomp 2.5 exports to a descriptor only. */
@@ -221,7 +213,7 @@ static int export_to(scmp_filter_ctx ctx, struct buf *code, struct err *err)
 	return io_read_fd(fd, code, err);
 }
 
-int filter_make(bool inet, bool readonly, struct filter *ret, struct err *err)
+int filter_make(bool inet, struct filter *ret, struct err *err)
 {
 	AUTO(buf_done) struct buf code = BUF_INIT(sizeof(struct sock_filter) * BPF_MAXINSNS);
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
@@ -229,7 +221,7 @@ int filter_make(bool inet, bool readonly, struct filter *ret, struct err *err)
 	if (ctx == NULL)
 		return err_set(err, ENOMEM, "libseccomp could not start");
 	add_arguments(&code, inet);
-	int r = add_lists(ctx, readonly);
+	int r = add_lists(ctx);
 	r = r < 0 ? err_set(err, -r, "libseccomp refused a rule") : export_to(ctx, &code, err);
 	seccomp_release(ctx);
 	if (r < 0)

@@ -376,7 +376,7 @@ int gate_trial(struct err *err)
 	                            strerror(-r));
 }
 
-int gate_adopt(struct gate *gate, uint64_t call, pid_t pid, struct err *err)
+int gate_adopt(struct gate *gate, uint64_t call, bool alone, pid_t pid, struct err *err)
 {
 	int r = seize(gate, pid);
 
@@ -384,6 +384,7 @@ int gate_adopt(struct gate *gate, uint64_t call, pid_t pid, struct err *err)
 		return err_set(err, -r, "the exec gate cannot trace a new program: %s", strerror(-r));
 	struct gate_run *run = xcalloc(1, sizeof *run);
 	run->call = call;
+	run->alone = alone;
 	run->leader = pid;
 	run->next = gate->runs;
 	gate->runs = run;

@@ -12,6 +12,7 @@ struct gate_run {
 	pid_t leader;                 /* 0 once it has ended */
 	bool killed;                  /* whatever joins it is killed, too */
 	bool started;                 /* the first program has been seen */
+	bool alone;                   /* and no other may start: the run lacks the permission */
 	uint64_t execs, denied;
 	size_t tracees;
 	struct gate_run *next;
@@ -47,8 +48,9 @@ struct gate {
 /* May this process trace a child at all? Tries it. Call with SIGCHLD blocked. */
 MUST_USE int gate_trial(struct err *err);
 
-/* Takes a child that waits before its first own step into the gate, as the leader of a new run. */
-MUST_USE int gate_adopt(struct gate *gate, uint64_t call, pid_t pid, struct err *err);
+/* Takes a child that waits before its first own step into the gate, as the leader of a new run. alone: it may start no
+ * program but the first. */
+MUST_USE int gate_adopt(struct gate *gate, uint64_t call, bool alone, pid_t pid, struct err *err);
 
 /* Takes reports of the kernel. True: there may be more. */
 bool gate_reports(struct gate *gate);

@@ -14,4 +14,7 @@ MUST_USE int landlock_enter(const struct plan *plan, const char *scratch, int *r
  * like. Modes, owners and times are the filter's part. */
 MUST_USE int landlock_readonly(struct err *err);
 
+/* One more layer: nothing can be opened for reading but the system. No file of the workspace, none below /tmp. */
+MUST_USE int landlock_unread(struct err *err);
+
 #endif

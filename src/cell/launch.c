@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "cell/landlock.h"
+#include "base/permission.h"
+#include "cell/narrow.h"
 #include "base/banned.h"
 
 enum { EXIT_CANNOT = 126, EXIT_NOT_FOUND = 127 };
@@ -139,13 +140,11 @@ static _Noreturn void child(const struct init_setup *setup, const struct msg *ru
 	if (chdir(run->cwd) < 0)
 		give_up(EXIT_CANNOT, run->cwd, strerror(errno));
 	limits_set(setup->plan, run->cpu_ms);
-	if (run->readonly && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		give_up(EXIT_CANNOT, "read-only run", strerror(errno));
-	if (run->readonly && landlock_readonly(&err) < 0)
-		give_up(EXIT_CANNOT, "read-only run", err.text);
 	signals_reset();
-	if (setup->filters != NULL) {
-		int r = filter_enter(&setup->filters[run->readonly]);
+	if (narrow_run(setup->plan, (unsigned)run->withheld, run->builtin[0] != '\0', &err) < 0)
+		give_up(EXIT_CANNOT, "permissions", err.text);
+	if (setup->filter != NULL) {
+		int r = filter_enter(setup->filter);
 		if (r < 0)
 			give_up(EXIT_CANNOT, "seccomp", strerror(-r));
 	}
@@ -171,7 +170,8 @@ int launch(struct gate *gate, const struct init_setup *setup, const struct msg *
 	if (pid < 0)
 		return err_sys(err, "cannot start another process");
 	int r = io_read_all(handshake, &byte, 1);
-	r = r < 0 ? err_set(err, -r, "the new process ended before it began") : gate_adopt(gate, run->call, pid, err);
+	bool alone = (run->withheld & PERMISSION(EXEC)) != 0;
+	r = r < 0 ? err_set(err, -r, "the new process ended before it began") : gate_adopt(gate, run->call, alone, pid, err);
 	if (r < 0) {
 		kill(pid, SIGKILL);      /* reaped with the others */
 		return r;

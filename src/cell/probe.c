@@ -69,7 +69,7 @@ static void probe_seccomp(json_t *list)
 	struct err err = ERR_NONE;
 	struct filter filter = { 0 };
 	char detail[64];
-	bool ok = filter_make(true, false, &filter, &err) == 0;
+	bool ok = filter_make(true, &filter, &err) == 0;
 	pid_t pid = ok ? fork() : -1;
 	int status = 1;
 

@@ -19,7 +19,7 @@ struct texts {
  * NULL (sent as "") and lists are empty unless set. */
 struct msg {
 	enum msg_type type;
-	uint64_t id, call, pid, level, readonly, code, allow, signal, status, origin, first, trusted_names;
+	uint64_t id, call, pid, level, readonly, withheld, unpermitted, code, allow, signal, status, origin, first, trusted_names;
 	uint64_t memory_bytes, tmp_bytes, file_bytes, processes, open_files;
 	uint64_t cpu_ms, max_rss_bytes, execs, denied;
 	const char *text, *workspace, *builtin, *cwd, *program, *why;

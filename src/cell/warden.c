@@ -37,7 +37,7 @@ struct keeper {
 	int engine, signals;
 	const struct cell_builtin *builtins;
 	size_t builtin_count;
-	struct filter filters[2][2];         /* [inet][readonly]; made when first needed */
+	struct filter filters[2];            /* [inet]; made when first needed */
 	bool proven[CELL_NONE + 1];          /* a cell of this level has traced its children */
 	struct nursling *nurslings;
 	char *room;
@@ -72,15 +72,11 @@ static int clone_failed(enum cell_level level, struct err *err)
 static int filters_get(struct keeper *w, enum cell_level level, const struct filter **ret, struct err *err)
 {
 	bool inet = level == CELL_FULL;
+	struct filter *filter = level != CELL_NONE ? &w->filters[inet] : NULL;
+	int r = filter != NULL && filter->code == NULL ? filter_make(inet, filter, err) : 0;
 
-	for (int readonly = 0; readonly < 2 && level != CELL_NONE; readonly++) {
-		struct filter *filter = &w->filters[inet][readonly];
-		int r = filter->code == NULL ? filter_make(inet, readonly, filter, err) : 0;
-		if (r < 0)
-			return r;
-	}
-	*ret = level != CELL_NONE ? w->filters[inet] : NULL;
-	return 0;
+	*ret = filter;
+	return r;
 }
 
 /* Memory is bounded for each process only, and not at all where it is a file in memory: when the machine runs out of
@@ -112,7 +108,7 @@ static _Noreturn void nursling_main(const struct keeper *w, const struct plan *p
 	close_range(high_tree >= 0 ? TREE_FD + 1 : SOCKET_FD + 1, ~0u, 0);
 	init_main(&(struct init_setup){
 		.socket = SOCKET_FD, .workspace_fd = high_tree >= 0 ? TREE_FD : -1, .trial = !w->proven[plan->level],
-		.plan = plan, .filters = filters, .builtins = w->builtins, .builtin_count = w->builtin_count,
+		.plan = plan, .filter = filters, .builtins = w->builtins, .builtin_count = w->builtin_count,
 	});
 }
 

@@ -1,6 +1,7 @@
 /* cmd_exec.c - `mishri exec`: one program in a fresh cell under the policy, without a model and without
  * a history. Its descriptors are the program's; what the gate says goes to stderr. */
 #include "cli/common.h"
+#include "base/permission.h"
 #include "policy/probe.h"
 
 #include <signal.h>
@@ -14,6 +15,7 @@ static const struct option_row options[] = {
 	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
 	{ "--workspace", 'w', "DIR", "what the program may see and change (default: this directory)", false },
 	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
+	{ "--permissions", 0, "LIST", "what the kernel lets it do, of fs.read, fs.write, exec, net (default: all of them)", false },
 	{ "--user", 0, "NAME", "act for this user (root only)", false },
 };
 
@@ -28,6 +30,7 @@ struct execution {
 	const char *const *argv;
 	int code;
 	int signals;
+	unsigned withheld;             /* permissions */
 	struct cell_exit ended;
 	bool refused;                  /* the first program itself was */
 };
@@ -60,7 +63,7 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 	x->cell_readable = watch_fd(x->loop, cell_fd(x->cell), on_cell, x);
 	char **env = tool_environment(x->workspace, x->user, json_get_text(mechanisms, "tmp", "/tmp"));
 	struct cell_run what = {
-		.call = 1, .argv = x->argv, .env = (const char *const *)env, .cwd = x->workspace,
+		.call = 1, .argv = x->argv, .env = (const char *const *)env, .cwd = x->workspace, .withheld = x->withheld,
 		.fds = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
 	};
 	int r = cell_run(x->cell, &what, &err);
@@ -182,6 +185,12 @@ static int prepare(struct execution *x, const struct options *o, char **ret_work
 		return complain(EXIT_USAGE, "--isolation: '%s' is not known; right would be full, reduced or none",
 		                option_text(o, "--isolation", ""));
 	*ret_level = (enum cell_level)level;
+	if (option_given(o, "--permissions")) {
+		unsigned granted = 0;
+		if (permissions_parse(str_of(option_text(o, "--permissions", "")), &granted, &err) < 0)
+			return complain(EXIT_USAGE, "--permissions: %s", err.text);
+		x->withheld = PERMISSIONS_ALL & ~granted;
+	}
 	if (option_positionals(o, &x->argv) == 0)
 		return complain(EXIT_USAGE, "exec: a program is wanted: mishri exec -- ls -l");
 	if (cli_user(o, x->user, &err) < 0)
@@ -224,5 +233,6 @@ const struct command cmd_exec = {
 	.name = "exec", .args = "-- PROGRAM ARG...", .about = "run one program in a fresh cell under the policy",
 	.options = options, .option_count = COUNT(options), .flags = COMMAND_STOPS, .run = run,
 	.examples = "  mishri exec -- make test\n"
-	            "  mishri exec -p policy.yaml -w ~/project -- sh -c 'ls | wc -l'\n",
+	            "  mishri exec -p policy.yaml -w ~/project -- sh -c 'ls | wc -l'\n"
+	            "  mishri exec --permissions fs.read,exec -- make -n\n",
 };

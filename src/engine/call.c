@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/permission.h"
 #include "tools/seen.h"
 
 #include "base/banned.h"
@@ -105,11 +106,14 @@ void call_check(struct run *run, struct call *c)
 		control_decide(run, tool, c, &d);
 	else
 		policy_decide(policy, &action, &facts, &d);
+	unsigned granted;
+	const char *by = permit_decide(run, tool, &d, &granted) ? "policy" : "permissions";
 	json_t *fields = effect_fields(&d, policy), *also = json_array();
 	for (size_t i = 0; i < d.also_count; i++)
 		json_array_append_new(also, json_string(d.also[i]));
 	json_put(fields, "also", also);
-	decided(run, c, "policy", fields);
+	json_put(fields, "permissions", permissions_json(granted));
+	decided(run, c, by, fields);
 }
 
 /* ---- a person must say ----------------------------------------------------------------------------- */
@@ -181,7 +185,8 @@ void call_intend(struct run *run, struct call *c)
 	const struct tool *tool = tool_find(c->tool);
 
 	run_emit(run, EVENT_CALL_STARTED, "call", c->id,
-	         json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature)));
+	         json_pack("{s:s, s:s, s:s, s:o}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature),
+	                   "permissions", permissions_json(permit_granted(c, tool))));
 }
 
 json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms)
@@ -330,7 +335,7 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		.call = tag,
 		.builtin = plan->builtin,
 		.args = args,
-		.readonly = strcmp(tool->category, "read") == 0,
+		.withheld = permit_withheld(run, tag, tool),
 		.argv = (const char *const *)plan->argv,
 		.env = (const char *const *)env,
 		.cwd = run->task->workspace,

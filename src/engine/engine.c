@@ -236,6 +236,7 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	json_put(data, "policies", strings(spec->policies, spec->policy_count));
 	json_put(data, "limits", limits_data(&limits));
 	json_put(data, "config", config_data(engine, profile, spec->model, spec->max_depth, rights, spec->told));
+	permit_task(json_object_get(data, "config"), NULL, profile);
 	return data;
 }
 
@@ -356,6 +357,7 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 	json_put(data, "policies", json_incref(parent->policies));
 	json_put(data, "limits", limits_data(&limits));
 	json_put(data, "config", config_data(parent->engine, profile, model, max_depth, rights, t->config));
+	permit_task(json_object_get(data, "config"), t->config, profile);
 	return data;
 }
 

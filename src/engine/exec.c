@@ -9,6 +9,7 @@
 
 void exec_decide(const struct policy *policy, const struct cell_exec *exec, const struct facts *facts, struct decision *ret)
 {
+	AUTO(freep) const char **words = exec_words(exec);
 	struct action action = {
 		.kind = ACTION_EXEC,
 		.exec = {
@@ -17,13 +18,14 @@ void exec_decide(const struct policy *policy, const struct cell_exec *exec, cons
 			.name_count = exec->name_count,
 			.trusted_names = exec->trusted_names,
 			.origin = (enum origin)exec->origin,
-			.argv = exec->argv,
-			.argc = exec->argc,
+			.argv = words != NULL ? words : exec->argv,
+			.argc = exec->argc + (words != NULL),
 			.cwd = exec->cwd,
 		},
 	};
 
-	policy_decide(policy, &action, facts, ret);
+	if (!exec_stopped(exec, ret))
+		policy_decide(policy, &action, facts, ret);
 }
 
 /* "mishri: denied by RULE: PROGRAM ARG..." */
@@ -34,7 +36,8 @@ static void exec_command(const struct cell_exec *exec, const struct decision *d,
 	buf_add_text(&words, exec->program[0] != '\0' ? exec->program : "(unreadable program)");
 	for (size_t i = 1; i < exec->argc && words.len < 160; i++)
 		buf_printf(&words, " %.80s", exec->argv[i]);
-	buf_printf(ret, "mishri: denied by %s: ", d->rule != NULL ? d->rule : "default");
+	struct decision stopped;
+	buf_printf(ret, "mishri: denied by %s: ", d->rule != NULL ? d->rule : exec_stopped(exec, &stopped) ? "the gate" : "default");
 	sanitize_text(buf_str(&words), ret);
 	buf_done(&words);
 }

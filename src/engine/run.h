@@ -172,6 +172,20 @@ void exec_put_question(struct run *run, const char *approval);   /* the effect o
 bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);
 
+/* beyond.c */
+/* Is this start stopped whatever policy says? Then *d says why. */
+bool exec_stopped(const struct cell_exec *exec, struct decision *d);
+/* The arguments as rules see them where that is a word more than argv, else NULL; the caller frees the list. */
+const char **exec_words(const struct cell_exec *exec);
+
+/* permit.c */
+/* What the profile of a task, and the task above, leave out; config: of its task.created. above: NULL for a root. */
+void permit_task(json_t *config, const json_t *above, const struct agent_profile *profile);
+/* What the call is granted. False: it lacks what it needs; the decision is a no then, with the reason. */
+bool permit_decide(const struct run *run, const struct tool *tool, struct decision *d, unsigned *ret_granted);
+unsigned permit_granted(const struct call *c, const struct tool *tool);
+unsigned permit_withheld(const struct run *run, uint64_t tag, const struct tool *tool);   /* what the kernel takes away */
+
 /* facts.c */
 void facts_of(const struct run *run, struct facts *ret);         /* borrowed from run */
 json_t *effect_fields(const struct decision *decision, const struct policy *policy);  /* effect rule source reason policy ns */

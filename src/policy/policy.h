@@ -93,6 +93,7 @@ struct decision {
 	const char *also[16];        /* other rules that matched. Borrowed */
 	size_t also_count;
 	bool high_risk;
+	unsigned withheld;           /* permissions (base/permission.h) that matching rules leave out; 0: none */
 	int64_t ns;                  /* time spent */
 };
 

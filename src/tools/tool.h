@@ -21,7 +21,8 @@ struct tool {
 	const char *about;           /* for the model */
 	const char *category;        /* read, write, exec, network, agent, schedule */
 	const char *risk;            /* low, high */
-	const char *permissions;     /* "fs.read", "fs.read fs.write exec" */
+	const char *permissions;     /* base/permission.h: "fs.read exec fs.write?"; with ? it does without; the kernel
+	                              * gives a call no other */
 	enum nature nature;
 	const char *schema;          /* JSON Schema of the arguments, as text */
 	bool control;                /* carried out by the engine itself, about the task; has neither plan nor run */

@@ -60,6 +60,8 @@ static void rig_on_open(void *userdata, const json_t *mechanisms, const struct e
 
 static bool rig_refuses(const struct rig *rig, const struct cell_exec *exec)
 {
+	if (exec->unpermitted)           /* as the engine does */
+		return true;
 	if ((rig->deny_untrusted && exec->origin == 0) || (rig->deny_workspace && exec->origin <= 1))
 		return true;
 	for (size_t i = 0; rig->deny != NULL && i < exec->name_count; i++) {
