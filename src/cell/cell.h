@@ -50,6 +50,8 @@ struct cell_exec {                   /* a program stands before its first instru
 	const char *const *argv;
 	size_t argc;
 	const char *cwd;
+	const char *const *hashes;   /* SHA-256 of what counts, then of what runs it; "" where one is not known; may be none */
+	size_t hash_count;
 	const char *why_untrusted;   /* "" or a phrase: "LD_PRELOAD is set", "the file is deleted" */
 };
 
@@ -82,6 +84,7 @@ struct cell_run {
 	const char *builtin;         /* name of a builtin; NULL: a program */
 	const json_t *args;          /* for the builtin */
 	unsigned withheld;           /* permissions (base/permission.h) that the kernel takes from this run; 0: none */
+	bool hash_system;            /* a rule asks for the SHA-256 of programs: also of the system's */
 	const char *const *argv;     /* NULL-terminated; argv[0] is looked up in PATH of env unless it has a slash */
 	const char *const *env;      /* NULL-terminated, complete; nothing is inherited */
 	const char *cwd;             /* inside the workspace */

@@ -342,7 +342,8 @@ static int on_exec(void *self, struct msg *exec)
 {
 	struct cell *cell = self;
 
-	if (exec->id != cell->last_exec + 1 || exec->names.count > LIMIT_CELL_NAMES)
+	if (exec->id != cell->last_exec + 1 || exec->names.count > LIMIT_CELL_NAMES ||
+	    exec->hashes.count > LIMIT_CELL_PROGRAM_HASHES)
 		return -EPROTO;
 	cell->last_exec++;
 	cell->callbacks.on_exec(cell->userdata, &(struct cell_exec){
@@ -350,6 +351,7 @@ static int on_exec(void *self, struct msg *exec)
 		.program = exec->program, .origin = (int)exec->origin, .names = exec->names.at,
 		.name_count = exec->names.count, .trusted_names = exec->trusted_names, .argv = exec->argv.at,
 		.argc = exec->argv.count, .cwd = exec->cwd, .why_untrusted = exec->why,
+		.hashes = exec->hashes.at, .hash_count = exec->hashes.count,
 	});
 	return 0;
 }
@@ -445,6 +447,7 @@ int cell_run(struct cell *cell, const struct cell_run *run, struct err *err)
 	AUTO(freep) char *args = run->builtin != NULL && run->args != NULL ? json_text(run->args) : xstrdup("{}");
 	r = msg_send(cell->fd, &(struct msg){
 		.type = MSG_RUN, .call = run->call, .builtin = run->builtin, .text = args, .withheld = run->withheld,
+		.hash_system = run->hash_system,
 		.argv = texts_of(run->builtin != NULL ? NULL : run->argv), .env = texts_of(run->env), .cwd = run->cwd,
 		.cpu_ms = (uint64_t)MAX(run->cpu_ms, (int64_t)0),
 		.fds = { run->fds[0], run->fds[1], run->fds[2] }, .fd_count = 3,

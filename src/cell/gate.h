@@ -33,6 +33,7 @@ struct gate {
 	const struct places *places;
 	bool asks;                    /* false: nothing is asked (isolation none), but nothing escapes either */
 	size_t max_tracees;
+	bool hash_system;             /* files of the system are hashed, too: a rule asks for it */
 	const struct gate_events *events;
 	void *userdata;
 	struct tracee *slots[GATE_SLOTS];

@@ -100,7 +100,7 @@ static void tell(struct init *init, const struct msg *msg)
 static void tell_exec(void *userdata, uint32_t id, const struct gate_run *run, bool first, pid_t pid,
                       const struct inspected *what)
 {
-	const char *names[LIMIT_CELL_NAMES];
+	const char *names[LIMIT_CELL_NAMES], *hashes[LIMIT_CELL_PROGRAM_HASHES];
 	struct str rest = buf_str(&what->arguments), word;
 	size_t count = 0;
 
@@ -112,10 +112,13 @@ static void tell_exec(void *userdata, uint32_t id, const struct gate_run *run, b
 			argv[i] = word.ptr;
 	for (size_t i = 0; i < what->name_count; i++)
 		names[i] = what->names[i];
+	for (size_t i = 0; i < what->hash_count; i++)
+		hashes[i] = what->hashes[i];
 	tell(userdata, &(struct msg){
 		.type = MSG_EXEC, .id = id, .call = run->call, .first = first, .unpermitted = run->alone && !first, .pid = (uint64_t)pid,
 		.program = what->program, .origin = what->origin, .names = { names, what->name_count },
 		.trusted_names = what->trusted_names, .argv = { argv, count }, .cwd = what->cwd, .why = what->why,
+		.hashes = { hashes, what->hash_count },
 	});
 }
 

@@ -169,6 +169,7 @@ int launch(struct gate *gate, const struct init_setup *setup, const struct msg *
 	close(ends[1]);
 	if (pid < 0)
 		return err_sys(err, "cannot start another process");
+	gate->hash_system = run->hash_system;    /* the same policy holds for all runs of a cell: the newest one's */
 	int r = io_read_all(handshake, &byte, 1);
 	bool alone = (run->withheld & PERMISSION(EXEC)) != 0;
 	r = r < 0 ? err_set(err, -r, "the new process ended before it began") : gate_adopt(gate, run->call, alone, pid, err);

@@ -19,11 +19,11 @@ struct texts {
  * NULL (sent as "") and lists are empty unless set. */
 struct msg {
 	enum msg_type type;
-	uint64_t id, call, pid, level, readonly, withheld, unpermitted, code, allow, signal, status, origin, first, trusted_names;
+	uint64_t id, call, pid, level, readonly, withheld, unpermitted, hash_system, code, allow, signal, status, origin, first, trusted_names;
 	uint64_t memory_bytes, tmp_bytes, file_bytes, processes, open_files;
 	uint64_t cpu_ms, max_rss_bytes, execs, denied;
 	const char *text, *workspace, *builtin, *cwd, *program, *why;
-	struct texts argv, env, names;
+	struct texts argv, env, names, hashes;
 	int fds[LIMIT_CELL_FDS];
 	size_t fd_count;
 };

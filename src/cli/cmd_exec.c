@@ -64,6 +64,7 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 	char **env = tool_environment(x->workspace, x->user, json_get_text(mechanisms, "tmp", "/tmp"));
 	struct cell_run what = {
 		.call = 1, .argv = x->argv, .env = (const char *const *)env, .cwd = x->workspace, .withheld = x->withheld,
+		.hash_system = policy_wants_sha256(x->policy),
 		.fds = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
 	};
 	int r = cell_run(x->cell, &what, &err);

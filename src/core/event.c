@@ -230,6 +230,7 @@ FIELDS(exec_decided) = {
 	{ "origin", TEXT, 0, "system, workspace or untrusted" },
 	{ "argv", ARRAY, 0, "arguments as the new image has them" },
 	{ "cwd", TEXT, 0, "working directory" },
+	{ "sha256", TEXT, OPTIONAL, "of the program or the script: where it is not of the system, or a rule asks" },
 	{ "effect", TEXT, 0, "allow, ask or deny" },
 	{ "rule", TEXT, NULLABLE, "the deciding rule" },
 	{ "source", TEXT, NULLABLE, "FILE:LINE of the rule" },

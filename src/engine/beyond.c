@@ -36,6 +36,11 @@ bool exec_stopped(const struct cell_exec *exec, struct decision *d)
 	return true;
 }
 
+const char *exec_digest(const struct cell_exec *exec)
+{
+	return exec->hash_count > 0 && exec->hashes[0][0] != '\0' ? exec->hashes[0] : NULL;
+}
+
 /* git-push is git push: the command is a word of its own for the rules about git. */
 const char **exec_words(const struct cell_exec *exec)
 {

@@ -336,6 +336,7 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		.builtin = plan->builtin,
 		.args = args,
 		.withheld = permit_withheld(run, tag, tool),
+		.hash_system = policy_wants_sha256(run->engine->setup.policy),
 		.argv = (const char *const *)plan->argv,
 		.env = (const char *const *)env,
 		.cwd = run->task->workspace,

@@ -21,6 +21,9 @@ void exec_decide(const struct policy *policy, const struct cell_exec *exec, cons
 			.argv = words != NULL ? words : exec->argv,
 			.argc = exec->argc + (words != NULL),
 			.cwd = exec->cwd,
+			.sha256 = exec_digest(exec),
+			.also_sha256 = exec->hash_count > 1 ? exec->hashes + 1 : NULL,
+			.also_count = exec->hash_count > 1 ? exec->hash_count - 1 : 0,
 		},
 	};
 
@@ -76,6 +79,8 @@ static json_t *exec_event(const struct run *run, const struct cell_exec *exec, c
 	json_put_text(data, "origin", name_of(origins, COUNT(origins), (size_t)exec->origin));
 	json_put(data, "argv", argv);
 	json_put_text(data, "cwd", exec->cwd);
+	if (exec_digest(exec) != NULL)
+		json_put_text(data, "sha256", exec_digest(exec));
 	return data;
 }
 
@@ -180,6 +185,8 @@ static void hold(struct run *run, const struct cell_exec *exec, const struct dec
 	h->action = json_pack("{s:s, s:O, s:O, s:O, s:O}", "kind", "exec",
 		"program", json_object_get(owned_data, "program"), "origin", json_object_get(owned_data, "origin"),
 		"argv", json_object_get(owned_data, "argv"), "cwd", json_object_get(owned_data, "cwd"));
+	if (json_object_get(owned_data, "sha256") != NULL)        /* an answer counts for these very bytes */
+		json_put(h->action, "sha256", json_incref(json_object_get(owned_data, "sha256")));
 	json_write_canonical(h->action, &text);
 	sha256_hex1(buf_str(&text), h->digest);
 	buf_done(&text);

@@ -175,6 +175,8 @@ void exec_drop(struct run *run);
 /* beyond.c */
 /* Is this start stopped whatever policy says? Then *d says why. */
 bool exec_stopped(const struct cell_exec *exec, struct decision *d);
+/* SHA-256 of what counts; NULL: not known. */
+const char *exec_digest(const struct cell_exec *exec);
 /* The arguments as rules see them where that is a word more than argv, else NULL; the caller frees the list. */
 const char **exec_words(const struct cell_exec *exec);
 
