@@ -98,6 +98,7 @@
 #define LIMIT_CELL_OPEN_MS          10000    /* from OPEN to a cell or an error */
 #define LIMIT_CELL_SEND_MS          5000     /* a peer that takes no message for so long is lost */
 #define LIMIT_CELL_HELD_CHECK_MS    50       /* how often a held program is asked for a fatal signal */
+#define LIMIT_ATTACK_MS             10000    /* one attempt of `policy attack` */
 #define LIMIT_CELL_WAIT_BATCH       256      /* reports of processes between two looks at the socket */
 #define LIMIT_CELL_MOUNTS           256      /* mounts of one cell that are known by number */
 
