@@ -14,6 +14,7 @@ static const struct { enum event_type type; const char *fields[6]; } shown[] = {
 	{ EVENT_POLICY_LOADED, { "rules", "policy" } },
 	{ EVENT_TASK_CREATED, { "role", "agent", "model", "goal" } },
 	{ EVENT_TASK_FINISHED, { "state", "exit", "result" } },
+	{ EVENT_LOOP_DETECTED, { "level", "kind", "length", "count" } },
 	{ EVENT_MODEL_REQUESTED, { "turn", "provider", "model", "messages" } },
 	{ EVENT_MODEL_REPLIED, { "turn", "finish", "calls", "ms", "usd_nanos", "text" } },
 	{ EVENT_CALL_PROPOSED, { "call", "tool", "args" } },

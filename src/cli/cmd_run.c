@@ -319,7 +319,9 @@ static int start(struct session *s, struct wish *w)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	s->agents = config_agents(w->config);
+	s->prices = config_prices(w->config);
 	s->context_tokens = config_number(w->config, "context_tokens");
+	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
 	AUTO(json_decrefp) json_t *told = NULL;
@@ -439,7 +441,9 @@ static int run_again(struct session *s, struct wish *w)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	s->agents = config_agents(w->config);
+	s->prices = config_prices(w->config);
 	s->context_tokens = config_number(w->config, "context_tokens");
+	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
 	r = engine_resume(s->engine, id, json_object_get(created, "policies"), &s->run, &err);

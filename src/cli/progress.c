@@ -394,6 +394,21 @@ static void on_compacted(struct progress *p, const struct worker *w, const struc
 	           (long long)(json_get_int(e->data, "bytes_before", 0) + 1023) / 1024);
 }
 
+static void on_loop(struct progress *p, const struct worker *w, const struct event *e)
+{
+	static const struct { const char *level, *text; } rows[] = {
+		{ "nudge", "the agent was told so" }, { "replan", "the agent was told to plan anew" }, { "stop", "it is stopped" },
+	};
+	const char *level = json_get_text(e->data, "level", "");
+	long long length = json_get_int(e->data, "length", 1), count = json_get_int(e->data, "count", 0);
+	char prefix[16];
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (strcmp(rows[i].level, level) == 0)
+			buf_printf(&p->out, "  %sgoes round in circles (%s: %lld call%s, %lld times): %s\n", who(w, prefix, sizeof prefix),
+			           json_get_text(e->data, "kind", ""), length, length == 1 ? "" : "s", count, rows[i].text);
+}
+
 static void on_plan(struct progress *p, const struct event *e)
 {
 	const json_t *steps = json_object_get(e->data, "steps");
@@ -480,6 +495,7 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_EXEC_DECIDED: on_exec(p, w, e); break;
 	case EVENT_CALL_FINISHED: on_call_finished(p, w, e); break;
 	case EVENT_CONVERSATION_COMPACTED: on_compacted(p, w, e); break;
+	case EVENT_LOOP_DETECTED: on_loop(p, w, e); break;
 	case EVENT_TASK_FINISHED: w->doing[0] = '\0'; break;
 	case EVENT_ENGINE_STARTED:
 	case EVENT_ENGINE_DRAINING:

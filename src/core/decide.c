@@ -191,6 +191,29 @@ static bool after_last_reply(const struct task *t, struct step *ret)
 	return finish(ret, "done", t->unanswered > 0 ? 9 : 0, xstrdup(t->reply));
 }
 
+/* One word a turn, each louder than the one before, until the circle is left; then the end. A part ends, so that who
+ * gave it out can plan anew; a whole task rests, until a person resumes it. */
+static bool check_loops(const struct task *t, struct step *ret)
+{
+	struct loop_finding found;
+
+	if (t->loops.told == LOOP_STOP && t->parent[0] == '\0') {
+		*ret = (struct step){ STEP_PARK, .status = "loop" };
+		return true;
+	}
+	if (t->loops.told == LOOP_STOP)
+		return finish(ret, "failed", 10, xstrdup(json_get_text(json_array_get(t->messages, json_array_size(t->messages) - 1),
+		                                                       "text", "It went round in circles.")));
+	if (t->loops.told_turn == t->turns || !loops_find(&t->loops, &found))
+		return false;
+	enum loop_level level = MIN(found.level, t->loops.told + 1);
+	if (level <= t->loops.told)
+		return false;
+	found.level = level;
+	*ret = (struct step){ STEP_WARN_LOOP, .status = loop_level_name(level), .loop = found, .text = loop_text(&found, level) };
+	return true;
+}
+
 static bool ask_model(const struct task *t, int64_t now_us, struct step *ret)
 {
 	if (t->model_phase == MODEL_ASKED)
@@ -201,7 +224,9 @@ static bool ask_model(const struct task *t, int64_t now_us, struct step *ret)
 		return false;
 	if (t->last_word != NULL)
 		return finish(ret, "done", t->unanswered > 0 ? 9 : 0, xstrdup(t->last_word));
-	if (t->turns > 0 && t->call_count == 0)
+	if (t->turns > 0 && check_loops(t, ret))
+		return true;
+	if (t->turns > 0 && t->call_count == 0 && !t->loops.answers_due)
 		return after_last_reply(t, ret);
 	if (t->turns >= t->limits.turns)
 		return finish(ret, "failed", 8, xasprintf("The limit of %lld turns was reached. Give more with --max-turns.",

@@ -99,7 +99,7 @@ FIELDS(task_resumed) = {
 	{ "reason", TEXT, 0, "crash, parked" },
 };
 FIELDS(task_parked) = {
-	{ "reason", TEXT, 0, "interrupted, waiting, store" },
+	{ "reason", TEXT, 0, "interrupted, loop, waiting, store" },
 	{ "detail", TEXT, OPTIONAL, "one sentence" },
 };
 FIELDS(task_cancelled) = {
@@ -124,6 +124,13 @@ FIELDS(conversation_compacted) = {
 	{ "stub_to", INT, 0, "the first message whose output stays as it is" },
 	{ "summary", TEXT, 0, "what the model is told of all that was ever dropped" },
 };
+FIELDS(loop_detected) = {
+	{ "kind", TEXT, 0, "repeat, cycle, same_error, repeated_text" },
+	{ "level", TEXT, 0, "nudge, replan, stop" },
+	{ "length", INT, 0, "calls of the cycle" },
+	{ "count", INT, 0, "how often it came" },
+	{ "text", TEXT, 0, "what the model is told; for stop: the person" },
+};
 FIELDS(model_requested) = {
 	{ "turn", INT, 0, "from 1" },
 	{ "provider", TEXT, 0, "openai, recorded" },
@@ -138,8 +145,10 @@ FIELDS(model_replied) = {
 	{ "model", TEXT, OPTIONAL | NULLABLE, "the model that answered, where the provider says so" },
 	{ "response_id", TEXT, OPTIONAL | NULLABLE, "the provider's id of the reply" },
 	{ "usage", OBJECT, 0,
-	  "tokens in disjoint buckets: input, cache_read, cache_write, output (reasoning included); null = unknown" },
+	  "tokens in disjoint buckets: input, cache_read, cache_write (of which cache_write_1h), output (of which "
+	  "reasoning); null = unknown" },
 	{ "usd_nanos", INT, NULLABLE, "cost in nano-USD; null where unknown" },
+	{ "price", TEXT, OPTIONAL | NULLABLE, "where the price is from: the table with version and date, a line of the configuration" },
 	{ "opaque", TEXT, OPTIONAL | NULLABLE, "JSON of the provider's that must go back to it unchanged: signed thinking" },
 	{ "ref", TEXT, OPTIONAL | NULLABLE, "what the provider must not give again: the line of a recorded file" },
 	{ "ms", INT, 0, "from the request to the last byte" },
@@ -201,6 +210,7 @@ FIELDS(call_started) = {
 	{ "tool", TEXT, 0, "name" },
 	{ "nature", TEXT, 0, "pure, idempotent or at_most_once" },
 	{ "permissions", ARRAY, OPTIONAL, "what the kernel lets the call do, and nothing else" },
+	{ "polls", BOOL, OPTIONAL, "it is made to be called again and again: no loop" },
 };
 FIELDS(call_killed) = {
 	{ "call", TEXT, 0, "id within the task" },
@@ -269,6 +279,7 @@ static const struct row rows[] = {
 	[EVENT_QUESTION_ANSWERED] = ROW("question.answered", question_answered, "The person's answer."),
 	[EVENT_CONVERSATION_COMPACTED] =
 		ROW("conversation.compacted", conversation_compacted, "The conversation was made to fit the model's window; every event stays."),
+	[EVENT_LOOP_DETECTED] = ROW("loop.detected", loop_detected, "The task goes round in circles."),
 	[EVENT_MODEL_REQUESTED] = ROW("model.requested", model_requested, "A request to a model is about to be sent."),
 	[EVENT_MODEL_REPLIED] = ROW("model.replied", model_replied, "A whole reply arrived."),
 	[EVENT_MODEL_FAILED] = ROW("model.failed", model_failed, "A request failed; nothing of its reply is used."),

@@ -57,7 +57,7 @@ void task_free(struct task *t)
 	drop_calls(t);
 	char *texts[] = { t->goal,    t->agent, t->role,   t->model,         t->workspace,    t->isolation,
 		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result,
-		          t->plan_mode, t->last_word, t->context.summary };
+		          t->plan_mode, t->last_word, t->park_reason, t->context.summary };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
 	json_decref(t->config);
@@ -168,6 +168,7 @@ static int on_created(struct task *t, const struct event *e, struct err *err)
 		.output_bytes = json_get_int(limits, "output_bytes", LIMIT_CALL_OUTPUT_BYTES),
 	};
 	t->config = json_incref(json_object_get(e->data, "config"));
+	t->loops.off = !json_get_bool(t->config, "loop_detect", true);
 	t->context.window_tokens = json_get_int(t->config, "context_tokens", 0);
 	t->context.prompt_bytes = PROMPT_BYTES + told_bytes(t->config);
 	t->created_us = t->run_since_us = e->time_us;
@@ -195,6 +196,9 @@ static int on_resumed(struct task *t, const struct event *e, struct err *err)
 	t->run_since_us = e->time_us;
 	t->phase = PHASE_ACTIVE;
 	t->failures = 0;
+	bool due = t->loops.answers_due;
+	loops_reset(&t->loops);
+	t->loops.answers_due = due;
 	background_gone(t);
 	if (t->model_phase == MODEL_ASKED || t->model_phase == MODEL_FAILED)
 		t->model_phase = MODEL_IDLE;
@@ -212,6 +216,7 @@ static int on_parked(struct task *t, const struct event *e, struct err *err)
 	if (t->phase != PHASE_ACTIVE)
 		return out_of_place(t, e, err);
 	t->active_us += e->time_us - t->run_since_us;
+	set_text(&t->park_reason, e, "reason");
 	t->phase = PHASE_PARKED;
 	return 0;
 }
@@ -279,9 +284,11 @@ static int on_replied(struct task *t, const struct event *e, struct err *err)
 	t->model_phase = MODEL_IDLE;
 	t->failures = 0;
 	t->turns++;
+	t->loops.answers_due = false;
 	drop_calls(t);
 	set_text(&t->reply, e, "text");
 	set_text(&t->finish, e, "finish");
+	loops_reply(&t->loops, t->reply);
 	t->dropped_calls = MAX(json_get_int(e->data, "calls", 0) - LIMIT_CALLS_PER_REPLY, 0);
 	add_usage(t, json_object_get(e->data, "usage"), json_object_get(e->data, "usd_nanos"));
 	json_t *m = message("assistant", t->reply);
@@ -423,6 +430,7 @@ static int on_started(struct task *t, const struct event *e, struct err *err)
 		return r;
 	if (c->phase != CALL_ALLOWED && c->phase != CALL_LOST)
 		return out_of_place(t, e, err);
+	c->polls = json_get_bool(e->data, "polls", false);
 	c->repeatable = strcmp(json_get_text(e->data, "nature", ""), "at_most_once") != 0;
 	if (c->phase == CALL_LOST && !c->repeatable)
 		return out_of_place(t, e, err);
@@ -538,6 +546,7 @@ static int on_word(struct task *t, const struct event *e, struct err *err)
 		return r;
 	c->asks_person = false;
 	set_text(&c->answer, e, "answer");
+	loops_reset(&t->loops);
 	return 0;
 }
 
@@ -586,6 +595,10 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	if (strcmp(c->tool, "finish") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0)
 		set_text(&t->last_word, e, "output");
 	see_files(t, json_object_get(e->data, "files"));
+	loops_add(&t->loops, c, e);
+	struct loop_finding found;
+	if (!loops_find(&t->loops, &found))
+		t->loops.told = LOOP_NONE; /* the circle is left */
 	if (strcmp(c->tool, "background") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0 &&
 	    strcmp(json_get_text(c->args, "action", ""), "start") == 0)
 		json_put_bool(t->background, c->id, true);
@@ -599,6 +612,17 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 		                                   "they are still needed.", LIMIT_CALLS_PER_REPLY);
 		say(t, message("user", text));
 	}
+	return 0;
+}
+
+static int on_loop(struct task *t, const struct event *e, struct err *err)
+{
+	if (t->phase != PHASE_ACTIVE || t->model_phase == MODEL_ASKED)
+		return out_of_place(t, e, err);
+	t->loops.told = loop_level_find(json_get_text(e->data, "level", ""));
+	t->loops.told_turn = t->turns;
+	t->loops.answers_due = true;
+	say(t, message("user", json_get_text(e->data, "text", "")));
 	return 0;
 }
 
@@ -624,6 +648,7 @@ static apply_fn *const appliers[] = {
 	[EVENT_QUESTION_ASKED] = on_question,
 	[EVENT_QUESTION_ANSWERED] = on_word,
 	[EVENT_CONVERSATION_COMPACTED] = on_compacted,
+	[EVENT_LOOP_DETECTED] = on_loop,
 	[EVENT_MODEL_REQUESTED] = on_requested,
 	[EVENT_MODEL_REPLIED] = on_replied,
 	[EVENT_MODEL_FAILED] = on_failed,

@@ -205,6 +205,8 @@ static json_t *config_data(const struct engine *engine, const struct agent_profi
 	                           (json_int_t)(window > 0 ? window : llm_window_tokens(model)), "rights", rights);
 	static const char *const parts[] = { "instructions", "skills" };
 
+	if (engine->setup.loops_ignored)
+		json_put_bool(config, "loop_detect", false);
 	if (profile != NULL && profile->prompt != NULL)
 		json_put_text(config, "prompt", profile->prompt);
 	for (size_t i = 0; i < COUNT(parts); i++)

@@ -46,7 +46,9 @@ struct engine_setup {
 	const char *user;
 	const struct agent_profile *profiles;
 	size_t profile_count;
+	const struct prices *prices;   /* of the configuration; NULL: the built-in table alone */
 	int64_t context_tokens;        /* of every model; 0: by the model's name */
+	bool loops_ignored;            /* nobody looks whether a task goes round in circles */
 	bool interactive;              /* `ask` may be called */
 	/* Callbacks; any may be NULL. Events come once they are durable. */
 	void (*on_event)(void *userdata, const struct event *event);

@@ -337,10 +337,22 @@ static void park(struct run *run, const struct step *c)
 	run_emit(run, EVENT_TASK_PARKED, "task", "", json_pack("{s:s}", "reason", c->status));
 }
 
+static void warn_loop(struct run *run, const struct step *c)
+{
+	run_emit(run, EVENT_LOOP_DETECTED, "task", "",
+	         json_pack("{s:s, s:s, s:I, s:I, s:s}", "kind", c->loop.kind, "level", loop_level_name(c->loop.level), "length",
+	                   (json_int_t)c->loop.length, "count", (json_int_t)c->loop.count, "text", c->text));
+}
+
 static void begin_call(struct run *run, struct call *call)
 {
-	bool control = tool_find(call->tool)->control;
+	const struct tool *tool = tool_find(call->tool);
 
+	if (tool == NULL) { /* it was approved before a resume, and its manifest is gone since */
+		call_close(run, call, "error", "Not run: this tool is not there any more.");
+		return;
+	}
+	bool control = tool->control;
 	call_intend(run, call);
 	if (control)
 		control_run(run, call);
@@ -358,6 +370,7 @@ static void obey(struct run *run, const struct step *c)
 	case STEP_END_DELEGATION: control_end(run, c->call); break;
 	case STEP_KILL_CALL: call_kill(run, c->call, c->status); break;
 	case STEP_CLOSE_CALL: call_close(run, c->call, c->status, c->text); break;
+	case STEP_WARN_LOOP: warn_loop(run, c); break;
 	case STEP_COMPACT: model_compact(run); break;
 	case STEP_CALL_MODEL:
 		model_ask(run);

@@ -147,6 +147,10 @@ void call_drop_live(struct run *run);                            /* frees what r
 void kept_write(struct run *run, const char *call, const struct output *whole, const struct output *shown, struct buf *text);
 void kept_read(struct run *run, const struct call *call);        /* the tool read_output */
 
+/* owntool.c */
+size_t owntool_output_bytes(const struct run *run, const char *tool);
+const char *owntool_status(const char *tool, const char *status, struct buf *text);   /* text: may get a line more */
+
 /* background.c */
 void background_act(struct run *run, const struct call *call, const struct tool_plan *plan);   /* the tool background */
 bool background_kill(struct run *run, const struct call *call);  /* false: this call waits for no program */

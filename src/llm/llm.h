@@ -22,6 +22,7 @@ const char *llm_class_name(enum llm_class cls);     /* "terminal", "transient", 
 struct llm_usage {              /* disjoint buckets, in tokens; -1 = the provider did not say */
 	int64_t input;          /* neither read from nor written to a cache */
 	int64_t cache_read, cache_write;
+	int64_t cache_write_1h; /* the part of cache_write that is kept for an hour; the rest for five minutes */
 	int64_t output;         /* includes reasoning */
 	int64_t reasoning;
 	int64_t usd_nanos;      /* as the provider or recorded file reports it; -1 = not reported */

@@ -28,7 +28,8 @@ struct script {
 
 static const char *const line_keys[] = { "agent", "match", "text", "calls", "usage", "delay_ms" };
 static const char *const call_keys[] = { "name", "args" };
-static const char *const usage_keys[] = { "input", "cache_read", "cache_write", "output", "reasoning", "usd_nanos" };
+static const char *const usage_keys[] = { "input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning",
+                                           "usd_nanos" };
 static const char *const agents[] = { "master", "worker", "*" };
 
 static int check_text(const json_t *line, const char *key, struct err *err)
@@ -282,6 +283,7 @@ static struct llm_usage line_usage(const struct script_line *line)
 		.input = json_get_int(usage, "input", otherwise),
 		.cache_read = json_get_int(usage, "cache_read", otherwise),
 		.cache_write = json_get_int(usage, "cache_write", otherwise),
+		.cache_write_1h = json_get_int(usage, "cache_write_1h", otherwise),
 		.output = json_get_int(usage, "output", otherwise),
 		.reasoning = json_get_int(usage, "reasoning", otherwise),
 		.usd_nanos = json_get_int(usage, "usd_nanos", -1),

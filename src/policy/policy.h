@@ -4,6 +4,7 @@
 #define MISHRI_POLICY_POLICY_H
 
 #include "base/json.h"
+#include "policy/address.h"
 
 struct policy;                                             /* opaque, immutable once loaded */
 
@@ -67,10 +68,14 @@ struct action {
 	struct {
 		const char *host, *scheme;
 		int port;
+		const char *method;                        /* NULL: not known, as inside a tunnel */
+		enum address_class address;                /* where it leads; before it is known, ADDRESS_PUBLIC asks who could */
+		const char *resolved;                      /* the address in its one spelling; NULL: not known */
 	} net;
 	struct { const char *agent; } delegate;            /* NULL in these three: not known */
 	struct { const char *cron, *goal; } schedule;
 	struct { const char *provider, *model; } model;
+	const char *secret;                                /* of a tool call or a connection: the one that it would use; NULL: none */
 };
 
 struct facts {
@@ -94,6 +99,7 @@ struct decision {
 	char reason[512];            /* for the person and the model; says what would be allowed where known */
 	const char *also[16];        /* other rules that matched. Borrowed */
 	size_t also_count;
+	const char *secret_source;   /* "FILE:LINE" of an allow or ask rule that matched and names the secret; NULL: none. Borrowed */
 	bool high_risk;
 	unsigned withheld;           /* permissions (base/permission.h) that matching rules leave out; 0: none */
 	int64_t ns;                  /* time spent */

@@ -149,15 +149,48 @@ void probe_set_tool(struct probe *p, const char *name, const char *category, con
 		.tool = { copy(p, name), copy(p, category), copy(p, risk), p->args } };
 }
 
+static void leads_to(struct probe *p, const struct address *address)
+{
+	char text[ADDRESS_TEXT_BYTES];
+
+	address_format(address, text);
+	p->action.net.address = address_class_of(address);
+	p->action.net.resolved = copy(p, text);
+}
+
+int probe_add_net(struct probe *p, const char *method, const char *address, struct err *err)
+{
+	struct host leads;
+
+	p->action.net.method = copy(p, method);
+	if (address == NULL)
+		return 0;
+	if (host_read(str_of(address), &leads, err) < 0 || leads.address.family == 0)
+		return err_set(err, EINVAL, "address '%.80s': write what the name leads to, such as 10.0.0.1", address);
+	if (p->action.net.resolved != NULL)
+		return err_set(err, EINVAL, "address '%.80s': %s is an address already", address, p->action.net.host);
+	leads_to(p, &leads.address);
+	return 0;
+}
+
 int probe_set_net(struct probe *p, const char *host_port, const char *scheme, struct err *err)
 {
 	const char *colon = strrchr(host_port, ':');
+	struct host host;
 	uint64_t port;
 
 	if (colon == NULL || colon == host_port || str_to_u64(str_of(colon + 1), &port) != 0 || port < 1 || port > 65535)
 		return err_set(err, EINVAL, "'%.80s' is no HOST:PORT: write api.example.com:443", host_port);
+	struct str name = { host_port, (size_t)(colon - host_port) };
+	if (memchr(name.ptr, ':', name.len) != NULL && name.ptr[0] != '[')
+		return err_set(err, EINVAL, "'%.80s' is no HOST:PORT: an IPv6 address stands in brackets, [::1]:443", host_port);
+	if (host_read(name, &host, err) < 0)
+		return -EINVAL;
 	p->action = (struct action){ .kind = ACTION_NET };
-	p->action.net.host = own(p, xstrndup(host_port, (size_t)(colon - host_port)));
+	p->action.net.host = copy(p, host.name);
+	p->action.net.address = ADDRESS_PUBLIC;
+	if (host.address.family != 0)
+		leads_to(p, &host.address);
 	p->action.net.port = (int)port;
 	p->action.net.scheme = copy(p, scheme != NULL ? scheme : port == 443 ? "https" : port == 80 ? "http" : "tcp");
 	return 0;

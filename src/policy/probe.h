@@ -26,7 +26,10 @@ MUST_USE int probe_set_fact(struct probe *p, const char *key, const char *value,
 
 /* The action; the last one set counts. argv, args and the other text are copied. */
 void probe_set_tool(struct probe *p, const char *name, const char *category, const char *risk, const json_t *args);
+/* A name leads to somewhere public, until something else is said. */
 MUST_USE int probe_set_net(struct probe *p, const char *host_port, const char *scheme, struct err *err);
+/* Behind it: the method of a plain HTTP request, and the address that the name leads to; NULL: nothing is said. */
+MUST_USE int probe_add_net(struct probe *p, const char *method, const char *address, struct err *err);
 
 /* argv[0] is a path or a bare name. look: as the file system has it now, a bare name found in CELL_PATH, links
  * resolved, -ENOENT when there is no such program. Otherwise by its spelling alone: a bare name is a system program. */

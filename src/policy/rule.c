@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/permission.h"
+#include "policy/glob.h"
 #include "policy/rules.h"
 
 #include "base/banned.h"
@@ -256,6 +257,35 @@ static bool names_high_risk(const struct matcher *m)
 	return m->op == OP_ANY && m->count == 1 && names_high_risk(m->children);
 }
 
+static bool is_everything(const struct matcher *m)
+{
+	if (m->op == OP_GLOB)
+		return glob_is_everything(m->text);
+	for (size_t i = 0; m->op == OP_ANY && i < m->count; i++)
+		if (is_everything(&m->children[i]))
+			return true;
+	return m->op == OP_NOT;
+}
+
+/* Who opens a private network says which part of it. */
+static int private_read(struct loader *l, const struct yaml_node *node, struct rule *rule)
+{
+	const struct yaml_node *n = yaml_get(node, "private");
+	bool named = false;
+
+	for (size_t i = 0; i < rule->clause.count; i++) {
+		const struct term *t = &rule->clause.terms[i];
+		if (t->key->subject == SUBJECT_PRIVATE)
+			rule->opens_private = json_is_true(t->matcher.scalar);
+		if (t->key->subject == SUBJECT_HOST)
+			named = !is_everything(&t->matcher);
+	}
+	if (!rule->opens_private || rule->effect == EFFECT_DENY || named)
+		return 0;
+	return yaml_err(n, l->err, "a rule that opens private addresses names them: add 'host' with names or addresses, such "
+	                           "as [127.0.0.1, \"*.internal.example\"]; '*' or 'not' alone is none");
+}
+
 static int details_read(struct loader *l, const struct yaml_node *node, struct rule *rule)
 {
 	const struct yaml_node *n = yaml_get(node, "reason");
@@ -275,7 +305,7 @@ static int details_read(struct loader *l, const struct yaml_node *node, struct r
 	for (size_t i = 0; i < rule->clause.count; i++)
 		if (rule->clause.terms[i].key->subject == SUBJECT_RISK && names_high_risk(&rule->clause.terms[i].matcher))
 			rule->high_risk = true;
-	return approval_read(l, node, rule);
+	return private_read(l, node, rule) < 0 ? -EINVAL : approval_read(l, node, rule);
 }
 
 /* What the call may do at most, of that which its tool declares. */

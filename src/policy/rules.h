@@ -103,6 +103,7 @@ struct rule {
 	size_t file;
 	int line, column;
 	bool has_when, has_unless, overridable, high_risk;
+	bool opens_private;        /* says private: true */
 	bool decided_a_test;
 };
 
@@ -220,6 +221,7 @@ struct eval {
 };
 void eval_done(struct eval *e);
 enum truth rule_matches(struct eval *e, const struct rule *rule);
+bool is_private_net(const struct action *action);          /* leads to where only private: true leads */
 const char *eval_host(struct eval *e);                     /* of a net action, in its one spelling; NULL: not known */
 
 /* flag.c: is this flag among the words of argv? */

@@ -10,7 +10,7 @@
 
 static const char *const test_keys[] = { "call", "when", "expect", "rule" };
 static const char *const call_keys[] = { "tool", "args", "category", "risk", "exec", "program", "cwd", "sha256", "net",
-                                         "scheme", "delegate", "schedule", "goal", "model" };
+                                         "scheme", "method", "address", "delegate", "schedule", "goal", "model" };
 
 static const char *text_of(const struct yaml_node *call, const char *key)
 {
@@ -67,7 +67,8 @@ static int call_net(struct loader *l, const struct yaml_node *call, const struct
 {
 	struct err err;
 
-	if (probe_set_net(p, yaml_text(n), text_of(call, "scheme"), &err) != 0)
+	if (probe_set_net(p, yaml_text(n), text_of(call, "scheme"), &err) != 0 ||
+	    probe_add_net(p, text_of(call, "method"), text_of(call, "address"), &err) != 0)
 		return yaml_err(n, l->err, "%s", err.text);
 	return 0;
 }
@@ -106,7 +107,7 @@ static const struct call_row {
 } call_rows[KIND_COUNT] = {
 	[ACTION_TOOL] = { "tool", call_tool, { "args", "category", "risk" } },
 	[ACTION_EXEC] = { "exec", call_exec, { "program", "cwd", "sha256" } },
-	[ACTION_NET] = { "net", call_net, { "scheme" } },
+	[ACTION_NET] = { "net", call_net, { "scheme", "method", "address" } },
 	[ACTION_DELEGATE] = { "delegate", call_other },
 	[ACTION_SCHEDULE] = { "schedule", call_other, { "goal" } },
 	[ACTION_MODEL] = { "model", call_model },

@@ -42,6 +42,7 @@ const struct tool tool_background = {
 	.risk = "low",
 	.permissions = "exec fs.read? fs.write? net?",
 	.nature = NATURE_AT_MOST_ONCE,
+	.polls = true,
 	.hosted = true,
 	.schema = schema,
 	.plan = background_plan,

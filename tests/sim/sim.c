@@ -39,7 +39,8 @@ struct world {
 	char running[CALL_ID_BYTES];   /* a tool runs; "" otherwise */
 	struct task_input input;
 	int64_t now_us;
-	int turns_to_go, crashes, runs, compactions;
+	int turns_to_go, crashes, runs, compactions, circles;
+	bool stubborn;                 /* the model asks for the same again and again */
 	struct started started[MAX_CALLS];
 	size_t started_count;
 	struct below below[MAX_CALLS];
@@ -206,7 +207,7 @@ static const char *output_of(struct world *w)
 {
 	static const int sizes[] = { 3, 3, 300, 3000, 20000 };
 	static char text[20001];
-	int size = sizes[pick(w, COUNT(sizes))];
+	int size = w->stubborn ? 3 : sizes[pick(w, COUNT(sizes))];
 
 	memset(text, 'o', sizeof text - 1);
 	text[size] = '\0';
@@ -285,6 +286,16 @@ static void compact(struct world *w)
 	w->compactions++;
 }
 
+static void warn_loop(struct world *w, const struct step *cmd)
+{
+	PROMISE(w, cmd->loop.level == w->task->loops.told + 1, "a circle is told louder each time, and step by step");
+	PROMISE(w, w->task->loops.told == LOOP_NONE || w->task->loops.told_turn < w->task->turns, "once a turn");
+	emit(w, EVENT_LOOP_DETECTED, json_pack("{s:s, s:s, s:I, s:I, s:s}", "kind", cmd->loop.kind, "level",
+	     loop_level_name(cmd->loop.level), "length", (json_int_t)cmd->loop.length, "count", (json_int_t)cmd->loop.count,
+	     "text", cmd->text));
+	w->circles++;
+}
+
 static void obey(struct world *w, const struct step *cmd)
 {
 	static const char *const natures[] = { "pure", "idempotent", "at_most_once" };
@@ -318,6 +329,7 @@ static void obey(struct world *w, const struct step *cmd)
 		emit(w, EVENT_CALL_FINISHED, finished_data(w, c, "ok"));
 		break;
 	case STEP_CLOSE_CALL: emit(w, EVENT_CALL_FINISHED, finished_data(w, c, cmd->status)); break;
+	case STEP_WARN_LOOP: warn_loop(w, cmd); break;
 	case STEP_COMPACT: compact(w); break;
 	case STEP_CALL_MODEL:
 		PROMISE(w, !w->request_out, "one request at a time");
@@ -337,7 +349,7 @@ static void obey(struct world *w, const struct step *cmd)
 		break;
 	case STEP_PARK:
 		PROMISE(w, w->running[0] == '\0' && !w->request_out && !below_active(w), "a parked task has nothing under way");
-		emit(w, EVENT_TASK_PARKED, json_pack("{s:s}", "reason", "interrupted"));
+		emit(w, EVENT_TASK_PARKED, json_pack("{s:s}", "reason", cmd->status));
 		break;
 	case STEP_FINISH:
 		PROMISE(w, w->running[0] == '\0' && !w->request_out && !below_active(w), "a finished task has nothing under way");
@@ -363,7 +375,7 @@ static void reply(struct world *w)
 		char id[CALL_ID_BYTES];
 		snprintf(id, sizeof id, "%d.%d", turn, i + 1);
 		emit(w, EVENT_CALL_PROPOSED, json_pack("{s:s, s:i, s:s, s:s, s:o}", "call", id, "turn", turn, "id", id, "tool",
-		     chance(w, 25) ? "delegate" : "shell", "args", chance(w, 90) ? json_object() : json_string("not json")));
+		     !w->stubborn && chance(w, 25) ? "delegate" : "shell", "args", w->stubborn || chance(w, 90) ? json_object() : json_string("not json")));
 	}
 }
 
@@ -546,11 +558,12 @@ static void begin(struct world *w)
 		emit(w, EVENT_TASK_RESUMED, json_pack("{s:s, s:i, s:s}", "engine", "e", "generation", w->runs, "reason", "crash"));
 }
 
-static void run_seed(uint64_t seed, bool verbose, long *crashes, long *compactions)
+static void run_seed(uint64_t seed, bool verbose, long *crashes, long *compactions, long *circles)
 {
 	static const int windows[] = { 0, 500, 3000, 8000, 128000 };
 	struct world w = { .seed = seed, .random = seed, .verbose = verbose, .log = BUF_INIT(MIB(16)), .now_us = 1000000 };
 
+	w.stubborn = chance(&w, 20);
 	w.turns_to_go = pick(&w, 8);
 	w.window = windows[pick(&w, COUNT(windows))];
 	for (int step = 0;; step++) {
@@ -588,6 +601,7 @@ static void run_seed(uint64_t seed, bool verbose, long *crashes, long *compactio
 		PROMISE(&w, w.task->calls[i].phase == CALL_CLOSED, "every proposed call has its result at the end");
 	*crashes += w.crashes;
 	*compactions += w.compactions;
+	*circles += w.circles;
 	task_free(w.task);
 	buf_done(&w.log);
 }
@@ -595,14 +609,15 @@ static void run_seed(uint64_t seed, bool verbose, long *crashes, long *compactio
 int main(int argc, char **argv)
 {
 	uint64_t first = 1, count = 1000;
-	long crashes = 0, compactions = 0;
+	long crashes = 0, compactions = 0, circles = 0;
 
 	if (argc > 1 && str_to_u64(str_of(argv[1]), &first) < 0)
 		return 2;
 	if (argc > 2 && str_to_u64(str_of(argv[2]), &count) < 0)
 		return 2;
 	for (uint64_t seed = first; seed < first + count; seed++)
-		run_seed(seed, argc > 3, &crashes, &compactions);
-	printf("%llu seeds, %ld crashes survived, %ld compactions\n", (unsigned long long)count, crashes, compactions);
+		run_seed(seed, argc > 3, &crashes, &compactions, &circles);
+	printf("%llu seeds, %ld crashes survived, %ld compactions, %ld circles told\n", (unsigned long long)count, crashes,
+	       compactions, circles);
 	return 0;
 }
