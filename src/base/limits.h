@@ -75,6 +75,17 @@
 #define LIMIT_POLICY_REGEX_MS       100      /* all patterns of one decision; over it, the same */
 #define LIMIT_POLICY_REGEX_HEAP_BYTES MIB(4)  /* what one match may take */
 
+#define LIMIT_POLICY_LIMITS         1000     /* entries of limits and of budgets, each, in all files */
+#define LIMIT_POLICY_HITS           16       /* limits, and budgets, that concern one action; one with more is denied */
+#define LIMIT_RATE_COUNT            1000000  /* uses and burst; with the next one it stays within 63 bits */
+#define LIMIT_RATE_PER_US           2592000000000ll /* 30 days */
+#define LIMIT_BUDGET_OUTPUT_TOKENS  256      /* a model that may not even answer this much is not asked */
+#define LIMIT_BUDGET_REPLY_TOKENS   8192     /* the longest reply where a budget holds and nobody says; every current model has it */
+#define LIMIT_POLICY_LOOK_MS        200      /* between two looks at the policy files while much is decided */
+#define LIMIT_POLICY_WATCH_MS       1000     /* the same, while nothing is */
+#define LIMIT_TRUST_FILES           4096     /* of one project, that are bound to its trust */
+#define LIMIT_TRUST_BYTES           MIB(16)  /* of all of them */
+
 /* cell */
 #define LIMIT_CELL_MESSAGE_BYTES    KIB(200) /* one datagram of the cell protocol */
 #define LIMIT_CELL_FDS              8        /* descriptors in one datagram */

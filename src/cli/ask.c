@@ -80,7 +80,7 @@ static char *render(const struct question *q)
 	json_t *value;
 
 	sanitize_text(str_of(q->reason), &reason);
-	buf_printf(&text, "\nMay this %s? Asked by rule %s: %s\n", strcmp(q->kind, "exec") == 0 ? "program start" : "tool run",
+	buf_printf(&text, "\nMay this %s? Asked by rule %s: %s\n", strcmp(q->kind, "exec") == 0 ? "program start" : strcmp(q->kind, "model") == 0 ? "task go on" : "tool run",
 	           q->rule != NULL ? q->rule : "(default)", buf_text(&reason));
 	json_object_foreach((json_t *)q->action, key, value)
 		if (strcmp(key, "kind") != 0)

@@ -12,6 +12,11 @@
 static const struct { enum event_type type; const char *fields[6]; } shown[] = {
 	{ EVENT_ENGINE_STARTED, { "pid", "version" } },
 	{ EVENT_POLICY_LOADED, { "rules", "policy" } },
+	{ EVENT_POLICY_REFUSED, { "message" } },
+	{ EVENT_LIMIT_REACHED, { "limit", "over", "call", "reason" } },
+	{ EVENT_BUDGET_WARNED, { "budget", "percent", "unit" } },
+	{ EVENT_BUDGET_EXCEEDED, { "budget", "over", "call", "reason" } },
+	{ EVENT_BUDGET_RAISED, { "budget", "unit", "amount" } },
 	{ EVENT_TASK_CREATED, { "role", "agent", "model", "goal" } },
 	{ EVENT_TASK_FINISHED, { "state", "exit", "result" } },
 	{ EVENT_LOOP_DETECTED, { "level", "kind", "length", "count" } },

@@ -58,6 +58,7 @@ struct session {
 	const struct prices *prices;   /* of the configuration, borrowed; NULL: the built-in table alone */
 	int64_t context_tokens;        /* 0: by the model */
 	bool loops_ignored;
+	int64_t reply_tokens;          /* 0: by the provider, or as a budget allows */
 	char user[USER_LEN + 1];
 	int signo;                     /* the first signal that asked to stop; 0: none */
 	struct run *run;               /* the one that is waited for */

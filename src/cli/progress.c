@@ -8,6 +8,7 @@
 
 #include "cli/live.h"
 #include "cli/text.h"
+#include "policy/limits.h"
 #include "tools/tool.h"
 
 #include "base/banned.h"
@@ -468,6 +469,29 @@ static void on_reported(struct progress *p, const struct event *e)
 	        state, PLAIN(p), result);
 }
 
+static void on_warned(struct progress *p, const struct event *e)
+{
+	enum budget_unit unit = BUDGET_USD;
+	char spent[40], most[40];
+
+	while (unit + 1 < BUDGET_UNITS && strcmp(budget_unit_name(unit), json_get_text(e->data, "unit", "")) != 0)
+		unit++;
+	buf_printf(&p->out, "  %sbudget %s%s: %lld %% is spent, %s of %s per %s\n", BOLD(p), json_get_text(e->data, "budget", ""), PLAIN(p),
+	           (long long)json_get_int(e->data, "percent", 0), budget_amount(unit, json_get_int(e->data, "spent", 0), spent, sizeof spent),
+	           budget_amount(unit, json_get_int(e->data, "most", 0), most, sizeof most), json_get_text(e->data, "per", ""));
+}
+
+static void on_over(struct progress *p, struct worker *w, const struct event *e)
+{
+	bool waits = strcmp(json_get_text(e->data, "over", ""), "wait") == 0;
+	AUTO(freep) char *reason = brief(json_get_text(e->data, "reason", ""), 400);
+	char prefix[16];
+
+	if (waits)
+		doing(w, "waiting for a limit");
+	buf_printf(&p->out, "  %s%s%s%s: %s\n", who(w, prefix, sizeof prefix), RED(p), waits ? "waits" : "stopped", PLAIN(p), reason);
+}
+
 void progress_event(struct progress *p, const struct event *e)
 {
 	if (e->task[0] == '\0')
@@ -497,6 +521,15 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_CONVERSATION_COMPACTED: on_compacted(p, w, e); break;
 	case EVENT_LOOP_DETECTED: on_loop(p, w, e); break;
 	case EVENT_TASK_FINISHED: w->doing[0] = '\0'; break;
+	case EVENT_BUDGET_WARNED: on_warned(p, e); break;
+	case EVENT_LIMIT_REACHED:
+	case EVENT_BUDGET_EXCEEDED: on_over(p, w, e); break;
+	case EVENT_POLICY_REFUSED:
+		if (w->number == 0)
+			buf_printf(&p->out, "  %sthe changed policy is refused%s, the old one holds: %s\n", RED(p), PLAIN(p),
+			           json_get_text(e->data, "message", ""));
+		break;
+	case EVENT_BUDGET_RAISED:
 	case EVENT_ENGINE_STARTED:
 	case EVENT_ENGINE_DRAINING:
 	case EVENT_ENGINE_STOPPED:

@@ -103,6 +103,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		.loops_ignored = s->loops_ignored,
 	};
 	setup.prices = s->prices;
+	setup.reply_tokens = s->reply_tokens;
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);

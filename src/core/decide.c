@@ -25,6 +25,9 @@ int64_t task_wakeup_us(const struct task *t)
 	if (t->phase != PHASE_ACTIVE)
 		return INT64_MAX;
 	int64_t at = deadline_us(t);
+	for (size_t i = 0; i < t->call_count; i++)
+		if (t->calls[i].phase == CALL_WAITING)
+			at = MIN(at, t->calls[i].wait_until_us);
 	return t->model_phase == MODEL_WAITING ? MIN(at, t->retry_at_us) : at;
 }
 
@@ -81,6 +84,7 @@ static bool step_call(struct call *c, struct step *ret)
 		*ret = (struct step){ .type = STEP_END_DELEGATION, .call = c };
 		return all_reported(c);
 	case CALL_HELD:
+	case CALL_WAITING:
 	case CALL_CLOSED:
 		return false;
 	}
@@ -216,8 +220,12 @@ static bool check_loops(const struct task *t, struct step *ret)
 
 static bool ask_model(const struct task *t, int64_t now_us, struct step *ret)
 {
-	if (t->model_phase == MODEL_ASKED)
+	if (t->model_phase == MODEL_ASKED || t->model_phase == MODEL_HELD)
 		return false;
+	if (t->model_phase == MODEL_OVER) {
+		*ret = (struct step){ .type = STEP_ASK_MODEL };
+		return true;
+	}
 	if (t->model_phase == MODEL_FAILED)
 		return after_failure(t, ret);
 	if (t->model_phase == MODEL_WAITING && now_us < t->retry_at_us)
@@ -245,12 +253,21 @@ bool task_decide(const struct task *t, const struct task_input *input, struct st
 		return park(t, input, ret);
 	if (input->now_us >= deadline_us(t))
 		return out_of_time(t, input, ret);
+	if (t->over_text != NULL)
+		return end_early(t, input, t->over_exit == 6 ? "a limit was reached" : "a budget is used up",
+		                 t->over_exit == 6 ? "denied" : "failed", t->over_exit, xstrdup(t->over_text), ret);
 	if (t->calls_total > t->limits.calls)
 		return end_early(t, input, "the limit of calls was reached", "failed", 8,
 		                 xasprintf("The limit of %lld calls was reached.", (long long)t->limits.calls), ret);
 	/* One call after another, in the order in which the model asked: effects are never reordered. */
-	for (size_t i = 0; i < t->call_count; i++)
-		if (t->calls[i].phase != CALL_CLOSED)
-			return step_call(&t->calls[i], ret);
+	for (size_t i = 0; i < t->call_count; i++) {
+		struct call *c = &t->calls[i];
+		if (c->phase == CALL_WAITING && input->now_us >= c->wait_until_us) {
+			*ret = (struct step){ STEP_RUN_CALL, .call = c };
+			return true;
+		}
+		if (c->phase != CALL_CLOSED)
+			return step_call(c, ret);
+	}
 	return ask_model(t, input->now_us, ret);
 }

@@ -44,6 +44,10 @@ FIELDS(policy_loaded) = {
 	{ "sources", ARRAY, 0, "the files, with their layer" },
 	{ "rules", INT, 0, "number of rules" },
 };
+FIELDS(policy_refused) = {
+	{ "policy", TEXT, 0, "SHA-256 of the set that stays in force" },
+	{ "message", TEXT, 0, "FILE:LINE:COLUMN: what: what would be right" },
+};
 FIELDS(task_created) = {
 	{ "goal", TEXT, 0, "what is to be done" },
 	{ "agent", TEXT, 0, "name of the agent profile" },
@@ -136,6 +140,8 @@ FIELDS(model_requested) = {
 	{ "provider", TEXT, 0, "openai, recorded" },
 	{ "model", TEXT, 0, "as the provider knows it" },
 	{ "messages", INT, 0, "length of the conversation" },
+	{ "max_output", INT, OPTIONAL, "tokens that the reply may have, where a budget bounds it" },
+	{ "reserve", OBJECT, OPTIONAL, "the most that it can take from budgets: usd_nanos, tokens" },
 };
 FIELDS(model_replied) = {
 	{ "turn", INT, 0, "from 1" },
@@ -179,7 +185,7 @@ FIELDS(call_decided) = {
 	{ "call", TEXT, 0, "id within the task" },
 	{ "tool", TEXT, 0, "name" },
 	{ "effect", TEXT, 0, "allow, ask or deny" },
-	{ "by", TEXT, 0, "policy, schema, limit, permissions" },
+	{ "by", TEXT, 0, "policy, schema, limit, budget, permissions" },
 	{ "rule", TEXT, NULLABLE, "the deciding rule; null for the default and where no policy decided" },
 	{ "source", TEXT, NULLABLE, "FILE:LINE of the rule" },
 	{ "reason", TEXT, 0, "one sentence that the model can act on" },
@@ -190,8 +196,8 @@ FIELDS(call_decided) = {
 };
 FIELDS(approval_requested) = {
 	{ "approval", TEXT, 0, "id" },
-	{ "call", TEXT, 0, "the call that waits" },
-	{ "kind", TEXT, 0, "tool or exec" },
+	{ "call", TEXT, 0, "the call that waits; '' for a model call" },
+	{ "kind", TEXT, 0, "tool, exec or model" },
 	{ "action", OBJECT, 0, "the exact action" },
 	{ "digest", TEXT, 0, "SHA-256 of the canonical action" },
 	{ "rule", TEXT, NULLABLE, "the rule that asks" },
@@ -204,6 +210,45 @@ FIELDS(approval_decided) = {
 	{ "by", TEXT, 0, "the user, or 'nobody' when it lapsed" },
 	{ "digest", TEXT, 0, "what was answered" },
 	{ "reason", TEXT, 0, "the person's sentence, or why it lapsed" },
+};
+FIELDS(limit_reached) = {
+	{ "limit", TEXT, 0, "id of the limit" },
+	{ "source", TEXT, 0, "FILE:LINE of the limit" },
+	{ "on", TEXT, 0, "what it counts: tool, exec, net, model, delegate" },
+	{ "call", TEXT, NULLABLE, "the call that came too soon, or in which it happened; null for a model call" },
+	{ "over", TEXT, 0, "deny, ask or wait" },
+	{ "wait_ms", INT, NULLABLE, "until it may be; null: never" },
+	{ "reason", TEXT, 0, "one sentence" },
+	{ "policy", TEXT, 0, "SHA-256 of the set" },
+};
+FIELDS(budget_warned) = {
+	{ "budget", TEXT, 0, "id of the budget" },
+	{ "per", TEXT, 0, "task, session, user/day, store/day" },
+	{ "unit", TEXT, 0, "usd (amounts in nano-USD), tokens, calls, time (amounts in milliseconds)" },
+	{ "percent", INT, 0, "50, 80 or 100" },
+	{ "spent", INT, 0, "so far" },
+	{ "most", INT, 0, "what there is" },
+};
+FIELDS(budget_exceeded) = {
+	{ "budget", TEXT, 0, "id of the budget" },
+	{ "source", TEXT, NULLABLE, "FILE:LINE of the budget; null where a flag or the configuration gave it" },
+	{ "per", TEXT, 0, "task, session, user/day, store/day" },
+	{ "scope", TEXT, 0, "whose it is" },
+	{ "unit", TEXT, 0, "usd (amounts in nano-USD), tokens, calls, time (amounts in milliseconds)" },
+	{ "most", INT, 0, "what there is, with what people added" },
+	{ "spent", INT, 0, "so far" },
+	{ "reserved", INT, 0, "for model calls that are under way" },
+	{ "wants", INT, 0, "what the next step may take" },
+	{ "call", TEXT, NULLABLE, "the call that was not run; null for a model call" },
+	{ "over", TEXT, 0, "deny, ask or wait" },
+	{ "wait_ms", INT, NULLABLE, "until there is more; null: never" },
+	{ "reason", TEXT, 0, "one sentence" },
+};
+FIELDS(budget_raised) = {
+	{ "budget", TEXT, 0, "id of the budget" },
+	{ "scope", TEXT, 0, "whose it is" },
+	{ "unit", TEXT, 0, "usd, tokens, calls, time" },
+	{ "amount", INT, 0, "that was added" },
 };
 FIELDS(call_started) = {
 	{ "call", TEXT, 0, "id within the task" },
@@ -266,6 +311,8 @@ static const struct row rows[] = {
 	[EVENT_ENGINE_DRAINING] = ROW("engine.draining", engine_draining, "An engine was asked to stop and takes nothing new."),
 	[EVENT_ENGINE_STOPPED] = ROW("engine.stopped", engine_stopped, "An engine ended in order."),
 	[EVENT_POLICY_LOADED] = ROW("policy.loaded", policy_loaded, "A policy set came into force for the task."),
+	[EVENT_POLICY_REFUSED] =
+		ROW("policy.refused", policy_refused, "A changed policy was wrong; what was in force stays in force."),
 	[EVENT_TASK_CREATED] = ROW("task.created", task_created, "A goal was accepted."),
 	[EVENT_TASK_DELEGATED] = ROW("task.delegated", task_delegated, "A part of the goal is about to be given to another task."),
 	[EVENT_TASK_REPORTED] = ROW("task.reported", task_reported, "A task that a part was given to has ended."),
@@ -288,6 +335,10 @@ static const struct row rows[] = {
 	[EVENT_CALL_DECIDED] = ROW("call.decided", call_decided, "Whether the call may happen."),
 	[EVENT_APPROVAL_REQUESTED] = ROW("approval.requested", approval_requested, "A person is asked."),
 	[EVENT_APPROVAL_DECIDED] = ROW("approval.decided", approval_decided, "The answer, or that nobody gave one."),
+	[EVENT_LIMIT_REACHED] = ROW("limit.reached", limit_reached, "Something happened as often as a limit allows."),
+	[EVENT_BUDGET_WARNED] = ROW("budget.warned", budget_warned, "A part of a budget is spent."),
+	[EVENT_BUDGET_EXCEEDED] = ROW("budget.exceeded", budget_exceeded, "The next step might take more than a budget has."),
+	[EVENT_BUDGET_RAISED] = ROW("budget.raised", budget_raised, "A person gave a budget more."),
 	[EVENT_CALL_STARTED] = ROW("call.started", call_started, "The call is about to run; written before it does."),
 	[EVENT_CALL_KILLED] = ROW("call.killed", call_killed, "The engine ends a running call."),
 	[EVENT_OUTPUT_KEPT] = ROW("output.kept", output_kept, "A long output, kept for read_output."),

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/permission.h"
+#include "core/over.h"
 
 #include "base/banned.h"
 
@@ -30,6 +31,7 @@ static void call_done(struct call *c)
 	free(c->rule);
 	free(c->answer);
 	json_decref(c->args);
+	json_decref(c->over);
 	for (size_t i = 0; i < c->child_count; i++) {
 		struct child *child = &c->children[i];
 		free(child->goal);
@@ -57,10 +59,11 @@ void task_free(struct task *t)
 	drop_calls(t);
 	char *texts[] = { t->goal,    t->agent, t->role,   t->model,         t->workspace,    t->isolation,
 		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result,
-		          t->plan_mode, t->last_word, t->park_reason, t->context.summary };
+		          t->plan_mode, t->last_word, t->park_reason, t->context.summary, t->over_text };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
 	json_decref(t->config);
+	json_decref(t->over);
 	json_decref(t->tools);
 	json_decref(t->plan);
 	json_decref(t->messages);
@@ -202,6 +205,8 @@ static int on_resumed(struct task *t, const struct event *e, struct err *err)
 	background_gone(t);
 	if (t->model_phase == MODEL_ASKED || t->model_phase == MODEL_FAILED)
 		t->model_phase = MODEL_IDLE;
+	else if (t->model_phase == MODEL_HELD)
+		t->model_phase = MODEL_OVER;
 	for (size_t i = 0; i < t->call_count; i++)
 		if (t->calls[i].phase == CALL_RUNNING) {
 			t->calls[i].phase = CALL_LOST;
@@ -243,6 +248,8 @@ static int on_requested(struct task *t, const struct event *e, struct err *err)
 	if (t->phase != PHASE_ACTIVE || t->model_phase == MODEL_ASKED)
 		return out_of_place(t, e, err);
 	t->model_phase = MODEL_ASKED;
+	t->model_waived = false;
+	json_decref(TAKE(t->over));
 	return 0;
 }
 
@@ -391,10 +398,13 @@ static int on_decided(struct task *t, const struct event *e, struct err *err)
  * (which may even have ended, and left the program behind). */
 static int on_asked(struct task *t, const struct event *e, struct err *err)
 {
+	const char *kind = json_get_text(e->data, "kind", "tool");
 	struct call *c;
 
-	if (strcmp(json_get_text(e->data, "kind", "tool"), "exec") == 0)
+	if (strcmp(kind, "exec") == 0)
 		return 0;
+	if (strcmp(kind, "model") == 0)
+		return over_asked(t, e, err);
 	int r = call_of(t, e, &c, err);
 	if (r < 0)
 		return r;
@@ -412,10 +422,13 @@ static int on_answered(struct task *t, const struct event *e, struct err *err)
 	if (t->phase != PHASE_ACTIVE)
 		return out_of_place(t, e, err);
 	t->unanswered += strcmp(answer, "lapsed") == 0;
+	if (over_answered(t, e))
+		return 0;
 	if (c == NULL || c->phase != CALL_HELD || strcmp(c->approval, json_get_text(e->data, "approval", "")) != 0)
 		return 0;
 	t->denied += !allowed;
 	c->phase = allowed ? CALL_ALLOWED : CALL_REFUSED;
+	c->waived = allowed && c->over != NULL;
 	if (!allowed)
 		set_text(&c->reason, e, "reason");
 	return 0;
@@ -428,7 +441,7 @@ static int on_started(struct task *t, const struct event *e, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (c->phase != CALL_ALLOWED && c->phase != CALL_LOST)
+	if (c->phase != CALL_ALLOWED && c->phase != CALL_WAITING && c->phase != CALL_LOST)
 		return out_of_place(t, e, err);
 	c->polls = json_get_bool(e->data, "polls", false);
 	c->repeatable = strcmp(json_get_text(e->data, "nature", ""), "at_most_once") != 0;
@@ -637,6 +650,7 @@ static apply_fn *const appliers[] = {
 	[EVENT_ENGINE_DRAINING] = on_nothing,
 	[EVENT_ENGINE_STOPPED] = on_nothing,
 	[EVENT_POLICY_LOADED] = on_nothing,
+	[EVENT_POLICY_REFUSED] = on_nothing,
 	[EVENT_TASK_CREATED] = on_created,
 	[EVENT_TASK_DELEGATED] = on_delegated,
 	[EVENT_TASK_REPORTED] = on_reported,
@@ -657,6 +671,10 @@ static apply_fn *const appliers[] = {
 	[EVENT_CALL_DECIDED] = on_decided,
 	[EVENT_APPROVAL_REQUESTED] = on_asked,
 	[EVENT_APPROVAL_DECIDED] = on_answered,
+	[EVENT_LIMIT_REACHED] = over_reached,
+	[EVENT_BUDGET_WARNED] = on_nothing,
+	[EVENT_BUDGET_EXCEEDED] = over_reached,
+	[EVENT_BUDGET_RAISED] = on_nothing,
 	[EVENT_CALL_STARTED] = on_started,
 	[EVENT_CALL_KILLED] = on_killed,
 	[EVENT_OUTPUT_KEPT] = on_kept,

@@ -12,13 +12,18 @@
 #include "core/event.h"
 
 enum task_phase { PHASE_NEW, PHASE_ACTIVE, PHASE_PARKED, PHASE_ENDED };
-enum model_phase { MODEL_IDLE, MODEL_ASKED, MODEL_FAILED, MODEL_WAITING };
+enum model_phase {
+	MODEL_IDLE, MODEL_ASKED, MODEL_FAILED, MODEL_WAITING,
+	MODEL_OVER,                    /* a limit or a budget wants a person's word; nobody was asked yet */
+	MODEL_HELD,                    /* a person is being asked */
+};
 enum call_phase {
 	CALL_PROPOSED,                 /* nobody looked at it yet */
 	CALL_REFUSED,                  /* decided: no */
 	CALL_ASKED,                    /* decided: a person must say; not asked yet */
 	CALL_HELD,                     /* a person is being asked */
 	CALL_ALLOWED,
+	CALL_WAITING,                  /* allowed, and too soon for a limit */
 	CALL_RUNNING,
 	CALL_LOST,                     /* ran when the engine went; what became of it is unknown */
 	CALL_CLOSED,                   /* has its result */
@@ -48,6 +53,9 @@ struct call {
 	char *reason;                  /* why it was refused or asked; NULL before */
 	char *rule;                    /* NULL: none */
 	char approval[ID_LEN + 1];     /* of the question, once asked */
+	int64_t wait_until_us;         /* with CALL_WAITING */
+	json_t *over;                  /* the limit.reached or budget.exceeded that it met; NULL: none */
+	bool waived;                   /* a person allowed it nevertheless */
 	struct child *children;        /* of a delegation */
 	size_t child_count;
 	bool asks_person;              /* a question to the person is out */
@@ -129,6 +137,13 @@ struct task {
 	int64_t retry_after_ms;        /* -1: not given */
 	int64_t retry_at_us;           /* with MODEL_WAITING */
 
+	/* a limit or a budget that a model call met */
+	json_t *over;                  /* the newest limit.reached or budget.exceeded; NULL: none */
+	char model_approval[ID_LEN + 1]; /* with MODEL_HELD */
+	bool model_waived;             /* a person allowed the next model call nevertheless */
+	char *over_text;               /* the task ends because of one, and this is why; NULL: it does not */
+	int over_exit;
+
 	/* sums */
 	int64_t turns, calls_total, denied, unanswered;
 	int64_t input, cache_read, cache_write, output, usd_nanos;
@@ -164,6 +179,7 @@ enum step_type {
 	STEP_CLOSE_CALL,            /* → call.finished with status and text, nothing is run */
 	STEP_WARN_LOOP,             /* → loop.detected with level and text of the step */
 	STEP_COMPACT,               /* → conversation.compacted, by compact_plan */
+	STEP_ASK_MODEL,             /* → approval.requested of kind model */
 	STEP_CALL_MODEL,            /* → model.requested, then send it */
 	STEP_CANCEL_MODEL,          /* stop the request → model.failed, class cancelled */
 	STEP_RETRY_MODEL,           /* → retry.scheduled with a delay by retry_delay_ms */

@@ -1,6 +1,6 @@
 /* call.c - one tool call: checked, decided, run in the cell, its output made fit for a model.
  * Nothing of a tool runs in this process. */
-#include "engine/run.h"
+#include "engine/charge.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -394,7 +394,7 @@ static void run_in_cell(struct run *run, const struct call *c, const struct tool
 		failed_to_start(run, c->id, err.text);
 		return;
 	}
-	live->wall_ms = plan->wall_ms > 0 ? plan->wall_ms : LIMIT_CALL_WALL_MS;
+	live->wall_ms = MIN(plan->wall_ms > 0 ? plan->wall_ms : LIMIT_CALL_WALL_MS, charge_time_left_ms(run));
 	live->readable = watch_fd(run->engine->setup.loop, live->out, on_output, live);
 	live->timer = watch_timer(run->engine->setup.loop, on_timer, run);
 	watch_arm(live->timer, live->wall_ms);

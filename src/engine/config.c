@@ -13,6 +13,7 @@
 #include "engine/dirs.h"
 #include "engine/secrets.h"
 #include "llm/prices.h"
+#include "policy/limits.h"
 #include "base/banned.h"
 
 #define DAY_MS 86400000ll
@@ -40,6 +41,8 @@ static const struct config_key keys[] = {
 	  .about = "the model's window, beyond which a conversation is compacted; by the model's name where nothing is said" },
 	{ .name = "loop.detect", .type = CONFIG_CHOICE, .otherwise = "on", .choices = "on off", .project = true,
 	  .about = "whether a task that goes round in circles is told so, and stopped" },
+	{ .name = "reply_tokens", .type = CONFIG_INT, .least = 256, .most = 10000000, .project = true,
+	  .about = "tokens of one reply at most; as the provider has it, or 8192 where a budget holds, where nothing is said" },
 	{ .name = "output_limit", .type = CONFIG_BYTES, .otherwise = "64k", .least = 1024, .most = 16 << 20, .project = true,
 	  .about = "what is kept of the output of one call" },
 	{ .name = "budget", .type = CONFIG_MONEY, .least = 0, .most = 1000000000ll * 1000000000ll,
@@ -108,25 +111,6 @@ static bool is_choice(const char *choices, const char *value)
 	return false;
 }
 
-/* "2", "2.5", "0.000000001": dollars to nano-dollars, exactly. */
-static int parse_money(struct str text, int64_t *ret)
-{
-	struct str whole, fraction = STR("");
-	uint64_t dollars, nanos = 0;
-
-	if (!str_next(&text, '.', &whole) || str_to_u64(whole, &dollars) < 0 || dollars > 1000000000)
-		return -EINVAL;
-	if (text.ptr != NULL) {
-		fraction = text;
-		if (fraction.len == 0 || fraction.len > 9 || str_to_u64(fraction, &nanos) < 0)
-			return -EINVAL;
-	}
-	for (size_t i = fraction.len; i < 9; i++)
-		nanos *= 10;
-	*ret = (int64_t)(dollars * 1000000000 + nanos);
-	return 0;
-}
-
 static int parse_number(const struct config_key *key, const char *text, int64_t *ret)
 {
 	uint64_t n;
@@ -134,7 +118,7 @@ static int parse_number(const struct config_key *key, const char *text, int64_t 
 
 	switch (key->type) {
 	case CONFIG_DURATION: return str_to_duration_ms(str_of(text), ret);
-	case CONFIG_MONEY: return parse_money(str_of(text), ret);
+	case CONFIG_MONEY: return usd_parse(str_of(text), ret);
 	case CONFIG_INT:
 	case CONFIG_BYTES:
 		r = key->type == CONFIG_INT ? str_to_u64(str_of(text), &n) : str_to_bytes(str_of(text), &n);

@@ -1,16 +1,15 @@
 /* exec.c - the exec gate's policy side: a program stands before its first instruction, and here is
  * decided whether it may go on. Reading the program is the cell's work (cell/inspect.c). */
-#include "engine/run.h"
+#include "engine/charge.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/banned.h"
 
-void exec_decide(const struct policy *policy, const struct cell_exec *exec, const struct facts *facts, struct decision *ret)
+void exec_action(const struct cell_exec *exec, struct action *ret)
 {
-	AUTO(freep) const char **words = exec_words(exec);
-	struct action action = {
+	*ret = (struct action){
 		.kind = ACTION_EXEC,
 		.exec = {
 			.program = exec->program,
@@ -18,31 +17,29 @@ void exec_decide(const struct policy *policy, const struct cell_exec *exec, cons
 			.name_count = exec->name_count,
 			.trusted_names = exec->trusted_names,
 			.origin = (enum origin)exec->origin,
-			.argv = words != NULL ? words : exec->argv,
-			.argc = exec->argc + (words != NULL),
+			.argv = exec->argv,
+			.argc = exec->argc,
 			.cwd = exec->cwd,
 			.sha256 = exec_digest(exec),
 			.also_sha256 = exec->hash_count > 1 ? exec->hashes + 1 : NULL,
 			.also_count = exec->hash_count > 1 ? exec->hash_count - 1 : 0,
 		},
 	};
-
-	if (!exec_stopped(exec, ret))
-		policy_decide(policy, &action, facts, ret);
 }
 
-/* "mishri: denied by RULE: PROGRAM ARG..." */
-static void exec_command(const struct cell_exec *exec, const struct decision *d, struct buf *ret)
+void exec_decide(const struct policy *policy, const struct cell_exec *exec, const struct facts *facts, struct decision *ret)
 {
-	struct buf words = BUF_INIT(KIB(4));
+	struct action action;
 
-	buf_add_text(&words, exec->program[0] != '\0' ? exec->program : "(unreadable program)");
-	for (size_t i = 1; i < exec->argc && words.len < 160; i++)
-		buf_printf(&words, " %.80s", exec->argv[i]);
-	struct decision stopped;
-	buf_printf(ret, "mishri: denied by %s: ", d->rule != NULL ? d->rule : exec_stopped(exec, &stopped) ? "the gate" : "default");
-	sanitize_text(buf_str(&words), ret);
-	buf_done(&words);
+	if (exec_stopped(exec, ret))
+		return;
+	AUTO(freep) const char **words = exec_words(exec);
+	exec_action(exec, &action);
+	if (words != NULL) {
+		action.exec.argv = words;
+		action.exec.argc = exec->argc + 1;
+	}
+	policy_decide(policy, &action, facts, ret);
 }
 
 static void one_line(struct buf *text)
@@ -52,9 +49,23 @@ static void one_line(struct buf *text)
 			text->ptr[i] = ' ';
 }
 
+void exec_command(const struct cell_exec *exec, const char *rule, struct buf *ret)
+{
+	struct buf words = BUF_INIT(KIB(4));
+	struct decision stopped;
+
+	buf_add_text(&words, exec->program[0] != '\0' ? exec->program : "(unreadable program)");
+	for (size_t i = 1; i < exec->argc && words.len < 160; i++)
+		buf_printf(&words, " %.80s", exec->argv[i]);
+	buf_printf(ret, "mishri: denied by %s: ", rule != NULL ? rule : exec_stopped(exec, &stopped) ? "the gate" : "default");
+	sanitize_text(buf_str(&words), ret);
+	buf_done(&words);
+	one_line(ret);
+}
+
 void exec_message(const struct cell_exec *exec, const struct decision *d, struct buf *ret)
 {
-	exec_command(exec, d, ret);
+	exec_command(exec, d->rule, ret);
 	buf_add_text(ret, " (");
 	sanitize_text(str_of(d->reason), ret);
 	if (exec->why_untrusted[0] != '\0')
@@ -156,8 +167,10 @@ void exec_gone(struct run *run, uint32_t id)
 	const struct engine_setup *setup = &run->engine->setup;
 	struct held_exec *h = unlink_held(run, NULL, id);
 
-	if (h == NULL)
+	if (h == NULL) {
+		exec_rate_gone(run, id);
 		return;
+	}
 	AUTO(freep) char *call = xstrdup(json_get_text(h->facts, "call", ""));
 	run_emit(run, EVENT_APPROVAL_DECIDED, "call", call,
 	         json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "approval", h->approval, "call", call, "answer", "deny", "by",
@@ -169,19 +182,17 @@ void exec_gone(struct run *run, uint32_t id)
 }
 
 /* A person must say: the program stands still, nothing else does. Without a person the answer is no. */
-static void hold(struct run *run, const struct cell_exec *exec, const struct decision *d, json_t *owned_data)
+void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_data, const char *rule, const char *reason, bool high_risk)
 {
 	const struct engine_setup *setup = &run->engine->setup;
 	struct held_exec *h = xcalloc(1, sizeof *h);
 	struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
 
-	exec_command(exec, d, &text);
-	one_line(&text);
-	h->refusal = buf_take(&text);
-	h->id = exec->id;
+	h->refusal = owned_refusal;
+	h->id = id;
 	h->facts = owned_data;
 	id_new(h->approval);
-	h->high_risk = d->high_risk;
+	h->high_risk = high_risk;
 	h->action = json_pack("{s:s, s:O, s:O, s:O, s:O}", "kind", "exec",
 		"program", json_object_get(owned_data, "program"), "origin", json_object_get(owned_data, "origin"),
 		"argv", json_object_get(owned_data, "argv"), "cwd", json_object_get(owned_data, "cwd"));
@@ -192,8 +203,8 @@ static void hold(struct run *run, const struct cell_exec *exec, const struct dec
 	buf_done(&text);
 	const char *call = json_get_text(owned_data, "call", "");
 	json_t *data = json_pack("{s:s, s:s, s:s, s:O, s:s, s:s}", "approval", h->approval, "call", call, "kind", "exec",
-	                         "action", h->action, "digest", h->digest, "reason", d->reason);
-	json_put_text(data, "rule", d->rule);
+	                         "action", h->action, "digest", h->digest, "reason", reason);
+	json_put_text(data, "rule", rule);
 	run_emit(run, EVENT_APPROVAL_REQUESTED, "call", call, data);
 	if (!setup->interactive || setup->ask == NULL) {
 		settle(run, h, "lapsed", "nobody", "it needs a person's approval, and nobody is there to ask");
@@ -203,6 +214,14 @@ static void hold(struct run *run, const struct cell_exec *exec, const struct dec
 	h->next = run->held;
 	run->held = h;
 	run_defer(run, DO_ASK_EXEC, h->approval);
+}
+
+static void hold(struct run *run, const struct cell_exec *exec, const struct decision *d, json_t *owned_data)
+{
+	struct buf words = BUF_INIT(KIB(8));
+
+	exec_command(exec, d->rule, &words);
+	exec_hold(run, exec->id, buf_take(&words), owned_data, d->rule, d->reason, d->high_risk);
 }
 
 void exec_put_question(struct run *run, const char *approval)
@@ -240,6 +259,10 @@ void exec_arrived(struct run *run, const struct cell_exec *exec)
 		return;
 	}
 	bool allow = d.effect == EFFECT_ALLOW;
+	if (allow && exec_rate(run, exec, &d, data)) {
+		run_step(run);
+		return;
+	}
 	if (!allow)
 		exec_message(exec, &d, &message);
 	cell_exec_answer(run->cell, exec->id, allow, buf_text(&message));

@@ -30,15 +30,18 @@ void model_compact(struct run *run)
 	run_emit(run, EVENT_CONVERSATION_COMPACTED, "turn", turn_name(t, turn), data);
 }
 
+json_t *model_request_data(const struct run *run)
+{
+	return json_pack("{s:I, s:s, s:s, s:I}", "turn", (json_int_t)run->task->turns + 1, "provider",
+	                 llm_model_provider(run->model), "model", llm_model_name(run->model), "messages",
+	                 (json_int_t)json_array_size(run->task->messages) + 1);
+}
+
 void model_ask(struct run *run)
 {
-	const struct llm_model *model = run->model;
 	char turn[24];
 
-	run_emit(run, EVENT_MODEL_REQUESTED, "turn", turn_name(run->task, turn),
-	         json_pack("{s:I, s:s, s:s, s:I}", "turn", (json_int_t)run->task->turns + 1, "provider",
-	                   llm_model_provider(model), "model", llm_model_name(model), "messages",
-	                   (json_int_t)json_array_size(run->task->messages) + 1));
+	run_emit(run, EVENT_MODEL_REQUESTED, "turn", turn_name(run->task, turn), model_request_data(run));
 }
 
 static void failed(struct run *run, const char *cls, int status, const char *message, int64_t retry_after_ms)
@@ -160,6 +163,7 @@ void model_send(struct run *run)
 		.agent = run->task->role,
 		.messages = messages,
 		.tools = tools,
+		.max_output_tokens = run->max_output,
 		.on_text = on_text,
 		.on_done = on_done,
 		.userdata = run,

@@ -7,7 +7,7 @@
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC } what;
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC, DO_ASK_MODEL } what;
 	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC: of the approval */
 };
 
@@ -74,6 +74,9 @@ struct run {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
+	struct counted_exec *counted;  /* exec_rate.c */
+	struct charging *charging;     /* charge.c: an intent on its way; nothing else is decided meanwhile */
+	int64_t max_output;            /* tokens of the next reply; 0: as the provider has it */
 };
 
 struct opened_model {
@@ -87,6 +90,7 @@ struct engine {
 	struct engine_setup setup;
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
+	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer;
 };
@@ -95,6 +99,10 @@ struct engine {
 struct run *run_new(struct engine *engine, struct task *task);
 void run_free(struct run *run);
 void run_emit(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data);
+void run_event(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data,
+               struct event *ret);                                /* makes it, and no more: charge.c */
+void run_published(struct run *run, const struct event *event);  /* it is durable */
+void run_begin(struct run *run, int what, const char *name);     /* an effect whose intent is durable */
 void run_defer(struct run *run, int what, const char *name);     /* once what was emitted so far is durable */
 void run_step(struct run *run);                                  /* decide and flush until nothing is left to do */
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
@@ -117,6 +125,7 @@ void run_close_cell(struct run *run, const char *reason);
 /* model.c */
 void model_compact(struct run *run);                             /* STEP_COMPACT */
 void model_ask(struct run *run);                                 /* STEP_CALL_MODEL */
+json_t *model_request_data(const struct run *run);               /* of model.requested; the caller owns it */
 void model_send(struct run *run);                                /* the effect */
 void model_cancel(struct run *run);
 void model_retry(struct run *run);
@@ -172,6 +181,8 @@ bool control_answer(struct run *run, const char *approval, const char *by, const
 /* exec.c */
 void exec_arrived(struct run *run, const struct cell_exec *exec);
 void exec_gone(struct run *run, uint32_t id);
+void exec_action(const struct cell_exec *exec, struct action *ret);       /* borrowed from exec */
+void exec_command(const struct cell_exec *exec, const char *rule, struct buf *ret);   /* "mishri: denied by RULE: PROGRAM ARG..." */
 void exec_put_question(struct run *run, const char *approval);   /* the effect of a held program's approval.requested */
 bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);

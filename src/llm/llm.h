@@ -69,6 +69,9 @@ const char *llm_model_name(const struct llm_model *model);        /* "gpt-5" */
 /* The tokens that a model of this name ("openai/gpt-5") can read at once; 128000 where the table does not know it. */
 int64_t llm_window_tokens(const char *name);
 
+/* The dearest reply that a recorded file still has: nano-USD (-1: one does not say) and tokens. false: not recorded. */
+bool llm_model_recorded_worst(const struct llm_model *model, int64_t *ret_nanos, int64_t *ret_tokens);
+
 /* A recorded line that an earlier reply used ("line:N") is not given again. Others ignore it. */
 void llm_model_used(struct llm_model *model, const char *ref);
 

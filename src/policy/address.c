@@ -169,7 +169,7 @@ static bool ends_in_number(const char *name)
 	       last[strspn(last, hexadecimal ? "0123456789abcdefxABCDEFX" : "0123456789")] == '\0';
 }
 
-static int name_check(const char *name, struct err *err)
+static int dns_name_check(const char *name, struct err *err)
 {
 	struct str rest = str_of(name), label;
 
@@ -212,7 +212,7 @@ int host_read(struct str text, struct host *ret, struct err *err)
 		return err_set(err, EINVAL, "'%.80s' is no IPv4 address, and a name does not end in a number", written);
 	if (brackets && strchr(written, ':') == NULL)
 		return err_set(err, EINVAL, "'%.80s': brackets are for IPv6 addresses", written);
-	if (host.address.family == 0 && name_check(name, err) < 0)
+	if (host.address.family == 0 && dns_name_check(name, err) < 0)
 		return -EINVAL;
 	*ret = host;
 	return 0;

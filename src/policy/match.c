@@ -585,6 +585,18 @@ const char *eval_host(struct eval *e)
 	return e->host;
 }
 
+static struct value env_value(const struct facts *f, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (f->env == NULL)
+		return (struct value){ .type = VALUE_UNKNOWN };
+	for (const char *const *e = f->env; *e != NULL; e++)
+		if (strncmp(*e, name, len) == 0 && (*e)[len] == '=')
+			return text_value(*e + len + 1);
+	return (struct value){ .type = VALUE_ABSENT };
+}
+
 static struct value subject_value(struct eval *e, enum subject subject)
 {
 	const struct action *a = e->action;
@@ -640,9 +652,11 @@ static struct value subject_value(struct eval *e, enum subject subject)
 		return number_value(f->depth);
 	case SUBJECT_CALLS:
 		return number_value(f->calls);
-	case SUBJECT_HOST: case SUBJECT_ARGS: case SUBJECT_ARGV_FLAG: case SUBJECT_ARGV_REGEX: case SUBJECT_GROUP: case SUBJECT_INTERACTIVE:
-	case SUBJECT_PRIVATE:
-	case SUBJECT_TIME: case SUBJECT_WEEKDAY: case SUBJECT_COST: case SUBJECT_ENV: case SUBJECT_COUNT:
+	case SUBJECT_COST:
+		return f->cost_nanos >= 0 ? number_value(f->cost_nanos) : (struct value){ .type = VALUE_UNKNOWN };
+	case SUBJECT_HOST: case SUBJECT_PRIVATE:
+	case SUBJECT_ARGS: case SUBJECT_ARGV_FLAG: case SUBJECT_ARGV_REGEX: case SUBJECT_GROUP: case SUBJECT_INTERACTIVE:
+	case SUBJECT_TIME: case SUBJECT_WEEKDAY: case SUBJECT_ENV: case SUBJECT_COUNT:
 		break;
 	}
 	return (struct value){ .type = VALUE_UNKNOWN };
@@ -708,7 +722,7 @@ static enum truth term_match(struct eval *e, const struct term *t)
 		return truth_of(json_is_true(t->matcher.scalar) == is_private_net(e->action));
 	if (subject == SUBJECT_HOST)
 		return host_match(e, &t->matcher);
-	struct value v = subject_value(e, subject);
+	struct value v = subject == SUBJECT_ENV ? env_value(e->facts, t->pointer) : subject_value(e, subject);
 	return tree_match(e, &t->matcher, &v);
 }
 

@@ -80,9 +80,12 @@ struct action {
 
 struct facts {
 	const char *user, *role, *agent, *channel, *workspace; /* never NULL; "" when unknown */
+	const char *session, *root;                        /* of the task; NULL and "": not known */
 	bool interactive;
 	int depth;
 	int64_t calls;                                     /* of the task so far */
+	int64_t cost_nanos;                                /* nano-USD that its whole tree has spent; -1: not known */
+	const char *const *env;                            /* NAME=VALUE of the engine, NULL at the end; NULL: not known */
 	int64_t time_us;                                   /* wall clock */
 	const char *const *taints;
 	size_t taint_count;

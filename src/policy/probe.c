@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "policy/limits.h"
 #include "policy/rules.h"
 
 #include "base/banned.h"
@@ -38,6 +39,7 @@ void probe_init(struct probe *p, const char *workspace)
 	*p = (struct probe){ .facts = { .user = "", .role = "worker", .agent = "worker", .channel = "cli",
 	                                .interactive = true, .depth = 1 } };
 	p->facts.workspace = copy(p, workspace);
+	p->facts.env = p->env;
 }
 
 void probe_done(struct probe *p)
@@ -83,10 +85,25 @@ static int word_read(struct probe *p, const char *key, const char *value, const 
 	return 0;
 }
 
+/* The newest one counts. */
+static int env_add(struct probe *p, const char *name, const char *value, struct err *err)
+{
+	size_t count = 0;
+
+	while (p->env[count] != NULL)
+		count++;
+	if (count + 1 == COUNT(p->env))
+		return err_set(err, EINVAL, "env.%.40s: at most %d variables", name, PROBE_ENV);
+	memmove(p->env + 1, p->env, count * sizeof *p->env);
+	p->env[0] = own(p, xasprintf("%s=%s", name, value));
+	p->facts.env = p->env;
+	return 0;
+}
+
 int probe_set_fact(struct probe *p, const char *key, const char *value, struct err *err)
 {
 	static const char *const keys[] = { "user", "role", "agent", "channel", "interactive", "depth", "workspace", "taint",
-	                                    "calls", "time" };
+	                                    "calls", "time", "cost_usd" };
 	static const char *const role_words[] = { "worker", "master" };
 	static const char *const channel_words[] = { "cli", "http", "schedule", "mcp" };
 	static const char *const bool_words[] = { "true", "false" };
@@ -94,6 +111,8 @@ int probe_set_fact(struct probe *p, const char *key, const char *value, struct e
 	const char *word;
 	int64_t number;
 
+	if (strncmp(key, "env.", 4) == 0 && key[4] != '\0')
+		return env_add(p, key + 4, value, err);
 	switch (name_find(keys, COUNT(keys), key)) {
 	case 0:
 		f->user = copy(p, value);
@@ -130,12 +149,16 @@ int probe_set_fact(struct probe *p, const char *key, const char *value, struct e
 		return number_read(key, value, INT64_MAX, &f->calls, err);
 	case 9:
 		return time_read(value, &f->time_us, err);
+	case 10:
+		if (usd_parse(str_of(value), &f->cost_nanos) != 0)
+			return err_set(err, EINVAL, "cost_usd=%.40s: not US dollars such as 2.50", value);
+		return 0;
 	default:
 		break;
 	}
 	const char *near = name_nearest(keys, COUNT(keys), key);
 	return err_set(err, EINVAL, "unknown fact '%.40s': %s%s", key, near != NULL ? "did you mean " :
-	               "known are user, role, agent, channel, interactive, depth, workspace, taint, calls and time",
+	               "known are user, role, agent, channel, interactive, depth, workspace, taint, calls, cost_usd, time and env.NAME",
 	               near != NULL ? near : "");
 }
 

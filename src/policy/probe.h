@@ -5,22 +5,24 @@
 
 #include "policy/policy.h"
 
-enum { PROBE_TAINTS = 16, PROBE_NAMES = 4 };
+enum { PROBE_TAINTS = 16, PROBE_NAMES = 4, PROBE_ENV = 64 };
 
 struct probe {
 	struct action action;
 	struct facts facts;
 	const char *taints[PROBE_TAINTS], *names[PROBE_NAMES];
+	const char *env[PROBE_ENV + 1];      /* NAME=VALUE; facts.env points here */
 	char **owned;                /* text that the two structs point to */
 	size_t owned_count;
 	json_t *args;
 };
 
-/* A worker at depth 1 on the command line, with a person there; no user; time 0. The workspace is absolute. */
+/* A worker at depth 1 on the command line, with a person there; no user; time 0, nothing spent, no variable set. The workspace is absolute. */
 void probe_init(struct probe *p, const char *workspace);
 void probe_done(struct probe *p);
 
-/* KEY=VALUE: user, role, agent, channel, interactive, depth, workspace, taint (again and again), calls, time.
+/* KEY=VALUE: user, role, agent, channel, interactive, depth, workspace, taint (again and again), calls, cost_usd, time,
+ * env.NAME.
  * 0, or -EINVAL with what would be right. */
 MUST_USE int probe_set_fact(struct probe *p, const char *key, const char *value, struct err *err);
 

@@ -44,18 +44,25 @@ static void rule_freep(struct rule **rule)
 	rule_free(*rule);
 }
 
+int name_check(struct loader *l, const struct yaml_node *n)
+{
+	const char *id = yaml_text(n);
+
+	if (*id == '\0' || strlen(id) > 64 ||
+	    id[strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] != '\0')
+		return yaml_err(n, l->err, "the id '%.80s' is no name: use at most 64 letters, digits, '-', '_' and '.'", id);
+	return 0;
+}
+
 static int id_read(struct loader *l, const struct yaml_node *node, struct rule *rule)
 {
 	const struct yaml_node *n = yaml_get(node, "id");
 
 	if (n == NULL)
 		return yaml_err(node, l->err, "a rule without an id: add 'id: some-name', which decisions will show");
-	if (yaml_want(n, YAML_TEXT, "'id'", l->err) != 0)
+	if (yaml_want(n, YAML_TEXT, "'id'", l->err) != 0 || name_check(l, n) != 0)
 		return -EINVAL;
 	const char *id = yaml_text(n);
-	if (*id == '\0' || strlen(id) > 64 ||
-	    id[strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] != '\0')
-		return yaml_err(n, l->err, "the id '%.80s' is no name: use at most 64 letters, digits, '-', '_' and '.'", id);
 	const struct name_entry *used = name_map_find(&l->ids, id);
 	if (used != NULL)
 		return yaml_err(n, l->err, "the id '%s' is already used at %s: choose another", id,
@@ -213,23 +220,32 @@ static char *shown(struct buf *text, const struct yaml_node *n)
 	return text->full ? xasprintf("what %s:%d says", yaml_name(n), yaml_line(n)) : buf_take(text);
 }
 
-/* The matchers of the rule: for people, and for the question whether another rule covers it. */
-static void describe(const struct yaml_node *node, struct rule *rule)
+char *rule_means(const struct yaml_node *node, const char *const *without, size_t count)
 {
-	AUTO(buf_done) struct buf text = BUF_INIT(SHOWN_BYTES), exception = BUF_INIT(SHOWN_BYTES);
-	AUTO(json_decrefp) json_t *shape = json_object();
+	AUTO(buf_done) struct buf text = BUF_INIT(SHOWN_BYTES);
 
 	for (const struct yaml_node *n = yaml_first(node); n != NULL; n = yaml_next(n)) {
 		const char *key = yaml_text(yaml_key(n));
-		if (name_find(rule_keys, COUNT(rule_keys), key) >= 0)
+		if (name_find(without, count, key) >= 0)
 			continue;
 		buf_printf(&text, "%s%s: ", text.len > 0 ? ", " : "", key);
 		render(n, &text);
-		json_put(shape, key, yaml_to_json(n));
 	}
+	return shown(&text, node);
+}
+
+/* The matchers of the rule: for people, and for the question whether another rule covers it. */
+static void describe(const struct yaml_node *node, struct rule *rule)
+{
+	AUTO(buf_done) struct buf exception = BUF_INIT(SHOWN_BYTES);
+	AUTO(json_decrefp) json_t *shape = json_object();
+
+	for (const struct yaml_node *n = yaml_first(node); n != NULL; n = yaml_next(n))
+		if (name_find(rule_keys, COUNT(rule_keys), yaml_text(yaml_key(n))) < 0)
+			json_put(shape, yaml_text(yaml_key(n)), yaml_to_json(n));
 	if (rule->has_unless)
 		render(yaml_get(node, "unless"), &exception);
-	rule->means = shown(&text, node);
+	rule->means = rule_means(node, rule_keys, COUNT(rule_keys));
 	rule->exception = rule->has_unless ? shown(&exception, yaml_get(node, "unless")) : NULL;
 	AUTO(buf_done) struct buf json = BUF_INIT(LIMIT_POLICY_BYTES);
 	json_write_canonical(shape, &json);

@@ -142,6 +142,20 @@ static int call_read(struct loader *l, const struct yaml_node *call, struct prob
 	return row->read(l, call, yaml_get(call, row->key), p);
 }
 
+static int env_read(struct loader *l, const struct yaml_node *map, struct probe *p)
+{
+	struct err err;
+
+	for (const struct yaml_node *n = yaml_first(map); n != NULL; n = yaml_next(n)) {
+		AUTO(freep) char *key = xasprintf("env.%s", yaml_text(yaml_key(n)));
+		if (!yaml_is_scalar(n))
+			return yaml_err(n, l->err, "a test gives one plain value for '%s', no matcher", key);
+		if (probe_set_fact(p, key, yaml_text(n), &err) != 0)
+			return yaml_err(n, l->err, "%s", err.text);
+	}
+	return 0;
+}
+
 static int fact_read(struct loader *l, const struct yaml_node *n, struct probe *p)
 {
 	struct err err;
@@ -152,6 +166,8 @@ static int fact_read(struct loader *l, const struct yaml_node *n, struct probe *
 				return yaml_err(c, l->err, "no taint: name at most %d of them", PROBE_TAINTS);
 		return 0;
 	}
+	if (yaml_type(n) == YAML_MAP && strcmp(yaml_text(yaml_key(n)), "env") == 0)
+		return env_read(l, n, p);
 	if (!yaml_is_scalar(n))
 		return yaml_err(n, l->err, "a test gives one plain value for '%s', no matcher", yaml_text(yaml_key(n)));
 	if (probe_set_fact(p, yaml_text(yaml_key(n)), yaml_text(n), &err) != 0)

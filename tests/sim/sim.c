@@ -240,6 +240,37 @@ static void ask_person(struct world *w, const struct call *c)
 	     c->id, "kind", "tool", "action", "digest", "d", "rule", "r", "reason", "because"));
 }
 
+static void ask_model(struct world *w)
+{
+	char approval[ID_LEN + 1];
+
+	snprintf(approval, sizeof approval, "m%011d", pick(w, 1000000));
+	emit(w, EVENT_APPROVAL_REQUESTED, json_pack("{s:s, s:s, s:s, s:{}, s:s, s:s, s:s}", "approval", approval, "call", "", "kind",
+	     "model", "action", "digest", "d", "rule", "r", "reason", "because"));
+}
+
+/* Now and then a limit says no: wait, ask, or never. What a person allowed passes. c NULL: a model call. */
+static bool meets_limit(struct world *w, const struct call *c, bool waived)
+{
+	static const char *const overs[] = { "wait", "wait", "ask", "ask", "deny" };
+	const char *over = overs[pick(w, COUNT(overs))];
+	char call[CALL_ID_BYTES] = "";
+
+	if (waived || pick(w, 12) != 0)
+		return false;
+	if (strcmp(over, "deny") == 0 && (c == NULL || pick(w, 4) != 0)) /* most runs are to go on */
+		return false;
+	if (c != NULL)
+		snprintf(call, sizeof call, "%s", c->id);
+	emit(w, EVENT_LIMIT_REACHED, json_pack("{s:s, s:s, s:s, s:s?, s:s, s:i, s:s, s:s}", "limit", "l", "source", "f:1", "on",
+	     c != NULL ? "tool" : "model", "call", c != NULL ? call : NULL, "over", over, "wait_ms", 1 + pick(w, 5000), "reason", "too often",
+	     "policy", "p"));
+	if (c != NULL && strcmp(over, "wait") != 0)
+		emit(w, EVENT_CALL_DECIDED, json_pack("{s:s, s:s, s:s, s:s, s:s, s:n, s:s, s:[], s:n, s:i}", "call", call, "tool", c->tool, "effect",
+		     over, "by", "limit", "rule", "l", "source", "reason", "too often", "also", "policy", "ns", 0));
+	return true;
+}
+
 static void delegate(struct world *w, const struct call *c)
 {
 	char id[ID_LEN + 1], call[CALL_ID_BYTES];
@@ -305,6 +336,8 @@ static void obey(struct world *w, const struct step *cmd)
 	case STEP_CHECK_CALL: check_call(w, c); break;
 	case STEP_ASK_PERSON: ask_person(w, c); break;
 	case STEP_RUN_CALL:
+		if (meets_limit(w, c, c->waived))
+			break;
 		if (strcmp(c->tool, "delegate") == 0) {
 			delegate(w, c);
 			break;
@@ -331,8 +364,11 @@ static void obey(struct world *w, const struct step *cmd)
 	case STEP_CLOSE_CALL: emit(w, EVENT_CALL_FINISHED, finished_data(w, c, cmd->status)); break;
 	case STEP_WARN_LOOP: warn_loop(w, cmd); break;
 	case STEP_COMPACT: compact(w); break;
+	case STEP_ASK_MODEL: ask_model(w); break;
 	case STEP_CALL_MODEL:
 		PROMISE(w, !w->request_out, "one request at a time");
+		if (meets_limit(w, NULL, w->task->model_waived))
+			break;
 		w->send_request = true;
 		emit(w, EVENT_MODEL_REQUESTED, json_pack("{s:I, s:s, s:s, s:i}", "turn", (json_int_t)w->task->turns + 1,
 		     "provider", "sim", "model", "m", "messages", 1));
@@ -415,6 +451,14 @@ static void answer(struct world *w, const struct call *c)
 	     "answer", answers[pick(w, COUNT(answers))], "by", "someone", "digest", "d", "reason", "because"));
 }
 
+static void answer_model(struct world *w)
+{
+	static const char *const answers[] = { "allow", "allow", "allow", "deny", "lapsed" };
+
+	emit(w, EVENT_APPROVAL_DECIDED, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "approval", w->task->model_approval, "call", "",
+	     "answer", answers[pick(w, COUNT(answers))], "by", "someone", "digest", "d", "reason", "because"));
+}
+
 /* One of the tasks below ends, or comes to rest where the engine drains. */
 static void below_moves(struct world *w)
 {
@@ -452,6 +496,8 @@ static void happen(struct world *w)
 		below_moves(w);
 	} else if (held(w) != NULL) {
 		answer(w, held(w));
+	} else if (w->task->model_phase == MODEL_HELD) {
+		answer_model(w);
 	} else {
 		PROMISE(w, !w->input.draining, "an interrupted task with nothing under way parks");
 		int64_t wakeup = task_wakeup_us(w->task);
@@ -472,8 +518,9 @@ static void dump(const struct task *t, struct buf *ret)
 		for (size_t k = 0; k < t->calls[i].child_count; k++)
 			buf_printf(ret, "%s %d\n", t->calls[i].children[k].id, t->calls[i].children[k].reported);
 	for (size_t i = 0; i < t->call_count; i++)
-		buf_printf(ret, "%s %d %d %d %d\n", t->calls[i].id, t->calls[i].phase, t->calls[i].attempt,
-		           t->calls[i].repeatable, t->calls[i].killing);
+		buf_printf(ret, "%s %d %d %d %d %lld %d\n", t->calls[i].id, t->calls[i].phase, t->calls[i].attempt,
+		           t->calls[i].repeatable, t->calls[i].killing, (long long)t->calls[i].wait_until_us, t->calls[i].waived);
+	buf_printf(ret, "%d %s %d\n", t->model_waived, t->over_text != NULL ? t->over_text : "", t->over_exit);
 	json_write_canonical(t->messages, ret);
 }
 
