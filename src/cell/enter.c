@@ -21,6 +21,7 @@
 #include "base/io.h"
 #include "cell/landlock.h"
 #include "cell/scratch.h"
+#include "cell/userns.h"
 #include "base/banned.h"
 
 static int dir_make(const char *path, mode_t mode, struct err *err)
@@ -198,8 +199,8 @@ static int view(const struct plan *plan, int mapped_tree, struct err *err)
 	AUTO(fd_closep) int own_tree = -1;
 	int tree = mapped_tree;
 
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return err_sys(err, "cell: cannot separate its mounts");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)      /* there are namespaces, and no rights in them */
+		return userns_explain("/proc/sys", errno, err);
 	if (tree < 0)
 		tree = own_tree = open_tree(AT_FDCWD, plan->workspace, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (tree < 0)

@@ -15,6 +15,7 @@
 #include "cell/filter.h"
 #include "cell/gate.h"
 #include "cell/landlock.h"
+#include "cell/userns.h"
 #include "base/banned.h"
 
 static void add(json_t *list, const char *name, bool ok, const char *detail, const char *fix)
@@ -38,21 +39,10 @@ static void probe_kernel(json_t *list)
 
 static void probe_namespaces(json_t *list)
 {
-	struct clone_args args = {
-		.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-		         CLONE_NEWCGROUP,
-		.exit_signal = SIGCHLD,
-	};
-	long pid = syscall(SYS_clone3, &args, sizeof args);
+	struct err err = ERR_NONE;
+	bool ok = userns_try(&err) == 0;
 
-	if (pid == 0)
-		_exit(0);
-	add(list, "namespaces", pid > 0, pid > 0 ? "user mount pid net ipc uts cgroup" : strerror(errno),
-	    "allow user namespaces: sysctl user.max_user_namespaces above 0, kernel.unprivileged_userns_clone=1 and"
-	    " kernel.apparmor_restrict_unprivileged_userns=0 where they exist; until then isolation is 'reduced' at best");
-	if (pid > 0)
-		while (waitpid((pid_t)pid, NULL, 0) < 0 && errno == EINTR)
-			;
+	add(list, "namespaces", ok, ok ? "user mount pid net ipc uts cgroup" : "no isolation 'full'", err.text);
 }
 
 static void probe_landlock(json_t *list)

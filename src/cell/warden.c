@@ -21,6 +21,7 @@
 #include "cell/ids.h"
 #include "cell/init.h"
 #include "cell/probe.h"
+#include "cell/userns.h"
 #include "cell/wards.h"
 #include "base/banned.h"
 
@@ -66,11 +67,7 @@ static int clone_failed(enum cell_level level, struct err *err)
 {
 	if (level != CELL_FULL || (errno != EPERM && errno != ENOSPC && errno != EACCES && errno != EINVAL))
 		return err_sys(err, "cannot make the first process of a cell");
-	if (errno == ENOSPC)
-		return err_set(err, ENOSPC, "no more user namespaces: raise the sysctl user.max_user_namespaces");
-	return err_set(err, errno, "user namespaces are forbidden here: set the sysctls kernel.unprivileged_userns_clone=1"
-	               " and kernel.apparmor_restrict_unprivileged_userns=0 where they exist, or allow them to this"
-	               " container; or ask for isolation 'reduced'");
+	return userns_explain("/proc/sys", errno, err);
 }
 
 static int filters_get(struct keeper *w, enum cell_level level, const struct filter **ret, struct err *err)
