@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -352,6 +353,33 @@ static int by_thread(char **a)
 	return 1;
 }
 
+static void *outlive_main(void *a)
+{
+	usleep(50000);               /* the first thread is gone by then */
+	by_exec(a);
+	return NULL;
+}
+
+/* The thread that starts the program is the last one; the process is still called by the first. */
+__attribute__((noreturn)) static int by_last_thread(char **a)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, outlive_main, a);
+	pthread_exit(NULL);
+}
+
+/* a[0] times, a[1] the program */
+static int flood(char **a)
+{
+	for (int i = atoi(a[0]); i > 0; i--) {
+		pid_t pid;
+		if (posix_spawn(&pid, a[1], NULL, NULL, a + 1, environ) != 0 || status_of(pid) == 0)
+			return 1;
+	}
+	return 0;
+}
+
 static int by_descriptor(char **a)
 {
 	int fd = open(a[0], O_RDONLY | O_CLOEXEC);
@@ -450,6 +478,8 @@ static const struct attempt {
 	{"clone3", clone3_untraced, 1},
 	{"vfork", by_vfork, 1},
 	{"thread", by_thread, 1},
+	{"last-thread", by_last_thread, 1},
+	{"flood", flood, 2},
 	{"fexecve", by_descriptor, 1},
 	{"memory", by_memory, 1},
 	{"double-fork", by_double_fork, 1},

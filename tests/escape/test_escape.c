@@ -178,6 +178,7 @@ static const struct spelling {
 	{ "./attempt exec /usr/bin/touch forbidden" },
 	{ "./attempt vfork /usr/bin/touch forbidden" },
 	{ "./attempt thread /usr/bin/touch forbidden" },
+	{ "./attempt last-thread /usr/bin/touch forbidden" },
 	{ "./attempt fexecve /usr/bin/touch forbidden" },
 	{ "./attempt double-fork /usr/bin/touch forbidden" },
 	{ "/lib64/ld-linux-x86-64.so.2 /usr/bin/touch forbidden" },

@@ -23,6 +23,8 @@ struct rig_exec {
 	size_t trusted;
 	uint64_t call;
 	bool first;
+	char hashes[3][65];
+	size_t hash_count;
 };
 
 struct rig {
@@ -82,6 +84,9 @@ static void rig_note(struct rig *rig, const struct cell_exec *exec)
 	snprintf(seen->program, sizeof seen->program, "%s", exec->program);
 	snprintf(seen->why, sizeof seen->why, "%s", exec->why_untrusted);
 	snprintf(seen->cwd, sizeof seen->cwd, "%s", exec->cwd);
+	seen->hash_count = exec->hash_count;
+	for (size_t i = 0; i < exec->hash_count; i++)
+		snprintf(seen->hashes[i], sizeof seen->hashes[i], "%s", exec->hashes[i]);
 	for (size_t i = 0, at = 0; i < exec->name_count && at < sizeof seen->names; i++)
 		at += (size_t)snprintf(seen->names + at, sizeof seen->names - at, "%s%s", i > 0 ? " " : "", exec->names[i]);
 	for (size_t i = 0, at = 0; i < exec->argc && at < sizeof seen->argv; i++)
