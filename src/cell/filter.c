@@ -9,6 +9,7 @@
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -150,6 +151,27 @@ static void add_sockets(struct buf *code, bool inet)
 	buf_add(code, sockets, sizeof sockets);
 }
 
+/* Where cores go to a program of the machine's, a limit of 1 is what keeps it from being started by a crash in here; 0 is
+ * not. So a change of that limit does nothing, and says that it was done: many programs ask for 0. */
+static void add_core_limit(struct buf *code)
+{
+	const struct sock_filter rows[] = {
+		LOAD_NUMBER,
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setrlimit, 0, 3),
+		LOAD_ARGUMENT(0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RLIMIT_CORE, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
+		LOAD_NUMBER,
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prlimit64, 0, 5),
+		LOAD_ARGUMENT(1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RLIMIT_CORE, 0, 3),
+		LOAD_ARGUMENT(2),                        /* only asked for: the address is 0 */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
+	};
+	buf_add(code, rows, sizeof rows);
+}
+
 static void add_arguments(struct buf *code, bool inet)
 {
 	AUTO(buf_done) struct buf body = BUF_INIT(KIB(16));
@@ -163,6 +185,7 @@ static void add_arguments(struct buf *code, bool inet)
 	buf_add(&body, newer, sizeof newer);
 	add_refused_with(&body, !inet);
 	add_sockets(&body, inet);
+	add_core_limit(&body);
 	/* Another architecture goes past, to the list, which ends it. */
 	const struct sock_filter head[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),

@@ -55,7 +55,8 @@ static void limits_set(const struct plan *plan, const struct msg *run)
 		limit(RLIMIT_DATA, memory < UINT64_MAX / 2 ? 2 * memory : memory);
 	limit(RLIMIT_FSIZE, tighter(plan->file_bytes, run->file_bytes));
 	limit(RLIMIT_NOFILE, tighter(plan->open_files, run->open_files));
-	limit(RLIMIT_CORE, 0);
+	/* 1, not 0: at 0 the kernel still starts the machine's own collector, where cores go to one */
+	limit(RLIMIT_CORE, 1);
 	/* Counted per user namespace; elsewhere the user's other processes would count, and the gate counts instead. */
 	if (plan->level == CELL_FULL)
 		limit(RLIMIT_NPROC, plan->processes + LIMIT_CELL_SPARE_PROCESSES);
