@@ -6,7 +6,9 @@
  * fs.read     opens the system, not the files   -
  * fs.write    no write, new name or removal     modes, owners, times, attributes, truncation by name
  * exec        -                                 of our own code: execve; of programs: the gate
- * net         -                                 sockets other than Unix ones */
+ * net         -                                 sockets other than Unix ones
+ *
+ * And what an old Landlock does not keep at the reduced level: emptying a file by its name. */
 #include "cell/narrow.h"
 
 #include <fcntl.h>
@@ -31,8 +33,6 @@ static const int writes_without_writing[] = {
 #endif
 	SYS_fchmod, SYS_fchmodat, SYS_fchown, SYS_fchownat, SYS_utimensat, SYS_setxattr, SYS_lsetxattr, SYS_fsetxattr,
 	SYS_removexattr, SYS_lremovexattr, SYS_fremovexattr,
-	/* Landlock knows truncation from ABI 3 on only, Debian 12 has 2 */
-	SYS_truncate,
 };
 static const int starts[] = { SYS_execve, SYS_execveat };
 
@@ -67,24 +67,31 @@ static void refuse_with(struct buf *code, int number, unsigned argument, uint32_
 	buf_add(code, rows, sizeof rows);
 }
 
-static void refuse_writes(struct buf *code, bool builtin)
+/* Emptying a file without writing to it, which Landlock knows from ABI 3 on only; Debian 12 has 2. */
+static void refuse_truncation(struct buf *code, bool builtin)
 {
 	/* Opened for nothing but to be emptied: by access, neither reading nor (3) reading and writing asks Landlock. */
 	static const uint32_t access[] = { O_RDONLY, O_ACCMODE };
 
-	refuse_all(code, writes_without_writing, COUNT(writes_without_writing));
+	refuse_all(code, (const int[]){ SYS_truncate }, 1);
 	for (size_t i = 0; i < COUNT(access); i++) {
 #if defined(SYS_open)
 		refuse_with(code, SYS_open, 1, O_ACCMODE | O_TRUNC, access[i] | O_TRUNC);
 #endif
 		refuse_with(code, SYS_openat, 2, O_ACCMODE | O_TRUNC, access[i] | O_TRUNC);
 	}
-	/* attributes of a file, by a descriptor that is open for reading */
-	refuse_with(code, SYS_ioctl, 1, UINT32_MAX, (uint32_t)FS_IOC_SETFLAGS);
-	refuse_with(code, SYS_ioctl, 1, UINT32_MAX, (uint32_t)FS_IOC_FSSETXATTR);
 	/* Its flags lie in memory, where no filter sees them. Our own tools use it, and ask for reading. */
 	if (!builtin && landlock_abi() < 3)
 		refuse_all(code, (const int[]){ SYS_openat2 }, 1);
+}
+
+static void refuse_writes(struct buf *code, bool builtin)
+{
+	refuse_all(code, writes_without_writing, COUNT(writes_without_writing));
+	/* attributes of a file, by a descriptor that is open for reading */
+	refuse_with(code, SYS_ioctl, 1, UINT32_MAX, (uint32_t)FS_IOC_SETFLAGS);
+	refuse_with(code, SYS_ioctl, 1, UINT32_MAX, (uint32_t)FS_IOC_FSSETXATTR);
+	refuse_truncation(code, builtin);
 }
 
 static void refuse_network(struct buf *code)
@@ -99,7 +106,7 @@ static void refuse_network(struct buf *code)
 	buf_add(code, rows, sizeof rows);
 }
 
-static int filter_calls(unsigned withheld, bool builtin, struct err *err)
+static int filter_calls(unsigned withheld, bool builtin, bool truncates, struct err *err)
 {
 	AUTO(buf_done) struct buf code = BUF_INIT(BODY_BYTES);
 	/* Numbers mean other calls on another architecture: there is none in a cell, and none here. */
@@ -115,6 +122,8 @@ static int filter_calls(unsigned withheld, bool builtin, struct err *err)
 	buf_add(&code, head, sizeof head);
 	if ((withheld & PERMISSION(FS_WRITE)) != 0)
 		refuse_writes(&code, builtin);
+	else if (truncates)
+		refuse_truncation(&code, builtin);
 	if ((withheld & PERMISSION(EXEC)) != 0 && builtin)
 		refuse_all(&code, starts, COUNT(starts));
 	if ((withheld & PERMISSION(NET)) != 0)
@@ -131,9 +140,11 @@ int narrow_run(const struct plan *plan, unsigned withheld, bool builtin, struct 
 {
 	const unsigned files = PERMISSION(FS_READ) | PERMISSION(FS_WRITE);
 	bool landlock = (withheld & files) != 0 && (plan->level != CELL_NONE || landlock_abi() > 0);
+	/* Without mounts of its own the cell sees all files of the user, and only Landlock keeps them. */
+	bool truncates = plan->level == CELL_REDUCED && landlock_abi() < 3;
 	int r = 0;
 
-	if ((withheld & (files | PERMISSION(EXEC) | PERMISSION(NET))) == 0)
+	if (!truncates && (withheld & (files | PERMISSION(EXEC) | PERMISSION(NET))) == 0)
 		return 0;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(err, "cannot set no_new_privs");
@@ -141,5 +152,5 @@ int narrow_run(const struct plan *plan, unsigned withheld, bool builtin, struct 
 		r = landlock_readonly(err);
 	if (r == 0 && landlock && (withheld & PERMISSION(FS_READ)) != 0)
 		r = landlock_unread(err);
-	return r < 0 ? r : filter_calls(withheld, builtin, err);
+	return r < 0 ? r : filter_calls(withheld, builtin, truncates, err);
 }
