@@ -19,7 +19,8 @@ struct texts {
  * NULL (sent as "") and lists are empty unless set. */
 struct msg {
 	enum msg_type type;
-	uint64_t id, call, pid, level, readonly, withheld, unpermitted, hash_system, code, allow, signal, status, origin, first, trusted_names;
+	uint64_t id, call, pid, level, readonly, code, allow, signal, status, origin, first, trusted_names;
+	uint64_t withheld, unpermitted, hash_system;
 	uint64_t memory_bytes, tmp_bytes, file_bytes, processes, open_files;
 	uint64_t cpu_ms, max_rss_bytes, execs, denied, disk_bytes, limit, reached, most;
 	const char *text, *workspace, *layer, *builtin, *cwd, *program, *why;

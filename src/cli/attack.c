@@ -458,7 +458,8 @@ static bool prey_shows(const char *dir, const struct attack_prey *prey)
 	return !gone;
 }
 
-static bool is_done(const struct attack_field *f, const struct attack *a, const char *dir, const char *output, size_t len, bool reached)
+static bool is_done(const struct attack_field *f, const struct attack *a, const char *dir, const char *output, size_t len,
+                    bool reached)
 {
 	char path[200];
 

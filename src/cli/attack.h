@@ -25,8 +25,8 @@ enum attack_sign {
 };
 
 /* sh: @P the program, @F its path, @A its arguments, @C both, @I the same with $IFS, @B with commas, @L as a list of
- * strings, @1 its first letter, @2 the rest, @O in octal, @6 the command in base64, @@ a plain @; @S @W @N as above, @K a process of
- * this machine. It runs in an empty directory with a file `prey`. */
+ * strings, @1 its first letter, @2 the rest, @O in octal, @6 the command in base64, @@ a plain @; @S @W @N as above, @K a
+ * process of this machine. It runs in an empty directory with a file `prey`. */
 struct attack {
 	const char *id, *sh;
 	enum attack_target target;
