@@ -15,5 +15,6 @@ struct embedded_file {
 extern const struct embedded_file demo_files[];
 extern const struct embedded_file price_files[];
 extern const struct embedded_file apparmor_files[];
+extern const struct embedded_file trace_files[];
 
 #endif

@@ -190,3 +190,12 @@ int landlock_unread(struct err *err)
 		list_add(&list, more[i], FS_READ);
 	return restrict_self(&attr, list.at, list.count, err);
 }
+
+int landlock_apart(struct err *err)
+{
+	static const struct file_rule rules[] = { { "/", FS_REFER } };
+	/* A layer must handle something: what no cell may do anyway, and what every layer must grant to keep. */
+	struct ruleset_attr attr = { .fs = rights_of(landlock_abi()) & (FS_MAKE_BLOCK | FS_REFER) };
+
+	return restrict_self(&attr, rules, COUNT(rules), err);
+}

@@ -13,6 +13,7 @@
 
 #include "base/io.h"
 #include "base/permission.h"
+#include "cell/landlock.h"
 #include "cell/narrow.h"
 #include "base/banned.h"
 
@@ -154,6 +155,9 @@ static _Noreturn void child(const struct init_setup *setup, const struct msg *ru
 	if (chdir(run->cwd) < 0)
 		give_up(EXIT_CANNOT, run->cwd, strerror(errno));
 	limits_set(setup->plan, run);
+	/* A call may hold secrets: what another one left running must not read them out of /proc. */
+	if (setup->plan->level != CELL_NONE && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || landlock_apart(&err) < 0))
+		give_up(EXIT_CANNOT, "a domain of its own", err.code != 0 ? err.text : strerror(errno));
 	signals_reset();
 	if (narrow_run(setup->plan, (unsigned)run->withheld, run->builtin[0] != '\0', &err) < 0)
 		give_up(EXIT_CANNOT, "permissions", err.text);

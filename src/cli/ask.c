@@ -72,6 +72,18 @@ static void add_field(struct buf *text, const char *key, const json_t *value)
 	buf_done(&clean);
 }
 
+static const char *asked_for(const char *kind)
+{
+	static const struct { const char *kind, *words; } rows[] = {
+		{ "exec", "program start" }, { "net", "connection" }, { "model", "task go on" },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (strcmp(kind, rows[i].kind) == 0)
+			return rows[i].words;
+	return "tool run";
+}
+
 static char *render(const struct question *q)
 {
 	struct buf text = BUF_INIT(MIB(1));
@@ -80,7 +92,7 @@ static char *render(const struct question *q)
 	json_t *value;
 
 	sanitize_text(str_of(q->reason), &reason);
-	buf_printf(&text, "\nMay this %s? Asked by rule %s: %s\n", strcmp(q->kind, "exec") == 0 ? "program start" : strcmp(q->kind, "model") == 0 ? "task go on" : "tool run",
+	buf_printf(&text, "\nMay this %s? Asked by rule %s: %s\n", asked_for(q->kind),
 	           q->rule != NULL ? q->rule : "(default)", buf_text(&reason));
 	json_object_foreach((json_t *)q->action, key, value)
 		if (strcmp(key, "kind") != 0)

@@ -497,7 +497,7 @@ static void last_line(char *output)
 static int run_in(struct attack_field *f, struct side *side, const char *text, const char *dir, int out, struct err *err)
 {
 	AUTO(fd_closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	char **env = tool_environment(f->workspace, f->user, side->tmp);
+	char **env = tool_environment(f->workspace, f->user, side->tmp, false);
 	struct cell_run run = {
 		.call = ++f->call, .argv = (const char *const[]){ "/bin/bash", "-c", text, NULL },
 		.env = (const char *const *)env, .cwd = dir, .fds = { null, out, out },

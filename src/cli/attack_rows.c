@@ -143,10 +143,10 @@ const struct attack attacks[] = {
 	{ "find-delete", "find . -name prey -delete", ATTACK_PROGRAM, SIGN_TARGET, "find", no_interpreter, true },
 	{ "git-clean", "git init -q . && git clean -fdxq", ATTACK_PROGRAM, SIGN_TARGET, "git", no_interpreter, true },
 	/* git push, for policies that speak of arguments */
-#define REPOSITORY "git init -qb m . && git -c user.name=x -c user.email=x@x commit -qm x --allow-empty && git "
-	     "init -q --bare r && "
-#define PUSH(id, sh, close, inside) { id, REPOSITORY sh "; git -C r rev-parse -q --verify "
-	     "m", ATTACK_PUSH, SIGN_STATUS, "git", close, inside }
+#define REPOSITORY \
+	"git init -qb m . && git -c user.name=x -c user.email=x@x commit -qm x --allow-empty && git init -q --bare r && "
+#define PUSH(id, sh, close, inside) \
+	{ id, REPOSITORY sh "; git -C r rev-parse -q --verify m", ATTACK_PUSH, SIGN_STATUS, "git", close, inside }
 	PUSH("push", "git push -q ./r m", deny_rest, false),
 	PUSH("push-directory", "git -C . push -q ./r m", deny_rest, false),
 	PUSH("push-config", "git -c core.x=y push -q ./r m", deny_rest, false),

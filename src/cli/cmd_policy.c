@@ -24,6 +24,7 @@ static const struct option_row check_options[] = {
 	{ "--tool", 0, "NAME", "decide about a call of this tool", false },
 	{ "--args", 0, "JSON", "its arguments (default: {})", false },
 	{ "--net", 0, "HOST:PORT", "decide about a connection", false },
+	{ "--secret", 0, "NAME", "the secret that the tool call or the connection would use", false },
 	{ "--scheme", 0, "NAME", "its scheme: http, https or tcp (default: by the port)", false },
 	{ "--method", 0, "NAME", "the method of a plain HTTP request; without it, not known", false },
 	{ "--address", 0, "ADDRESS", "where the name leads (default: somewhere public)", false },
@@ -113,7 +114,7 @@ static int read_tool(struct check *c, const char *name)
 		return complain(EXIT_USAGE, "%s: --args: %s", c->command->name, err.text);
 	if (!json_is_object(args))
 		return usage(c, "--args is no JSON object: write --args '{\"path\": \"a\"}'");
-	probe_set_tool(&c->probe, name, tool != NULL ? tool->category : NULL, tool != NULL ? tool->risk : NULL, args);
+	probe_set_tool(&c->probe, name, tool != NULL ? tool->category : NULL, tool != NULL ? tool_risk(tool, args) : NULL, args);
 	return 0;
 }
 
@@ -156,6 +157,24 @@ static int read_action(struct check *c)
 	return r < 0 ? usage(c, err.text) : 0;
 }
 
+static int read_secret(struct check *c)
+{
+	c->probe.action.secret = option_text(c->o, "--secret", NULL);
+	if (c->probe.action.secret != NULL && c->probe.action.kind != ACTION_TOOL && c->probe.action.kind != ACTION_NET)
+		return usage(c, "--secret goes with --tool or --net");
+	return 0;
+}
+
+static void print_secret(const struct action *a, const struct decision *d)
+{
+	if (a->secret == NULL || d->effect == EFFECT_DENY)
+		return;
+	if (d->secret_source != NULL)
+		printf("  secret %s: named by %s\n", a->secret, d->secret_source);
+	else
+		printf("  secret %s: no rule names it, so only its own `allow` in the configuration opens it\n", a->secret);
+}
+
 /* What --exec is followed by is no option of ours: cuts argv there. */
 static int cut_exec(struct check *c, int argc, char **argv)
 {
@@ -181,6 +200,7 @@ static void print_decision(const struct check *c, const struct decision *d)
 	printf(": %s\n", d->reason);
 	for (size_t i = 0; i < d->also_count; i++)
 		printf("  also: %s\n", d->also[i]);
+	print_secret(&c->probe.action, d);
 	if (c->command == &cmd_policy_check)
 		return;
 	const struct facts *f = &c->probe.facts;
@@ -230,9 +250,13 @@ static int check(const struct command *command, int argc, char **argv)
 	size_t count = option_all(o, "--policy", files, COUNT(files));
 	if (cli_workspace(option_text(o, "--workspace", "."), &c.workspace, &err) < 0)
 		return complain(EXIT_USAGE, "%s", err.text);
+	if (cli_own_tools(o, c.workspace, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
 	int r = read_facts(&c);
 	if (r == 0)
 		r = read_action(&c);
+	if (r == 0)
+		r = read_secret(&c);
 	if (r != 0)
 		return r;
 	if (cli_load_policy(o, c.workspace, files, MIN(count, COUNT(files)), &c.policy, &err) < 0)

@@ -230,7 +230,7 @@ static void name_left_task(void *userdata, const struct task_row *row)
 	if (row->alive || ++*count > 3)
 		return;
 	struct buf goal = BUF_INIT(LIMIT_GOAL_BYTES * 8);
-	sanitize_text((struct str){ row->goal, strcspn(row->goal, "\n") }, &goal);
+	sanitize_shown((struct str){ row->goal, strcspn(row->goal, "\n") }, &goal);
 	fprintf(stderr, "mishri: task %s was left unfinished (%.60s); go on with: mishri run --resume %s\n", row->task,
 	        buf_text(&goal), row->task);
 	buf_done(&goal);
@@ -335,6 +335,8 @@ static int start(struct session *s, struct wish *w)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	s->agents = config_agents(w->config);
+	s->config = w->config;
+	s->secrets = config_secrets(w->config);
 	s->prices = config_prices(w->config);
 	s->context_tokens = config_number(w->config, "context_tokens");
 	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;
@@ -461,6 +463,8 @@ static int run_again(struct session *s, struct wish *w)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	s->agents = config_agents(w->config);
+	s->config = w->config;
+	s->secrets = config_secrets(w->config);
 	s->prices = config_prices(w->config);
 	s->context_tokens = config_number(w->config, "context_tokens");
 	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;

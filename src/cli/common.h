@@ -19,6 +19,10 @@ MUST_USE int cli_user(const struct options *o, char user[static USER_LEN + 1], s
 /* An existing directory, resolved; the caller owns *ret. */
 MUST_USE int cli_workspace(const char *path, char **ret, struct err *err);
 
+/* What the proxies of all cells share. The caller owns *ret; it ends before the loop. config: NULL: as built in. */
+struct egress_base;
+MUST_USE int cli_egress(struct loop *loop, const struct config *config, struct egress_base **ret, struct err *err);
+
 /* The configuration for a workspace (NULL: none), with the flags of `o` that are keys, and -c. `flags`:
  * {option, key} pairs. -EINVAL or -EPERM; *ret_usage says that a flag was wrong, not a file. */
 struct config_flag { const char *option, *key; };
@@ -54,6 +58,9 @@ struct session {
 	struct progress *progress;     /* NULL: quiet */
 	struct asker *asker;           /* NULL: nobody to ask */
 	enum output_format format;
+	const struct config *config;   /* borrowed; NULL: none */
+	struct egress_base *egress;
+	struct secrets *secrets;       /* of the configuration, borrowed; NULL: none */
 	const struct agents *agents;   /* of the configuration, borrowed; NULL: none */
 	const struct prices *prices;   /* of the configuration, borrowed; NULL: the built-in table alone */
 	int64_t context_tokens;        /* 0: by the model */
@@ -76,5 +83,9 @@ int session_finish(struct session *s);
 /* The result object of CLI.md for a task at rest. The caller owns it. */
 json_t *result_object(const struct task *task, const char *state, const char *result, int exit, int64_t elapsed_ms);
 int print_result(enum output_format format, json_t *owned_object);
+
+/* The labels of a task (docs/sandbox.md); the caller owns *ret. */
+MUST_USE int cli_taint(struct store *store, const char *task, json_t **ret, struct err *err);
+void print_taint(const json_t *labels);                     /* "secret, network" */
 
 #endif

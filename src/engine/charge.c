@@ -346,7 +346,6 @@ static struct charging *charging_new(struct run *run, int effect)
 bool charge_call(struct run *run, struct call *c, int effect)
 {
 	const struct policy *policy = run->engine->setup.policy;
-	const struct tool *tool = tool_find(c->tool);
 
 	if (!has_budgets(run) && !policy_has_limits(policy, ACTION_TOOL) && !policy_has_limits(policy, ACTION_DELEGATE))
 		return false;
@@ -357,8 +356,7 @@ bool charge_call(struct run *run, struct call *c, int effect)
 	g->charge.forced = c->waived;
 	memcpy(g->call, c->id, sizeof g->call);
 	bool fits = add_call(g, c) && add_budgets(run, &g->charge);
-	json_t *data = json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature));
-	return begin(run, g, EVENT_CALL_STARTED, "call", c->id, data, fits);
+	return begin(run, g, EVENT_CALL_STARTED, "call", c->id, call_started(c), fits);
 }
 
 /* ---- model calls ---- */

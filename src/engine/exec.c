@@ -92,6 +92,7 @@ static json_t *exec_event(const struct run *run, const struct cell_exec *exec, c
 	json_put_text(data, "cwd", exec->cwd);
 	if (exec_digest(exec) != NULL)
 		json_put_text(data, "sha256", exec_digest(exec));
+	secret_redact(run, EVENT_EXEC_DECIDED, data); /* a person is shown it before it is an event */
 	return data;
 }
 

@@ -43,10 +43,12 @@ static void explain(const struct tool *tool, unsigned missing, bool by_task, con
 		d->rule = d->source = NULL;
 }
 
-bool permit_decide(const struct run *run, const struct tool *tool, struct decision *d, unsigned *ret_granted)
+bool permit_decide(const struct run *run, const struct tool *tool, const json_t *args, struct decision *d, unsigned *ret_granted)
 {
 	unsigned needed, all = permissions_of_row(tool->permissions, &needed), lost = withheld_of_task(run->task->config);
 
+	if (secret_wanted(tool, args))           /* what it does without otherwise, this call does not */
+		needed |= PERMISSION(SECRETS);
 	*ret_granted = all & ~lost & ~d->withheld;
 	if (d->effect == EFFECT_DENY || (needed & ~*ret_granted) == 0)
 		return true;

@@ -4,17 +4,21 @@
 
 #include "base/hash.h"
 #include "engine/engine.h"
+#include "tools/redact.h"
 #include "engine/files.h"
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC, DO_ASK_MODEL } what;
-	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC: of the approval */
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC, DO_ASK_NET, DO_CONNECT,
+	       DO_ASK_MODEL } what;
+	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC, DO_ASK_NET: of the approval; DO_CONNECT: number */
 };
 
 struct live_call;                      /* a call that runs in the cell */
 
 struct background;                     /* a program that runs beside the calls */
+
+struct net;                            /* connections out of the cell */
 
 struct held_exec {                     /* a program that waits at the gate for a person */
 	uint32_t id;
@@ -78,6 +82,7 @@ struct run {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
+	struct net *net;               /* NULL: the cell has no network */
 	struct counted_exec *counted;  /* exec_rate.c */
 	struct charging *charging;     /* charge.c: an intent on its way; nothing else is decided meanwhile */
 	int64_t max_output;            /* tokens of the next reply; 0: as the provider has it */
@@ -160,28 +165,52 @@ void call_kill(struct run *run, struct call *call, const char *why);
 void call_close(struct run *run, struct call *call, const char *status, const char *text);
 void call_ended(struct run *run, const struct cell_exit *ended); /* from the cell; NULL: the cell is lost */
 void call_finish(struct run *run, const char *id, const char *status, int exit, struct str output, json_t *owned_counts);
+json_t *call_started(const struct call *call);                     /* data of the event; the caller owns it */
 json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms);
 /* Starts a plan in the cell, its output into *ret_out (not blocking). mailbox: see tools/seen.h; -1: none. */
-MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, const struct tool_plan *plan,
+MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
                          int mailbox, int *ret_out, struct err *err);
-bool call_drain(int out, struct output *output);                 /* false at its end */
+bool call_drain(int out, struct redact_stream *guard, struct output *output);    /* false at its end */
 bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one of too many to be written down */
 bool call_may_ask(struct run *run, uint64_t tag);                /* false: it was refused too often to be asked for */
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
+const char *call_running(const struct run *run);                 /* id of the call that runs in the cell; "" */
+void call_hint(struct run *run, const char *line);               /* a line of ours into its output */
 void call_stop(struct run *run, const char *why);                /* what runs now, if anything does */
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
 /* kept.c */
-void kept_write(struct run *run, const char *call, const struct output *whole, const struct output *shown, struct buf *text);
+/* True: there was a secret in what is kept. */
+bool kept_write(struct run *run, const char *call, const struct output *whole, const struct output *shown, struct buf *text);
 void kept_read(struct run *run, const struct call *call);        /* the tool read_output */
+
+/* memory.c */
+void memory_act(struct run *run, const struct call *call);       /* the tool memory */
+
+/* secretuse.c */
+#define SECRET_VARIABLE "MISHRI_SECRET_"
+MUST_USE int secret_check(const struct run *run, const struct tool *tool, const struct call *call, struct err *err);
+/* Makes a decision on the call stricter by what holds for the secrets in it. action: of the call. */
+bool secret_wanted(const struct tool *tool, const json_t *args); /* do the arguments name one? */
+void secret_decide(const struct run *run, const struct tool *tool, const struct call *call, struct action *action,
+                   const struct facts *facts, struct decision *decision);
+/* The label `secret` in `taint` of call.started and call.finished, where the call refers to one. */
+void secret_taint(const struct tool *tool, const json_t *args, json_t *fields);
+/* Puts values into the environment of a program, and variables in the place of references into its command. */
+MUST_USE int secret_enter(struct run *run, const struct tool *tool, const json_t *args, struct tool_plan *plan, char ***env,
+                          struct err *err);
+void env_append(char ***env, char *owned);                        /* one more line at its end */
+MUST_USE char *secret_command(const char *command);              /* the caller owns it */
+void secret_redact(const struct run *run, enum event_type type, json_t *data);   /* in place */
+MUST_USE struct redact_stream *secret_guard(const struct run *run);              /* for the output of a call */
 
 /* owntool.c */
 size_t owntool_output_bytes(const struct run *run, const char *tool);
 const char *owntool_status(const char *tool, const char *status, struct buf *text);   /* text: may get a line more */
 
 /* background.c */
-void background_act(struct run *run, const struct call *call, const struct tool_plan *plan);   /* the tool background */
+void background_act(struct run *run, const struct call *call, struct tool_plan *plan);   /* the tool background */
 bool background_kill(struct run *run, const struct call *call);  /* false: this call waits for no program */
 void background_ended(struct run *run, const struct cell_exit *ended);
 bool background_counters(const struct run *run, uint64_t tag, int64_t **execs, int64_t **denied);   /* false: not its tag */
@@ -220,9 +249,19 @@ const char **exec_words(const struct cell_exec *exec);
 /* What the profile of a task, and the task above, leave out; config: of its task.created. above: NULL for a root. */
 void permit_task(json_t *config, const json_t *above, const struct agent_profile *profile);
 /* What the call is granted. False: it lacks what it needs; the decision is a no then, with the reason. */
-bool permit_decide(const struct run *run, const struct tool *tool, struct decision *d, unsigned *ret_granted);
+bool permit_decide(const struct run *run, const struct tool *tool, const json_t *args, struct decision *d, unsigned *ret_granted);
 unsigned permit_granted(const struct call *c, const struct tool *tool);
 unsigned permit_withheld(const struct run *run, uint64_t tag, const struct tool *tool);   /* what the kernel takes away */
+/* net.c */
+void net_open(struct run *run);                                  /* serves the network of the cell, if it has one */
+void net_close(struct run *run);                                 /* ends every connection */
+void net_put_question(struct run *run, const char *approval);    /* the effect of a held connection's approval.requested */
+bool net_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
+void net_connect(struct run *run, const char *connection);       /* the effect of net.decided */
+bool net_comes_in(const struct run *run);                        /* has anything come, by connections that are open? */
+/* taint.c */
+/* Sets `redactions` and `taint` of call.finished. kept_secret: the output that is kept had one. */
+void taint_put(json_t *fields, const struct tool *tool, const struct findings *found, bool kept_secret);
 
 /* facts.c */
 void facts_of(const struct run *run, struct facts *ret);         /* borrowed from run */
