@@ -119,9 +119,9 @@ test('wrong lists are refused where they stand', async (t) => {
 test('tools show tells what a tool needs, and check what a rule leaves of it', async (t) => {
 	const w = world(t, { policy: 'version: 1\nrules:\n  - { id: s, allow: tool, tool: shell, permissions: [fs.read, exec] }\n' });
 	const tool = JSON.parse((await w.mishri(['tools', 'show', 'shell', '--json'])).out);
-	assert.deepEqual(tool.permissions, ['fs.read', 'fs.write', 'exec', 'net']);
+	assert.deepEqual(tool.permissions, ['fs.read', 'fs.write', 'exec', 'net', 'secrets']);
 	assert.deepEqual(tool.needed, ['exec']);
-	assert.match((await w.mishri(['tools', 'show', 'shell'])).out, /permissions {2}exec; where granted: fs\.read, fs\.write, net/);
+	assert.match((await w.mishri(['tools', 'show', 'shell'])).out, /permissions {2}exec; where granted: fs\.read, fs\.write, net, secrets/);
 	const check = await w.mishri(['policy', 'check', '--json', '-p', w.policy, '--tool', 'shell', '--args', '{"command":"x"}']);
 	exited(check, 0);
 	assert.deepEqual(JSON.parse(check.out).permissions, ['fs.read', 'exec']);
