@@ -16,5 +16,6 @@ extern const struct embedded_file demo_files[];
 extern const struct embedded_file price_files[];
 extern const struct embedded_file apparmor_files[];
 extern const struct embedded_file trace_files[];
+extern const struct embedded_file ready_policies[];
 
 #endif

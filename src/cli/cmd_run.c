@@ -10,6 +10,7 @@
 
 #include "base/io.h"
 #include "engine/instructions.h"
+#include "policy/files.h"
 
 #include "base/banned.h"
 
@@ -212,7 +213,7 @@ static void wish_done(struct wish *w)
 static int resolve_policies(struct wish *w, struct err *err)
 {
 	for (size_t i = 0; i < w->policy_count; i++) {
-		w->policies_resolved[i] = realpath(w->policies[i], NULL);
+		w->policies_resolved[i] = policy_is_ready_made(w->policies[i]) ? xstrdup(w->policies[i]) : realpath(w->policies[i], NULL);
 		if (w->policies_resolved[i] == NULL) {
 			w->policy_count = i;
 			return err_sys(err, "policy '%s'", w->policies[i]);
@@ -300,6 +301,13 @@ static int check_budgets(const struct session *s, const struct wish *w, int64_t 
 	return 0;
 }
 
+static int load_policy(struct session *s, const struct wish *w, size_t count, struct err *err)
+{
+	int r = cli_policy_home(w->o, w->workspace, w->policies, count, &s->policy_home, err);
+
+	return r < 0 ? r : cli_load_home(s->policy_home, &s->policy, err);
+}
+
 static void say_line(const char *line)
 {
 	complain(0, "%s", line);
@@ -367,12 +375,13 @@ static int run_new_goal(struct session *s, struct wish *w)
 	if (cli_workspace(option_text(w->o, "--workspace", "."), &w->workspace, &err) < 0)
 		return refuse(w, EXIT_USAGE, "%s", err.text);
 	w->policy_count = option_all(w->o, "--policy", w->policies, COUNT(w->policies));
+	cli_trust_again(w->o, w->workspace);
 	int code = read_config(w);
 	if (code != 0)
 		return code;
 	if (cli_check_data(w->o, w->workspace, &err) < 0 || resolve_policies(w, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
-	if (cli_load_policy(w->o, w->workspace, w->policies, w->policy_count, &s->policy, &err) < 0)
+	if (load_policy(s, w, w->policy_count, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	if (cli_open_store(w->o, STORE_CREATE, &s->store, &err) < 0 || store_engine_register(s->store, "", &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
@@ -443,10 +452,11 @@ static int run_again(struct session *s, struct wish *w)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	size_t given = w->policy_count;
 	w->policy_count = 0; /* borrowed from the event, not ours to free */
+	cli_trust_again(w->o, w->workspace);
 	int code = read_config(w);
 	if (code != 0)
 		return code;
-	if (cli_load_policy(w->o, w->workspace, w->policies, given, &s->policy, &err) < 0)
+	if (load_policy(s, w, given, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	if (store_engine_register(s->store, "", &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);

@@ -107,6 +107,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 		.loops_ignored = s->loops_ignored,
 	};
+	setup.policy_home = s->policy_home;
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;
@@ -133,6 +134,7 @@ void session_close(struct session *s)
 	egress_base_free(s->egress);
 	loop_free(s->loop);
 	policy_free(s->policy);
+	policy_home_free(s->policy_home);
 	store_close(s->store);
 	warden_stop(s->warden);
 }

@@ -337,6 +337,7 @@ FIELDS(cell_opened) = {
 FIELDS(cell_closed) = {
 	{ "cell", TEXT, 0, "id" },
 	{ "reason", TEXT, 0, "finished, parked, cancelled, lost" },
+	{ "tmp", TEXT, OPTIONAL, "what became of its /tmp when the task was parked: kept, or why not" },
 };
 
 FIELDS(files_violated) = {

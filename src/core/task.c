@@ -639,6 +639,7 @@ static int on_net_decided(struct task *t, const struct event *e, struct err *err
 	bool allowed = strcmp(json_get_text(e->data, "effect", ""), "allow") == 0;
 
 	(void)err;
+	task_taint_event(t, e);
 	t->net.connections += allowed;
 	t->denied += !allowed;
 	return 0;

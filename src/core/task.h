@@ -217,6 +217,7 @@ int64_t task_wakeup_us(const struct task *task);
 
 /* Labels (taint.c); a list of texts. What is no text, and more than LIMIT_TASK_TAINTS, is passed over. */
 void task_taint(struct task *task, const json_t *labels);
+void task_taint_event(struct task *task, const struct event *event);   /* those that an event brings */
 bool task_has_taint(const struct task *task, const char *label);
 json_t *task_taint_json(const struct task *task);           /* the caller owns it */
 

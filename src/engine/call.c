@@ -1,6 +1,7 @@
 /* call.c - one tool call: checked, decided, run in the cell, its output made fit for a model.
  * Nothing of a tool runs in this process. */
 #include "engine/charge.h"
+#include "engine/reload.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -67,8 +68,7 @@ static int check_args(const struct tool *tool, const struct call *c, struct err 
 {
 	if (!json_is_object(c->args))
 		return err_set(err, EINVAL, "the arguments are no JSON object; see the schema of '%s'", tool->name);
-	AUTO(json_decrefp) json_t *schema = tool_schema_of(tool);
-	return schema_check(schema, c->args, err);
+	return schema_check_text(tool->schema, c->args, err);
 }
 
 static void unknown_tool(struct run *run, const struct call *c)
@@ -84,13 +84,43 @@ static void unknown_tool(struct run *run, const struct call *c)
 	buf_done(&text);
 }
 
+static void decide_call(const struct run *run, const struct tool *tool, const struct call *c, struct decision *ret)
+{
+	struct action action = {
+		.kind = ACTION_TOOL,
+		.tool = { .name = tool->name, .category = tool->category, .risk = tool_risk(tool, c->args), .args = c->args },
+	};
+	struct facts facts;
+
+	facts_of(run, &facts);
+	if (files_refuse(run, tool, c->args, ret))
+		;
+	else if (tool->control)
+		control_decide(run, tool, c, ret);
+	else
+		policy_decide(run->engine->setup.policy, &action, &facts, ret);
+	secret_decide(run, tool, c, &action, &facts, ret);
+}
+
+static void write_decision(struct run *run, const struct call *c, const struct decision *by_policy)
+{
+	struct decision d = *by_policy;
+	unsigned granted;
+	const char *by = permit_decide(run, tool_find(c->tool), c->args, &d, &granted) ? "policy" : "permissions";
+	json_t *fields = effect_fields(&d, run->engine->setup.policy), *also = json_array();
+
+	for (size_t i = 0; i < d.also_count; i++)
+		json_array_append_new(also, json_string(d.also[i]));
+	json_put(fields, "also", also);
+	json_put(fields, "permissions", permissions_json(granted));
+	decided(run, c, by, fields);
+}
+
 void call_check(struct run *run, struct call *c)
 {
 	const struct tool *tool = tool_find(c->tool);
-	const struct policy *policy = run->engine->setup.policy;
 	struct err err = ERR_NONE;
 	struct decision d;
-	struct facts facts;
 
 	if (tool == NULL || !task_has_tool(run->task, c->tool)) {
 		unknown_tool(run, c);
@@ -100,26 +130,29 @@ void call_check(struct run *run, struct call *c)
 		refuse_by_schema(run, c, err.text);
 		return;
 	}
-	struct action action = {
-		.kind = ACTION_TOOL,
-		.tool = { .name = tool->name, .category = tool->category, .risk = tool_risk(tool, c->args), .args = c->args },
-	};
-	facts_of(run, &facts);
-	if (files_refuse(run, tool, c->args, &d))
-		;
-	else if (tool->control)
-		control_decide(run, tool, c, &d);
-	else
-		policy_decide(policy, &action, &facts, &d);
-	secret_decide(run, tool, c, &action, &facts, &d);
-	unsigned granted;
-	const char *by = permit_decide(run, tool, c->args, &d, &granted) ? "policy" : "permissions";
-	json_t *fields = effect_fields(&d, policy), *also = json_array();
-	for (size_t i = 0; i < d.also_count; i++)
-		json_array_append_new(also, json_string(d.also[i]));
-	json_put(fields, "also", also);
-	json_put(fields, "permissions", permissions_json(granted));
-	decided(run, c, by, fields);
+	engine_look_at_policy(run->engine);
+	decide_call(run, tool, c, &d);
+	write_decision(run, c, &d);
+}
+
+/* What a limit asked about is not the policy's rules' business. */
+void call_decide_afresh(struct run *run, struct call *c)
+{
+	const struct engine_setup *setup = &run->engine->setup;
+	const struct tool *tool = tool_find(c->tool);
+	char approval[ID_LEN + 1];
+	struct decision d;
+
+	if (c->over != NULL)
+		return;
+	decide_call(run, tool, c, &d);
+	if (d.effect == EFFECT_ASK && strcmp(d.rule != NULL ? d.rule : "", c->rule != NULL ? c->rule : "") == 0)
+		return;
+	memcpy(approval, c->approval, sizeof approval);
+	if (setup->ask_withdrawn != NULL)
+		setup->ask_withdrawn(setup->userdata, approval);
+	write_decision(run, c, &d);
+	call_answer(run, c, "deny", "nobody", "the policy changed, and it was decided afresh");
 }
 
 /* ---- a person must say ----------------------------------------------------------------------------- */

@@ -26,7 +26,11 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 	run->tmp = xstrdup(json_get_text(mechanisms, "tmp", "/tmp"));
 	run->cell_readable = watch_fd(run->engine->setup.loop, cell_fd(run->cell), on_readable, run);
 	net_open(run);
-	run_opened(run, mechanisms);
+	const char *brought = tmp_kept_bring(run);
+	AUTO(json_decrefp) json_t *all = json_copy((json_t *)mechanisms);
+	if (brought != NULL)
+		json_put_text(all, "tmp_kept", brought);
+	run_opened(run, all);
 }
 
 static void on_exec(void *userdata, const struct cell_exec *exec)
@@ -41,6 +45,8 @@ static void on_exec_gone(void *userdata, uint32_t id)
 
 static void on_ended(void *userdata, const struct cell_exit *ended)
 {
+	if (tmp_kept_ended(userdata, ended))
+		return;
 	call_ended(userdata, ended);
 }
 
@@ -90,6 +96,7 @@ void run_close_cell(struct run *run, const char *reason)
 	if (run->cell == NULL)
 		return;
 	files_close(run);
+	const char *kept = strcmp(reason, "parked") == 0 ? tmp_kept_save(run) : NULL;
 	meter_stop(run);
 	exec_drop(run);
 	call_drop_live(run);
@@ -97,5 +104,8 @@ void run_close_cell(struct run *run, const char *reason)
 	net_close(run);
 	watch_free(TAKE(run->cell_readable));
 	cell_close(TAKE(run->cell));
-	run_emit(run, EVENT_CELL_CLOSED, "task", "", json_pack("{s:s, s:s}", "cell", run->cell_id, "reason", reason));
+	json_t *closed = json_pack("{s:s, s:s}", "cell", run->cell_id, "reason", reason);
+	if (kept != NULL)
+		json_put_text(closed, "tmp", kept);
+	run_emit(run, EVENT_CELL_CLOSED, "task", "", closed);
 }

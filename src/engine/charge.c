@@ -2,6 +2,7 @@
  * the transaction in which its uses and the most that it may cost are taken, or it does not happen. It decides nothing
  * about what is permitted; it only asks the store whether there is room. */
 #include "engine/charge.h"
+#include "engine/reload.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -469,6 +470,7 @@ static json_t *unknown_price(const struct run *run)
 
 bool charge_model(struct run *run)
 {
+	engine_look_at_policy(run->engine);
 	const struct policy *policy = run->engine->setup.policy;
 	struct task *t = run->task;
 	bool budgets = has_budgets(run);

@@ -2,6 +2,7 @@
  * How a task goes on in between stands in run.c. */
 #include "engine/charge.h"
 #include "engine/egress.h"
+#include "engine/reload.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -152,6 +153,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	engine->lease_timer = watch_timer(setup->loop, on_lease_timer, engine);
 	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
 	open_profile_models(engine);
+	policy_watch_start(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
 	return 0;
@@ -170,6 +172,7 @@ void engine_free(struct engine *engine)
 	}
 	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
 	json_decref(engine->warned);
+	policy_watch_end(engine);
 	while (engine->models != NULL) {
 		struct opened_model *m = engine->models;
 		engine->models = m->next;

@@ -42,8 +42,9 @@ struct engine_setup {
 	struct loop *loop;             /* all borrowed; must outlive the engine */
 	struct store *store;           /* registered as an engine already */
 	struct warden *warden;
-	const struct policy *policy;
+	const struct policy *policy;   /* at the start */
 	struct egress_base *egress;    /* NULL: no cell has a network */
+	struct policy_home *policy_home; /* of reload.h: where its files are; NULL: it never changes */
 	struct llm *llm;
 	struct llm_model *model;
 	const char *user;

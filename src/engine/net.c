@@ -289,7 +289,7 @@ static void on_finished(void *userdata, uint32_t id, const struct net_end *end)
 	json_put_int(data, "bytes_down", end->down);
 	json_put_int(data, "ms", end->ms);
 	if (end->down > 0)
-		json_put(data, "taint", json_pack("[s]", "network"));
+		json_put(data, "taint", json_pack("[s, s]", "network", "untrusted"));
 	emit(net, EVENT_NET_FINISHED, data);
 	link_free(l);
 }

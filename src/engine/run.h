@@ -26,6 +26,7 @@ struct held_exec {                     /* a program that waits at the gate for a
 	char *refusal;                 /* for its stderr, should the answer be no; the reason is added */
 	json_t *facts;                 /* exec.decided as it will be written */
 	json_t *action;                /* what the person is shown */
+	json_t *shape;                 /* exec_shape */
 	bool high_risk;
 	struct held_exec *next;
 };
@@ -67,6 +68,7 @@ struct run {
 	char cell_id[ID_LEN + 1];
 	int64_t cell_asked_ns;
 	bool cell_ready;
+	int tmp_status;                /* of the run that packs or unpacks /tmp; -1: not over yet */
 	bool files_dirty;              /* something may have been made since the files of the policy were guarded */
 	json_t *files_told;            /* places that an event named */
 	struct layer_meter *meter;     /* of the layer of changes; NULL: none */
@@ -99,6 +101,11 @@ struct engine {
 	struct engine_setup setup;
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
+	struct policy **retired;       /* reload.c: every set that was loaded here, the one in force among them */
+	size_t retired_count;
+	struct watch *policy_timer;
+	int64_t look_again_ms;         /* monotonic */
+	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer;
@@ -142,6 +149,13 @@ void files_touched(struct run *run);                             /* behind one t
 void files_close(struct run *run);                               /* before the cell is closed */
 void files_end(struct run *run);                                 /* the task is over */
 
+/* tmp_kept.c: the cell's /tmp while a task is parked, for its return within LIMIT_TMP_KEPT_MS. Both wait for a few seconds at
+ * most. The word is for the event: "kept", "brought back", or why not; NULL where there is nothing to say. */
+const char *tmp_kept_save(struct run *run);
+const char *tmp_kept_bring(struct run *run);
+void tmp_kept_drop(const struct run *run);                       /* the task is over */
+bool tmp_kept_ended(struct run *run, const struct cell_exit *ended);   /* false: another run of the cell */
+
 /* layer_meter.c: how much a layer holds, measured while something runs; more than is allowed ends what runs. */
 void meter_start(struct run *run, const char *layer, int64_t most_bytes);
 void meter_stop(struct run *run);
@@ -156,6 +170,7 @@ void model_retry(struct run *run);
 
 /* call.c */
 void call_check(struct run *run, struct call *call);
+void call_decide_afresh(struct run *run, struct call *call);     /* a held one: the policy changed */
 void call_ask(struct run *run, struct call *call);               /* STEP_ASK_PERSON */
 void call_put_question(struct run *run, const struct call *call);/* the effect */
 void call_answer(struct run *run, struct call *call, const char *answer, const char *by, const char *reason);
@@ -236,6 +251,7 @@ void exec_command(const struct cell_exec *exec, const char *rule, struct buf *re
 void exec_put_question(struct run *run, const char *approval);   /* the effect of a held program's approval.requested */
 bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);
+void exec_decide_afresh(struct run *run);                        /* what is held: the policy changed */
 
 /* beyond.c */
 /* Is this start stopped whatever policy says? Then *d says why. */
