@@ -98,6 +98,7 @@
 #define LIMIT_CELL_OPEN_FILES       4096
 #define LIMIT_CELL_FILE_BYTES       MIB(4096)
 #define LIMIT_CELL_TMP_BYTES        MIB(1024)
+#define LIMIT_CELL_TMP_FILES_LEAST  1024     /* files that a small /tmp can hold; a large one a file for each 4 KiB */
 #define LIMIT_CELL_DENY_STUB_MS     100
 #define LIMIT_CELL_WATCH_LEAST_MS   10       /* between two looks at what a cell uses, the shorter the less is left */
 #define LIMIT_CELL_WATCH_MOST_MS    1000

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/ask.h"
+#include "cli/changes.h"
 #include "cli/progress.h"
 #include "engine/egress.h"
 #include "engine/secrets.h"
@@ -232,5 +233,6 @@ int session_finish(struct session *s)
 		                                   loops ? "stopped, because it goes round in circles" : "interrupted", t->id);
 		return print_result(s->format, result_object(t, "parked", text, exit, elapsed_ms));
 	}
+	changes_hint(s->store, t);
 	return print_result(s->format, result_object(t, t->state, t->result, t->exit, elapsed_ms));
 }

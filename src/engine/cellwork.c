@@ -1,5 +1,5 @@
 /* cellwork.c - the life of a task's cell: opened before the task's first step, closed with it. */
-#include "engine/run.h"
+#include "engine/limits.h"
 
 #include <string.h>
 
@@ -50,6 +50,11 @@ static void on_ended(void *userdata, const struct cell_exit *ended)
 	call_ended(userdata, ended);
 }
 
+static void on_limit(void *userdata, uint64_t tag, const struct bound_hit *hit)
+{
+	call_limit(userdata, tag, hit);
+}
+
 /* The kernel or an administrator killed it. The call in it has an unknown outcome; a new cell is made. */
 static void on_lost(void *userdata, const char *why)
 {
@@ -74,11 +79,13 @@ void run_open_cell(struct run *run)
 {
 	static const struct cell_callbacks callbacks = {
 		.on_open = on_open, .on_exec = on_exec, .on_exec_gone = on_exec_gone, .on_exit = on_ended, .on_lost = on_lost,
+		.on_limit = on_limit,
 	};
 	struct cell_plan plan = { .level = run->level, .workspace = run->workspace };
 	AUTO(cell_files_done) struct cell_files files = { 0 };
 	AUTO(freep) char *layer = NULL;
 
+	limits_of_cell(run, &plan);
 	id_new(run->cell_id);
 	if (files_plan(run, &plan, &files, &layer, &run->failure) < 0) {
 		run->wakeup = watch_timer(run->engine->setup.loop, on_no_layer, run);

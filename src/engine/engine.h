@@ -27,6 +27,7 @@ struct agent_profile {
 	unsigned withheld;             /* permissions that it leaves out, for itself and all below */
 	bool readonly;                 /* sees the workspace, and changes nothing in it; nor does a task below */
 	int64_t turns, timeout_ms;     /* at most; a parent's limits hold all the same */
+	struct bounds bounds;          /* the same */
 };
 
 struct question {                      /* an action that needs a person's answer, or a question of the model's */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/egress.h"
+#include "engine/net_link.h"
 
 #include "base/banned.h"
 
@@ -72,17 +73,24 @@ static void on_kick(void *userdata)
 
 /* ---- decisions ---- */
 
+static void net_action(const struct net_target *target, struct action *ret)
+{
+	*ret = (struct action){ .kind = ACTION_NET };
+	ret->net.host = target->host;
+	ret->net.port = target->port;
+	ret->net.scheme = target->scheme;
+	ret->net.method = target->method;
+	ret->net.address = target->class;
+	ret->net.resolved = target->address;
+}
+
 void net_decide(const struct policy *policy, const struct net_target *target, const char *secret, const struct facts *facts,
                 struct decision *ret)
 {
-	struct action action = { .kind = ACTION_NET, .secret = secret };
+	struct action action;
 
-	action.net.host = target->host;
-	action.net.port = target->port;
-	action.net.scheme = target->scheme;
-	action.net.method = target->method;
-	action.net.address = target->class;
-	action.net.resolved = target->address;
+	net_action(target, &action);
+	action.secret = secret;
 	policy_decide(policy, &action, facts, ret);
 }
 
@@ -93,6 +101,7 @@ static void on_decide(void *userdata, const struct net_target *target, struct de
 
 	facts_of(net->run, &facts);
 	net_decide(net->run->engine->setup.policy, target, NULL, &facts, ret);
+	secret_net(net->run, target, &facts, ret);
 }
 
 static json_t *decided_data(const struct net *net, uint32_t id, const struct net_target *t, const struct decision *d)
@@ -161,21 +170,26 @@ static json_t *action_of(const json_t *facts)
 	return action;
 }
 
-static void hold(struct net *net, struct link *l, const struct net_target *t, const struct decision *d)
+static char *refusal_of(const json_t *facts, const char *rule)
+{
+	return xasprintf("mishri: denied by %s: net %s:%lld", rule != NULL ? rule : "default", json_get_text(facts, "host", ""),
+	                 (long long)json_get_int(facts, "port", 0));
+}
+
+static void hold(struct net *net, struct link *l, const char *rule, const char *reason)
 {
 	const struct engine_setup *setup = &net->run->engine->setup;
 	struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
 
 	id_new(l->approval);
-	l->high_risk = d->high_risk;
-	l->refusal = xasprintf("mishri: denied by %s: net %s:%d", d->rule != NULL ? d->rule : "default", t->host, t->port);
+	l->refusal = refusal_of(l->facts, rule);
 	l->action = action_of(l->facts);
 	json_write_canonical(l->action, &text);
 	sha256_hex1(buf_str(&text), l->digest);
 	buf_done(&text);
 	json_t *data = json_pack("{s:s, s:s, s:s, s:O, s:s, s:s}", "approval", l->approval, "call", json_get_text(l->facts, "call", ""),
-	                         "kind", "net", "action", l->action, "digest", l->digest, "reason", d->reason);
-	json_put_text(data, "rule", d->rule);
+	                         "kind", "net", "action", l->action, "digest", l->digest, "reason", reason);
+	json_put_text(data, "rule", rule);
 	emit(net, EVENT_APPROVAL_REQUESTED, data);
 	if (!setup->interactive || setup->ask == NULL) {
 		settle(net, l, "lapsed", "nobody", "it needs a person's approval, and nobody is there to ask");
@@ -214,6 +228,54 @@ bool net_answer(struct run *run, const char *approval, bool allow, const char *b
 
 /* ---- the life of a connection ---- */
 
+static bool is_counted(const struct net *net, uint32_t id, const struct net_target *t)
+{
+	struct action action;
+	struct facts facts;
+
+	net_action(t, &action);
+	facts_of(net->run, &facts);
+	return net_rate(net->run, id, &action, &facts);
+}
+
+json_t *net_link_facts(const struct run *run, uint32_t id)
+{
+	const struct link *l = run->net != NULL ? run->net->links : NULL;
+
+	while (l != NULL && l->id != id)
+		l = l->next;
+	return l != NULL ? l->facts : NULL;
+}
+
+void net_link_go(struct run *run, uint32_t id)
+{
+	if (run->net != NULL)
+		egress_go(run->net->egress, id);
+}
+
+void net_link_over(struct run *run, uint32_t id, const char *rule, const char *source, const char *reason, bool ask)
+{
+	struct net *net = run->net;
+	struct link *l = net != NULL ? link_take(net, NULL, id) : NULL;
+
+	if (l == NULL)
+		return;
+	json_put_text(l->facts, "rule", rule);
+	json_put_text(l->facts, "source", source);
+	if (ask) {
+		hold(net, l, rule, reason);
+		return;
+	}
+	json_put_text(l->facts, "effect", "deny");
+	json_put_text(l->facts, "reason", reason);
+	AUTO(freep) char *refusal = refusal_of(l->facts, rule);
+	AUTO(freep) char *message = xasprintf("%s (%s)", refusal, reason);
+	hint(net, message);
+	write_denied(net, json_incref(l->facts));
+	egress_refuse(net->egress, id, rule, message);
+	link_free(l);
+}
+
 static void on_decided(void *userdata, uint32_t id, const struct net_target *t, const struct decision *d)
 {
 	struct net *net = userdata;
@@ -230,11 +292,14 @@ static void on_decided(void *userdata, uint32_t id, const struct net_target *t, 
 	struct link *l = xcalloc(1, sizeof *l);
 	l->id = id;
 	l->facts = data;
+	l->high_risk = d->high_risk;
 	if (d->effect == EFFECT_ASK && t->unresolved == NULL) {
-		hold(net, l, t, d);
+		hold(net, l, d->rule, d->reason);
 		return;
 	}
 	link_put(net, l);
+	if (t->unresolved == NULL && is_counted(net, id, t))
+		return;
 	emit(net, EVENT_NET_DECIDED, json_incref(data));
 	if (t->unresolved != NULL)
 		return;
@@ -257,6 +322,7 @@ static void on_gone(void *userdata, uint32_t id)
 	const struct engine_setup *setup = &net->run->engine->setup;
 	struct link *l = link_take(net, NULL, id);
 
+	net_rate_gone(net->run, id);
 	if (l == NULL)
 		return;
 	if (l->approval[0] != '\0') {
@@ -324,6 +390,7 @@ void net_close(struct run *run)
 
 	if (net == NULL)
 		return;
+	net_rate_drop(run);
 	egress_free(net->egress);
 	watch_free(net->kick);
 	while (net->links != NULL) {

@@ -14,7 +14,10 @@ struct deferred {
 	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC, DO_ASK_NET: of the approval; DO_CONNECT: number */
 };
 
+struct call_limits;
 struct live_call;                      /* a call that runs in the cell */
+
+struct secret;
 
 struct background;                     /* a program that runs beside the calls */
 
@@ -78,6 +81,8 @@ struct run {
 	int64_t request_ms;            /* monotonic start */
 
 	struct live_call *live;
+	char secret_word[ID_LEN * 2 + 1]; /* of the live call; "" where none may have the proxy use a secret */
+	bool exposed[LIMIT_SECRETS];   /* secrets that a program of this cell was given, by their order */
 	struct background *background; /* oldest first */
 	int64_t stray_execs, stray_denied;
 	struct {
@@ -85,6 +90,7 @@ struct run {
 	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
 	struct net *net;               /* NULL: the cell has no network */
+	struct counted_net *counted_net;   /* net_rate.c */
 	struct counted_exec *counted;  /* exec_rate.c */
 	struct charging *charging;     /* charge.c: an intent on its way; nothing else is decided meanwhile */
 	int64_t max_output;            /* tokens of the next reply; 0: as the provider has it */
@@ -179,12 +185,13 @@ void call_run(struct run *run, struct call *call);               /* the effect *
 void call_kill(struct run *run, struct call *call, const char *why);
 void call_close(struct run *run, struct call *call, const char *status, const char *text);
 void call_ended(struct run *run, const struct cell_exit *ended); /* from the cell; NULL: the cell is lost */
+void call_limit(struct run *run, uint64_t tag, const struct bound_hit *hit); /* from the cell: its run is being ended */
 void call_finish(struct run *run, const char *id, const char *status, int exit, struct str output, json_t *owned_counts);
 json_t *call_started(const struct call *call);                     /* data of the event; the caller owns it */
 json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms);
 /* Starts a plan in the cell, its output into *ret_out (not blocking). mailbox: see tools/seen.h; -1: none. */
 MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
-                         int mailbox, int *ret_out, struct err *err);
+                         int mailbox, const struct call_limits *limits, int *ret_out, struct err *err);
 bool call_drain(int out, struct redact_stream *guard, struct output *output);    /* false at its end */
 bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one of too many to be written down */
 bool call_may_ask(struct run *run, uint64_t tag);                /* false: it was refused too often to be asked for */
@@ -215,6 +222,15 @@ void secret_taint(const struct tool *tool, const json_t *args, json_t *fields);
 /* Puts values into the environment of a program, and variables in the place of references into its command. */
 MUST_USE int secret_enter(struct run *run, const struct tool *tool, const json_t *args, struct tool_plan *plan, char ***env,
                           struct err *err);
+/* The arguments of a tool of ours in the cell, with a word in each reference that only this call has: what else runs in the
+ * cell cannot have the proxy use the secret. The caller owns it. */
+MUST_USE json_t *secret_args(struct run *run, const struct tool *tool, const json_t *args);
+bool secret_granted(const struct run *run, const char *name, size_t name_len, const char *word);
+/* Makes a decision on a connection stricter by the secrets that programs of this cell were given. */
+struct net_target;
+void secret_net(const struct run *run, const struct net_target *target, const struct facts *facts, struct decision *decision);
+bool secret_may_go(const struct run *run, const struct secret *secret, const struct net_target *target, const struct facts *facts,
+                   struct decision *ret);
 void env_append(char ***env, char *owned);                        /* one more line at its end */
 MUST_USE char *secret_command(const char *command);              /* the caller owns it */
 void secret_redact(const struct run *run, enum event_type type, json_t *data);   /* in place */
@@ -229,6 +245,8 @@ void background_act(struct run *run, const struct call *call, struct tool_plan *
 bool background_kill(struct run *run, const struct call *call);  /* false: this call waits for no program */
 void background_ended(struct run *run, const struct cell_exit *ended);
 bool background_counters(const struct run *run, uint64_t tag, int64_t **execs, int64_t **denied);   /* false: not its tag */
+/* False: not its tag. */
+bool background_limit(struct run *run, uint64_t tag, const struct bound_hit *hit);
 void background_stop(struct run *run);                           /* kills them; their ends are told as any */
 void background_drop(struct run *run);                           /* all of them; their cell ends */
 

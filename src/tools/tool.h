@@ -29,6 +29,7 @@ struct tool {
 	                              * gives a call no other */
 	const char *taints;          /* labels that every result gives the task, "network untrusted"; NULL: none */
 	enum nature nature;
+	const struct bounds *limits; /* tighter than a task's; NULL: none but those of its kind */
 	bool polls;                  /* made to be called again and again with the same arguments: no loop */
 	const char *schema;          /* JSON Schema of the arguments, as text */
 	bool control;                /* carried out by the engine itself, about the task; has neither plan nor run */
