@@ -111,10 +111,14 @@
 #define LIMIT_CELL_DENY_TEXT_BYTES  1024     /* the line that a refused program prints */
 #define LIMIT_CELL_DENY_STARVED_MS  2000     /* more than LIMIT_CELL_DENY_STUB_MS, while it waits for a processor */
 #define LIMIT_CELL_NAMES            16       /* names of one program; one with more is refused */
+#define LIMIT_CELL_HASH_BYTES       MIB(256) /* a larger program has no SHA-256; where a rule asks for one, that is a no */
+#define LIMIT_CELL_HASHES           256      /* of programs that a cell remembers */
+#define LIMIT_CELL_PROGRAM_HASHES   3        /* what runs, and what runs it: script, interpreter, loader */
 #define LIMIT_CELL_ENV_READ_BYTES   KIB(256) /* a program with a larger environment is untrusted */
 #define LIMIT_CELL_OPEN_MS          10000    /* from OPEN to a cell or an error */
 #define LIMIT_CELL_SEND_MS          5000     /* a peer that takes no message for so long is lost */
 #define LIMIT_CELL_HELD_CHECK_MS    50       /* how often a held program is asked for a fatal signal */
+#define LIMIT_ATTACK_MS             10000    /* one attempt of `policy attack` */
 #define LIMIT_CELL_WAIT_BATCH       256      /* reports of processes between two looks at the socket */
 #define LIMIT_CELL_MOUNTS           2048     /* mounts of one cell that are known by number */
 

@@ -47,6 +47,7 @@ struct cell_exec {                   /* a program stands before its first instru
 	uint32_t id;                 /* for cell_exec_answer */
 	uint64_t call;               /* the tag of the run it belongs to */
 	bool first;                  /* the program that cell_run itself asked for */
+	bool unpermitted;            /* `exec` is withheld from the run, and this is not its first program */
 	int pid;                     /* inside the cell */
 	const char *program;         /* the real file; "" when unreadable (then origin is untrusted) */
 	int origin;                  /* 0 untrusted, 1 workspace, 2 system */
@@ -55,6 +56,8 @@ struct cell_exec {                   /* a program stands before its first instru
 	const char *const *argv;
 	size_t argc;
 	const char *cwd;
+	const char *const *hashes;   /* SHA-256 of what counts, then of what runs it; "" where one is not known; may be none */
+	size_t hash_count;
 	const char *why_untrusted;   /* "" or a phrase: "LD_PRELOAD is set", "the file is deleted" */
 };
 
@@ -97,7 +100,8 @@ struct cell_run {
 	uint64_t call;               /* a tag of the caller's, unique among running ones */
 	const char *builtin;         /* name of a builtin; NULL: a program */
 	const json_t *args;          /* for the builtin */
-	bool readonly;               /* the kernel refuses every write in this run */
+	unsigned withheld;           /* permissions (base/permission.h) that the kernel takes from this run; 0: none */
+	bool hash_system;            /* a rule asks for the SHA-256 of programs: also of the system's */
 	const char *const *argv;     /* NULL-terminated; argv[0] is looked up in PATH of env unless it has a slash */
 	const char *const *env;      /* NULL-terminated, complete; nothing is inherited */
 	const char *cwd;             /* inside the workspace */

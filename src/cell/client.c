@@ -438,14 +438,16 @@ static int on_exec(void *self, struct msg *exec)
 {
 	struct cell *cell = self;
 
-	if (exec->id != cell->last_exec + 1 || exec->names.count > LIMIT_CELL_NAMES)
+	if (exec->id != cell->last_exec + 1 || exec->names.count > LIMIT_CELL_NAMES ||
+	    exec->hashes.count > LIMIT_CELL_PROGRAM_HASHES)
 		return -EPROTO;
 	cell->last_exec++;
 	cell->callbacks.on_exec(cell->userdata, &(struct cell_exec){
-		.id = (uint32_t)exec->id, .call = exec->call, .first = exec->first, .pid = (int)exec->pid,
+		.id = (uint32_t)exec->id, .call = exec->call, .first = exec->first, .unpermitted = exec->unpermitted, .pid = (int)exec->pid,
 		.program = exec->program, .origin = (int)exec->origin, .names = exec->names.at,
 		.name_count = exec->names.count, .trusted_names = exec->trusted_names, .argv = exec->argv.at,
 		.argc = exec->argv.count, .cwd = exec->cwd, .why_untrusted = exec->why,
+		.hashes = exec->hashes.at, .hash_count = exec->hashes.count,
 	});
 	return 0;
 }
@@ -556,7 +558,8 @@ int cell_run(struct cell *cell, const struct cell_run *run, struct err *err)
 		return r;
 	AUTO(freep) char *args = run->builtin != NULL && run->args != NULL ? json_text(run->args) : xstrdup("{}");
 	r = msg_send(cell->fd, &(struct msg){
-		.type = MSG_RUN, .call = run->call, .builtin = run->builtin, .text = args, .readonly = run->readonly,
+		.type = MSG_RUN, .call = run->call, .builtin = run->builtin, .text = args, .withheld = run->withheld,
+		.hash_system = run->hash_system,
 		.argv = texts_of(run->builtin != NULL ? NULL : run->argv), .env = texts_of(run->env), .cwd = run->cwd,
 		.cpu_ms = most(run->cpu_ms, INT64_MAX / 1000000), .memory_bytes = most(run->memory_bytes, INT64_MAX),
 		.processes = most(run->processes, INT_MAX), .file_bytes = most(run->file_bytes, INT64_MAX),

@@ -23,6 +23,7 @@
 #include "cell/guard.h"
 #include "cell/landlock.h"
 #include "cell/scratch.h"
+#include "cell/userns.h"
 #include "base/banned.h"
 
 static int dir_make(const char *path, mode_t mode, struct err *err)
@@ -265,8 +266,8 @@ static int view(const struct plan *plan, const struct trees *given, struct enter
 	struct trees trees;
 
 	memset(&trees, 0xff, sizeof trees);
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return err_sys(err, "cell: cannot separate its mounts");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)      /* there are namespaces, and no rights in them */
+		return userns_explain("/proc/sys", errno, err);
 	int r = trees_take(plan, given, &trees, err);
 	if (r == 0)
 		r = view_make(plan, &trees, ret, err);

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -44,14 +45,6 @@ static const struct refused {
 	{ "adjtimex", EPERM }, { "sethostname", EPERM }, { "setdomainname", EPERM }, { "iopl", EPERM }, { "ioperm", EPERM },
 	{ "vhangup", EPERM }, { "uselib", ENOSYS }, { "_sysctl", ENOSYS }, { "lookup_dcookie", EPERM },
 	{ "nfsservctl", ENOSYS }, { "modify_ldt", EPERM },
-};
-
-/* Refused in a read-only run: what changes a file without writing to it. */
-static const struct refused refused_readonly[] = {
-	{ "chmod", EPERM }, { "fchmod", EPERM }, { "fchmodat", EPERM }, { "chown", EPERM }, { "lchown", EPERM },
-	{ "fchown", EPERM }, { "fchownat", EPERM }, { "utime", EPERM }, { "utimes", EPERM }, { "futimesat", EPERM },
-	{ "utimensat", EPERM }, { "setxattr", EPERM }, { "lsetxattr", EPERM }, { "fsetxattr", EPERM },
-	{ "removexattr", EPERM }, { "lremovexattr", EPERM }, { "fremovexattr", EPERM },
 };
 
 /* Refused with these arguments, of which the kernel reads 32 bits: some bit of the mask is set (value ANY), or
@@ -163,6 +156,27 @@ static void add_sockets(struct buf *code, bool inet)
 	buf_add(code, sockets, sizeof sockets);
 }
 
+/* Where cores go to a program of the machine's, a limit of 1 is what keeps it from being started by a crash in here; 0 is
+ * not. So a change of that limit does nothing, and says that it was done: many programs ask for 0. */
+static void add_core_limit(struct buf *code)
+{
+	const struct sock_filter rows[] = {
+		LOAD_NUMBER,
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setrlimit, 0, 3),
+		LOAD_ARGUMENT(0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RLIMIT_CORE, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
+		LOAD_NUMBER,
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prlimit64, 0, 5),
+		LOAD_ARGUMENT(1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RLIMIT_CORE, 0, 3),
+		LOAD_ARGUMENT(2),                        /* only asked for: the address is 0 */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
+	};
+	buf_add(code, rows, sizeof rows);
+}
+
 static void add_arguments(struct buf *code, bool inet)
 {
 	AUTO(buf_done) struct buf body = BUF_INIT(KIB(16));
@@ -176,6 +190,7 @@ static void add_arguments(struct buf *code, bool inet)
 	buf_add(&body, newer, sizeof newer);
 	add_refused_with(&body, !inet);
 	add_sockets(&body, inet);
+	add_core_limit(&body);
 	/* Another architecture goes past, to the list, which ends it. */
 	const struct sock_filter head[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
@@ -199,7 +214,7 @@ static int add_names(scmp_filter_ctx ctx, const struct refused *rows, size_t cou
 	return r;
 }
 
-static int add_lists(scmp_filter_ctx ctx, bool readonly)
+static int add_lists(scmp_filter_ctx ctx)
 {
 	int r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
@@ -207,7 +222,7 @@ static int add_lists(scmp_filter_ctx ctx, bool readonly)
 		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r == 0)
 		r = add_names(ctx, refused, COUNT(refused));
-	return r == 0 && readonly ? add_names(ctx, refused_readonly, COUNT(refused_readonly)) : r;
+	return r;
 }
 
 /* libseccomp 2.5 exports to a descriptor only. */
@@ -226,7 +241,7 @@ static int export_to(scmp_filter_ctx ctx, struct buf *code, struct err *err)
 	return io_read_fd(fd, code, err);
 }
 
-int filter_make(bool inet, bool readonly, struct filter *ret, struct err *err)
+int filter_make(bool inet, struct filter *ret, struct err *err)
 {
 	AUTO(buf_done) struct buf code = BUF_INIT(sizeof(struct sock_filter) * BPF_MAXINSNS);
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
@@ -234,7 +249,7 @@ int filter_make(bool inet, bool readonly, struct filter *ret, struct err *err)
 	if (ctx == NULL)
 		return err_set(err, ENOMEM, "libseccomp could not start");
 	add_arguments(&code, inet);
-	int r = add_lists(ctx, readonly);
+	int r = add_lists(ctx);
 	r = r < 0 ? err_set(err, -r, "libseccomp refused a rule") : export_to(ctx, &code, err);
 	seccomp_release(ctx);
 	if (r < 0)

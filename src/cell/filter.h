@@ -11,9 +11,8 @@ struct filter {
 	unsigned short count;
 };
 
-/* inet: TCP sockets may be made (where the network holds nothing but the cell). readonly: what Landlock cannot
- * refuse, too: changes of mode, owner, times and attributes. */
-MUST_USE int filter_make(bool inet, bool readonly, struct filter *ret, struct err *err);
+/* inet: TCP sockets may be made (where the network holds nothing but the cell). What one run may do less: narrow.h. */
+MUST_USE int filter_make(bool inet, struct filter *ret, struct err *err);
 void filter_done(struct filter *filter);
 
 /* For good, for the calling thread and what it starts. no_new_privs must be set. 0 or -errno. */

@@ -19,6 +19,7 @@ struct tracee {
 	pid_t pid;                    /* a thread has one of its own */
 	struct gate_run *run;
 	uint32_t held;                /* id of the open question; 0: none */
+	struct named_file *named;     /* of a held script: what was looked at; NULL: nothing that could change */
 	int64_t ending_ms;            /* refused: when it should have ended; 0: not */
 	struct sample last;           /* what it used, when the meter looked */
 	bool told, unread;            /* the meter looked at its end; it could not, and this is a process */
@@ -104,6 +105,7 @@ static void release(struct gate *gate, struct tracee *t)
 		if (gate->held[i] == t)
 			gate->held[i] = gate->held[--gate->held_count];
 	t->held = 0;
+	free(TAKE(t->named));
 }
 
 /* What it used is its run's from now on. */
@@ -226,7 +228,7 @@ static void on_exec(struct gate *gate, struct tracee *t)
 	t->run->started = true;
 	t->run->execs++;
 	inspected_init(&what);
-	inspect(t->pid, gate->places, &what);
+	inspect(t->pid, gate->places, gate->hash_system, &what);
 	if (what.arguments_too_long || gate->held_count == LIMIT_CELL_HELD) {
 		t->run->denied++;
 		refuse(gate, t, what.arguments_too_long
@@ -237,6 +239,10 @@ static void on_exec(struct gate *gate, struct tracee *t)
 			gate->look_ms = clock_mono_ms() + LIMIT_CELL_HELD_CHECK_MS;
 		t->held = ++gate->last_id;
 		gate->held[gate->held_count++] = t;
+		if (what.named.is) {
+			t->named = xmalloc(sizeof *t->named);
+			*t->named = what.named;
+		}
 		gate->events->exec(gate->userdata, t->held, t->run, first, t->pid, &what);
 	}
 	inspected_done(&what);
@@ -250,8 +256,12 @@ bool gate_answer(struct gate *gate, uint32_t id, bool allow, const char *message
 		struct tracee *t = gate->held[i];
 		if (t->held != id)
 			continue;
+		bool same = t->named == NULL || named_is_same(t->pid, t->named);
 		release(gate, t);
-		if (allow) {
+		if (allow && !same) {
+			t->run->denied++;
+			refuse(gate, t, "mishri: denied: the script was changed while its start was decided: start it again");
+		} else if (allow) {
 			let_go(t->pid, 0);
 		} else {
 			t->run->denied++;
@@ -446,7 +456,7 @@ int gate_trial(struct err *err)
 	                            strerror(-r));
 }
 
-int gate_adopt(struct gate *gate, uint64_t call, pid_t pid, const struct run_bounds *bounds, struct err *err)
+int gate_adopt(struct gate *gate, uint64_t call, bool alone, pid_t pid, const struct run_bounds *bounds, struct err *err)
 {
 	int r = seize(gate, pid);
 
@@ -454,6 +464,7 @@ int gate_adopt(struct gate *gate, uint64_t call, pid_t pid, const struct run_bou
 		return err_set(err, -r, "the exec gate cannot trace a new program: %s", strerror(-r));
 	struct gate_run *run = xcalloc(1, sizeof *run);
 	run->call = call;
+	run->alone = alone;
 	run->leader = pid;
 	run->bounds = *bounds;
 	run->next = gate->runs;

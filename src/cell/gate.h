@@ -26,6 +26,7 @@ struct gate_run {
 	pid_t leader;                 /* 0 once it has ended */
 	bool killed;                  /* whatever joins it is killed, too */
 	bool started;                 /* the first program has been seen */
+	bool alone;                   /* and no other may start: the run lacks the permission */
 	uint64_t execs, denied;
 	size_t tracees;
 	struct run_bounds bounds;
@@ -53,6 +54,7 @@ struct gate {
 	const struct places *places;
 	bool asks;                    /* false: nothing is asked (isolation none), but nothing escapes either */
 	size_t max_tracees;
+	bool hash_system;             /* files of the system are hashed, too: a rule asks for it */
 	const struct gate_events *events;
 	void *userdata;
 	struct tracee *slots[GATE_SLOTS];
@@ -69,8 +71,10 @@ struct gate {
 /* May this process trace a child at all? Tries it. Call with SIGCHLD blocked. */
 MUST_USE int gate_trial(struct err *err);
 
-/* Takes a child that waits before its first own step into the gate, as the leader of a new run. */
-MUST_USE int gate_adopt(struct gate *gate, uint64_t call, pid_t pid, const struct run_bounds *bounds, struct err *err);
+/* Takes a child that waits before its first own step into the gate, as the leader of a new run. alone: it may start no
+ * program but the first. */
+MUST_USE int gate_adopt(struct gate *gate, uint64_t call, bool alone, pid_t pid, const struct run_bounds *bounds,
+                        struct err *err);
 
 /* Takes reports of the kernel. True: there may be more. */
 bool gate_reports(struct gate *gate);

@@ -102,7 +102,7 @@ static void tell(struct init *init, const struct msg *msg)
 static void tell_exec(void *userdata, uint32_t id, const struct gate_run *run, bool first, pid_t pid,
                       const struct inspected *what)
 {
-	const char *names[LIMIT_CELL_NAMES];
+	const char *names[LIMIT_CELL_NAMES], *hashes[LIMIT_CELL_PROGRAM_HASHES];
 	struct str rest = buf_str(&what->arguments), word;
 	size_t count = 0;
 
@@ -114,10 +114,13 @@ static void tell_exec(void *userdata, uint32_t id, const struct gate_run *run, b
 			argv[i] = word.ptr;
 	for (size_t i = 0; i < what->name_count; i++)
 		names[i] = what->names[i];
+	for (size_t i = 0; i < what->hash_count; i++)
+		hashes[i] = what->hashes[i];
 	tell(userdata, &(struct msg){
-		.type = MSG_EXEC, .id = id, .call = run->call, .first = first, .pid = (uint64_t)pid,
+		.type = MSG_EXEC, .id = id, .call = run->call, .first = first, .unpermitted = run->alone && !first, .pid = (uint64_t)pid,
 		.program = what->program, .origin = what->origin, .names = { names, what->name_count },
 		.trusted_names = what->trusted_names, .argv = { argv, count }, .cwd = what->cwd, .why = what->why,
+		.hashes = { hashes, what->hash_count },
 	});
 }
 
@@ -323,7 +326,7 @@ static char *mechanisms(const struct init *init)
 	json_put_text(out, "level", cell_level_name(plan->level));
 	json_put_text(out, "namespaces", full ? "user mount pid net ipc uts cgroup" : "");
 	json_put_int(out, "landlock_abi", init->entered.landlock_abi);
-	json_put_bool(out, "seccomp", init->setup->filters != NULL);
+	json_put_bool(out, "seccomp", init->setup->filter != NULL);
 	json_put_text(out, "exec_gate", init->gate.asks ? "ptrace" : "off");
 	json_put_text(out, "network", networks[plan->level]);
 	json_put_text(out, "workspace", plan->layer[0] != '\0' ? "overlay" : plan->as_root && full ? "idmapped" : "as it is");

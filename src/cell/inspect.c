@@ -20,6 +20,7 @@ struct subject {
 	pid_t pid;
 	int proc;                         /* /proc/PID */
 	const struct places *places;
+	bool hash_system;
 	struct statx exe;
 	char file[PATH_MAX];              /* behind exe */
 	char execfn[PATH_MAX];            /* the path that was asked for; "" when unknown */
@@ -175,6 +176,60 @@ static bool path_is_fixed(const struct inspected *what, const char *path)
 	return plan_is_system(absolute);
 }
 
+/* Where path leads for the program, as a path for us. */
+static void path_of_subject(pid_t pid, const char *path, char *ret, size_t size)
+{
+	if (path[0] == '/')
+		snprintf(ret, size, "%s", path);
+	else
+		snprintf(ret, size, "/proc/%d/cwd/%s", pid, path);
+}
+
+/* The next digest of this program; a file of the system has one only where it is asked for, and then nobody looks. */
+static void hash_add(const struct subject *s, const char *path, enum place place, struct inspected *what)
+{
+	if ((place == PLACE_SYSTEM && !s->hash_system) || what->hash_count == LIMIT_CELL_PROGRAM_HASHES)
+		return;
+	(void)digest_of(path, what->hashes[what->hash_count++]);   /* "": it cannot be said */
+}
+
+static void hash_exe(const struct subject *s, struct inspected *what)
+{
+	char path[32];
+
+	snprintf(path, sizeof path, "/proc/%d/exe", s->pid);
+	hash_add(s, path, place_of(s->places, &s->exe, s->file), what);
+}
+
+/* What was named, before what runs it. */
+static void hash_named(const struct subject *s, const char *path, const struct statx *stx, enum place place,
+                       struct inspected *what)
+{
+	char from[PATH_MAX + 32];
+
+	path_of_subject(s->pid, path, from, sizeof from);
+	hash_add(s, from, place, what);
+	if (what->hash_count == 0)               /* what runs it is not in its place */
+		what->hash_count = 1;
+	if (place == PLACE_SYSTEM && path_is_fixed(what, path))
+		return;
+	what->named.is = true;
+	snprintf(what->named.path, sizeof what->named.path, "%s", path);
+	what->named.state = file_state_of(stx);
+}
+
+bool named_is_same(pid_t pid, const struct named_file *named)
+{
+	char path[PATH_MAX + 32];
+	struct statx stx;
+
+	path_of_subject(pid, named->path, path, sizeof path);
+	if (statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &stx) < 0)
+		return false;
+	struct file_state now = file_state_of(&stx);
+	return file_state_equal(&now, &named->state);
+}
+
 static void read_arguments(const struct subject *s, struct inspected *what)
 {
 	AUTO(fd_closep) int fd = openat(s->proc, "cmdline", O_RDONLY | O_CLOEXEC);
@@ -261,6 +316,7 @@ static void see_through_loader(const struct subject *s, struct inspected *what)
 	if (name_find(multi_call, COUNT(multi_call), base_name(path)) >= 0)
 		see_applet(what, i + 1);
 	enum place place = place_of(s->places, &stx, path);
+	hash_named(s, target, &stx, place, what);
 	if (place == PLACE_SYSTEM && !path_is_fixed(what, target))
 		place = PLACE_WORKSPACE;
 	lower(what, place, "the loader is to run a file outside the system and the workspace");
@@ -272,6 +328,7 @@ static void see_script(const struct subject *s, const struct statx *stx, const c
 	enum place place = place_of(s->places, stx, path);
 	const char *own = path;
 
+	hash_named(s, s->execfn, stx, place, what);
 	/* A link that can change leads to the system now; it may have led elsewhere when the kernel followed it. */
 	if (place == PLACE_SYSTEM && !path_is_fixed(what, s->execfn)) {
 		place = PLACE_WORKSPACE;
@@ -416,9 +473,9 @@ static void see_environment(const struct subject *s, struct inspected *what)
 		see_variable(variable, what);
 }
 
-void inspect(pid_t pid, const struct places *places, struct inspected *ret)
+void inspect(pid_t pid, const struct places *places, bool hash_system, struct inspected *ret)
 {
-	struct subject s = { .pid = pid, .places = places };
+	struct subject s = { .pid = pid, .places = places, .hash_system = hash_system };
 	char path[32];
 
 	snprintf(path, sizeof path, "/proc/%d", pid);
@@ -434,5 +491,6 @@ void inspect(pid_t pid, const struct places *places, struct inspected *ret)
 	}
 	read_execfn(&s);
 	see_file(&s, ret);
+	hash_exe(&s, ret);
 	see_environment(&s, ret);
 }

@@ -113,7 +113,8 @@ static void list_add(struct rule_list *list, const char *path, uint64_t access)
 /* Without namespaces the whole machine is in sight: then only what a full cell would contain may be read. */
 static void rules_without_mounts(struct rule_list *list, char (*paths)[RULE_PATH_MAX])
 {
-	static const char *const more[] = { "/etc/passwd", "/etc/group", "/etc/hosts", "/etc/ssl/certs", "/proc" };
+	/* gitconfig: git takes a refusal for a fault, where a full cell just has no such file */
+	static const char *const more[] = { "/etc/passwd", "/etc/group", "/etc/hosts", "/etc/ssl/certs", "/etc/gitconfig", "/proc" };
 
 	for (size_t i = 0; i < plan_system_count; i++)
 		list_add(list, plan_system[i], FS_READ);
@@ -174,6 +175,20 @@ int landlock_readonly(struct err *err)
 	struct ruleset_attr attr = { .fs = rights_of(landlock_abi()) & FS_WRITE };
 
 	return restrict_self(&attr, rules, COUNT(rules), err);
+}
+
+int landlock_unread(struct err *err)
+{
+	static const char *const more[] = { "/etc", "/proc", "/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+	                                    "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts" };
+	struct rule_list list = { .count = 0 };
+	struct ruleset_attr attr = { .fs = FS_READ };
+
+	for (size_t i = 0; i < plan_system_count; i++)
+		list_add(&list, plan_system[i], FS_READ);
+	for (size_t i = 0; i < COUNT(more); i++)
+		list_add(&list, more[i], FS_READ);
+	return restrict_self(&attr, list.at, list.count, err);
 }
 
 int landlock_apart(struct err *err)

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/permission.h"
 #include "cell/landlock.h"
+#include "cell/narrow.h"
 #include "base/banned.h"
 
 enum { EXIT_CANNOT = 126, EXIT_NOT_FOUND = 127 };
@@ -53,7 +55,8 @@ static void limits_set(const struct plan *plan, const struct msg *run)
 		limit(RLIMIT_DATA, 4 * plan->memory_bytes + plan->processes * MIB(8));
 	limit(RLIMIT_FSIZE, tighter(plan->file_bytes, run->file_bytes));
 	limit(RLIMIT_NOFILE, tighter(plan->open_files, run->open_files));
-	limit(RLIMIT_CORE, 0);
+	/* 1, not 0: at 0 the kernel still starts the machine's own collector, where cores go to one */
+	limit(RLIMIT_CORE, 1);
 	/* Counted per user namespace; elsewhere the user's other processes would count, and the gate counts instead. */
 	if (plan->level == CELL_FULL)
 		limit(RLIMIT_NPROC, plan->processes + LIMIT_CELL_SPARE_PROCESSES);
@@ -154,13 +157,11 @@ static _Noreturn void child(const struct init_setup *setup, const struct msg *ru
 	/* A call may hold secrets: what another one left running must not read them out of /proc. */
 	if (setup->plan->level != CELL_NONE && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || landlock_apart(&err) < 0))
 		give_up(EXIT_CANNOT, "a domain of its own", err.code != 0 ? err.text : strerror(errno));
-	if (run->readonly && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		give_up(EXIT_CANNOT, "read-only run", strerror(errno));
-	if (run->readonly && landlock_readonly(&err) < 0)
-		give_up(EXIT_CANNOT, "read-only run", err.text);
 	signals_reset();
-	if (setup->filters != NULL) {
-		int r = filter_enter(&setup->filters[run->readonly]);
+	if (narrow_run(setup->plan, (unsigned)run->withheld, run->builtin[0] != '\0', &err) < 0)
+		give_up(EXIT_CANNOT, "permissions", err.text);
+	if (setup->filter != NULL) {
+		int r = filter_enter(setup->filter);
 		if (r < 0)
 			give_up(EXIT_CANNOT, "seccomp", strerror(-r));
 	}
@@ -189,8 +190,11 @@ int launch(struct gate *gate, const struct init_setup *setup, const struct msg *
 	close(ends[1]);
 	if (pid < 0)
 		return err_sys(err, "cannot start another process");
+	gate->hash_system = run->hash_system;    /* the same policy holds for all runs of a cell: the newest one's */
 	int r = io_read_all(handshake, &byte, 1);
-	r = r < 0 ? err_set(err, -r, "the new process ended before it began") : gate_adopt(gate, run->call, pid, &bounds, err);
+	bool alone = (run->withheld & PERMISSION(EXEC)) != 0;
+	r = r < 0 ? err_set(err, -r, "the new process ended before it began") :
+	            gate_adopt(gate, run->call, alone, pid, &bounds, err);
 	if (r < 0) {
 		kill(pid, SIGKILL);      /* reaped with the others */
 		return r;

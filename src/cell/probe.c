@@ -17,6 +17,7 @@
 #include "cell/gate.h"
 #include "cell/landlock.h"
 #include "cell/sample.h"
+#include "cell/userns.h"
 #include "base/banned.h"
 
 static void add(json_t *list, const char *name, bool ok, const char *detail, const char *fix)
@@ -40,21 +41,10 @@ static void probe_kernel(json_t *list)
 
 static void probe_namespaces(json_t *list)
 {
-	struct clone_args args = {
-		.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-		         CLONE_NEWCGROUP,
-		.exit_signal = SIGCHLD,
-	};
-	long pid = syscall(SYS_clone3, &args, sizeof args);
+	struct err err = ERR_NONE;
+	bool ok = userns_try(&err) == 0;
 
-	if (pid == 0)
-		_exit(0);
-	add(list, "namespaces", pid > 0, pid > 0 ? "user mount pid net ipc uts cgroup" : strerror(errno),
-	    "allow user namespaces: sysctl user.max_user_namespaces above 0, kernel.unprivileged_userns_clone=1 and"
-	    " kernel.apparmor_restrict_unprivileged_userns=0 where they exist; until then isolation is 'reduced' at best");
-	if (pid > 0)
-		while (waitpid((pid_t)pid, NULL, 0) < 0 && errno == EINTR)
-			;
+	add(list, "namespaces", ok, ok ? "user mount pid net ipc uts cgroup" : "no isolation 'full'", err.text);
 }
 
 static void probe_landlock(json_t *list)
@@ -71,7 +61,7 @@ static void probe_seccomp(json_t *list)
 	struct err err = ERR_NONE;
 	struct filter filter = { 0 };
 	char detail[64];
-	bool ok = filter_make(true, false, &filter, &err) == 0;
+	bool ok = filter_make(true, &filter, &err) == 0;
 	pid_t pid = ok ? fork() : -1;
 	int status = 1;
 

@@ -8,7 +8,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/io.h"
+#include "base/permission.h"
 #include "core/bounds.h"
 #include "base/banned.h"
 
@@ -39,16 +41,16 @@ static const struct field fields_unmade[] = { N(id, UINT32_MAX), N(code, INT_MAX
 static const struct field fields_text[] = { T(text, LIMIT_CELL_REPORT_BYTES) };
 static const struct field fields_unable[] = { N(code, INT_MAX), T(text, LIMIT_ERR_TEXT_BYTES) };
 static const struct field fields_run[] = {
-	N(call, UINT64_MAX), T(builtin, 255), T(text, LIMIT_CELL_MESSAGE_BYTES), N(readonly, 1),
+	N(call, UINT64_MAX), T(builtin, 255), T(text, LIMIT_CELL_MESSAGE_BYTES), N(withheld, PERMISSIONS_ALL), N(hash_system, 1),
 	L(argv, LIMIT_CELL_MESSAGE_BYTES), L(env, LIMIT_CELL_MESSAGE_BYTES), T(cwd, PATH_MAX), N(cpu_ms, INT64_MAX / 1000000),
 	N(memory_bytes, INT64_MAX), N(processes, INT_MAX), N(file_bytes, INT64_MAX), N(open_files, INT_MAX),
 };
 static const struct field fields_answer[] = { N(id, UINT32_MAX), N(allow, 1), T(text, LIMIT_CELL_DENY_TEXT_BYTES) };
 static const struct field fields_kill[] = { N(call, UINT64_MAX), N(signal, 64) };
 static const struct field fields_exec[] = {
-	N(id, UINT32_MAX), N(call, UINT64_MAX), N(first, 1), N(pid, INT_MAX), T(program, PATH_MAX), N(origin, 2),
+	N(id, UINT32_MAX), N(call, UINT64_MAX), N(first, 1), N(unpermitted, 1), N(pid, INT_MAX), T(program, PATH_MAX), N(origin, 2),
 	L(names, 255), N(trusted_names, LIMIT_CELL_NAMES), L(argv, LIMIT_CELL_ARGV_SHOWN_BYTES), T(cwd, PATH_MAX),
-	T(why, 255),
+	T(why, 255), L(hashes, SHA256_HEX_LEN),
 };
 static const struct field fields_gone[] = { N(id, UINT32_MAX) };
 static const struct field fields_limit[] = {
@@ -222,6 +224,7 @@ void msg_done(struct msg *msg)
 	free(TAKE(msg->argv.at));
 	free(TAKE(msg->env.at));
 	free(TAKE(msg->names.at));
+	free(TAKE(msg->hashes.at));
 	free(TAKE(msg->hide.at));
 	free(TAKE(msg->keep.at));
 	free(TAKE(msg->writable.at));

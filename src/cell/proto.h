@@ -20,10 +20,11 @@ struct texts {
 struct msg {
 	enum msg_type type;
 	uint64_t id, call, pid, level, readonly, code, allow, signal, status, origin, first, trusted_names;
+	uint64_t withheld, unpermitted, hash_system;
 	uint64_t memory_bytes, tmp_bytes, file_bytes, processes, open_files;
 	uint64_t cpu_ms, max_rss_bytes, execs, denied, disk_bytes, limit, reached, most;
 	const char *text, *workspace, *layer, *builtin, *cwd, *program, *why;
-	struct texts argv, env, names, hide, keep, writable;
+	struct texts argv, env, names, hashes, hide, keep, writable;
 	int fds[LIMIT_CELL_FDS];
 	size_t fd_count;
 };

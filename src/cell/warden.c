@@ -23,6 +23,7 @@
 #include "cell/init.h"
 #include "cell/layer.h"
 #include "cell/probe.h"
+#include "cell/userns.h"
 #include "cell/wards.h"
 #include "base/banned.h"
 
@@ -44,7 +45,7 @@ struct keeper {
 	int engine, signals;
 	const struct cell_builtin *builtins;
 	size_t builtin_count;
-	struct filter filters[2][2];         /* [inet][readonly]; made when first needed */
+	struct filter filters[2];            /* [inet]; made when first needed */
 	bool proven[CELL_NONE + 1];          /* a cell of this level has traced its children */
 	struct nursling *nurslings;
 	struct cgroup_root groups;
@@ -72,25 +73,17 @@ static int clone_failed(enum cell_level level, struct err *err)
 {
 	if (level != CELL_FULL || (errno != EPERM && errno != ENOSPC && errno != EACCES && errno != EINVAL))
 		return err_sys(err, "cannot make the first process of a cell");
-	if (errno == ENOSPC)
-		return err_set(err, ENOSPC, "no more user namespaces: raise the sysctl user.max_user_namespaces");
-	return err_set(err, errno, "user namespaces are forbidden here: set the sysctls kernel.unprivileged_userns_clone=1"
-	               " and kernel.apparmor_restrict_unprivileged_userns=0 where they exist, or allow them to this"
-	               " container; or ask for isolation 'reduced'");
+	return userns_explain("/proc/sys", errno, err);
 }
 
 static int filters_get(struct keeper *w, enum cell_level level, const struct filter **ret, struct err *err)
 {
 	bool inet = level == CELL_FULL;
+	struct filter *filter = level != CELL_NONE ? &w->filters[inet] : NULL;
+	int r = filter != NULL && filter->code == NULL ? filter_make(inet, filter, err) : 0;
 
-	for (int readonly = 0; readonly < 2 && level != CELL_NONE; readonly++) {
-		struct filter *filter = &w->filters[inet][readonly];
-		int r = filter->code == NULL ? filter_make(inet, readonly, filter, err) : 0;
-		if (r < 0)
-			return r;
-	}
-	*ret = level != CELL_NONE ? w->filters[inet] : NULL;
-	return 0;
+	*ret = filter;
+	return r;
 }
 
 /* Memory is bounded for each process only, and not at all where it is a file in memory: when the machine runs out of
@@ -111,7 +104,7 @@ static _Noreturn void nursling_main(const struct keeper *w, const struct plan *p
 	enum { SOCKET_FD = 3, OTHERS_FD = 4, TREES = 1 + LIMIT_CELL_WRITABLE, OTHERS = TREES + CGROUP_FDS };
 	struct init_setup setup = {
 		.socket = SOCKET_FD, .trial = !w->proven[plan->level],
-		.plan = plan, .filters = filters, .builtins = w->builtins, .builtin_count = w->builtin_count,
+		.plan = plan, .filter = filters, .builtins = w->builtins, .builtin_count = w->builtin_count,
 	};
 	int others[OTHERS], *places[OTHERS], next = OTHERS_FD;
 

@@ -1,5 +1,6 @@
 /* cmd_doctor.c - `mishri doctor`: what this machine offers, what is missing, how to mend it. It changes
  * nothing but, when asked by name, the projections that can be made anew from the events. */
+#include "cli/apparmor.h"
 #include "cli/common.h"
 
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include "base/banned.h"
 
 static const struct option_row options[] = {
+	{ "--apparmor", 0, NULL, "print an AppArmor profile that lets this program have user namespaces, and do nothing else", false },
 	{ "--rebuild", 0, NULL, "make the store's projections anew from its events", false },
 };
 
@@ -117,6 +119,8 @@ static int run(int argc, char **argv)
 
 	if (options_parse(&cmd_doctor, argc, argv, &o) < 0)
 		return EXIT_USAGE;
+	if (option_given(o, "--apparmor"))
+		return apparmor_print();
 	if (option_given(o, "--rebuild"))
 		return rebuild(o);
 	AUTO(json_decrefp) json_t *rows = NULL;

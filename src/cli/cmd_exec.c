@@ -1,6 +1,7 @@
 /* cmd_exec.c - `mishri exec`: one program in a fresh cell under the policy, without a model and without
  * a history. Its descriptors are the program's; what the gate says goes to stderr. */
 #include "cli/changes.h"
+#include "base/permission.h"
 #include "engine/egress.h"
 #include "engine/files.h"
 #include "policy/probe.h"
@@ -19,6 +20,7 @@ static const struct option_row options[] = {
 	{ "--workspace", 'w', "DIR", "what the program may see and change (default: this directory)", false },
 	{ "--config", 'c', "KEY=VALUE", "set a configuration key, such as limits.memory=512M; may be repeated", true },
 	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
+	{ "--permissions", 0, "LIST", "what the kernel lets it do, of fs.read, fs.write, exec, net (default: all of them)", false },
 	{ "--config", 'c', "KEY=VALUE", "set a configuration key, such as net.resolver; may be repeated", true },
 	{ "--workspace-mode", 0, "MODE", "direct (default), overlay (changes are listed and thrown away) or readonly", false },
 	{ "--user", 0, "NAME", "act for this user (root only)", false },
@@ -41,6 +43,7 @@ struct execution {
 	const char *const *argv;
 	int code;
 	int signals;
+	unsigned withheld;             /* permissions */
 	struct cell_exit ended;
 	bool refused;                  /* the first program itself was */
 	struct bounds bounds;
@@ -140,7 +143,8 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 	open_network(x);
 	char **env = tool_environment(x->workspace, x->user, json_get_text(mechanisms, "tmp", "/tmp"), x->egress != NULL);
 	struct cell_run what = {
-		.call = 1, .argv = x->argv, .env = (const char *const *)env, .cwd = x->workspace,
+		.call = 1, .argv = x->argv, .env = (const char *const *)env, .cwd = x->workspace, .withheld = x->withheld,
+		.hash_system = policy_wants_sha256(x->policy),
 		.fds = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO }, .cpu_ms = x->bounds.at[BOUND_CPU],
 	};
 	int r = cell_run(x->cell, &what, &err);
@@ -361,6 +365,12 @@ static int prepare(struct execution *x, const struct options *o, char **ret_work
 		return complain(EXIT_USAGE, "--isolation: '%s' is not known; right would be full, reduced or none",
 		                option_text(o, "--isolation", ""));
 	*ret_level = (enum cell_level)level;
+	if (option_given(o, "--permissions")) {
+		unsigned granted = 0;
+		if (permissions_parse(str_of(option_text(o, "--permissions", "")), &granted, &err) < 0)
+			return complain(EXIT_USAGE, "--permissions: %s", err.text);
+		x->withheld = PERMISSIONS_ALL & ~granted;
+	}
 	int mode = name_find(modes, COUNT(modes), option_text(o, "--workspace-mode", "direct"));
 	if (mode < 0)
 		return complain(EXIT_USAGE, "--workspace-mode: '%s' is not known; right would be direct, overlay or readonly",
@@ -417,5 +427,6 @@ const struct command cmd_exec = {
 	.name = "exec", .args = "-- PROGRAM ARG...", .about = "run one program in a fresh cell under the policy",
 	.options = options, .option_count = COUNT(options), .flags = COMMAND_STOPS, .run = run,
 	.examples = "  mishri exec -- make test\n"
-	            "  mishri exec -p policy.yaml -w ~/project -- sh -c 'ls | wc -l'\n",
+	            "  mishri exec -p policy.yaml -w ~/project -- sh -c 'ls | wc -l'\n"
+	            "  mishri exec --permissions fs.read,exec -- make -n\n",
 };

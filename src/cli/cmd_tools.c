@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/permission.h"
 #include "tools/own.h"
 #include "base/banned.h"
 
@@ -16,7 +17,9 @@ static json_t *tool_json(const struct tool *tool)
 	json_put_text(one, "about", tool->about);
 	json_put_text(one, "category", tool->category);
 	json_put_text(one, "risk", tool->risk);
-	json_put_text(one, "permissions", tool->permissions);
+	unsigned needed, all = permissions_of_row(tool->permissions, &needed);
+	json_put(one, "permissions", permissions_json(all));
+	json_put(one, "needed", permissions_json(needed));
 	json_put_text(one, "nature", nature_name(tool->nature));
 	json_put(one, "schema", tool_schema_of(tool));
 	if (tool->own != NULL) {
@@ -104,11 +107,18 @@ static int run_show(int argc, char **argv)
 	AUTO(json_decrefp) json_t *all = tool_json(tool);
 	if (option_given(o, "--json"))
 		return print_json(all);
+	AUTO(buf_done) struct buf permissions = BUF_INIT(256);
+	unsigned needed, granted = permissions_of_row(tool->permissions, &needed);
+	permissions_print(needed, &permissions);
+	if (granted != needed) {
+		buf_add_text(&permissions, "; where granted: ");
+		permissions_print(granted & ~needed, &permissions);
+	}
 	if (tool->own != NULL)
 		printf("%s is defined in %s and starts %s\n\n", tool->name, tool->own->origin, tool->own->program);
 	AUTO(freep) char *schema = json_dumps(json_object_get(all, "schema"), JSON_INDENT(2));
 	printf("%s: %s\n\ncategory     %s\nrisk         %s\npermissions  %s\nnature       %s\n\narguments\n%s\n",
-	       tool->name, tool->about, tool->category, tool->risk, tool->permissions, nature_name(tool->nature),
+	       tool->name, tool->about, tool->category, tool->risk, buf_text(&permissions), nature_name(tool->nature),
 	       schema != NULL ? schema : "");
 	return fflush(stdout) != 0 ? EXIT_FAILED : EXIT_DONE;
 }

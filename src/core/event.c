@@ -2,6 +2,8 @@
  * It knows the shape of each fact and nothing of what follows from it (that is task.c). */
 #include "core/event.h"
 
+#include "base/permission.h"
+
 #include <string.h>
 
 #include "base/banned.h"
@@ -186,13 +188,14 @@ FIELDS(call_decided) = {
 	{ "call", TEXT, 0, "id within the task" },
 	{ "tool", TEXT, 0, "name" },
 	{ "effect", TEXT, 0, "allow, ask or deny" },
-	{ "by", TEXT, 0, "policy, schema, limit, budget" },
+	{ "by", TEXT, 0, "policy, schema, limit, budget, permissions" },
 	{ "rule", TEXT, NULLABLE, "the deciding rule; null for the default and where no policy decided" },
 	{ "source", TEXT, NULLABLE, "FILE:LINE of the rule" },
 	{ "reason", TEXT, 0, "one sentence that the model can act on" },
 	{ "also", ARRAY, 0, "other rules that matched" },
 	{ "policy", TEXT, NULLABLE, "SHA-256 of the set" },
 	{ "ns", INT, 0, "nanoseconds spent" },
+	{ "permissions", ARRAY, OPTIONAL, "what the call is granted: " PERMISSION_NAMES },
 };
 FIELDS(approval_requested) = {
 	{ "approval", TEXT, 0, "id" },
@@ -254,6 +257,7 @@ FIELDS(call_started) = {
 	{ "call", TEXT, 0, "id within the task" },
 	{ "tool", TEXT, 0, "name" },
 	{ "nature", TEXT, 0, "pure, idempotent or at_most_once" },
+	{ "permissions", ARRAY, OPTIONAL, "what the kernel lets the call do, and nothing else" },
 	{ "polls", BOOL, OPTIONAL, "it is made to be called again and again: no loop" },
 	{ "taint", ARRAY, OPTIONAL, "labels that it gives the task from its start: secret, where its environment holds one" },
 };
@@ -299,6 +303,7 @@ FIELDS(exec_decided) = {
 	{ "origin", TEXT, 0, "system, workspace or untrusted" },
 	{ "argv", ARRAY, 0, "arguments as the new image has them" },
 	{ "cwd", TEXT, 0, "working directory" },
+	{ "sha256", TEXT, OPTIONAL, "of the program or the script: where it is not of the system, or a rule asks" },
 	{ "effect", TEXT, 0, "allow, ask or deny" },
 	{ "rule", TEXT, NULLABLE, "the deciding rule" },
 	{ "source", TEXT, NULLABLE, "FILE:LINE of the rule" },

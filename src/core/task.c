@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/permission.h"
 #include "core/over.h"
 
 #include "base/banned.h"
@@ -392,6 +393,8 @@ static int on_decided(struct task *t, const struct event *e, struct err *err)
 	c->invalid = strcmp(json_get_text(e->data, "by", ""), "schema") == 0;
 	c->phase = strcmp(effect, "allow") == 0 ? CALL_ALLOWED : strcmp(effect, "ask") == 0 ? CALL_ASKED : CALL_REFUSED;
 	t->denied += c->phase == CALL_REFUSED && !c->invalid;
+	const json_t *granted = json_object_get(e->data, "permissions");
+	c->withheld = granted != NULL ? PERMISSIONS_ALL & ~permissions_of_json(granted) : 0;
 	return 0;
 }
 

@@ -50,6 +50,7 @@ struct call {
 	bool killing;                  /* the engine is ending it */
 	char *killed_why;              /* NULL: not killed */
 	bool invalid;                  /* refused by schema, not by policy */
+	unsigned withheld;             /* permissions that it was not granted; 0 where nothing was said */
 	char *reason;                  /* why it was refused or asked; NULL before */
 	char *rule;                    /* NULL: none */
 	char approval[ID_LEN + 1];     /* of the question, once asked */

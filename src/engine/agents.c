@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/permission.h"
+
 #include "base/banned.h"
 
 enum { NAME_BYTES = 32, TOOLS_MOST = LIMIT_TOOLS };
@@ -151,6 +153,35 @@ static int read_tools(const struct yaml_node *map, struct agent_profile *p, stru
 	return r;
 }
 
+static int read_permissions(const struct yaml_node *map, struct agent_profile *p, struct err *err)
+{
+	const struct yaml_node *node = yaml_get(map, "permissions");
+	char what[NAME_BYTES + 24];
+	unsigned set = 0, one, needed;
+	struct err word;
+
+	if (node == NULL)
+		return 0;
+	snprintf(what, sizeof what, "%s: permissions", p->name);
+	int r = yaml_want(node, YAML_LIST, what, err);
+	for (const struct yaml_node *n = yaml_first(node); r == 0 && n != NULL; n = yaml_next(n)) {
+		if (!yaml_is_text(n) || permissions_parse(str_of(yaml_text(n)), &one, &word) < 0 || one == 0)
+			return yaml_err(n, err, "%s: permissions: %s", p->name, yaml_is_text(n) && yaml_text(n)[0] != '\0' ? word.text :
+			                "each is one of " PERMISSION_NAMES);
+		if ((set & one) != 0)
+			return yaml_err(n, err, "%s: permissions: '%s' is there twice", p->name, yaml_text(n));
+		set |= one;
+	}
+	p->withheld = PERMISSIONS_ALL & ~set;
+	for (size_t i = 0; r == 0 && i < p->tool_count; i++) {
+		permissions_of_row(tool_find(p->tools[i])->permissions, &needed);
+		if ((needed & p->withheld) != 0)
+			return yaml_err(node, err, "%s: permissions: the tool '%s' of this agent needs more than this: add what "
+			                "`mishri tools show %s` says, or leave the tool out", p->name, p->tools[i], p->tools[i]);
+	}
+	return r;
+}
+
 static int read_limits(const struct yaml_node *map, struct agent_profile *p, struct err *err)
 {
 	const struct yaml_node *turns = yaml_get(map, "max_turns"), *timeout = yaml_get(map, "timeout");
@@ -204,7 +235,7 @@ static int read_mode(const struct yaml_node *map, struct agent_profile *p, struc
 static int read_row(const struct yaml_node *node, bool project, struct row *row, struct err *err)
 {
 	static const char *const keys[] = {
-		"role", "model", "prompt", "tools", "max_turns", "timeout", "workspace_mode", "limits",
+		"role", "model", "prompt", "tools", "permissions", "max_turns", "timeout", "workspace_mode", "limits",
 	};
 	struct agent_profile *p = &row->profile;
 	int r = check_name(yaml_key(node), err);
@@ -224,6 +255,8 @@ static int read_row(const struct yaml_node *node, bool project, struct row *row,
 		r = read_text(node, p->name, "prompt", &p->prompt, err);
 	if (r == 0)
 		r = read_tools(node, p, err);
+	if (r == 0)
+		r = read_permissions(node, p, err);
 	if (r == 0)
 		r = read_mode(node, p, err);
 	if (r == 0)
@@ -316,6 +349,7 @@ json_t *agents_json(const struct agents *agents)
 		json_put_text(one, "model", p->model);
 		json_put_text(one, "prompt", p->prompt);
 		json_put(one, "tools", tools);
+		json_put(one, "permissions", p->withheld != 0 ? permissions_json(PERMISSIONS_ALL & ~p->withheld) : json_null());
 		json_put_text(one, "workspace_mode", p->readonly ? "readonly" : NULL);
 		json_put(one, "max_turns", p->turns > 0 ? json_integer(p->turns) : json_null());
 		json_put(one, "timeout_ms", p->timeout_ms > 0 ? json_integer(p->timeout_ms) : json_null());

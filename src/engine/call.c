@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/permission.h"
 #include "tools/own.h"
 #include "tools/seen.h"
 
@@ -103,14 +104,18 @@ static void decide_call(const struct run *run, const struct tool *tool, const st
 	secret_decide(run, tool, c, &action, &facts, ret);
 }
 
-static void write_decision(struct run *run, const struct call *c, const struct decision *d)
+static void write_decision(struct run *run, const struct call *c, const struct decision *by_policy)
 {
-	json_t *fields = effect_fields(d, run->engine->setup.policy), *also = json_array();
+	struct decision d = *by_policy;
+	unsigned granted;
+	const char *by = permit_decide(run, tool_find(c->tool), c->args, &d, &granted) ? "policy" : "permissions";
+	json_t *fields = effect_fields(&d, run->engine->setup.policy), *also = json_array();
 
-	for (size_t i = 0; i < d->also_count; i++)
-		json_array_append_new(also, json_string(d->also[i]));
+	for (size_t i = 0; i < d.also_count; i++)
+		json_array_append_new(also, json_string(d.also[i]));
 	json_put(fields, "also", also);
-	decided(run, c, "policy", fields);
+	json_put(fields, "permissions", permissions_json(granted));
+	decided(run, c, by, fields);
 }
 
 void call_check(struct run *run, struct call *c)
@@ -220,8 +225,9 @@ void call_put_question(struct run *run, const struct call *c)
 json_t *call_started(const struct call *c)
 {
 	const struct tool *tool = tool_find(c->tool);
-	json_t *data = json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature));
 
+	json_t *data = json_pack("{s:s, s:s, s:s, s:o}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature),
+	                         "permissions", permissions_json(permit_granted(c, tool)));
 	if (tool->polls)
 		json_put_bool(data, "polls", true);
 	if (tool->run == NULL) /* a tool of ours in the cell is not given the value */
@@ -434,11 +440,6 @@ static int input_open(const char *text)
 	return fd;
 }
 
-static bool is_readonly(const struct tool *tool)
-{
-	return strcmp(tool->category, "read") == 0 || (tool->own != NULL && strstr(tool->permissions, "fs.write") == NULL);
-}
-
 int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
                 int mailbox, const struct call_limits *limits, int *ret_out, struct err *err)
 {
@@ -462,7 +463,8 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		.call = tag,
 		.builtin = plan->builtin,
 		.args = sent,
-		.readonly = is_readonly(tool),
+		.withheld = permit_withheld(run, tag, tool),
+		.hash_system = policy_wants_sha256(run->engine->setup.policy),
 		.argv = (const char *const *)plan->argv,
 		.env = (const char *const *)env,
 		.cwd = run->task->workspace,

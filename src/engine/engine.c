@@ -260,6 +260,7 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	files_config(config, spec->mode, layered ? at_most(spec->layer_bytes, LIMIT_LAYER_MOST_BYTES) : 0, profile);
 	if (spec->budget_nanos >= 0)
 		json_put_int(config, "budget_usd_nanos", spec->budget_nanos);
+	permit_task(config, NULL, profile);
 	json_put(data, "config", config);
 	return data;
 }
@@ -386,6 +387,7 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 		json_put(data, "taint", task_taint_json(t));
 	json_t *config = config_data(parent->engine, profile, model, max_depth, rights, t->config);
 	files_config(config, json_get_text(t->config, "workspace_mode", NULL), files_layer_bytes(t->config), profile);
+	permit_task(config, t->config, profile);
 	json_put(data, "config", config);
 	return data;
 }

@@ -24,6 +24,7 @@ struct agent_profile {
 	const char *model, *prompt;
 	const char *const *tools;      /* names, in memory of its owner; NULL: all that the role has */
 	size_t tool_count;
+	unsigned withheld;             /* permissions that it leaves out, for itself and all below */
 	bool readonly;                 /* sees the workspace, and changes nothing in it; nor does a task below */
 	int64_t turns, timeout_ms;     /* at most; a parent's limits hold all the same */
 	struct bounds bounds;          /* the same */

@@ -21,6 +21,9 @@ void exec_action(const struct cell_exec *exec, struct action *ret)
 			.argv = exec->argv,
 			.argc = exec->argc,
 			.cwd = exec->cwd,
+			.sha256 = exec_digest(exec),
+			.also_sha256 = exec->hash_count > 1 ? exec->hashes + 1 : NULL,
+			.also_count = exec->hash_count > 1 ? exec->hash_count - 1 : 0,
 		},
 	};
 }
@@ -29,7 +32,14 @@ void exec_decide(const struct policy *policy, const struct cell_exec *exec, cons
 {
 	struct action action;
 
+	if (exec_stopped(exec, ret))
+		return;
+	AUTO(freep) const char **words = exec_words(exec);
 	exec_action(exec, &action);
+	if (words != NULL) {
+		action.exec.argv = words;
+		action.exec.argc = exec->argc + 1;
+	}
 	policy_decide(policy, &action, facts, ret);
 }
 
@@ -43,11 +53,12 @@ static void one_line(struct buf *text)
 void exec_command(const struct cell_exec *exec, const char *rule, struct buf *ret)
 {
 	struct buf words = BUF_INIT(KIB(4));
+	struct decision stopped;
 
 	buf_add_text(&words, exec->program[0] != '\0' ? exec->program : "(unreadable program)");
 	for (size_t i = 1; i < exec->argc && words.len < 160; i++)
 		buf_printf(&words, " %.80s", exec->argv[i]);
-	buf_printf(ret, "mishri: denied by %s: ", rule != NULL ? rule : "default");
+	buf_printf(ret, "mishri: denied by %s: ", rule != NULL ? rule : exec_stopped(exec, &stopped) ? "the gate" : "default");
 	sanitize_text(buf_str(&words), ret);
 	buf_done(&words);
 	one_line(ret);
@@ -80,6 +91,8 @@ static json_t *exec_event(const struct run *run, const struct cell_exec *exec, c
 	json_put_text(data, "origin", name_of(origins, COUNT(origins), (size_t)exec->origin));
 	json_put(data, "argv", argv);
 	json_put_text(data, "cwd", exec->cwd);
+	if (exec_digest(exec) != NULL)
+		json_put_text(data, "sha256", exec_digest(exec));
 	secret_redact(run, EVENT_EXEC_DECIDED, data); /* a person is shown it before it is an event */
 	return data;
 }
@@ -188,6 +201,8 @@ void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_
 	h->action = json_pack("{s:s, s:O, s:O, s:O, s:O}", "kind", "exec",
 		"program", json_object_get(owned_data, "program"), "origin", json_object_get(owned_data, "origin"),
 		"argv", json_object_get(owned_data, "argv"), "cwd", json_object_get(owned_data, "cwd"));
+	if (json_object_get(owned_data, "sha256") != NULL)        /* an answer counts for these very bytes */
+		json_put(h->action, "sha256", json_incref(json_object_get(owned_data, "sha256")));
 	json_write_canonical(h->action, &text);
 	sha256_hex1(buf_str(&text), h->digest);
 	buf_done(&text);
@@ -241,6 +256,14 @@ static void decide_held(const struct run *run, const struct held_exec *h, struct
 	action.exec.argv = words;
 	action.exec.argc = texts_of(argv, words, json_array_size(argv));
 	action.exec.cwd = json_get_text(h->facts, "cwd", "");
+	action.exec.sha256 = json_get_text(h->facts, "sha256", NULL);
+	const struct cell_exec like = { .names = names, .name_count = action.exec.name_count, .argv = words,
+	                                .argc = action.exec.argc };
+	AUTO(freep) const char **more = exec_words(&like);
+	if (more != NULL) {
+		action.exec.argv = more;
+		action.exec.argc++;
+	}
 	facts_of(run, &facts);
 	policy_decide(run->engine->setup.policy, &action, &facts, ret);
 }

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/permission.h"
+
 #include "base/banned.h"
 
 static const char rules[] =
@@ -97,12 +99,17 @@ bool task_has_tool(const struct task *t, const char *name)
 	return has_name(t->tools, name);
 }
 
-static bool profile_allows(const struct agent_profile *profile, const char *name)
+static bool profile_allows(const struct agent_profile *profile, const struct tool *tool)
 {
+	unsigned needed;
+
+	permissions_of_row(tool->permissions, &needed);
+	if (profile != NULL && (needed & profile->withheld) != 0)
+		return false;
 	if (profile == NULL || profile->tools == NULL)
 		return true;
 	for (size_t i = 0; i < profile->tool_count; i++)
-		if (strcmp(profile->tools[i], name) == 0)
+		if (strcmp(profile->tools[i], tool->name) == 0)
 			return true;
 	return false;
 }
@@ -113,7 +120,7 @@ json_t *rights_of(const json_t *above, const struct agent_profile *profile)
 	const struct tool *tool;
 
 	for (size_t i = 0; (tool = tool_at(i)) != NULL; i++)
-		if ((above == NULL || has_name(above, tool->name)) && profile_allows(profile, tool->name))
+		if ((above == NULL || has_name(above, tool->name)) && profile_allows(profile, tool))
 			json_array_append_new(rights, json_string(tool->name));
 	return rights;
 }

@@ -215,6 +215,7 @@ void memory_act(struct run *run, const struct call *call);       /* the tool mem
 #define SECRET_VARIABLE "MISHRI_SECRET_"
 MUST_USE int secret_check(const struct run *run, const struct tool *tool, const struct call *call, struct err *err);
 /* Makes a decision on the call stricter by what holds for the secrets in it. action: of the call. */
+bool secret_wanted(const struct tool *tool, const json_t *args); /* do the arguments name one? */
 void secret_decide(const struct run *run, const struct tool *tool, const struct call *call, struct action *action,
                    const struct facts *facts, struct decision *decision);
 /* The label `secret` in `taint` of call.started and call.finished, where the call refers to one. */
@@ -271,6 +272,21 @@ bool exec_answer(struct run *run, const char *approval, bool allow, const char *
 void exec_drop(struct run *run);
 void exec_decide_afresh(struct run *run);                        /* what is held: the policy changed */
 
+/* beyond.c */
+/* Is this start stopped whatever policy says? Then *d says why. */
+bool exec_stopped(const struct cell_exec *exec, struct decision *d);
+/* SHA-256 of what counts; NULL: not known. */
+const char *exec_digest(const struct cell_exec *exec);
+/* The arguments as rules see them where that is a word more than argv, else NULL; the caller frees the list. */
+const char **exec_words(const struct cell_exec *exec);
+
+/* permit.c */
+/* What the profile of a task, and the task above, leave out; config: of its task.created. above: NULL for a root. */
+void permit_task(json_t *config, const json_t *above, const struct agent_profile *profile);
+/* What the call is granted. False: it lacks what it needs; the decision is a no then, with the reason. */
+bool permit_decide(const struct run *run, const struct tool *tool, const json_t *args, struct decision *d, unsigned *ret_granted);
+unsigned permit_granted(const struct call *c, const struct tool *tool);
+unsigned permit_withheld(const struct run *run, uint64_t tag, const struct tool *tool);   /* what the kernel takes away */
 /* net.c */
 void net_open(struct run *run);                                  /* serves the network of the cell, if it has one */
 void net_close(struct run *run);                                 /* ends every connection */

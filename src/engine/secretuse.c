@@ -177,6 +177,13 @@ static bool is_persons(const struct run *run, const char *source)
 }
 
 /* The strictest of all that has a say: the rules, and the secret's own `allow`, beyond which no rule goes. */
+bool secret_wanted(const struct tool *tool, const json_t *args)
+{
+	struct refs refs;
+
+	return refs_of(tool, args, &refs, NULL) == 0 && refs.count > 0;
+}
+
 void secret_decide(const struct run *run, const struct tool *tool, const struct call *c, struct action *action,
                    const struct facts *facts, struct decision *d)
 {
@@ -190,6 +197,8 @@ void secret_decide(const struct run *run, const struct tool *tool, const struct 
 		action->secret = refs.names[i];
 		policy_decide(run->engine->setup.policy, action, facts, &one);
 		action->secret = NULL;
+		d->withheld |= one.withheld;
+		one.withheld = d->withheld;
 		if (one.effect < d->effect)
 			*d = one;
 		if (s == NULL || d->effect == EFFECT_DENY)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/permission.h"
 #include "policy/rules.h"
 
 #include "base/banned.h"
@@ -235,6 +236,8 @@ void decide_by(const struct policy *policy, size_t only, const struct action *ac
 		if (only != ALL_FILES && only != rule->file)
 			continue;
 		enum truth t = rule_matches(&e, rule);
+		if (t != NO && rule->effect != EFFECT_DENY)     /* each that may speak for the call says what it may do at most */
+			ret->withheld |= rule->withheld;
 		if (t == YES || (t == MAYBE && rule->effect != EFFECT_ALLOW))
 			hit(&says[policy->files[rule->file].layer], &hits, (struct match){ rule, t });
 		if (t == YES && ret->secret_source == NULL && names_secret(rule))
@@ -262,6 +265,8 @@ json_t *decision_json(const struct decision *decision, const struct policy *poli
 	for (size_t i = 0; i < decision->also_count; i++)
 		json_array_append_new(also, json_of_str(str_of(decision->also[i])));
 	json_put(o, "also", also);
+	if (decision->withheld != 0)
+		json_put(o, "permissions", permissions_json(PERMISSIONS_ALL & ~decision->withheld));
 	json_put_text(o, "policy", policy_digest(policy));
 	json_put_int(o, "ns", decision->ns);
 	return o;

@@ -2,6 +2,7 @@
  * refused whole, with that place, and with it the set. */
 #include <stdio.h>
 
+#include "base/permission.h"
 #include "policy/rules.h"
 
 #include "base/banned.h"
@@ -283,6 +284,8 @@ json_t *policy_rules(const struct policy *policy)
 			json_put_bool(o, "overridable", true);
 		if (r->approval.given)
 			json_put(o, "approval", approval_json(&r->approval));
+		if (r->withheld != 0)
+			json_put(o, "permissions", permissions_json(PERMISSIONS_ALL & ~r->withheld));
 		json_array_append_new(list, o);
 	}
 	return list;

@@ -342,6 +342,21 @@ static enum truth program_path_match(struct eval *e, const struct matcher *m)
 	return best != NO ? best : other_path_match(e, m, e->action->exec.program);
 }
 
+/* What runs a script is forbidden with it, but does not allow it. */
+static enum truth digest_match(const struct eval *e, const struct matcher *m)
+{
+	const char *own = e->action->exec.sha256;
+
+	if (own == NULL)
+		return MAYBE;
+	if (strcmp(own, m->text) == 0)
+		return YES;
+	for (size_t i = 0; i < e->action->exec.also_count; i++)
+		if (strcmp(e->action->exec.also_sha256[i], m->text) == 0 || e->action->exec.also_sha256[i][0] == '\0')
+			return MAYBE;
+	return NO;
+}
+
 static enum truth program_match(struct eval *e, const struct matcher *m)
 {
 	const char *program = e->action->exec.program;
@@ -349,7 +364,7 @@ static enum truth program_match(struct eval *e, const struct matcher *m)
 	if (m->op == OP_FROM)
 		return truth_of((int)e->action->exec.origin == m->from);
 	if (m->op == OP_SHA256)
-		return e->action->exec.sha256 == NULL ? MAYBE : truth_of(strcmp(e->action->exec.sha256, m->text) == 0);
+		return digest_match(e, m);
 	if (program == NULL)
 		return MAYBE;
 	if (m->op == OP_WITHIN)
@@ -357,6 +372,32 @@ static enum truth program_match(struct eval *e, const struct matcher *m)
 	if (m->op == OP_REGEX)
 		return MAX(regex_match(e, m->regex, str_of(program)), name_match(e, m));
 	return strchr(m->text, '/') != NULL ? program_path_match(e, m) : name_match(e, m);
+}
+
+static bool wants_sha256(const struct matcher *m)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (wants_sha256(&m->children[i]))
+			return true;
+	return m->op == OP_SHA256;
+}
+
+static bool clause_wants_sha256(const struct clause *clause)
+{
+	for (size_t i = 0; i < clause->count; i++)
+		if (clause->terms[i].key->subject == SUBJECT_PROGRAM && wants_sha256(&clause->terms[i].matcher))
+			return true;
+	return false;
+}
+
+bool policy_wants_sha256(const struct policy *policy)
+{
+	const struct rule_index *rules = &policy->kinds[ACTION_EXEC];
+
+	for (size_t i = 0; i < rules->count; i++)
+		if (clause_wants_sha256(&rules->all[i]->clause) || clause_wants_sha256(&rules->all[i]->unless))
+			return true;
+	return false;
 }
 
 static enum truth clock_match(const struct matcher *m, int64_t time_us)

@@ -77,6 +77,8 @@ struct action {
 		size_t argc;
 		const char *cwd;
 		const char *sha256;                        /* NULL when not known */
+		const char *const *also_sha256;            /* of what runs it: interpreter, loader; deny and ask look at these */
+		size_t also_count;
 	} exec;
 	struct {
 		const char *host, *scheme;
@@ -117,8 +119,12 @@ struct decision {
 	size_t also_count;
 	const char *secret_source;   /* "FILE:LINE" of an allow or ask rule that matched and names the secret; NULL: none. Borrowed */
 	bool high_risk;
+	unsigned withheld;           /* permissions (base/permission.h) that matching rules leave out; 0: none */
 	int64_t ns;                  /* time spent */
 };
+
+/* Does a rule ask for the SHA-256 of programs? Then a start whose is not known meets the stricter outcome. */
+bool policy_wants_sha256(const struct policy *policy);
 
 /* Pure. Never fails: what cannot be evaluated counts as its stricter outcome. */
 void policy_decide(const struct policy *policy, const struct action *action, const struct facts *facts,

@@ -1,10 +1,12 @@
 /* probe.c - makes an action out of words. Decides nothing, starts nothing. */
 #include "policy/probe.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "policy/limits.h"
 #include "policy/rules.h"
 
@@ -298,6 +300,10 @@ int probe_set_exec(struct probe *p, const char *const *argv, size_t argc, bool l
 	p->action.exec.argv = words;
 	p->action.exec.argc = argc;
 	p->action.exec.cwd = workspace;
+	AUTO(fd_closep) int fd = look ? open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	char digest[SHA256_HEX_LEN + 1];
+	if (fd >= 0 && sha256_fd(fd, digest) == 0)
+		p->action.exec.sha256 = copy(p, digest);
 	name_program(p, asked, argv, argc);
 	return 0;
 }

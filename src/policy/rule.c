@@ -1,6 +1,7 @@
 /* rule.c - one rule: its id, its one effect, its matchers, and what goes with them. */
 #include <stdio.h>
 
+#include "base/permission.h"
 #include "policy/glob.h"
 #include "policy/rules.h"
 
@@ -13,7 +14,7 @@ const char *const kind_names[KIND_COUNT] = {
 
 enum { SHOWN_BYTES = 1024 };
 
-static const char *const rule_keys[] = { "id", "allow", "ask", "deny", "unless", "reason", "approval", "overridable" };
+static const char *const rule_keys[] = { "id", "allow", "ask", "deny", "unless", "reason", "approval", "overridable", "permissions" };
 static const char *const effect_names[] = { [EFFECT_DENY] = "deny", [EFFECT_ASK] = "ask", [EFFECT_ALLOW] = "allow" };
 
 const char *effect_name(enum effect effect)
@@ -324,6 +325,31 @@ static int details_read(struct loader *l, const struct yaml_node *node, struct r
 	return private_read(l, node, rule) < 0 ? -EINVAL : approval_read(l, node, rule);
 }
 
+/* What the call may do at most, of that which its tool declares. */
+static int permissions_read(struct loader *l, const struct yaml_node *node, struct rule *rule)
+{
+	const struct yaml_node *list = yaml_get(node, "permissions");
+	unsigned set = 0, one;
+	struct err word;
+
+	if (list == NULL)
+		return 0;
+	if (rule->kind != ACTION_TOOL || rule->effect == EFFECT_DENY)
+		return yaml_err(yaml_key(list), l->err, "'permissions' says what an allowed call of a tool may do: it belongs to"
+		                                        " 'allow: tool' and 'ask: tool'");
+	if (yaml_want(list, YAML_LIST, "'permissions'", l->err) != 0)
+		return -EINVAL;
+	for (const struct yaml_node *n = yaml_first(list); n != NULL; n = yaml_next(n)) {
+		if (yaml_want(n, YAML_TEXT, "a permission", l->err) != 0)
+			return -EINVAL;
+		if (permissions_parse(str_of(yaml_text(n)), &one, &word) < 0)
+			return yaml_err(n, l->err, "%s", word.text);
+		set |= one;
+	}
+	rule->withheld = PERMISSIONS_ALL & ~set;
+	return 0;
+}
+
 int rule_parse(struct loader *l, const struct yaml_node *node)
 {
 	AUTO(rule_freep) struct rule *rule = xcalloc(1, sizeof *rule);
@@ -340,7 +366,8 @@ int rule_parse(struct loader *l, const struct yaml_node *node)
 	rule->source = xasprintf("%s:%d", yaml_name(node), yaml_line(node));
 	rule->has_when = yaml_get(node, "when") != NULL;
 	if (clause_parse(l, node, rule_keys, COUNT(rule_keys), rule->kind, &rule->clause) != 0 ||
-	    unless_read(l, node, rule) != 0 || details_read(l, node, rule) != 0)
+	    unless_read(l, node, rule) != 0 || details_read(l, node, rule) != 0 ||
+	    permissions_read(l, node, rule) != 0)
 		return -EINVAL;
 	describe(node, rule);
 	if ((p->rule_count & (p->rule_count - 1)) == 0)    /* grows by doubling */

@@ -101,6 +101,7 @@ struct rule {
 	enum action_kind kind;
 	struct clause clause, unless;
 	struct approval approval;
+	unsigned withheld;         /* what `permissions` leaves out; 0: nothing, or there is none */
 	size_t file;
 	int line, column;
 	bool has_when, has_unless, overridable, high_risk;

@@ -25,7 +25,8 @@ struct tool {
 	const char *about;           /* for the model */
 	const char *category;        /* read, write, exec, network, agent, schedule */
 	const char *risk;            /* low, high */
-	const char *permissions;     /* "fs.read", "fs.read fs.write exec" */
+	const char *permissions;     /* base/permission.h: "fs.read exec fs.write?"; with ? it does without; the kernel
+	                              * gives a call no other */
 	const char *taints;          /* labels that every result gives the task, "network untrusted"; NULL: none */
 	enum nature nature;
 	const struct bounds *limits; /* tighter than a task's; NULL: none but those of its kind */

@@ -81,7 +81,7 @@ const struct tool tool_write_file = {
 		 "file that exists, edit_file is safer.",
 	.category = "write",
 	.risk = "low",
-	.permissions = "fs.write",
+	.permissions = "fs.read fs.write",
 	.nature = NATURE_IDEMPOTENT,
 	.schema = schema,
 	.plan = write_file_plan,

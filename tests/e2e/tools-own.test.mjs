@@ -140,7 +140,7 @@ test('a project is read where it is trusted only, and follows no link', async (t
 	const none = await w.mishri(['tools', 'list', '--data', w.data, '--no-user-config']);
 	assert.doesNotMatch(none.out, /text\.words/);
 	const shown = await w.mishri(['tools', 'show', 'text.words', '--data', w.data, '--json']);
-	assert.deepEqual([JSON.parse(shown.out).permissions, JSON.parse(shown.out).program], ['fs.read exec', 'printf']);
+	assert.deepEqual([JSON.parse(shown.out).permissions, JSON.parse(shown.out).program], [['fs.read', 'exec'], 'printf']);
 	const check = await w.mishri(['tools', 'check', 'text.words', '--data', w.data], { input: '{"fist":"x"}' });
 	exited(check, 1);
 	assert.match(check.err, /did you mean 'first'/);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -278,6 +280,29 @@ static int enter_16_layers(char **a)
 	return 0;
 }
 
+/* A call by its number, with nothing to work on: refused where the filter says so, done where the kernel looks at it. */
+static int call_it(char **a)
+{
+	long r = syscall(atoi(a[0]), 0, 0, 0, 0, 0, 0);
+
+	return r >= 0 || (errno != EPERM && errno != ENOSYS) ? 0 : done_if(-1);
+}
+
+/* The limit of core files lowered from 1, which keeps the machine's own collector from being started, to 0. */
+static int lower_core_limit(char **a)
+{
+	struct rlimit one = { 1, 1 }, none = { 0, 0 }, now;
+
+	(void)a;
+	if (setrlimit(RLIMIT_CORE, &one) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+		return done_if(-1);
+	(void)!prlimit(0, RLIMIT_CORE, &none, NULL);
+	if (getrlimit(RLIMIT_CORE, &now) < 0)
+		return done_if(-1);
+	printf("it is %ld\n", (long)now.rlim_max);
+	return now.rlim_max == 0 ? 0 : 1;
+}
+
 static int set_host_name(char **a)
 {
 	(void)a;
@@ -350,6 +375,33 @@ static int by_thread(char **a)
 	pthread_create(&thread, NULL, thread_main, a);
 	pthread_join(thread, NULL);
 	return 1;
+}
+
+static void *outlive_main(void *a)
+{
+	usleep(50000);               /* the first thread is gone by then */
+	by_exec(a);
+	return NULL;
+}
+
+/* The thread that starts the program is the last one; the process is still called by the first. */
+__attribute__((noreturn)) static int by_last_thread(char **a)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, outlive_main, a);
+	pthread_exit(NULL);
+}
+
+/* a[0] times, a[1] the program */
+static int flood(char **a)
+{
+	for (int i = atoi(a[0]); i > 0; i--) {
+		pid_t pid;
+		if (posix_spawn(&pid, a[1], NULL, NULL, a + 1, environ) != 0 || status_of(pid) == 0)
+			return 1;
+	}
+	return 0;
 }
 
 static int by_descriptor(char **a)
@@ -441,6 +493,8 @@ static const struct attempt {
 	{"perf", perf, 0},
 	{"userfault", user_fault, 0},
 	{"tiocsti", type_into_terminal, 0},
+	{"call", call_it, 1},
+	{"core-limit", lower_core_limit, 0},
 	{"hostname", set_host_name, 0},
 	{"layers", enter_16_layers, 0},
 	{"exec", by_exec, 1},
@@ -450,6 +504,8 @@ static const struct attempt {
 	{"clone3", clone3_untraced, 1},
 	{"vfork", by_vfork, 1},
 	{"thread", by_thread, 1},
+	{"last-thread", by_last_thread, 1},
+	{"flood", flood, 2},
 	{"fexecve", by_descriptor, 1},
 	{"memory", by_memory, 1},
 	{"double-fork", by_double_fork, 1},

@@ -110,6 +110,45 @@ static const struct kept {
 	{ "tiocsti", "Operation not permitted", NO_PROOF },
 	{ "layers", "Argument list too long", ANYBODY },              /* one of 16 Landlock layers is the cell's */
 	{ "hostname", "Operation not permitted", ROOT_ALONE },
+	{ "core-limit", "it is 1", ANYBODY },                         /* a crash starts no program of the machine's */
+	/* what else of /proc leads to another process, to the machine or to its root */
+	{ "read /proc/1/root/etc/shadow", "Permission denied", NO_PROOF },
+	{ "read /proc/1/maps", "ermi", NO_PROOF },
+	{ "read /proc/1/mem", "Permission denied", NO_PROOF },
+	{ "read /proc/1/fd/3", "Permission denied", NO_PROOF },
+	{ "open-for-write /proc/1/oom_score_adj", "", NO_PROOF },
+	{ "read /proc/$VICTIM/status", "No such file", ANYBODY },
+	{ "open-for-write /proc/sysrq-trigger", "", NO_PROOF },
+	{ "read /proc/kmsg", "", NO_PROOF },
+	{ "read /dev/kmsg", "No such file", NO_PROOF },
+	{ "read /dev/mem", "No such file", NO_PROOF },
+	{ "read /sys/kernel/notes", "No such file", NO_PROOF },
+#if defined(__x86_64__)
+	{ "call 312", "Operation not permitted", ANYBODY },           /* kcmp */
+	{ "call 438", "Operation not permitted", ANYBODY },           /* pidfd_getfd */
+	{ "call 440", "Operation not permitted", ANYBODY },           /* process_madvise */
+	{ "call 310", "Operation not permitted", ANYBODY },           /* process_vm_readv */
+	{ "call 278", "Operation not permitted", ANYBODY },           /* vmsplice */
+	{ "call 248", "Operation not permitted", ANYBODY },           /* add_key */
+	{ "call 249", "Operation not permitted", ANYBODY },           /* request_key */
+	{ "call 303", "Operation not permitted", ANYBODY },           /* name_to_handle_at */
+	{ "call 304", "Operation not permitted", ROOT_ALONE },        /* open_by_handle_at */
+	{ "call 300", "Operation not permitted", ROOT_ALONE },        /* fanotify_init */
+	{ "call 154", "Operation not permitted", NO_PROOF },          /* modify_ldt */
+	{ "call 447", "Operation not permitted", NO_PROOF },          /* memfd_secret */
+	{ "call 431", "Operation not permitted", NO_PROOF },          /* fsconfig */
+	{ "call 442", "Operation not permitted", NO_PROOF },          /* mount_setattr */
+	{ "call 426", "not implemented", NO_PROOF },                  /* io_uring_enter */
+	/* calls that are newer than the list: what mounts there are, attributes by path, namespaces by number */
+	{ "call 453", "not implemented", NO_PROOF },                  /* map_shadow_stack */
+	{ "call 457", "not implemented", NO_PROOF },                  /* statmount */
+	{ "call 458", "not implemented", NO_PROOF },                  /* listmount */
+	{ "call 462", "not implemented", NO_PROOF },                  /* mseal */
+	{ "call 463", "not implemented", NO_PROOF },                  /* setxattrat */
+	{ "call 467", "not implemented", NO_PROOF },                  /* open_tree_attr */
+	{ "call 469", "not implemented", NO_PROOF },                  /* file_setattr */
+	{ "call 470", "not implemented", NO_PROOF },                  /* listns */
+#endif
 	{ "untraced /usr/bin/true", "Operation not permitted", ANYBODY },
 	{ "shared-directory /usr/bin/true", "Operation not permitted", ANYBODY },
 	{ "as-sibling /usr/bin/true", "Operation not permitted", NO_PROOF },
@@ -181,6 +220,7 @@ static const struct spelling {
 	{ "./attempt exec /usr/bin/touch forbidden" },
 	{ "./attempt vfork /usr/bin/touch forbidden" },
 	{ "./attempt thread /usr/bin/touch forbidden" },
+	{ "./attempt last-thread /usr/bin/touch forbidden" },
 	{ "./attempt fexecve /usr/bin/touch forbidden" },
 	{ "./attempt double-fork /usr/bin/touch forbidden" },
 	{ "/lib64/ld-linux-x86-64.so.2 /usr/bin/touch forbidden" },

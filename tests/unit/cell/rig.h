@@ -23,6 +23,8 @@ struct rig_exec {
 	size_t trusted;
 	uint64_t call;
 	bool first;
+	char hashes[3][65];
+	size_t hash_count;
 };
 
 struct rig {
@@ -61,6 +63,8 @@ static void rig_on_open(void *userdata, const json_t *mechanisms, const struct e
 
 static bool rig_refuses(const struct rig *rig, const struct cell_exec *exec)
 {
+	if (exec->unpermitted)           /* as the engine does */
+		return true;
 	if ((rig->deny_untrusted && exec->origin == 0) || (rig->deny_workspace && exec->origin <= 1))
 		return true;
 	for (size_t i = 0; rig->deny != NULL && i < exec->name_count; i++) {
@@ -81,6 +85,9 @@ static void rig_note(struct rig *rig, const struct cell_exec *exec)
 	snprintf(seen->program, sizeof seen->program, "%s", exec->program);
 	snprintf(seen->why, sizeof seen->why, "%s", exec->why_untrusted);
 	snprintf(seen->cwd, sizeof seen->cwd, "%s", exec->cwd);
+	seen->hash_count = exec->hash_count;
+	for (size_t i = 0; i < exec->hash_count; i++)
+		snprintf(seen->hashes[i], sizeof seen->hashes[i], "%s", exec->hashes[i]);
 	for (size_t i = 0, at = 0; i < exec->name_count && at < sizeof seen->names; i++)
 		at += (size_t)snprintf(seen->names + at, sizeof seen->names - at, "%s%s", i > 0 ? " " : "", exec->names[i]);
 	for (size_t i = 0, at = 0; i < exec->argc && at < sizeof seen->argv; i++)

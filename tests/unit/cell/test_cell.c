@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "base/permission.h"
 #include "rig.h"
 
 #include "base/banned.h"
@@ -303,11 +304,14 @@ static void builtins_run_inside(void **state UNUSED)
 	assert_int_equal(rig_run(&rig, (struct cell_run){ .builtin = "environ", .args = args }), 7);
 	assert_string_equal(rig.output, "hello");
 	assert_int_equal(rig.last.execs, 0);
-	assert_int_equal(rig_run(&rig, (struct cell_run){ .builtin = "write", .readonly = true }), 1);
+	assert_int_equal(rig_run(&rig, (struct cell_run){ .builtin = "write", .withheld = PERMISSION(FS_WRITE) }), 1);
 	assert_string_equal(rig.output, "Permission denied");
 	assert_false(exists("by-builtin"));
 	assert_int_equal(rig_run(&rig, (struct cell_run){ .builtin = "write" }), 0);
 	assert_true(exists("by-builtin"));
+	/* One that may start no program cannot even try. */
+	assert_int_equal(rig_run(&rig, (struct cell_run){ .builtin = "exec", .withheld = PERMISSION(EXEC) }), 1);
+	assert_int_equal(rig.last.execs, 0);
 	/* A builtin that starts a program is asked about like any other. */
 	rig.deny = "touch";
 	assert_int_equal(rig_run(&rig, (struct cell_run){ .builtin = "exec" }), 126);
@@ -335,9 +339,9 @@ static void readonly_runs(void **state UNUSED)
 	write_file("script", "text\n", 0755);
 	assert_int_equal(rig_sh(&rig, ": > /dev/shm/there"), 0);
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct cell_run run = { .argv = RIG_ARGV("sh", "-c", rows[i].sh), .readonly = true };
+		struct cell_run run = { .argv = RIG_ARGV("sh", "-c", rows[i].sh), .withheld = PERMISSION(FS_WRITE) };
 		assert_int_equal(rig_run(&rig, run), rows[i].status);
-		run.readonly = false;
+		run.withheld = 0;
 		if (rows[i].status != 0)
 			assert_int_equal(rig_run(&rig, run), 0);
 		write_file("script", "text\n", 0755);

@@ -1,0 +1,8 @@
+/* apparmor.h - a profile that lets this program make cells where AppArmor restricts user namespaces. */
+#ifndef MISHRI_CLI_APPARMOR_H
+#define MISHRI_CLI_APPARMOR_H
+
+/* On stdout; returns the exit code. */
+int apparmor_print(void);
+
+#endif

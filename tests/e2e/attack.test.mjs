@@ -1,0 +1,87 @@
+// `mishri policy attack`: a hole is found and named, a policy without one holds, and what is beyond exec rules is said to be.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { describe, test } from 'node:test';
+import { USERS, exited, world } from './lib.mjs';
+
+const TIGHT = `version: 1
+name: tight
+default: deny
+rules:
+  - { id: shell, allow: tool, tool: shell }
+  - { id: programs, allow: exec, program: { from: system } }
+  - { id: no-deleting, deny: exec, program: [rm, unlink, shred], reason: "use trash instead" }
+  - { id: no-push, deny: exec, program: git, argv: { contains: push } }
+`;
+const HOLE = `version: 1
+name: hole
+default: allow
+rules:
+  - { id: no-deleting, deny: exec, program: [rm, unlink, shred] }
+`;
+
+const places = () => fs.readdirSync('/var/tmp').filter((name) => name.startsWith('mishri-attack-'));
+const attack = (w, ...more) => w.mishri(['policy', 'attack', ...w.places(), '-p', w.policy, '-w', w.ws, ...more], { timeout_ms: 120000 });
+const by = (report) => Object.fromEntries(report.rows.map((row) => [row.id, row]));
+
+for (const { name, as_nobody } of USERS) {
+	describe(`policy attack, as ${name}`, () => {
+		test('a policy without a hole: all that it forbids holds', async (t) => {
+			const w = world(t, { policy: TIGHT, as_nobody });
+			const before = places();
+			const run = await attack(w, '--json');
+			exited(run, 0);
+			const report = JSON.parse(run.out), rows = by(report);
+			assert.equal(report.through, 0);
+			assert.ok(report.held >= 80, run.out);
+			assert.equal(report.rows.length, report.held + report.through + report.beyond + report.allowed + report.not_here);
+			for (const id of ['plain', 'quotes', 'base64', 'xargs', 'find-exec', 'env-split', 'loader', 'script-of-script', 'link'])
+				assert.deepEqual([id, rows[id].verdict, rows[id].rule !== undefined], [id, 'held', true]);
+			assert.equal(rows.base64.rule, 'no-deleting');
+			assert.match(rows.base64.source, /policy\.yaml:7$/);
+			assert.equal(rows['push-core'].rule, 'no-push');
+			for (const id of ['copy', 'copy-tmp', 'tmp-copy', 'own-script', 'read-outside', 'write-link', 'set-user-id', 'namespace'])
+				assert.equal(rows[id].verdict, 'held', JSON.stringify(rows[id]));
+			// what no exec rule promises is said, with who holds it instead
+			assert.equal(rows['perl-inside'].verdict, 'beyond');
+			assert.match(rows['perl-inside'].close, /no exec rule can/);
+			assert.match(rows.plain.technique, /^rm -rf prey$/);
+			assert.deepEqual(fs.readdirSync(w.ws), [], 'the workspace is not touched');
+			assert.deepEqual(places().filter((place) => !before.includes(place)), [], 'nothing is left');
+			await w.leftNothing();
+		});
+
+		test('a policy with a hole: it is found, and what would close it is said', async (t) => {
+			const w = world(t, { policy: HOLE, as_nobody });
+			const run = await attack(w);
+			exited(run, 1);
+			assert.match(run.out, /^GOT THROUGH {2}copy .*cat \S*\/rm > z/m);
+			assert.match(run.out, /to close it: allow programs only `from: system`/);
+			assert.match(run.out, /^allowed +own-script/m);
+			assert.match(run.out, /^\d+ held, [1-9]\d* got through, \d+ beyond exec rules, \d+ allowed by the policy, \d+ do not work here$/m);
+			const json = JSON.parse((await attack(w, '--json', '--only', 'copy', '--only', 'plain')).out);
+			assert.deepEqual(json.rows.map((row) => [row.id, row.verdict]), [['plain', 'held'], ['copy', 'got through']]);
+			fs.writeFileSync(w.policy, HOLE + '  - { id: only-known, deny: exec, program: { from: [workspace, untrusted] } }\n');
+			exited(await attack(w), 0);
+		});
+	});
+}
+
+test('what is asked for is no hole, and a denied shell is said', async (t) => {
+	const w = world(t, { policy: 'version: 1\ndefault: ask\nrules:\n  - { id: cat, allow: exec, program: [bash, sh, base64] }\n' });
+	const run = await attack(w, '--all', '--only', 'base64');
+	exited(run, 0);
+	assert.match(run.out, /^note: the tool `shell` itself is asked for/m);
+	assert.match(run.out, /^held +base64 .*\n.*a person would be asked/m);
+});
+
+test('wrong input', async (t) => {
+	const w = world(t, { policy: TIGHT });
+	for (const [args, code, says] of [[['--only', 'base46'], 2, /no row 'base46': did you mean base64/], [['--isolation', 'none'], 2, /full or reduced/], [['x'], 2, /one word too many/]]) {
+		const run = await attack(w, ...args);
+		exited(run, code);
+		assert.match(run.err, says);
+	}
+	fs.writeFileSync(w.policy, 'version: 1\nrulez: []\n');
+	exited(await attack(w), 3);
+});
