@@ -54,7 +54,6 @@ static enum change_type type_of(const struct stat *st)
 /* 0, or -errno; a name whose way leads over a link is not there. */
 static int look(int dir, const char *path, struct stat *ret)
 {
-	AUTO(fd_closep) int fd = -1;
 	AUTO(fd_closep) int parent = -1;
 	const char *slash = strrchr(path, '/');
 
