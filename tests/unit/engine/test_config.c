@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/io.h"
 #include "engine/agents.h"
 #include "engine/config.h"
@@ -390,7 +391,7 @@ static void trust_is_exact(void **state)
 	assert_true(trust_check(data, path)); /* another name of the same directory */
 	struct buf text = BUF_INIT(4096);
 	assert_int_equal(io_read_file(list, &text, &err), 0);
-	assert_int_equal(text.len, strlen(project) + 1); /* written once */
+	assert_int_equal(text.len, SHA256_HEX_LEN + 1 + strlen(project) + 1); /* written once */
 	buf_done(&text);
 
 	assert_int_equal(chmod(list, 0666), 0);
