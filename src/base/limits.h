@@ -66,6 +66,13 @@
 #define LIMIT_LEASE_RENEW_MS        15000
 #define LIMIT_INBOX_POLL_MS         500
 
+/* people */
+#define LIMIT_APPROVAL_MS           86400000ll   /* no answer in a day is a no, where the rule sets no other time */
+#define LIMIT_APPROVAL_MOST_MS      31536000000ll /* a year */
+#define LIMIT_ANSWER_WAIT_MS        5000         /* how long `approve` waits for the engine's word on an answer */
+#define LIMIT_REASON_BYTES          KIB(4)
+#define LIMIT_APPROVALS_SHOWN       1000         /* in one list */
+
 /* policy */
 #define LIMIT_POLICY_BYTES          MIB(1)
 #define LIMIT_POLICY_RULES          10000
@@ -148,6 +155,7 @@
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */
 
 /* what a person looks at */
+#define LIMIT_DIFF_CELLS            4000000u /* lines times lines that are compared; 16 MB */
 #define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */
 
 #endif

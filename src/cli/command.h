@@ -51,6 +51,8 @@ MUST_USE int option_count(const struct options *o, const char *name, int64_t oth
 /* --since: a span ("90m", "7d") back from now, or a local date ("2026-11-22", "2026-11-22T15:04"); 0 without it.
  * Microseconds since 1970. */
 MUST_USE int option_since_us(const struct options *o, const char *name, int64_t *ret);
+/* The same forwards: "30d" from now, or a local date, in microseconds since 1970. -EINVAL. */
+MUST_USE int until_parse(const char *text, int64_t *ret);
 size_t option_positionals(const struct options *o, const char *const **ret);
 
 /* "mishri: TEXT" on stderr; returns `code`. */
@@ -65,6 +67,7 @@ const struct option_row *command_option(const struct command *command, size_t i)
 void command_help(const struct command *command, void *to);
 
 /* One per file cmd_*.c; main.c lists them. */
+extern const struct command cmd_approvals, cmd_approve, cmd_deny, cmd_grants, cmd_revoke;
 extern const struct command cmd_run, cmd_exec, cmd_history, cmd_show, cmd_tree, cmd_trace, cmd_ps, cmd_cost, cmd_completion,
 	cmd_events, cmd_audit_verify, cmd_policy_check, cmd_policy_explain, cmd_policy_lint,
 	cmd_policy_test, cmd_policy_show, cmd_tools_list, cmd_tools_show, cmd_tools_check, cmd_sanitize,

@@ -6,8 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "cli/ask.h"
 #include "cli/progress.h"
+#include "engine/dirs.h"
 
 #include "base/banned.h"
 
@@ -38,18 +40,25 @@ static void on_ask(void *userdata, const struct question *q)
 	asker_ask(s->asker, q);
 }
 
-static void on_ask_withdrawn(void *userdata, const char *approval)
+static void on_ask_withdrawn(void *userdata, const char *approval, const char *why)
 {
 	struct session *s = userdata;
 
-	asker_withdraw(s->asker, approval);
+	asker_withdraw(s->asker, approval, why);
 }
 
-static void on_answer(void *userdata, const char *approval, bool allow, const char *reason)
+static int on_answer(void *userdata, const struct answer *answer, struct err *err)
 {
 	struct session *s = userdata;
 
-	engine_answer(s->engine, approval, allow, reason);
+	return engine_answer(s->engine, answer, err);
+}
+
+static void on_say(void *userdata, const char *question, const char *words)
+{
+	struct session *s = userdata;
+
+	engine_say(s->engine, question, words);
 }
 
 static void on_pause(void *userdata, bool paused)
@@ -77,6 +86,18 @@ static void on_sigterm(void *userdata)
 	stop(userdata, SIGTERM);
 }
 
+int session_register(struct session *s, const struct options *o, struct err *err)
+{
+	AUTO(freep) char *data = NULL;
+	int r = cli_data_dir(o, &data, err);
+
+	if (r < 0)
+		return r;
+	AUTO(freep) char *dir = dirs_runtime(option_text(o, "--data", NULL), data);
+	s->poke_fd = inbox_socket(dir, &s->poke_path);
+	return store_engine_register(s->store, s->poke_path != NULL ? s->poke_path : "", err);
+}
+
 int session_open(struct session *s, bool ask, bool quiet, bool color, struct err *err)
 {
 	const char *term = getenv("TERM");
@@ -93,13 +114,16 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		return r;
 	if (!quiet)
 		s->progress = progress_new(s->loop, block, color);
-	if (ask)
-		s->asker = asker_new(s->loop, on_answer, on_pause, s);
+	if (ask) {
+		struct asker_calls calls = { .answer = on_answer, .say = on_say, .pause = on_pause, .userdata = s };
+		s->asker = asker_new(s->loop, &calls);
+	}
 	struct engine_setup setup = {
 		.loop = s->loop, .store = s->store, .warden = s->warden, .policy = s->policy, .llm = s->llm,
 		.model = s->model, .user = s->user, .interactive = ask,
 		.on_event = on_event, .ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
+		.poke_fd = s->poke_path != NULL ? s->poke_fd : -1,
 	};
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
@@ -121,6 +145,11 @@ void session_close(struct session *s)
 	llm_free(s->llm);
 	llm_model_close(s->model);
 	loop_free(s->loop);
+	if (s->poke_path != NULL) {
+		unlink(s->poke_path);
+		fd_close(&s->poke_fd);
+		free(TAKE(s->poke_path));
+	}
 	policy_free(s->policy);
 	store_close(s->store);
 	warden_stop(s->warden);
@@ -213,7 +242,9 @@ int session_finish(struct session *s)
 	if (run_failure(s->run)->code != 0 || (t->phase != PHASE_ENDED && t->phase != PHASE_PARKED))
 		return failed(s, t, elapsed_ms);
 	if (t->phase == PHASE_PARKED) {
-		AUTO(freep) char *text = xasprintf("interrupted; go on with: mishri run --resume %s", t->id);
+		AUTO(freep) char *text = t->approval_count > 0
+			? xasprintf("interrupted while it waits for a person: `mishri approvals` shows what for; go on with: mishri run --resume %s", t->id)
+			: xasprintf("interrupted; go on with: mishri run --resume %s", t->id);
 		return print_result(s->format, result_object(t, "parked", text, s->signo == SIGTERM ? EXIT_SIGTERM : EXIT_SIGINT, elapsed_ms));
 	}
 	return print_result(s->format, result_object(t, t->state, t->result, t->exit, elapsed_ms));

@@ -28,6 +28,8 @@ static void call_done(struct call *c)
 	free(c->reason);
 	free(c->rule);
 	free(c->answer);
+	free(c->edited_by);
+	free(c->edited_rule);
 	json_decref(c->args);
 	for (size_t i = 0; i < c->child_count; i++) {
 		struct child *child = &c->children[i];
@@ -54,6 +56,7 @@ void task_free(struct task *t)
 	if (t == NULL)
 		return;
 	drop_calls(t);
+	approvals_free(t);
 	char *texts[] = { t->goal,    t->agent, t->role,   t->model,         t->workspace,    t->isolation,
 		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result,
 		          t->plan_mode, t->last_word, t->context.summary };
@@ -167,6 +170,7 @@ static int on_created(struct task *t, const struct event *e, struct err *err)
 		.output_bytes = json_get_int(limits, "output_bytes", LIMIT_CALL_OUTPUT_BYTES),
 	};
 	t->config = json_incref(json_object_get(e->data, "config"));
+	t->patient = json_get_bool(t->config, "wait_for_approval", false);
 	t->context.window_tokens = json_get_int(t->config, "context_tokens", 0);
 	t->context.prompt_bytes = PROMPT_BYTES + told_bytes(t->config);
 	t->created_us = t->run_since_us = e->time_us;
@@ -184,14 +188,26 @@ static void background_gone(struct task *t)
 		json_put_bool(t->background, id, false);
 }
 
-/* Whoever ran the task before is gone. What it had under way is lost; what it had only intended is not. */
+/* What of the run counts as the task's own time. */
+static void run_ends(struct task *t, int64_t at_us)
+{
+	if (t->approval_count > 0)
+		t->waited_us += at_us - t->waiting_since_us;
+	t->active_us += at_us - t->run_since_us - (t->patient ? t->waited_us : 0);
+	t->waited_us = 0;
+	t->waiting_since_us = at_us;
+}
+
+/* Whoever ran the task before is gone. What it had under way is lost; what it had only intended is not, and a person
+ * who was asked may still answer. */
 static int on_resumed(struct task *t, const struct event *e, struct err *err)
 {
 	if (t->phase != PHASE_ACTIVE && t->phase != PHASE_PARKED)
 		return out_of_place(t, e, err);
 	if (t->phase == PHASE_ACTIVE) /* a crash: the run lasted as long as its last event tells */
-		t->active_us += t->last_us - t->run_since_us;
-	t->run_since_us = e->time_us;
+		run_ends(t, t->last_us);
+	t->run_since_us = t->waiting_since_us = e->time_us;
+	t->patient |= json_get_bool(e->data, "wait_for_approval", false);
 	t->phase = PHASE_ACTIVE;
 	t->failures = 0;
 	background_gone(t);
@@ -201,8 +217,7 @@ static int on_resumed(struct task *t, const struct event *e, struct err *err)
 		if (t->calls[i].phase == CALL_RUNNING) {
 			t->calls[i].phase = CALL_LOST;
 			t->calls[i].asks_person = false;
-		} else if (t->calls[i].phase == CALL_HELD) /* whoever was being asked must be asked again */
-			t->calls[i].phase = CALL_ASKED;
+		}
 	return 0;
 }
 
@@ -210,7 +225,7 @@ static int on_parked(struct task *t, const struct event *e, struct err *err)
 {
 	if (t->phase != PHASE_ACTIVE)
 		return out_of_place(t, e, err);
-	t->active_us += e->time_us - t->run_since_us;
+	run_ends(t, e->time_us);
 	t->phase = PHASE_PARKED;
 	return 0;
 }
@@ -371,43 +386,91 @@ static int on_decided(struct task *t, const struct event *e, struct err *err)
 	const char *effect = json_get_text(e->data, "effect", "deny");
 	set_text(&c->reason, e, "reason");
 	set_text(&c->rule, e, "rule");
+	c->approved[0] = '\0';
+	approvals_drop_call(t, c->id, e->time_us); /* it was asked before, and is no longer the question */
 	c->invalid = strcmp(json_get_text(e->data, "by", ""), "schema") == 0;
 	c->phase = strcmp(effect, "allow") == 0 ? CALL_ALLOWED : strcmp(effect, "ask") == 0 ? CALL_ASKED : CALL_REFUSED;
 	t->denied += c->phase == CALL_REFUSED && !c->invalid;
 	return 0;
 }
 
-/* A question about a program that stands at the exec gate changes nothing for the call it belongs to
- * (which may even have ended, and left the program behind). */
+/* A question about a program or a connection that is held changes nothing for the call it belongs to (which may even
+ * have ended, and left the program behind). */
 static int on_asked(struct task *t, const struct event *e, struct err *err)
 {
 	struct call *c;
 
-	if (strcmp(json_get_text(e->data, "kind", "tool"), "exec") == 0)
-		return 0;
-	int r = call_of(t, e, &c, err);
-	if (r < 0)
-		return r;
-	snprintf(c->approval, sizeof c->approval, "%s", json_get_text(e->data, "approval", ""));
-	c->phase = CALL_HELD;
+	if (t->phase != PHASE_ACTIVE || task_approval(t, json_get_text(e->data, "approval", "")) != NULL)
+		return out_of_place(t, e, err);
+	if (strcmp(json_get_text(e->data, "kind", "tool"), "tool") == 0) {
+		int r = call_of(t, e, &c, err);
+		if (r < 0)
+			return r;
+		snprintf(c->approval, sizeof c->approval, "%s", json_get_text(e->data, "approval", ""));
+		c->phase = CALL_HELD;
+	}
+	approvals_add(t, e);
 	return 0;
+}
+
+static int on_voted(struct task *t, const struct event *e, struct err *err)
+{
+	if (t->phase != PHASE_ACTIVE)
+		return out_of_place(t, e, err);
+	approvals_voted(t, e);
+	return 0;
+}
+
+/* The arguments are others now: everything is looked at afresh, the schema too. */
+static void edit_call(struct call *c, const struct event *e, const char *rule_digest)
+{
+	json_decref(c->args);
+	c->args = json_incref(json_object_get(e->data, "args"));
+	set_text(&c->edited_by, e, "by");
+	free(c->edited_rule);
+	c->edited_rule = xstrdup(rule_digest);
+	c->phase = CALL_PROPOSED;
 }
 
 static int on_answered(struct task *t, const struct event *e, struct err *err)
 {
 	struct call *c = task_call_find(t, json_get_text(e->data, "call", ""));
-	const char *answer = json_get_text(e->data, "answer", "lapsed");
-	bool allowed = strcmp(answer, "allow") == 0;
+	const char *answer = json_get_text(e->data, "answer", "lapsed"), *id = json_get_text(e->data, "approval", "");
+	const char *digest = json_get_text(e->data, "digest", "");
+	const struct approval *a = task_approval(t, id);
+	bool allowed = strcmp(answer, "allow") == 0, edited = strcmp(answer, "edit") == 0;
+	bool withdrawn = strcmp(answer, "withdrawn") == 0;
 
-	if (t->phase != PHASE_ACTIVE)
+	if (t->phase != PHASE_ACTIVE || (a != NULL && (allowed || edited) && strcmp(digest, a->digest) != 0))
 		return out_of_place(t, e, err);
-	t->unanswered += strcmp(answer, "lapsed") == 0;
-	if (c == NULL || c->phase != CALL_HELD || strcmp(c->approval, json_get_text(e->data, "approval", "")) != 0)
+	t->unanswered += strcmp(answer, "lapsed") == 0 || strcmp(answer, "expired") == 0;
+	if (c != NULL && c->phase == CALL_HELD && strcmp(c->approval, id) == 0) {
+		t->denied += !allowed && !edited && !withdrawn;
+		c->phase = allowed ? CALL_ALLOWED : withdrawn ? CALL_PROPOSED : CALL_REFUSED;
+		if (allowed)
+			snprintf(c->approved, sizeof c->approved, "%s", digest);
+		else if (edited)
+			edit_call(c, e, a != NULL ? a->rule_digest : "");
+		else
+			set_text(&c->reason, e, "reason");
+	}
+	approvals_drop(t, id, e->time_us);
+	return 0;
+}
+
+static int on_granted(struct task *t, const struct event *e, struct err *err)
+{
+	struct call *c;
+
+	if (strcmp(json_get_text(e->data, "kind", "tool"), "tool") != 0)
 		return 0;
-	t->denied += !allowed;
-	c->phase = allowed ? CALL_ALLOWED : CALL_REFUSED;
-	if (!allowed)
-		set_text(&c->reason, e, "reason");
+	int r = call_of(t, e, &c, err);
+	if (r < 0)
+		return r;
+	if (c->phase != CALL_ASKED)
+		return out_of_place(t, e, err);
+	c->phase = CALL_ALLOWED;
+	snprintf(c->approved, sizeof c->approved, "%s", json_get_text(e->data, "digest", ""));
 	return 0;
 }
 
@@ -579,6 +642,7 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	if (r < 0)
 		return r;
 	c->phase = CALL_CLOSED;
+	approvals_drop_call(t, c->id, e->time_us);
 	t->denied += json_get_int(e->data, "denied_execs", 0);
 	if (strcmp(c->tool, "finish") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0)
 		set_text(&t->last_word, e, "output");
@@ -628,7 +692,12 @@ static apply_fn *const appliers[] = {
 	[EVENT_CALL_PROPOSED] = on_proposed,
 	[EVENT_CALL_DECIDED] = on_decided,
 	[EVENT_APPROVAL_REQUESTED] = on_asked,
+	[EVENT_APPROVAL_VOTED] = on_voted,
+	[EVENT_APPROVAL_REFUSED] = on_nothing,
 	[EVENT_APPROVAL_DECIDED] = on_answered,
+	[EVENT_GRANT_MADE] = on_nothing,
+	[EVENT_GRANT_USED] = on_granted,
+	[EVENT_GRANT_REVOKED] = on_nothing,
 	[EVENT_CALL_STARTED] = on_started,
 	[EVENT_CALL_KILLED] = on_killed,
 	[EVENT_OUTPUT_KEPT] = on_kept,

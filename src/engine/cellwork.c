@@ -70,6 +70,7 @@ void run_close_cell(struct run *run, const char *reason)
 {
 	if (run->cell == NULL)
 		return;
+	exec_lapse(run, "it ended with its sandbox");
 	exec_drop(run);
 	call_drop_live(run);
 	background_drop(run);

@@ -147,6 +147,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	engine->warden_readable = watch_fd(setup->loop, warden_fd(setup->warden), on_warden, engine);
 	engine->lease_timer = watch_timer(setup->loop, on_lease_timer, engine);
 	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
+	inbox_open(engine);
 	open_profile_models(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
@@ -157,6 +158,7 @@ void engine_free(struct engine *engine)
 {
 	if (engine == NULL)
 		return;
+	inbox_close(engine);
 	watch_free(engine->lease_timer);
 	watch_free(engine->warden_readable);
 	while (engine->runs != NULL) {
@@ -236,6 +238,8 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	json_put(data, "policies", strings(spec->policies, spec->policy_count));
 	json_put(data, "limits", limits_data(&limits));
 	json_put(data, "config", config_data(engine, profile, spec->model, spec->max_depth, rights, spec->told));
+	if (spec->wait_for_approval)
+		json_put_bool(json_object_get(data, "config"), "wait_for_approval", true);
 	return data;
 }
 
@@ -356,6 +360,8 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 	json_put(data, "policies", json_incref(parent->policies));
 	json_put(data, "limits", limits_data(&limits));
 	json_put(data, "config", config_data(parent->engine, profile, model, max_depth, rights, t->config));
+	if (t->patient)
+		json_put_bool(json_object_get(data, "config"), "wait_for_approval", true);
 	return data;
 }
 
@@ -414,6 +420,8 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 	} else {
 		run->opening_type = EVENT_TASK_RESUMED;
 		run->opening = resumed_data(store, generation, run->task);
+		if (parent->task->patient)
+			json_put_bool(run->opening, "wait_for_approval", true);
 	}
 	run_open_cell(run);
 	return 0;
@@ -472,7 +480,8 @@ static int mark_tree(struct engine *engine, const char *root, struct err *err)
 	return store_events(engine->setup.store, &replied, mark_used, &used, err);
 }
 
-int engine_resume(struct engine *engine, const char *id, const json_t *policies, struct run **ret, struct err *err)
+int engine_resume(struct engine *engine, const char *id, const json_t *policies, bool wait_for_approval, struct run **ret,
+                  struct err *err)
 {
 	AUTO(task_freep) struct task *task = NULL;
 	struct store *store = engine->setup.store;
@@ -498,6 +507,8 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 	run->workspace = xstrdup(run->task->workspace);
 	run->opening_type = EVENT_TASK_RESUMED;
 	run->opening = resumed_data(store, generation, run->task);
+	if (wait_for_approval)
+		json_put_bool(run->opening, "wait_for_approval", true);
 	run_open_cell(run);
 	*ret = run;
 	return 0;
@@ -535,25 +546,27 @@ void engine_drain(struct engine *engine, const char *signal)
 	}
 }
 
-void engine_answer(struct engine *engine, const char *approval, bool allow, const char *reason)
+int engine_answer(struct engine *engine, const struct answer *answer, struct err *err)
 {
+	struct answer w = *answer;
+
+	w.by = engine->setup.user;
+	w.time_us = clock_wall_us();
 	for (struct run *run = engine->runs; run != NULL; run = run->next) {
-		if (control_answer(run, approval, engine->setup.user, reason != NULL ? reason : ""))
-			return;
-		const char *words = reason != NULL && reason[0] != '\0' ? reason : allow ? "approved" : "the person said no";
-		if (exec_answer(run, approval, allow, engine->setup.user, words)) {
-			run_step(run);
-			return;
-		}
-		for (size_t i = 0; i < run->task->call_count; i++) {
-			struct call *c = &run->task->calls[i];
-			if (c->phase != CALL_HELD || strcmp(c->approval, approval) != 0)
-				continue;
-			call_answer(run, c, allow ? "allow" : "deny", engine->setup.user, words);
-			run_step(run);
-			return;
-		}
+		if (run->over || task_approval(run->task, w.approval) == NULL)
+			continue;
+		int r = approval_take(run, &w, err);
+		run_step(run);
+		return r;
 	}
+	return err_set(err, ENOENT, "it does not wait any more");
+}
+
+void engine_say(struct engine *engine, const char *question, const char *words)
+{
+	for (struct run *run = engine->runs; run != NULL; run = run->next)
+		if (control_answer(run, question, engine->setup.user, words))
+			return;
 }
 
 const struct task *run_task(const struct run *run)

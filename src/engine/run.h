@@ -7,8 +7,8 @@
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC } what;
-	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC: of the approval */
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_START_CHILDREN, DO_ASK_QUESTION, DO_ASK_PERSON } what;
+	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_PERSON: of the approval */
 };
 
 struct live_call;                      /* a call that runs in the cell */
@@ -17,11 +17,9 @@ struct background;                     /* a program that runs beside the calls *
 
 struct held_exec {                     /* a program that waits at the gate for a person */
 	uint32_t id;
-	char approval[ID_LEN + 1], digest[SHA256_HEX_LEN + 1];
+	char approval[ID_LEN + 1];
 	char *refusal;                 /* for its stderr, should the answer be no; the reason is added */
 	json_t *facts;                 /* exec.decided as it will be written */
-	json_t *action;                /* what the person is shown */
-	bool high_risk;
 	struct held_exec *next;
 };
 
@@ -74,6 +72,7 @@ struct run {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
+	int64_t inbox_seen;            /* the newest message that was taken */
 };
 
 struct opened_model {
@@ -88,7 +87,8 @@ struct engine {
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
 	int drains;                    /* how often engine_drain was called */
-	struct watch *store_readable, *warden_readable, *lease_timer;
+	struct watch *store_readable, *warden_readable, *lease_timer, *inbox_readable, *inbox_timer;
+	int64_t inbox_last;            /* the newest message of all tasks that was looked for */
 };
 
 /* run.c */
@@ -123,9 +123,7 @@ void model_retry(struct run *run);
 
 /* call.c */
 void call_check(struct run *run, struct call *call);
-void call_ask(struct run *run, struct call *call);               /* STEP_ASK_PERSON */
-void call_put_question(struct run *run, const struct call *call);/* the effect */
-void call_answer(struct run *run, struct call *call, const char *answer, const char *by, const char *reason);
+void call_decide(const struct run *run, const struct call *call, struct decision *ret);     /* of a tool that is there */
 void call_intend(struct run *run, struct call *call);            /* STEP_RUN_CALL */
 void call_run(struct run *run, struct call *call);               /* the effect */
 void call_kill(struct run *run, struct call *call, const char *why);
@@ -138,10 +136,35 @@ MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool,
                          int mailbox, int *ret_out, struct err *err);
 bool call_drain(int out, struct output *output);                 /* false at its end */
 bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one of too many to be written down */
+void call_hold(struct run *run, uint64_t tag, bool held);       /* a program of this call waits: its time stands still, too */
 bool call_may_ask(struct run *run, uint64_t tag);                /* false: it was refused too often to be asked for */
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
+
+/* approvals.c */
+struct ask { const char *kind, *call; const json_t *action; const struct decision *decision; };  /* kind: tool, exec, net */
+json_t *approval_action(const struct run *run, const struct call *call);     /* the caller owns it */
+void call_ask(struct run *run, struct call *call);               /* STEP_ASK_PERSON */
+bool approval_can_wait(const struct run *run);                   /* false: nobody could answer */
+/* A remembered answer covers it: grant.used is written. */
+bool approval_by_grant(struct run *run, const struct ask *ask, char ret_grant[static ID_LEN + 1]);
+void approval_request(struct run *run, const struct ask *ask, char ret[static ID_LEN + 1]);
+/* Nobody's answer: lapsed, expired or withdrawn. What is held for it is told by exec_settled. */
+void approval_lapse(struct run *run, const char *approval, const char *answer, const char *reason);
+void approval_expire(struct run *run, const struct approval *approval);      /* STEP_EXPIRE */
+/* One person's word: as approval_judge; what it decides is written. */
+int approval_take(struct run *run, const struct answer *answer, struct err *err);
+void approvals_review(struct run *run);                          /* another policy may be in force: is it still asked? */
+void approvals_resume(struct run *run);                          /* the same, and what the last engine took with it */
+
+/* asked.c */
+void approval_put_question(struct run *run, const char *approval);   /* the effect of approval.requested */
+
+/* inbox.c */
+void inbox_open(struct engine *engine);
+void inbox_close(struct engine *engine);
+void inbox_read(struct run *run);                                /* takes what is there; run_step is the caller's */
 
 /* kept.c */
 void kept_write(struct run *run, const char *call, const struct output *whole, const struct output *shown, struct buf *text);
@@ -168,8 +191,8 @@ bool control_answer(struct run *run, const char *approval, const char *by, const
 /* exec.c */
 void exec_arrived(struct run *run, const struct cell_exec *exec);
 void exec_gone(struct run *run, uint32_t id);
-void exec_put_question(struct run *run, const char *approval);   /* the effect of a held program's approval.requested */
-bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
+void exec_settled(struct run *run, const char *approval, bool allow, const char *reason);    /* a held program goes on, or not */
+void exec_lapse(struct run *run, const char *reason);            /* all that are held, while the run can still write it down */
 void exec_drop(struct run *run);
 
 /* facts.c */

@@ -239,6 +239,13 @@ static void ask_person(struct world *w, const struct call *c)
 	     c->id, "kind", "tool", "action", "digest", "d", "rule", "r", "reason", "because"));
 }
 
+static void expire(struct world *w, const struct approval *a)
+{
+	PROMISE(w, w->now_us >= a->expires_us, "nothing expires early");
+	emit(w, EVENT_APPROVAL_DECIDED, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "approval", a->id, "call", a->call, "answer",
+	     "expired", "by", "nobody", "digest", a->digest, "reason", "because"));
+}
+
 static void delegate(struct world *w, const struct call *c)
 {
 	char id[ID_LEN + 1], call[CALL_ID_BYTES];
@@ -293,6 +300,7 @@ static void obey(struct world *w, const struct step *cmd)
 	switch (cmd->type) {
 	case STEP_CHECK_CALL: check_call(w, c); break;
 	case STEP_ASK_PERSON: ask_person(w, c); break;
+	case STEP_EXPIRE: expire(w, cmd->approval); break;
 	case STEP_RUN_CALL:
 		if (strcmp(c->tool, "delegate") == 0) {
 			delegate(w, c);
