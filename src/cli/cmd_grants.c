@@ -155,7 +155,7 @@ static int end_grant(struct store *store, const char *grant, const char *user, s
 	return store_append_wait(store, &(struct store_batch){ .root = "", .task = "", .events = &e, .count = 1 }, &seq, err);
 }
 
-static int revoke(int argc, char **argv)
+static int revoke_one(int argc, char **argv)
 {
 	AUTO(options_freep) struct options *o = NULL;
 	AUTO(store_closep) struct store *store = NULL;
@@ -190,5 +190,5 @@ const struct command cmd_grants = {
 };
 const struct command cmd_revoke = {
 	.name = "revoke", .args = "ID", .about = "end a remembered answer", .options = revoke_rows, .option_count = COUNT(revoke_rows),
-	.run = revoke, .examples = "  mishri revoke 4f9x\n",
+	.run = revoke_one, .examples = "  mishri revoke 4f9x\n",
 };

@@ -280,6 +280,7 @@ void run_opened(struct run *run, const json_t *mechanisms)
 	run_emit(run, EVENT_CELL_OPENED, "task", "",
 	         json_pack("{s:s, s:s, s:o, s:I}", "cell", run->cell_id, "level", cell_level_name(run->level), "mechanisms",
 	                   copy != NULL ? copy : json_object(), "ms", (json_int_t)ms));
+	approvals_resume(run);
 	run_step(run);
 }
 
