@@ -1,5 +1,5 @@
-/* embed.c - a tool of the build: writes a C file with the table `demo_files` that holds the named files.
- * Usage: embed OUT BASE FILE... (names below BASE). Text or bytes, any file; it gives up at the first error. */
+/* embed.c - a tool of the build: writes a C file with a table of embedded files (base/embedded.h).
+ * Usage: embed OUT TABLE BASE FILE... (names below BASE). Text or bytes, any file; it gives up at the first error. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -35,8 +35,8 @@ static void write_bytes(FILE *out, FILE *in, int number)
 
 int main(int argc, char **argv)
 {
-	if (argc < 4) {
-		fputs("usage: embed OUT BASE FILE...\n", stderr);
+	if (argc < 5) {
+		fputs("usage: embed OUT TABLE BASE FILE...\n", stderr);
 		return 2;
 	}
 	FILE *out = fopen(argv[1], "we");
@@ -45,19 +45,19 @@ int main(int argc, char **argv)
 	unsigned *modes = calloc((size_t)argc, sizeof *modes);
 	if (modes == NULL)
 		fail("embed");
-	fputs("/* Made by data/embed.c from the files below data/demo. */\n#include \"cli/demo_files.h\"\n\n", out);
-	for (int i = 3; i < argc; i++) {
+	fputs("/* Made by data/embed.c from files below data. */\n#include \"base/embedded.h\"\n\n", out);
+	for (int i = 4; i < argc; i++) {
 		struct stat st;
-		FILE *in = open_below(argv[2], argv[i], &st);
+		FILE *in = open_below(argv[3], argv[i], &st);
 		modes[i] = (st.st_mode & S_IXUSR) != 0 ? 0755 : 0644;
 		write_bytes(out, in, i);
 		if (ferror(in) || fclose(in) != 0)
 			fail(argv[i]);
 	}
-	fputs("\nconst struct demo_file demo_files[] = {\n", out);
-	for (int i = 3; i < argc; i++)
+	fprintf(out, "\nconst struct embedded_file %s[] = {\n", argv[2]);
+	for (int i = 4; i < argc; i++)
 		fprintf(out, "\t{ \"%s\", bytes_%d, sizeof bytes_%d - 1, 0%o },\n", argv[i], i, i, modes[i]);
-	fputs("};\nconst size_t demo_file_count = sizeof demo_files / sizeof demo_files[0];\n", out);
+	fputs("\t{ 0 },\n};\n", out);
 	free(modes);
 	if (fclose(out) != 0)
 		fail(argv[1]);

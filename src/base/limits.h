@@ -40,6 +40,7 @@
 #define LIMIT_TASK_TURNS            100
 #define LIMIT_TASK_CALLS            1000
 #define LIMIT_TASK_TIMEOUT_MS       3600000
+#define LIMIT_TASK_DISK_BYTES       (MIB(16) * 1024u)
 #define LIMIT_TASK_DEPTH            3
 #define LIMIT_TASK_CHILDREN         64       /* of one delegation */
 #define LIMIT_REPORT_BYTES          KIB(32)  /* of one child, in the result of a delegation */
@@ -81,6 +82,17 @@
 #define LIMIT_POLICY_REGEX_MS       100      /* all patterns of one decision; over it, the same */
 #define LIMIT_POLICY_REGEX_HEAP_BYTES MIB(4)  /* what one match may take */
 
+#define LIMIT_POLICY_LIMITS         1000     /* entries of limits and of budgets, each, in all files */
+#define LIMIT_POLICY_HITS           16       /* limits, and budgets, that concern one action; one with more is denied */
+#define LIMIT_RATE_COUNT            1000000  /* uses and burst; with the next one it stays within 63 bits */
+#define LIMIT_RATE_PER_US           2592000000000ll /* 30 days */
+#define LIMIT_BUDGET_OUTPUT_TOKENS  256      /* a model that may not even answer this much is not asked */
+#define LIMIT_BUDGET_REPLY_TOKENS   8192     /* the longest reply where a budget holds and nobody says; every current model has it */
+#define LIMIT_POLICY_LOOK_MS        200      /* between two looks at the policy files while much is decided */
+#define LIMIT_POLICY_WATCH_MS       1000     /* the same, while nothing is */
+#define LIMIT_TRUST_FILES           4096     /* of one project, that are bound to its trust */
+#define LIMIT_TRUST_BYTES           MIB(16)  /* of all of them */
+
 /* cell */
 #define LIMIT_CELL_MESSAGE_BYTES    KIB(200) /* one datagram of the cell protocol */
 #define LIMIT_CELL_FDS              8        /* descriptors in one datagram */
@@ -93,6 +105,12 @@
 #define LIMIT_CELL_FILE_BYTES       MIB(4096)
 #define LIMIT_CELL_TMP_BYTES        MIB(1024)
 #define LIMIT_CELL_DENY_STUB_MS     100
+#define LIMIT_CELL_WATCH_LEAST_MS   10       /* between two looks at what a cell uses, the shorter the less is left */
+#define LIMIT_CELL_WATCH_MOST_MS    1000
+#define LIMIT_CELL_WATCH_SHARE      20       /* a look may take one part in so many of a processor */
+#define LIMIT_CELL_SPARE_PROCESSES  64       /* what the kernel allows beyond the limit: who comes near is ended before */
+#define LIMIT_CELL_FILES_IN_MEMORY  1024     /* told apart in one look */
+#define LIMIT_CELL_GROUP_MS         2000     /* for the control group of a cell to become empty */
 #define LIMIT_CELL_GRACE_MS         5000     /* from cancel to SIGKILL */
 #define LIMIT_CELL_REPORT_BYTES     KIB(32)  /* what is in force, or what a machine offers, as JSON */
 #define LIMIT_CELL_DENY_TEXT_BYTES  1024     /* the line that a refused program prints */
@@ -115,6 +133,8 @@
 
 /* tools */
 #define LIMIT_CALL_WALL_MS          600000
+#define LIMIT_CALL_CPU_MS           1800000
+#define LIMIT_CALL_PRINTED_BYTES    MIB(64)  /* a call that prints more is ended */
 #define LIMIT_CALL_OUTPUT_BYTES     KIB(64)  /* kept: this much head and tail together */
 #define LIMIT_SHELL_WALL_MS         120000   /* where the model names no other time */
 #define LIMIT_BUILTIN_WALL_MS       60000    /* a tool that starts no program */
@@ -153,6 +173,32 @@
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */
+
+/* loops */
+#define LIMIT_LOOP_WINDOW           64       /* calls that are looked back at */
+#define LIMIT_LOOP_WAIT_MS          1000     /* a call that takes so long and is content may be waiting for something */
+
+/* tools by manifest */
+#define LIMIT_TOOLS                 128      /* ours and those of manifests together */
+#define LIMIT_OWN_TOOLS             64
+#define LIMIT_OWN_NAME_BYTES        64
+#define LIMIT_OWN_ABOUT_BYTES       KIB(4)
+#define LIMIT_OWN_MANIFEST_BYTES    KIB(256)
+#define LIMIT_OWN_ARGS              64       /* words of the template */
+#define LIMIT_OWN_WORDS             1024     /* of the command line that it becomes */
+#define LIMIT_OWN_COMMAND_BYTES     KIB(96)  /* all of them; a message to the cell must hold them */
+
+/* secrets */
+#define LIMIT_SECRETS               64
+#define LIMIT_SECRET_BYTES          KIB(4)
+#define LIMIT_SECRET_LEAST_BYTES    8        /* a shorter one cannot be told from other text, so it could not be kept out */
+#define LIMIT_SECRET_NAME_BYTES     64
+#define LIMIT_SECRETS_PER_CALL      16
+#define LIMIT_SECRET_COMMAND_MS     10000
+
+/* prices */
+#define LIMIT_PRICES                256      /* in the configuration */
+#define LIMIT_PRICE_USD             1000000  /* of a million tokens */
 
 /* what a person looks at */
 #define LIMIT_DIFF_CELLS            4000000u /* lines times lines that are compared; 16 MB */

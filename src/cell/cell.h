@@ -8,6 +8,7 @@
 #define MISHRI_CELL_CELL_H
 
 #include "base/json.h"
+#include "core/bounds.h"
 
 struct warden;
 struct cell;
@@ -34,6 +35,7 @@ struct cell_plan {                   /* what the cell shall be: data, checked be
 	const char *workspace;       /* absolute, resolved; visible and writable at this very path */
 	bool workspace_readonly;
 	uint64_t memory_bytes, tmp_bytes, file_bytes;      /* 0: the default of limits.h */
+	uint64_t disk_bytes;                               /* that may be written; 0: no limit */
 	int processes, open_files;                         /* 0: the default */
 };
 
@@ -56,8 +58,12 @@ struct cell_exit {
 	uint64_t call;
 	int status;                  /* exit status, or 128 + signal */
 	int signal;                  /* 0: it exited by itself */
-	int64_t cpu_ms, max_rss_bytes;
+	int64_t cpu_ms;              /* of all that it started, as the next two */
+	int64_t memory_bytes, written_bytes;               /* at most at once; to disks */
+	int64_t processes;           /* at most at once */
+	int64_t max_rss_bytes;       /* of its largest process */
 	int64_t execs, denied;
+	struct bound_hit hit;        /* what ended it */
 };
 
 struct cell_callbacks {
@@ -68,6 +74,8 @@ struct cell_callbacks {
 	void (*on_exec_gone)(void *userdata, uint32_t id);                 /* a held one died; do not answer */
 	void (*on_exit)(void *userdata, const struct cell_exit *ended);    /* the run's first process ended */
 	void (*on_lost)(void *userdata, const char *why);                  /* the cell died by itself; cell_close it */
+	/* A run went beyond a limit and is being ended, its first process or what that left behind. May be NULL. */
+	void (*on_limit)(void *userdata, uint64_t call, const struct bound_hit *hit);
 };
 
 /* Asks for a cell; on_open follows. The plan is copied. */
@@ -85,7 +93,9 @@ struct cell_run {
 	const char *const *env;      /* NULL-terminated, complete; nothing is inherited */
 	const char *cwd;             /* inside the workspace */
 	int fds[3];                  /* stdin, stdout, stderr: handed over (copied); the caller keeps its own */
-	int64_t cpu_ms;              /* 0: none */
+	/* Of all that it starts together; 0: as the cell has it. */
+	int64_t cpu_ms, memory_bytes, processes;
+	int64_t file_bytes, open_files;      /* of each process */
 };
 /* 0, or -errno when the cell cannot take it (err says why); the end comes by on_exit. A program that
  * cannot be started at all ends with status 127 (not found) or 126 and a line on its stderr. */

@@ -156,7 +156,7 @@ struct cell *cell_open(struct warden *warden, const struct cell_plan *plan, cons
 		.workspace = fits ? plan->workspace : "", .readonly = plan->workspace_readonly,
 		.memory_bytes = MIN(plan->memory_bytes, (uint64_t)INT64_MAX), .tmp_bytes = MIN(plan->tmp_bytes, (uint64_t)INT64_MAX),
 		.file_bytes = MIN(plan->file_bytes, (uint64_t)INT64_MAX), .processes = (uint64_t)MAX(plan->processes, 0),
-		.open_files = (uint64_t)MAX(plan->open_files, 0),
+		.open_files = (uint64_t)MAX(plan->open_files, 0), .disk_bytes = MIN(plan->disk_bytes, (uint64_t)INT64_MAX),
 	});
 	if (r < 0)
 		shutdown(warden->fd, SHUT_RDWR);
@@ -280,17 +280,33 @@ int warden_start(const struct cell_builtin *builtins, size_t count, struct warde
 	return 0;
 }
 
+static bool wait_ended(pid_t pid, int timeout_ms)
+{
+	int64_t until = clock_mono_ms() + timeout_ms;
+	int pause_us = 100;
+
+	while (waitpid(pid, NULL, WNOHANG) == 0) {
+		if (clock_mono_ms() >= until)
+			return false;
+		usleep((useconds_t)pause_us);
+		pause_us = MIN(2 * pause_us, 10000);
+	}
+	return true;
+}
+
 void warden_stop(struct warden *warden)
 {
 	if (warden == NULL)
 		return;
 	while (warden->cells != NULL)
 		cell_close(warden->cells);
-	/* Its own end by itself first; it has nothing to save. */
+	/* Its own end by itself first: it removes what was made for its cells. */
 	fd_close(&warden->fd);
-	kill(warden->pid, SIGKILL);
-	while (waitpid(warden->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	if (!wait_ended(warden->pid, 2 * LIMIT_CELL_GROUP_MS)) {
+		kill(warden->pid, SIGKILL);
+		while (waitpid(warden->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
 	json_decref(warden->probed);
 	free(warden->builtins);
 	free(warden->room);
@@ -364,6 +380,23 @@ static int on_gone(void *self, struct msg *gone)
 	return 0;
 }
 
+static struct bound_hit hit_of(const struct msg *msg)
+{
+	return (struct bound_hit){ (enum bound)msg->limit, (int64_t)msg->reached, (int64_t)msg->most };
+}
+
+static int on_limit(void *self, struct msg *msg)
+{
+	struct cell *cell = self;
+	struct bound_hit hit = hit_of(msg);
+
+	if (hit.what == BOUND_NONE)
+		return -EPROTO;
+	if (cell->callbacks.on_limit != NULL)
+		cell->callbacks.on_limit(cell->userdata, msg->call, &hit);
+	return 0;
+}
+
 static int on_exit_of_run(void *self, struct msg *ended)
 {
 	struct cell *cell = self;
@@ -373,6 +406,8 @@ static int on_exit_of_run(void *self, struct msg *ended)
 	call_forget(cell, ended->call);
 	cell->callbacks.on_exit(cell->userdata, &(struct cell_exit){
 		.call = ended->call, .status = (int)ended->status, .signal = (int)ended->signal,
+		.memory_bytes = (int64_t)ended->memory_bytes, .written_bytes = (int64_t)ended->disk_bytes,
+		.processes = (int64_t)ended->processes, .hit = hit_of(ended),
 		.cpu_ms = (int64_t)ended->cpu_ms, .max_rss_bytes = (int64_t)ended->max_rss_bytes,
 		.execs = (int64_t)ended->execs, .denied = (int64_t)ended->denied,
 	});
@@ -382,6 +417,7 @@ static int on_exit_of_run(void *self, struct msg *ended)
 static const struct msg_rule from_cell[] = {
 	{ MSG_EXEC, CELL_OPEN, 0, on_exec },
 	{ MSG_GONE, CELL_OPEN, 0, on_gone },
+	{ MSG_LIMIT, CELL_OPEN, 0, on_limit },
 	{ MSG_EXIT, CELL_OPEN, 0, on_exit_of_run },
 };
 
@@ -436,6 +472,11 @@ static struct texts texts_of(const char *const *list)
 	return texts;
 }
 
+static uint64_t most(int64_t value, int64_t bound)
+{
+	return (uint64_t)MIN(MAX(value, (int64_t)0), bound);
+}
+
 int cell_run(struct cell *cell, const struct cell_run *run, struct err *err)
 {
 	int r = run_check(cell, run, err);
@@ -446,7 +487,9 @@ int cell_run(struct cell *cell, const struct cell_run *run, struct err *err)
 	r = msg_send(cell->fd, &(struct msg){
 		.type = MSG_RUN, .call = run->call, .builtin = run->builtin, .text = args, .readonly = run->readonly,
 		.argv = texts_of(run->builtin != NULL ? NULL : run->argv), .env = texts_of(run->env), .cwd = run->cwd,
-		.cpu_ms = (uint64_t)MAX(run->cpu_ms, (int64_t)0),
+		.cpu_ms = most(run->cpu_ms, INT64_MAX / 1000000), .memory_bytes = most(run->memory_bytes, INT64_MAX),
+		.processes = most(run->processes, INT_MAX), .file_bytes = most(run->file_bytes, INT64_MAX),
+		.open_files = most(run->open_files, INT_MAX),
 		.fds = { run->fds[0], run->fds[1], run->fds[2] }, .fd_count = 3,
 	});
 	if (r == -EMSGSIZE)

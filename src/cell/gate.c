@@ -20,6 +20,7 @@ struct tracee {
 	struct gate_run *run;
 	uint32_t held;                /* id of the open question; 0: none */
 	int64_t ending_ms;            /* refused: when it should have ended; 0: not */
+	struct sample last;           /* what it used, when the meter looked */
 	struct tracee *next;
 };
 
@@ -54,17 +55,33 @@ static struct tracee *tracee_add(struct gate *gate, pid_t pid, struct gate_run *
 	(*slot)->pid = pid;
 	(*slot)->run = run;
 	run->tracees++;
+	run->used.processes = MAX(run->used.processes, run->tracees);
 	gate->tracee_count++;
 	return *slot;
 }
 
-/* A newcomer by descent. One too many, or one of a run that is being killed, does not live. */
+static struct gate_run *most_crowded(const struct gate *gate)
+{
+	struct gate_run *most = gate->runs;
+
+	for (struct gate_run *run = gate->runs; run != NULL; run = run->next)
+		if (most->killed || (!run->killed && run->tracees > most->tracees))
+			most = run;
+	return most;
+}
+
+/* A newcomer by descent. One of a run that is being killed does not live; one too many ends its run. */
 static struct tracee *tracee_admit(struct gate *gate, pid_t pid, struct gate_run *run)
 {
 	struct tracee *t = tracee_add(gate, pid, run);
 
-	if (run->killed || gate->tracee_count > gate->max_tracees)
+	if (run->killed)
 		kill(pid, SIGKILL);
+	else if (run->bounds.processes != 0 && run->tracees > run->bounds.processes)
+		gate_over(gate, run, &(struct bound_hit){ BOUND_PROCESSES, (int64_t)run->tracees, (int64_t)run->bounds.processes });
+	else if (gate->tracee_count > gate->max_tracees)
+		gate_over(gate, most_crowded(gate), &(struct bound_hit){ BOUND_PROCESSES, (int64_t)gate->tracee_count,
+		                                                         (int64_t)gate->max_tracees });
 	return t;
 }
 
@@ -88,6 +105,15 @@ static void release(struct gate *gate, struct tracee *t)
 	t->held = 0;
 }
 
+/* What it used is its run's from now on. */
+static void tracee_settle(struct gate *gate, struct tracee *t)
+{
+	t->run->used.cpu_ns += t->last.cpu_ns;
+	t->run->used.written += t->last.written;
+	gate->written += t->last.written;
+	t->last = (struct sample){ 0 };
+}
+
 static void tracee_forget(struct gate *gate, pid_t pid)
 {
 	struct tracee **slot = slot_of(gate, pid), *t = *slot;
@@ -102,6 +128,7 @@ static void tracee_forget(struct gate *gate, pid_t pid)
 	}
 	if (t->ending_ms != 0)
 		gate->ending_count--;
+	tracee_settle(gate, t);
 	gate->tracee_count--;
 	t->run->tracees--;
 	run_free_if_over(gate, t->run);
@@ -277,6 +304,10 @@ static void on_stop(struct gate *gate, struct tracee *t, int event, int signal)
 			let_go(t->pid, 0);
 		return;
 	default:
+		/* The kernel sends it to who would make a file too large, also to who does not listen. */
+		if (event == 0 && signal == SIGXFSZ)
+			gate_over(gate, t->run, &(struct bound_hit){ BOUND_FILE, (int64_t)t->run->bounds.file_bytes,
+			                                                (int64_t)t->run->bounds.file_bytes });
 		let_go(t->pid, event == 0 ? signal : 0);
 		return;
 	}
@@ -287,6 +318,10 @@ static void on_end(struct gate *gate, pid_t pid, int status, const struct rusage
 	struct tracee *t = *slot_of(gate, pid);
 	struct gate_run *run = t != NULL && t->run->leader == pid ? t->run : NULL;
 
+	if (t != NULL)
+		tracee_settle(gate, t);
+	if (t != NULL && !t->run->killed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		gate->events->killed(gate->userdata, t->run);
 	if (run == NULL) {
 		tracee_forget(gate, pid);
 		return;
@@ -322,13 +357,28 @@ static void on_report(struct gate *gate, pid_t pid, int status, const struct rus
 		on_stop(gate, t, status >> 16, WSTOPSIG(status));
 }
 
+/* Who has something to report. Of one that has ended the kernel still tells what it used, until it is reaped. */
+static pid_t peek(struct gate *gate)
+{
+	siginfo_t info = { 0 };
+
+	if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) < 0 || info.si_pid == 0)
+		return 0;
+	struct tracee *t = *slot_of(gate, info.si_pid);
+	if (t != NULL && (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED))
+		gate->events->dying(gate->userdata, t->run, t->pid, &t->last);
+	return info.si_pid;
+}
+
 bool gate_reports(struct gate *gate)
 {
 	struct rusage used;
 	int status;
 
 	for (int i = 0; i < LIMIT_CELL_WAIT_BATCH; i++) {
-		pid_t pid = wait4(-1, &status, WNOHANG | __WALL, &used);
+		pid_t pid = peek(gate);
+		if (pid > 0)
+			pid = wait4(pid, &status, WNOHANG | __WALL, &used);
 		if (pid <= 0)
 			return false;
 		on_report(gate, pid, status, &used);
@@ -376,7 +426,7 @@ int gate_trial(struct err *err)
 	                            strerror(-r));
 }
 
-int gate_adopt(struct gate *gate, uint64_t call, pid_t pid, struct err *err)
+int gate_adopt(struct gate *gate, uint64_t call, pid_t pid, const struct run_bounds *bounds, struct err *err)
 {
 	int r = seize(gate, pid);
 
@@ -385,6 +435,7 @@ int gate_adopt(struct gate *gate, uint64_t call, pid_t pid, struct err *err)
 	struct gate_run *run = xcalloc(1, sizeof *run);
 	run->call = call;
 	run->leader = pid;
+	run->bounds = *bounds;
 	run->next = gate->runs;
 	gate->runs = run;
 	gate->leaders++;
@@ -409,6 +460,24 @@ void gate_kill(struct gate *gate, uint64_t call, int signal)
 	if (signal == SIGKILL)
 		run->killed = true;
 	kill_all_of(gate, run, signal);
+}
+
+void gate_over(struct gate *gate, struct gate_run *run, const struct bound_hit *hit)
+{
+	if (run->killed || gate->closing)
+		return;
+	run->hit = *hit;
+	run->killed = true;
+	kill_all_of(gate, run, SIGKILL);
+	gate->events->over(gate->userdata, run);
+}
+
+void gate_each(struct gate *gate, void (*visit)(void *userdata, struct gate_run *run, pid_t pid, struct sample *last),
+               void *userdata)
+{
+	for (size_t i = 0; i < GATE_SLOTS; i++)
+		for (struct tracee *t = gate->slots[i]; t != NULL; t = t->next)
+			visit(userdata, t->run, t->pid, &t->last);
 }
 
 void gate_end(struct gate *gate)

@@ -15,6 +15,7 @@
 #include "cell/enter.h"
 #include "cell/gate.h"
 #include "cell/launch.h"
+#include "cell/meter.h"
 #include "base/banned.h"
 
 enum { STATE_SETUP = 1, STATE_SERVING = 2 };
@@ -31,6 +32,7 @@ struct init {
 	const struct init_setup *setup;
 	struct entered entered;
 	struct gate gate;
+	struct meter meter;
 	unsigned state;
 	bool parting;                        /* nobody is told anything any more */
 	int signals;
@@ -129,19 +131,60 @@ static uint64_t milliseconds(const struct timeval *tv)
 	return (uint64_t)tv->tv_sec * 1000 + (uint64_t)tv->tv_usec / 1000;
 }
 
-static void tell_ended(void *userdata, const struct gate_run *run, int status, const struct rusage *used)
+static void add_living(void *userdata, struct gate_run *run, pid_t pid UNUSED, struct sample *last)
 {
-	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	const struct gate_run *of = userdata;
 
+	if (run != of)
+		return;
+	run->now.cpu_ns += last->cpu_ns;
+	run->now.written += last->written;
+}
+
+static void tell_over(void *userdata, const struct gate_run *run)
+{
 	tell(userdata, &(struct msg){
-		.type = MSG_EXIT, .call = run->call, .signal = (uint64_t)signal,
-		.status = (uint64_t)(signal != 0 ? 128 + signal : WEXITSTATUS(status)),
-		.cpu_ms = milliseconds(&used->ru_utime) + milliseconds(&used->ru_stime),
-		.max_rss_bytes = (uint64_t)used->ru_maxrss * 1024, .execs = run->execs, .denied = run->denied,
+		.type = MSG_LIMIT, .call = run->call, .limit = run->hit.what, .reached = (uint64_t)run->hit.reached,
+		.most = (uint64_t)run->hit.limit,
 	});
 }
 
-static const struct gate_events events = { tell_exec, tell_gone, tell_ended };
+static void on_dying(void *userdata, struct gate_run *run, pid_t pid, struct sample *last)
+{
+	struct init *init = userdata;
+
+	meter_dying(&init->meter, run, pid, last);
+}
+
+static void on_killed(void *userdata, struct gate_run *run)
+{
+	struct init *init = userdata;
+
+	meter_killed(&init->meter, run);
+}
+
+static void tell_ended(void *userdata, struct gate_run *run, int status, const struct rusage *used)
+{
+	struct init *init = userdata;
+	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	uint64_t rss = (uint64_t)used->ru_maxrss * 1024;
+
+	run->now = (struct usage){ 0 };
+	gate_each(&init->gate, add_living, run);
+	/* a kernel that does not tell of each thread tells of the first process at least */
+	uint64_t cpu_ms = MAX((run->used.cpu_ns + run->now.cpu_ns) / 1000000,
+	                      sample_works() ? 0 : milliseconds(&used->ru_utime) + milliseconds(&used->ru_stime));
+	tell(init, &(struct msg){
+		.type = MSG_EXIT, .call = run->call, .signal = (uint64_t)signal,
+		.status = (uint64_t)(signal != 0 ? 128 + signal : WEXITSTATUS(status)),
+		.cpu_ms = cpu_ms, .max_rss_bytes = rss, .execs = run->execs, .denied = run->denied,
+		.memory_bytes = MAX(rss, run->used.memory), .disk_bytes = run->used.written + run->now.written,
+		.processes = run->used.processes, .limit = run->hit.what, .reached = (uint64_t)run->hit.reached,
+		.most = (uint64_t)run->hit.limit,
+	});
+}
+
+static const struct gate_events events = { tell_exec, tell_gone, tell_ended, tell_over, on_dying, on_killed };
 
 /* ---- from the peer ---- */
 
@@ -153,8 +196,10 @@ static int on_run(void *self, struct msg *run)
 	bool program = run->builtin[0] == '\0';
 	if ((program && run->argv.count == 0) || init->gate.leaders >= LIMIT_CELL_CALLS)
 		return -EPROTO;
-	if (launch(&init->gate, init->setup, run, &err) == 0)
+	if (launch(&init->gate, init->setup, run, &err) == 0) {
+		meter_started(&init->meter);
 		return 0;
+	}
 	dprintf(run->fds[2], "mishri: %s\n", err.text);
 	tell(init, &(struct msg){ .type = MSG_EXIT, .call = run->call, .status = EXIT_CANNOT });
 	return 0;
@@ -204,6 +249,13 @@ static void take_requests(struct init *init)
 	}
 }
 
+static int patience_ms(const struct init *init)
+{
+	int gate_ms = gate_timeout_ms(&init->gate), meter_ms = meter_timeout_ms(&init->meter);
+
+	return gate_ms < 0 || (meter_ms >= 0 && meter_ms < gate_ms) ? meter_ms : gate_ms;
+}
+
 static _Noreturn void serve(struct init *init)
 {
 	struct signalfd_siginfo drained[8];
@@ -214,7 +266,7 @@ static _Noreturn void serve(struct init *init)
 			{ init->setup->socket, (short)(POLLIN | (init->first != NULL ? POLLOUT : 0)), 0 },
 			{ init->signals, POLLIN, 0 },
 		};
-		if (poll(fds, COUNT(fds), more ? 0 : gate_timeout_ms(&init->gate)) < 0 && errno != EINTR)
+		if (poll(fds, COUNT(fds), more ? 0 : patience_ms(init)) < 0 && errno != EINTR)
 			part(init);
 		if (fds[1].revents != 0)
 			(void)!read(init->signals, drained, sizeof drained);
@@ -225,6 +277,7 @@ static _Noreturn void serve(struct init *init)
 		if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
 			take_requests(init);
 		gate_tick(&init->gate);
+		meter_tick(&init->meter);
 	}
 }
 
@@ -262,6 +315,7 @@ static char *mechanisms(const struct init *init)
 	json_put_int(out, "uid_inside", plan->uid_inside);
 	json_put_int(out, "uid_outside", plan->uid_outside);
 	json_put_text(out, "tmp", init->entered.scratch);
+	json_put(out, "limits", meter_mechanisms(&init->meter));
 	return json_text(out);
 }
 
@@ -313,6 +367,7 @@ _Noreturn void init_main(const struct init_setup *setup)
 	init.gate.max_tracees = setup->plan->processes;
 	init.gate.events = &events;
 	init.gate.userdata = &init;
+	meter_init(&init.meter, setup->plan, &init.gate, setup->group, init.entered.scratch);
 	AUTO(freep) char *text = mechanisms(&init);
 	/* Still the warden, which reads this and then hands the other end to the engine. */
 	if (msg_send(setup->socket, &(struct msg){ .type = MSG_READY, .text = text }) < 0 ||

@@ -27,6 +27,11 @@ static _Noreturn void give_up(int status, const char *what, const char *why)
 	_exit(status);
 }
 
+static uint64_t tighter(uint64_t cell, uint64_t run)
+{
+	return run != 0 && run < cell ? run : cell;
+}
+
 static void limit(__rlimit_resource_t resource, uint64_t value)
 {
 	struct rlimit now;
@@ -39,17 +44,22 @@ static void limit(__rlimit_resource_t resource, uint64_t value)
 		give_up(EXIT_CANNOT, "limits", strerror(errno));
 }
 
-static void limits_set(const struct plan *plan, uint64_t cpu_ms)
+/* What one process may have at most. For memory, processes and time of the whole tree this is a second line, behind the
+ * group and the meter, so it is a little wider. */
+static void limits_set(const struct plan *plan, const struct msg *run)
 {
-	limit(RLIMIT_DATA, plan->memory_bytes);       /* not AS: node and java reserve far more than they use */
-	limit(RLIMIT_FSIZE, plan->file_bytes);
-	limit(RLIMIT_NOFILE, plan->open_files);
+	uint64_t memory = tighter(plan->memory_bytes, run->memory_bytes);
+
+	if (plan->cgroup_version == 0)         /* not AS: node and java reserve far more than they use */
+		limit(RLIMIT_DATA, memory < UINT64_MAX / 2 ? 2 * memory : memory);
+	limit(RLIMIT_FSIZE, tighter(plan->file_bytes, run->file_bytes));
+	limit(RLIMIT_NOFILE, tighter(plan->open_files, run->open_files));
 	limit(RLIMIT_CORE, 0);
 	/* Counted per user namespace; elsewhere the user's other processes would count, and the gate counts instead. */
 	if (plan->level == CELL_FULL)
-		limit(RLIMIT_NPROC, plan->processes);
-	if (cpu_ms > 0)
-		limit(RLIMIT_CPU, (cpu_ms + 999) / 1000);
+		limit(RLIMIT_NPROC, plan->processes + LIMIT_CELL_SPARE_PROCESSES);
+	if (run->cpu_ms > 0)
+		limit(RLIMIT_CPU, (run->cpu_ms + 999) / 1000 + 1);
 }
 
 static void signals_reset(void)
@@ -133,12 +143,15 @@ static _Noreturn void child(const struct init_setup *setup, const struct msg *ru
 		_exit(EXIT_CANNOT);
 	if (run->builtin[0] != '\0')
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	int entered = cgroup_enter(setup->group);
 	descriptors_set(run);
 	close_range(3, ~0u, 0);
+	if (entered < 0)
+		give_up(EXIT_CANNOT, "control group", strerror(-entered));
 	setsid();
 	if (chdir(run->cwd) < 0)
 		give_up(EXIT_CANNOT, run->cwd, strerror(errno));
-	limits_set(setup->plan, run->cpu_ms);
+	limits_set(setup->plan, run);
 	if (run->readonly && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		give_up(EXIT_CANNOT, "read-only run", strerror(errno));
 	if (run->readonly && landlock_readonly(&err) < 0)
@@ -158,6 +171,10 @@ int launch(struct gate *gate, const struct init_setup *setup, const struct msg *
 {
 	int ends[2];
 	char byte = 0;
+	const struct run_bounds bounds = {
+		.cpu_ns = run->cpu_ms * 1000000, .memory_bytes = run->memory_bytes, .processes = run->processes,
+		.file_bytes = tighter(setup->plan->file_bytes, run->file_bytes),
+	};
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return err_sys(err, "socketpair");
@@ -171,7 +188,7 @@ int launch(struct gate *gate, const struct init_setup *setup, const struct msg *
 	if (pid < 0)
 		return err_sys(err, "cannot start another process");
 	int r = io_read_all(handshake, &byte, 1);
-	r = r < 0 ? err_set(err, -r, "the new process ended before it began") : gate_adopt(gate, run->call, pid, err);
+	r = r < 0 ? err_set(err, -r, "the new process ended before it began") : gate_adopt(gate, run->call, pid, &bounds, err);
 	if (r < 0) {
 		kill(pid, SIGKILL);      /* reaped with the others */
 		return r;

@@ -124,10 +124,13 @@ int plan_make(const struct msg *open, struct plan *ret, struct err *err)
 		.file_bytes = open->file_bytes != 0 ? open->file_bytes : LIMIT_CELL_FILE_BYTES,
 		.processes = open->processes != 0 ? open->processes : LIMIT_CELL_PROCESSES,
 		.open_files = open->open_files != 0 ? open->open_files : LIMIT_CELL_OPEN_FILES,
+		.disk_bytes = open->disk_bytes,
 		.as_root = geteuid() == 0,
 		.owner = st.st_uid,
 		.group = st.st_gid,
 	};
+	/* Files in memory stay when their makers are ended: a full /tmp must leave room for who removes them. */
+	ret->tmp_bytes = MIN(ret->tmp_bytes, ret->memory_bytes / 2);
 	memcpy(ret->workspace, open->workspace, strlen(open->workspace) + 1);
 	return 0;
 }

@@ -13,7 +13,9 @@ struct plan {
 	char workspace[PATH_MAX];
 	bool workspace_readonly;
 	uint64_t memory_bytes, tmp_bytes, file_bytes;
+	uint64_t disk_bytes;          /* 0: no limit */
 	uint64_t processes, open_files;
+	int cgroup_version;           /* of the group that the cell has; 0: none */
 	/* Who the cell is. inside == outside unless the warden is root. */
 	bool as_root;
 	uid_t uid_inside, uid_outside;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "core/bounds.h"
 #include "base/banned.h"
 
 enum field_kind { FIELD_NUMBER, FIELD_TEXT, FIELD_LIST };
@@ -26,6 +27,7 @@ struct field {
 static const struct field fields_open[] = {
 	N(id, UINT32_MAX), N(level, 2), T(workspace, PATH_MAX), N(readonly, 1), N(memory_bytes, INT64_MAX),
 	N(tmp_bytes, INT64_MAX), N(file_bytes, INT64_MAX), N(processes, INT_MAX), N(open_files, INT_MAX),
+	N(disk_bytes, INT64_MAX),
 };
 static const struct field fields_made[] = { N(id, UINT32_MAX), T(text, LIMIT_CELL_REPORT_BYTES) };
 static const struct field fields_unmade[] = { N(id, UINT32_MAX), N(code, INT_MAX), T(text, LIMIT_ERR_TEXT_BYTES) };
@@ -33,7 +35,8 @@ static const struct field fields_text[] = { T(text, LIMIT_CELL_REPORT_BYTES) };
 static const struct field fields_unable[] = { N(code, INT_MAX), T(text, LIMIT_ERR_TEXT_BYTES) };
 static const struct field fields_run[] = {
 	N(call, UINT64_MAX), T(builtin, 255), T(text, LIMIT_CELL_MESSAGE_BYTES), N(readonly, 1),
-	L(argv, LIMIT_CELL_MESSAGE_BYTES), L(env, LIMIT_CELL_MESSAGE_BYTES), T(cwd, PATH_MAX), N(cpu_ms, INT64_MAX),
+	L(argv, LIMIT_CELL_MESSAGE_BYTES), L(env, LIMIT_CELL_MESSAGE_BYTES), T(cwd, PATH_MAX), N(cpu_ms, INT64_MAX / 1000000),
+	N(memory_bytes, INT64_MAX), N(processes, INT_MAX), N(file_bytes, INT64_MAX), N(open_files, INT_MAX),
 };
 static const struct field fields_answer[] = { N(id, UINT32_MAX), N(allow, 1), T(text, LIMIT_CELL_DENY_TEXT_BYTES) };
 static const struct field fields_kill[] = { N(call, UINT64_MAX), N(signal, 64) };
@@ -43,9 +46,13 @@ static const struct field fields_exec[] = {
 	T(why, 255),
 };
 static const struct field fields_gone[] = { N(id, UINT32_MAX) };
+static const struct field fields_limit[] = {
+	N(call, UINT64_MAX), N(limit, BOUND_COUNT - 1), N(reached, INT64_MAX), N(most, INT64_MAX),
+};
 static const struct field fields_exit[] = {
 	N(call, UINT64_MAX), N(status, 255), N(signal, 64), N(cpu_ms, INT64_MAX), N(max_rss_bytes, INT64_MAX),
-	N(execs, INT64_MAX), N(denied, INT64_MAX),
+	N(execs, INT64_MAX), N(denied, INT64_MAX), N(memory_bytes, INT64_MAX), N(disk_bytes, INT64_MAX), N(processes, INT_MAX),
+	N(limit, BOUND_COUNT - 1), N(reached, INT64_MAX), N(most, INT64_MAX),
 };
 
 static const struct layout {
@@ -68,6 +75,7 @@ static const struct layout {
 	[MSG_CLOSE] = { "CLOSE", NULL, 0 },
 	[MSG_EXEC] = { "EXEC", fields_exec, COUNT(fields_exec) },
 	[MSG_GONE] = { "GONE", fields_gone, COUNT(fields_gone) },
+	[MSG_LIMIT] = { "LIMIT", fields_limit, COUNT(fields_limit) },
 	[MSG_EXIT] = { "EXIT", fields_exit, COUNT(fields_exit) },
 };
 

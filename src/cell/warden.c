@@ -21,6 +21,7 @@
 #include "cell/ids.h"
 #include "cell/init.h"
 #include "cell/probe.h"
+#include "cell/wards.h"
 #include "base/banned.h"
 
 /* A cell that is being set up. Once it is READY the engine has it, and the warden only reaps. */
@@ -40,6 +41,9 @@ struct keeper {
 	struct filter filters[2][2];         /* [inet][readonly]; made when first needed */
 	bool proven[CELL_NONE + 1];          /* a cell of this level has traced its children */
 	struct nursling *nurslings;
+	struct cgroup_root groups;
+	bool looked;                         /* for a place of groups */
+	struct wards wards;
 	char *room;
 };
 
@@ -96,27 +100,38 @@ static void be_first_to_go(void)
 
 /* In the new process: nothing of the warden's but what a cell needs. */
 static _Noreturn void nursling_main(const struct keeper *w, const struct plan *plan, const struct filter *filters,
-                                    int socket, int tree)
+                                    int socket, int tree, const int *group)
 {
-	enum { SOCKET_FD = 3, TREE_FD = 4 };
+	enum { SOCKET_FD = 3, OTHERS_FD = 4 };
+	struct init_setup setup = {
+		.socket = SOCKET_FD, .workspace_fd = -1, .trial = !w->proven[plan->level],
+		.plan = plan, .filters = filters, .builtins = w->builtins, .builtin_count = w->builtin_count,
+	};
+	int others[1 + CGROUP_FDS] = { tree }, *places[1 + CGROUP_FDS] = { &setup.workspace_fd }, next = OTHERS_FD;
+
+	for (int i = 0; i < CGROUP_FDS; i++) {
+		others[1 + i] = group[i];
+		places[1 + i] = &setup.group[i];
+	}
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		_exit(2);
 	be_first_to_go();
 	/* First out of the way of each other, then into place. */
-	int high = fcntl(socket, F_DUPFD_CLOEXEC, 64), high_tree = tree >= 0 ? fcntl(tree, F_DUPFD_CLOEXEC, 64) : -1;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (high < 0 || null < 0 || dup2(null, 2) < 0 || dup3(high, SOCKET_FD, O_CLOEXEC) < 0 ||
-	    (high_tree >= 0 && dup3(high_tree, TREE_FD, O_CLOEXEC) < 0))
+	int high = fcntl(socket, F_DUPFD_CLOEXEC, 64), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (size_t i = 0; i < COUNT(others); i++)
+		if (others[i] >= 0 && (others[i] = fcntl(others[i], F_DUPFD_CLOEXEC, 64)) < 0)
+			_exit(2);
+	if (high < 0 || null < 0 || dup2(null, 2) < 0 || dup3(high, SOCKET_FD, O_CLOEXEC) < 0)
 		_exit(2);
-	close_range(high_tree >= 0 ? TREE_FD + 1 : SOCKET_FD + 1, ~0u, 0);
-	init_main(&(struct init_setup){
-		.socket = SOCKET_FD, .workspace_fd = high_tree >= 0 ? TREE_FD : -1, .trial = !w->proven[plan->level],
-		.plan = plan, .filters = filters, .builtins = w->builtins, .builtin_count = w->builtin_count,
-	});
+	for (size_t i = 0; i < COUNT(others); i++)
+		if ((*places[i] = others[i] >= 0 ? next++ : -1) >= 0 && dup3(others[i], *places[i], O_CLOEXEC) < 0)
+			_exit(2);
+	close_range((unsigned)next, ~0u, 0);
+	init_main(&setup);
 }
 
-static int spawn(struct keeper *w, const struct plan *plan, int tree, struct nursling *child, struct err *err)
+static int spawn(struct keeper *w, const struct plan *plan, int tree, const int *group, struct nursling *child, struct err *err)
 {
 	const struct filter *filters = NULL;
 	int ends[2], pidfd = -1, r = filters_get(w, plan->level, &filters, err);
@@ -131,7 +146,7 @@ static int spawn(struct keeper *w, const struct plan *plan, int tree, struct nur
 		              CLONE_NEWCGROUP;
 	long pid = syscall(SYS_clone3, &args, sizeof args);
 	if (pid == 0)
-		nursling_main(w, plan, filters, ends[1], tree);
+		nursling_main(w, plan, filters, ends[1], tree, group);
 	if (pid < 0)
 		r = clone_failed(plan->level, err);
 	close(ends[1]);
@@ -152,12 +167,24 @@ static void nursling_free(struct nursling *child)
 	free(child);
 }
 
+/* A cell without one is watched instead, and says so. */
+static void group_make(struct keeper *w, struct plan *plan, struct cgroup *ret, int fds[static CGROUP_FDS])
+{
+	if (!w->looked)
+		cgroup_look(&w->groups);
+	w->looked = true;
+	if (cgroup_make(&w->groups, plan, ret, fds, NULL) == 0)
+		plan->cgroup_version = w->groups.version;
+}
+
 static int on_open(void *self, struct msg *open)
 {
 	struct keeper *w = self;
 	struct err err = ERR_NONE;
 	struct plan plan;
 	AUTO(fd_closep) int tree = -1;
+	struct cgroup group = { 0 };
+	int group_fds[CGROUP_FDS] = { -1, -1, -1, -1 };
 	struct nursling *child = xcalloc(1, sizeof *child);
 
 	child->id = (uint32_t)open->id;
@@ -169,8 +196,16 @@ static int on_open(void *self, struct msg *open)
 		r = ids_choose(&plan, (unsigned)getpid(), &err);
 	if (r == 0 && plan.as_root && plan.level == CELL_FULL)
 		r = ids_map_workspace(&plan, &tree, &err);
-	if (r == 0)
-		r = spawn(w, &plan, tree, child, &err);
+	if (r == 0) {
+		group_make(w, &plan, &group, group_fds);
+		r = spawn(w, &plan, tree, group_fds, child, &err);
+	}
+	for (size_t i = 0; i < CGROUP_FDS; i++)
+		fd_close(&group_fds[i]);
+	if (child->pid > 0)
+		wards_add(&w->wards, child->pid, &group);
+	else
+		cgroup_end(&w->groups, &group);
 	if (r < 0) {
 		tell_unmade(w, child->id, &err);
 		nursling_free(child);
@@ -303,10 +338,18 @@ static void keeper_init(struct keeper *w, int socket)
 	if (geteuid() == 0 && unshare(CLONE_NEWNET) < 0 && errno != EPERM)
 		_exit(1);
 	w->engine = 3;
+	w->wards.root = &w->groups;
 	w->room = xmalloc(LIMIT_CELL_MESSAGE_BYTES);
 	w->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (w->signals < 0)
 		_exit(1);
+}
+
+/* The engine is gone, or done: its cells are over, and nothing of them stays. */
+static _Noreturn void part(struct keeper *w, int status)
+{
+	wards_end(&w->wards);
+	_exit(status);
 }
 
 static void take_request(struct keeper *w)
@@ -315,11 +358,11 @@ static void take_request(struct keeper *w)
 	int r = msg_receive(w->engine, w->room, &msg);
 
 	if (r <= 0)
-		_exit(r == 0 ? 0 : 1);
+		part(w, r == 0 ? 0 : 1);
 	r = msg_dispatch(requests, COUNT(requests), ALWAYS, w, &msg);
 	msg_done(&msg);
 	if (r < 0)
-		_exit(1);
+		part(w, 1);
 }
 
 static size_t poll_list(const struct keeper *w, struct pollfd **fds, size_t *room)
@@ -340,23 +383,29 @@ static size_t poll_list(const struct keeper *w, struct pollfd **fds, size_t *roo
 
 _Noreturn void warden_main(int socket, const struct cell_builtin *builtins, size_t count, pid_t engine)
 {
-	struct keeper w = { .builtins = builtins, .builtin_count = count };
+	static struct keeper w;
 	struct signalfd_siginfo drained[8];
 	struct pollfd *fds = NULL;
 	size_t room = 0;
 
+	w.builtins = builtins;
+	w.builtin_count = count;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != engine)
 		_exit(1);
 	keeper_init(&w, socket);
 	for (;;) {
 		size_t n = poll_list(&w, &fds, &room);
-		if (poll(fds, n, w.nurslings != NULL ? LIMIT_CELL_OPEN_MS / 10 : -1) < 0 && errno != EINTR)
+		int timeout_ms = wards_timeout_ms(&w.wards);
+		if (timeout_ms < 0 && w.nurslings != NULL)
+			timeout_ms = LIMIT_CELL_OPEN_MS / 10;
+		if (poll(fds, n, timeout_ms) < 0 && errno != EINTR)
 			_exit(1);
 		if (fds[1].revents != 0) {
 			(void)!read(w.signals, drained, sizeof drained);
-			while (waitpid(-1, NULL, WNOHANG) > 0)
-				;
+			for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;)
+				wards_ended(&w.wards, pid);
 		}
+		wards_tick(&w.wards);
 		look_after(&w, fds + 2);
 		if (fds[0].revents != 0)
 			take_request(&w);

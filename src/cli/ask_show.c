@@ -211,7 +211,8 @@ void ask_show(const struct approval *a, const struct ask_about *about, struct bu
 {
 	struct page page = { brief, full, MAX(about->width, (size_t)40), about->height > 24 ? (about->height - 14) / 2 : ROWS_LEAST };
 	AUTO(buf_done) struct buf reason = BUF_INIT(KIB(8)), rule = BUF_INIT(KIB(8));
-	const char *what = strcmp(a->kind, "exec") == 0 ? "program start" : strcmp(a->kind, "net") == 0 ? "connection" : "tool run";
+	const char *what = strcmp(a->kind, "exec") == 0 ? "program start" : strcmp(a->kind, "net") == 0 ? "connection" :
+	                   strcmp(a->kind, "model") == 0 ? "task go on" : "tool run";
 
 	text_add(&reason, a->reason != NULL ? a->reason : "", 400);
 	text_add(&rule, a->rule != NULL ? a->rule : "(default)", 80);

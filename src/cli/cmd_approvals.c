@@ -37,7 +37,7 @@ struct list {
 /* What was held by an engine that is gone cannot be answered any more. */
 static bool is_gone(const struct approval_row *row)
 {
-	return strcmp(row->kind, "tool") != 0 && !row->alive;
+	return !approval_outlives(row->kind) && !row->alive;
 }
 
 static const char *state_of(const struct approval_row *row, int64_t now_us)

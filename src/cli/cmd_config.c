@@ -1,5 +1,5 @@
 /* cmd_config.c - `mishri config`: every setting with where it came from, as a run here would get it. */
-#include "cli/command.h"
+#include "cli/common.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -22,7 +22,10 @@ static int load(const struct options *o, const char *data, struct config **ret, 
 	size_t count = option_all(o, "--config", pairs, COUNT(pairs));
 	const char *workspace = option_text(o, "--workspace", NULL);
 
-	int r = config_load_usual(data, workspace != NULL ? workspace : ".", option_given(o, "--no-user-config"),
+	int r = cli_own_tools(o, workspace != NULL ? workspace : ".", err);
+	if (r < 0)
+		return r;
+	r = config_load_usual(data, workspace != NULL ? workspace : ".", option_given(o, "--no-user-config"),
 	                          &config, err);
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = config_set_pair(config, pairs[i], err);

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/embedded.h"
 #include "base/io.h"
-#include "cli/demo_files.h"
 
 #include "base/banned.h"
 
@@ -17,7 +17,7 @@ static const struct option_row options[] = {
 	{ "--keep", 0, "DIR", "put the demonstration into DIR (default: a new directory below /tmp)", false },
 };
 
-static int write_file(const char *root, const struct demo_file *file, struct err *err)
+static int write_file(const char *root, const struct embedded_file *file, struct err *err)
 {
 	AUTO(freep) char *path = xasprintf("%s/%s", root, file->path);
 	AUTO(freep) char *folder = xstrdup(path);
@@ -35,7 +35,7 @@ static int write_file(const char *root, const struct demo_file *file, struct err
 
 static int lay_out(const char *root, struct err *err)
 {
-	for (size_t i = 0; i < demo_file_count; i++) {
+	for (size_t i = 0; demo_files[i].path != NULL; i++) {
 		int r = write_file(root, &demo_files[i], err);
 		if (r < 0)
 			return r;

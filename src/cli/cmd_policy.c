@@ -24,6 +24,9 @@ static const struct option_row check_options[] = {
 	{ "--tool", 0, "NAME", "decide about a call of this tool", false },
 	{ "--args", 0, "JSON", "its arguments (default: {})", false },
 	{ "--net", 0, "HOST:PORT", "decide about a connection", false },
+	{ "--scheme", 0, "NAME", "its scheme: http, https or tcp (default: by the port)", false },
+	{ "--method", 0, "NAME", "the method of a plain HTTP request; without it, not known", false },
+	{ "--address", 0, "ADDRESS", "where the name leads (default: somewhere public)", false },
 	{ "--exec", 0, "PROGRAM ARG...", "decide about a program start; the rest of the line is the program's", false },
 };
 
@@ -141,11 +144,16 @@ static int read_action(struct check *c)
 		return usage(c, "give one action: --tool NAME --args JSON, --exec PROGRAM ARG..., or --net HOST:PORT");
 	if (option_given(c->o, "--args") && tool == NULL)
 		return usage(c, "--args goes with --tool");
+	if (net == NULL && (option_given(c->o, "--scheme") || option_given(c->o, "--method") || option_given(c->o, "--address")))
+		return usage(c, "--scheme, --method and --address go with --net HOST:PORT");
 	if (tool != NULL)
 		return read_tool(c, tool);
 	if (c->exec != NULL)
 		return read_exec(c);
-	return probe_set_net(&c->probe, net, NULL, &err) < 0 ? usage(c, err.text) : 0;
+	int r = probe_set_net(&c->probe, net, option_text(c->o, "--scheme", NULL), &err);
+	if (r == 0)
+		r = probe_add_net(&c->probe, option_text(c->o, "--method", NULL), option_text(c->o, "--address", NULL), &err);
+	return r < 0 ? usage(c, err.text) : 0;
 }
 
 /* What --exec is followed by is no option of ours: cuts argv there. */
@@ -247,7 +255,7 @@ static int run_explain(int argc, char **argv)
 /* Loads the files that the words name, as one set. 0 or an exit code; err is set where it is EXIT_CONFIG. */
 static int load_named(const struct command *command, const struct options *o, struct policy **ret, struct err *err)
 {
-	const char *const *words, *tools[64];
+	const char *const *words, *tools[LIMIT_TOOLS];
 	struct policy_file files[POLICIES_MOST];
 	size_t count = option_positionals(o, &words);
 
@@ -255,6 +263,8 @@ static int load_named(const struct command *command, const struct options *o, st
 		return complain(EXIT_USAGE, "%s: name 1 to %d policy files", command->name, POLICIES_MOST);
 	for (size_t i = 0; i < count; i++)
 		files[i] = (struct policy_file){ LAYER_PROJECT, words[i] };
+	if (cli_own_tools(o, ".", err) < 0)
+		return EXIT_CONFIG;
 	return policy_load_files(files, count, tools, tool_names(tools, COUNT(tools)), ret, err) < 0 ? EXIT_CONFIG : 0;
 }
 

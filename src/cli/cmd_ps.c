@@ -35,6 +35,11 @@ static char *doing(const struct event *e)
 	case EVENT_TASK_DELEGATED:
 	case EVENT_TASK_REPORTED: return xstrdup("waits for its workers");
 	case EVENT_TASK_PARKED: return xasprintf("parked: %s", json_get_text(e->data, "detail", reason));
+	case EVENT_LIMIT_REACHED:
+	case EVENT_BUDGET_EXCEEDED: return xasprintf("%s: %s", strcmp(json_get_text(e->data, "over", ""), "wait") == 0 ? "waits" : "stopped", reason);
+	case EVENT_POLICY_REFUSED:
+	case EVENT_BUDGET_WARNED:
+	case EVENT_BUDGET_RAISED:
 	case EVENT_ENGINE_STARTED:
 	case EVENT_ENGINE_DRAINING:
 	case EVENT_ENGINE_STOPPED:
@@ -45,6 +50,7 @@ static char *doing(const struct event *e)
 	case EVENT_TASK_FINISHED:
 	case EVENT_PLAN_UPDATED:
 	case EVENT_CONVERSATION_COMPACTED:
+	case EVENT_LOOP_DETECTED:
 	case EVENT_OUTPUT_KEPT:
 	case EVENT_QUESTION_ANSWERED:
 	case EVENT_MODEL_REPLIED:

@@ -19,6 +19,7 @@ static const struct option_row options[] = {
 	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
 	{ "--agent", 'a', "NAME", "the agent that begins: one of the configuration (default: master, or worker without a plan)", false },
 	{ "--plan", 0, "WHEN", "a master that may plan and delegate (auto), must (always), or one agent (never)", false },
+	{ "--budget", 0, "USD", "US dollars that the run may spend at most: 2.50", false },
 	{ "--max-turns", 0, "N", "calls of the model at most", false },
 	{ "--timeout", 0, "DURATION", "time at most: 90s, 10m, 2h", false },
 	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
@@ -42,6 +43,7 @@ struct wish {                          /* what the command line and the configur
 	size_t policy_count;
 	struct task_limits limits;
 	enum cell_level level;
+	int64_t budget_nanos;          /* -1: no bound */
 	const char *session, *model, *plan, *agent;
 	bool leads;                    /* the root task is a master */
 	const struct task *task;       /* the one that is resumed; NULL: a new one */
@@ -128,12 +130,14 @@ static int read_words(struct wish *w)
 		return refuse(w, EXIT_USAGE, "run: --session wants an id of %d characters, as `mishri history --json` shows", ID_LEN);
 	if (option_given(w->o, "--agent") && option_given(w->o, "--resume"))
 		return refuse(w, EXIT_USAGE, "run: --agent is for a new goal; a task that is resumed keeps its agent");
+	if (option_given(w->o, "--budget") && option_given(w->o, "--resume"))
+		return refuse(w, EXIT_USAGE, "run: --budget is for a new goal; a task that is resumed keeps its budget");
 	return 0;
 }
 
 static const struct config_flag config_flags[] = {
 	{ "--model", "model" },         { "--plan", "plan" },       { "--max-turns", "max_turns" },
-	{ "--timeout", "timeout" },     { "--isolation", "isolation" },
+	{ "--timeout", "timeout" },     { "--isolation", "isolation" }, { "--budget", "budget" },
 };
 
 static int no_agent(const struct wish *w)
@@ -190,9 +194,7 @@ static int read_config(struct wish *w)
 	int code = choose_agent(w);
 	if (code != 0)
 		return code;
-	if (config_text(w->config, "budget") != NULL)
-		return refuse(w, EXIT_CONFIG, "budget: this version knows no prices, so it cannot keep a limit of money; take the key out "
-		                             "(%s) and bound the run with max_turns and timeout", config_origin(w->config, "budget"));
+	w->budget_nanos = config_text(w->config, "budget") != NULL ? config_number(w->config, "budget") : -1;
 	return 0;
 }
 
@@ -287,6 +289,16 @@ static int check_model(const struct session *s, const struct wish *w)
 	return refuse(w, EXIT_NOBODY, "the model %s needs a person's approval by %s (%s), and nobody gave it", w->model, d.rule, d.source);
 }
 
+/* Money can be bounded only where the price is known. Returns an exit code. */
+static int check_budgets(const struct session *s, const struct wish *w, int64_t nanos)
+{
+	struct err err = ERR_NONE;
+
+	if (engine_check_budgets(s->policy, config_prices(w->config), s->model, nanos, &err) < 0)
+		return refuse(w, EXIT_CONFIG, "%s", err.text);
+	return 0;
+}
+
 static void say_line(const char *line)
 {
 	complain(0, "%s", line);
@@ -316,18 +328,23 @@ static int start(struct session *s, struct wish *w)
 	if (r < 0)
 		return refuse(w, model_exit(r), "%s", err.text);
 	int code = check_model(s, w);
+	if (code == 0)
+		code = check_budgets(s, w, w->budget_nanos);
 	if (code != 0)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	s->agents = config_agents(w->config);
+	s->prices = config_prices(w->config);
 	s->context_tokens = config_number(w->config, "context_tokens");
+	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;
+	s->reply_tokens = config_number(w->config, "reply_tokens");
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
 	AUTO(json_decrefp) json_t *told = NULL;
 	if (read_told(w, &told, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	struct task_spec spec = {
-		.told = told,
+		.told = told, .budget_nanos = w->budget_nanos,
 		.goal = w->goal, .agent = w->agent, .role = w->leads ? "master" : "worker", .model = w->model, .workspace = w->workspace,
 		.plan = w->plan, .channel = "cli", .session = w->session, .level = w->level, .limits = w->limits,
 		.policies = w->policies, .policy_count = w->policy_count,
@@ -437,11 +454,16 @@ static int run_again(struct session *s, struct wish *w)
 	if (r < 0)
 		return refuse(w, model_exit(r), "%s", err.text);
 	code = check_model(s, w);
+	if (code == 0)
+		code = check_budgets(s, w, json_get_int(t->config, "budget_usd_nanos", -1));
 	if (code != 0)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	s->agents = config_agents(w->config);
+	s->prices = config_prices(w->config);
 	s->context_tokens = config_number(w->config, "context_tokens");
+	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;
+	s->reply_tokens = config_number(w->config, "reply_tokens");
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
 	r = engine_resume(s->engine, id, json_object_get(created, "policies"),

@@ -1,11 +1,11 @@
 /* cmd_tools.c - `mishri tools list|show|check`: the table of tools, for people and scripts. */
-#include "cli/command.h"
+#include "cli/common.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/io.h"
-#include "tools/tool.h"
+#include "tools/own.h"
 #include "base/banned.h"
 
 static json_t *tool_json(const struct tool *tool)
@@ -19,6 +19,10 @@ static json_t *tool_json(const struct tool *tool)
 	json_put_text(one, "permissions", tool->permissions);
 	json_put_text(one, "nature", nature_name(tool->nature));
 	json_put(one, "schema", tool_schema_of(tool));
+	if (tool->own != NULL) {
+		json_put_text(one, "origin", tool->own->origin);
+		json_put_text(one, "program", tool->own->program);
+	}
 	return one;
 }
 
@@ -29,14 +33,28 @@ static int print_json(const json_t *value)
 	return puts(text) < 0 || fflush(stdout) != 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* Each command reads the manifests first. 0 or an exit code. */
+static int begin(const struct command *command, int argc, char **argv, struct options **ret)
+{
+	AUTO(freep) char *here = getcwd(NULL, 0);
+	struct err err;
+
+	if (options_parse(command, argc, argv, ret) < 0)
+		return EXIT_USAGE;
+	if (cli_own_tools(*ret, here, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
+	return 0;
+}
+
 static int run_list(int argc, char **argv)
 {
 	AUTO(options_freep) struct options *o = NULL;
 	const char *const *words;
 	const struct tool *tool;
 
-	if (options_parse(&cmd_tools_list, argc, argv, &o) < 0)
-		return EXIT_USAGE;
+	int code = begin(&cmd_tools_list, argc, argv, &o);
+	if (code != 0)
+		return code;
 	if (option_positionals(o, &words) != 0)
 		return complain(EXIT_USAGE,
 		                "tools list: '%s' is one word too many; `mishri tools show %s` shows one tool",
@@ -48,7 +66,7 @@ static int run_list(int argc, char **argv)
 		return print_json(all);
 	}
 	for (size_t i = 0; (tool = tool_at(i)) != NULL; i++)
-		printf("%-12s %-8s %-5s %-13s %s\n", tool->name, tool->category, tool->risk, nature_name(tool->nature),
+		printf("%-14s %-8s %-5s %-13s %s\n", tool->name, tool->category, tool->risk, nature_name(tool->nature),
 		       tool->about);
 	return fflush(stdout) != 0 ? EXIT_FAILED : EXIT_DONE;
 }
@@ -56,7 +74,7 @@ static int run_list(int argc, char **argv)
 /* The tool that a command names; NULL after a complaint. */
 static const struct tool *named(const struct command *command, const struct options *o)
 {
-	const char *names[64], *const *words;
+	const char *names[LIMIT_TOOLS], *const *words;
 	size_t count = tool_names(names, COUNT(names));
 
 	if (option_positionals(o, &words) != 1) {
@@ -77,14 +95,17 @@ static int run_show(int argc, char **argv)
 {
 	AUTO(options_freep) struct options *o = NULL;
 
-	if (options_parse(&cmd_tools_show, argc, argv, &o) < 0)
-		return EXIT_USAGE;
+	int code = begin(&cmd_tools_show, argc, argv, &o);
+	if (code != 0)
+		return code;
 	const struct tool *tool = named(&cmd_tools_show, o);
 	if (tool == NULL)
 		return EXIT_USAGE;
 	AUTO(json_decrefp) json_t *all = tool_json(tool);
 	if (option_given(o, "--json"))
 		return print_json(all);
+	if (tool->own != NULL)
+		printf("%s is defined in %s and starts %s\n\n", tool->name, tool->own->origin, tool->own->program);
 	AUTO(freep) char *schema = json_dumps(json_object_get(all, "schema"), JSON_INDENT(2));
 	printf("%s: %s\n\ncategory     %s\nrisk         %s\npermissions  %s\nnature       %s\n\narguments\n%s\n",
 	       tool->name, tool->about, tool->category, tool->risk, tool->permissions, nature_name(tool->nature),
@@ -102,8 +123,8 @@ static int check_args(const struct tool *tool, const json_t *args, struct err *e
 	if (here == NULL)
 		return err_sys(err, "the working directory");
 	int r = schema_check(schema, args, err);
-	if (r == 0 && tool->plan != NULL)
-		r = tool->plan(args, here, &plan, err);
+	if (r == 0 && !tool->control)
+		r = tool_plan_make(tool, args, here, &plan, err);
 	tool_plan_done(&plan);
 	return r;
 }
@@ -115,8 +136,9 @@ static int run_check(int argc, char **argv)
 	AUTO(json_decrefp) json_t *args = NULL;
 	struct err err;
 
-	if (options_parse(&cmd_tools_check, argc, argv, &o) < 0)
-		return EXIT_USAGE;
+	int code = begin(&cmd_tools_check, argc, argv, &o);
+	if (code != 0)
+		return code;
 	const struct tool *tool = named(&cmd_tools_check, o);
 	if (tool == NULL)
 		return EXIT_USAGE;

@@ -93,6 +93,8 @@ int cli_config(const struct options *o, const char *workspace, const struct conf
 
 	*ret_usage = false;
 	int r = cli_data_dir(o, &data, err);
+	if (r == 0)
+		r = cli_own_tools(o, workspace, err);
 	if (r < 0)
 		return r;
 	struct config_sources sources = {
@@ -130,10 +132,12 @@ int cli_load_policy(const struct options *o, const char *workspace, const char *
 {
 	AUTO(freep) char *data = NULL;
 	AUTO(freep) char *user = dirs_user_config();
-	const char *tools[64];
+	const char *tools[LIMIT_TOOLS];
 	struct policy_files found = { 0 };
 
 	int r = cli_data_dir(o, &data, err);
+	if (r == 0)
+		r = cli_own_tools(o, workspace, err);
 	if (r < 0)
 		return r;
 	if (user != NULL)

@@ -25,6 +25,10 @@ struct config_flag { const char *option, *key; };
 MUST_USE int cli_config(const struct options *o, const char *workspace, const struct config_flag *flags, size_t count,
                         struct config **ret, bool *ret_usage, struct err *err);
 
+/* The tools by manifest: the administrator's, the user's, and those of a trusted workspace (NULL: none). Once per process;
+ * cli_config and cli_load_policy call it. */
+MUST_USE int cli_own_tools(const struct options *o, const char *workspace, struct err *err);
+
 /* Neither the history nor the user's own policy may lie where tools can write: -EINVAL when the data directory or the
  * directory of the user's configuration is inside `workspace`, as it is where that is the home directory. */
 MUST_USE int cli_check_data(const struct options *o, const char *workspace, struct err *err);
@@ -51,7 +55,10 @@ struct session {
 	struct asker *asker;           /* NULL: nobody to ask */
 	enum output_format format;
 	const struct agents *agents;   /* of the configuration, borrowed; NULL: none */
+	const struct prices *prices;   /* of the configuration, borrowed; NULL: the built-in table alone */
 	int64_t context_tokens;        /* 0: by the model */
+	bool loops_ignored;
+	int64_t reply_tokens;          /* 0: by the provider, or as a budget allows */
 	char user[USER_LEN + 1];
 	int signo;                     /* the first signal that asked to stop; 0: none */
 	struct run *run;               /* the one that is waited for */

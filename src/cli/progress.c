@@ -8,6 +8,7 @@
 
 #include "cli/live.h"
 #include "cli/text.h"
+#include "policy/limits.h"
 #include "tools/tool.h"
 
 #include "base/banned.h"
@@ -395,6 +396,21 @@ static void on_compacted(struct progress *p, const struct worker *w, const struc
 	           (long long)(json_get_int(e->data, "bytes_before", 0) + 1023) / 1024);
 }
 
+static void on_loop(struct progress *p, const struct worker *w, const struct event *e)
+{
+	static const struct { const char *level, *text; } rows[] = {
+		{ "nudge", "the agent was told so" }, { "replan", "the agent was told to plan anew" }, { "stop", "it is stopped" },
+	};
+	const char *level = json_get_text(e->data, "level", "");
+	long long length = json_get_int(e->data, "length", 1), count = json_get_int(e->data, "count", 0);
+	char prefix[16];
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (strcmp(rows[i].level, level) == 0)
+			buf_printf(&p->out, "  %sgoes round in circles (%s: %lld call%s, %lld times): %s\n", who(w, prefix, sizeof prefix),
+			           json_get_text(e->data, "kind", ""), length, length == 1 ? "" : "s", count, rows[i].text);
+}
+
 static void on_plan(struct progress *p, const struct event *e)
 {
 	const json_t *steps = json_object_get(e->data, "steps");
@@ -477,6 +493,29 @@ static void on_approval(struct progress *p, struct worker *w, const struct event
 	}
 }
 
+static void on_warned(struct progress *p, const struct event *e)
+{
+	enum budget_unit unit = BUDGET_USD;
+	char spent[40], most[40];
+
+	while (unit + 1 < BUDGET_UNITS && strcmp(budget_unit_name(unit), json_get_text(e->data, "unit", "")) != 0)
+		unit++;
+	buf_printf(&p->out, "  %sbudget %s%s: %lld %% is spent, %s of %s per %s\n", BOLD(p), json_get_text(e->data, "budget", ""), PLAIN(p),
+	           (long long)json_get_int(e->data, "percent", 0), budget_amount(unit, json_get_int(e->data, "spent", 0), spent, sizeof spent),
+	           budget_amount(unit, json_get_int(e->data, "most", 0), most, sizeof most), json_get_text(e->data, "per", ""));
+}
+
+static void on_over(struct progress *p, struct worker *w, const struct event *e)
+{
+	bool waits = strcmp(json_get_text(e->data, "over", ""), "wait") == 0;
+	AUTO(freep) char *reason = brief(json_get_text(e->data, "reason", ""), 400);
+	char prefix[16];
+
+	if (waits)
+		doing(w, "waiting for a limit");
+	buf_printf(&p->out, "  %s%s%s%s: %s\n", who(w, prefix, sizeof prefix), RED(p), waits ? "waits" : "stopped", PLAIN(p), reason);
+}
+
 void progress_event(struct progress *p, const struct event *e)
 {
 	if (e->task[0] == '\0')
@@ -511,7 +550,17 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_APPROVAL_REFUSED:
 	case EVENT_GRANT_MADE:
 	case EVENT_GRANT_USED: on_approval(p, w, e); break;
+	case EVENT_LOOP_DETECTED: on_loop(p, w, e); break;
 	case EVENT_TASK_FINISHED: w->doing[0] = '\0'; break;
+	case EVENT_BUDGET_WARNED: on_warned(p, e); break;
+	case EVENT_LIMIT_REACHED:
+	case EVENT_BUDGET_EXCEEDED: on_over(p, w, e); break;
+	case EVENT_POLICY_REFUSED:
+		if (w->number == 0)
+			buf_printf(&p->out, "  %sthe changed policy is refused%s, the old one holds: %s\n", RED(p), PLAIN(p),
+			           json_get_text(e->data, "message", ""));
+		break;
+	case EVENT_BUDGET_RAISED:
 	case EVENT_ENGINE_STARTED:
 	case EVENT_ENGINE_DRAINING:
 	case EVENT_ENGINE_STOPPED:

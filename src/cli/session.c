@@ -124,7 +124,10 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		.on_event = on_event, .ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 		.poke_fd = s->poke_path != NULL ? s->poke_fd : -1,
+		.loops_ignored = s->loops_ignored,
 	};
+	setup.prices = s->prices;
+	setup.reply_tokens = s->reply_tokens;
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);
@@ -242,10 +245,13 @@ int session_finish(struct session *s)
 	if (run_failure(s->run)->code != 0 || (t->phase != PHASE_ENDED && t->phase != PHASE_PARKED))
 		return failed(s, t, elapsed_ms);
 	if (t->phase == PHASE_PARKED) {
-		AUTO(freep) char *text = t->approval_count > 0
-			? xasprintf("interrupted while it waits for a person: `mishri approvals` shows what for; go on with: mishri run --resume %s", t->id)
-			: xasprintf("interrupted; go on with: mishri run --resume %s", t->id);
-		return print_result(s->format, result_object(t, "parked", text, s->signo == SIGTERM ? EXIT_SIGTERM : EXIT_SIGINT, elapsed_ms));
+		bool loops = strcmp(t->park_reason, "loop") == 0;
+		int exit = loops ? EXIT_LOOP : s->signo == SIGTERM ? EXIT_SIGTERM : EXIT_SIGINT;
+		AUTO(freep) char *text = xasprintf("%s; go on with: mishri run --resume %s",
+		                                   loops ? "stopped, because it goes round in circles" :
+		                                   t->approval_count > 0 ? "interrupted while it waits for a person (`mishri approvals`)" :
+		                                   "interrupted", t->id);
+		return print_result(s->format, result_object(t, "parked", text, exit, elapsed_ms));
 	}
 	return print_result(s->format, result_object(t, t->state, t->result, t->exit, elapsed_ms));
 }

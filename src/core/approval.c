@@ -113,6 +113,11 @@ int approval_needed(const struct approval *a)
 	return (int)MAX(json_get_int(a->terms, "count", 1), 1);
 }
 
+bool approval_outlives(const char *kind)
+{
+	return strcmp(kind, "tool") == 0 || strcmp(kind, "model") == 0;
+}
+
 bool approval_high_risk(const struct approval *a)
 {
 	return strcmp(json_get_text(a->terms, "risk", "high"), "high") == 0;

@@ -11,7 +11,7 @@ struct task;
 /* A question that waits; folded from approval.requested and approval.voted, gone with approval.decided. */
 struct approval {
 	char id[ID_LEN + 1];
-	char *call, *kind;             /* kind: tool, exec or net */
+	char *call, *kind;             /* kind: tool, exec, net or model */
 	char digest[SHA256_HEX_LEN + 1]; /* approval_bind: what an answer is good for */
 	char *rule, *source, *reason;  /* NULL where there is none */
 	char *rule_digest;             /* "" where a default asks */
@@ -60,6 +60,7 @@ int approval_needed(const struct approval *approval);            /* how many mus
 /* May an answer be remembered so: once, task, session or date? */
 bool approval_may_remember(const struct approval *approval, const char *remember);
 bool approval_may_answer(const struct approval *approval, const char *user);     /* with a yes */
+bool approval_outlives(const char *kind);                        /* the engine that asked: nothing is held meanwhile */
 bool approval_high_risk(const struct approval *approval);
 /* "anybody", "alice", "2 of the group ops (alice, bob)". Appends to ret. */
 void approval_who(const struct approval *approval, struct buf *ret);

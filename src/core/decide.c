@@ -28,6 +28,9 @@ int64_t task_wakeup_us(const struct task *t)
 	if (t->phase != PHASE_ACTIVE)
 		return INT64_MAX;
 	int64_t at = MIN(deadline_us(t), approvals_wakeup_us(t));
+	for (size_t i = 0; i < t->call_count; i++)
+		if (t->calls[i].phase == CALL_WAITING)
+			at = MIN(at, t->calls[i].wait_until_us);
 	return t->model_phase == MODEL_WAITING ? MIN(at, t->retry_at_us) : at;
 }
 
@@ -84,6 +87,7 @@ static bool step_call(struct call *c, struct step *ret)
 		*ret = (struct step){ .type = STEP_END_DELEGATION, .call = c };
 		return all_reported(c);
 	case CALL_HELD:
+	case CALL_WAITING:
 	case CALL_CLOSED:
 		return false;
 	}
@@ -194,17 +198,46 @@ static bool after_last_reply(const struct task *t, struct step *ret)
 	return finish(ret, "done", t->unanswered > 0 ? 9 : 0, xstrdup(t->reply));
 }
 
+/* One word a turn, each louder than the one before, until the circle is left; then the end. A part ends, so that who
+ * gave it out can plan anew; a whole task rests, until a person resumes it. */
+static bool check_loops(const struct task *t, struct step *ret)
+{
+	struct loop_finding found;
+
+	if (t->loops.told == LOOP_STOP && t->parent[0] == '\0') {
+		*ret = (struct step){ STEP_PARK, .status = "loop" };
+		return true;
+	}
+	if (t->loops.told == LOOP_STOP)
+		return finish(ret, "failed", 10, xstrdup(json_get_text(json_array_get(t->messages, json_array_size(t->messages) - 1),
+		                                                       "text", "It went round in circles.")));
+	if (t->loops.told_turn == t->turns || !loops_find(&t->loops, &found))
+		return false;
+	enum loop_level level = MIN(found.level, t->loops.told + 1);
+	if (level <= t->loops.told)
+		return false;
+	found.level = level;
+	*ret = (struct step){ STEP_WARN_LOOP, .status = loop_level_name(level), .loop = found, .text = loop_text(&found, level) };
+	return true;
+}
+
 static bool ask_model(const struct task *t, int64_t now_us, struct step *ret)
 {
-	if (t->model_phase == MODEL_ASKED)
+	if (t->model_phase == MODEL_ASKED || t->model_phase == MODEL_HELD)
 		return false;
+	if (t->model_phase == MODEL_OVER) {
+		*ret = (struct step){ .type = STEP_ASK_MODEL };
+		return true;
+	}
 	if (t->model_phase == MODEL_FAILED)
 		return after_failure(t, ret);
 	if (t->model_phase == MODEL_WAITING && now_us < t->retry_at_us)
 		return false;
 	if (t->last_word != NULL)
 		return finish(ret, "done", t->unanswered > 0 ? 9 : 0, xstrdup(t->last_word));
-	if (t->turns > 0 && t->call_count == 0)
+	if (t->turns > 0 && check_loops(t, ret))
+		return true;
+	if (t->turns > 0 && t->call_count == 0 && !t->loops.answers_due)
 		return after_last_reply(t, ret);
 	if (t->turns >= t->limits.turns)
 		return finish(ret, "failed", 8, xasprintf("The limit of %lld turns was reached. Give more with --max-turns.",
@@ -223,6 +256,9 @@ bool task_decide(const struct task *t, const struct task_input *input, struct st
 		return park(t, input, ret);
 	if (input->now_us >= deadline_us(t))
 		return out_of_time(t, input, ret);
+	if (t->over_text != NULL)
+		return end_early(t, input, t->over_exit == 6 ? "a limit was reached" : "a budget is used up",
+		                 t->over_exit == 6 ? "denied" : "failed", t->over_exit, xstrdup(t->over_text), ret);
 	if (t->calls_total > t->limits.calls)
 		return end_early(t, input, "the limit of calls was reached", "failed", 8,
 		                 xasprintf("The limit of %lld calls was reached.", (long long)t->limits.calls), ret);
@@ -232,8 +268,14 @@ bool task_decide(const struct task *t, const struct task_input *input, struct st
 		return true;
 	}
 	/* One call after another, in the order in which the model asked: effects are never reordered. */
-	for (size_t i = 0; i < t->call_count; i++)
-		if (t->calls[i].phase != CALL_CLOSED)
-			return step_call(&t->calls[i], ret);
+	for (size_t i = 0; i < t->call_count; i++) {
+		struct call *c = &t->calls[i];
+		if (c->phase == CALL_WAITING && input->now_us >= c->wait_until_us) {
+			*ret = (struct step){ STEP_RUN_CALL, .call = c };
+			return true;
+		}
+		if (c->phase != CALL_CLOSED)
+			return step_call(c, ret);
+	}
 	return ask_model(t, input->now_us, ret);
 }

@@ -42,6 +42,10 @@ FIELDS(policy_loaded) = {
 	{ "sources", ARRAY, 0, "the files, with their layer" },
 	{ "rules", INT, 0, "number of rules" },
 };
+FIELDS(policy_refused) = {
+	{ "policy", TEXT, 0, "SHA-256 of the set that stays in force" },
+	{ "message", TEXT, 0, "FILE:LINE:COLUMN: what: what would be right" },
+};
 FIELDS(task_created) = {
 	{ "goal", TEXT, 0, "what is to be done" },
 	{ "agent", TEXT, 0, "name of the agent profile" },
@@ -98,7 +102,7 @@ FIELDS(task_resumed) = {
 	{ "wait_for_approval", BOOL, OPTIONAL, "from now on it waits for answers although nobody is there" },
 };
 FIELDS(task_parked) = {
-	{ "reason", TEXT, 0, "interrupted, waiting, store" },
+	{ "reason", TEXT, 0, "interrupted, loop, waiting, store" },
 	{ "detail", TEXT, OPTIONAL, "one sentence" },
 };
 FIELDS(task_cancelled) = {
@@ -123,11 +127,20 @@ FIELDS(conversation_compacted) = {
 	{ "stub_to", INT, 0, "the first message whose output stays as it is" },
 	{ "summary", TEXT, 0, "what the model is told of all that was ever dropped" },
 };
+FIELDS(loop_detected) = {
+	{ "kind", TEXT, 0, "repeat, cycle, same_error, repeated_text" },
+	{ "level", TEXT, 0, "nudge, replan, stop" },
+	{ "length", INT, 0, "calls of the cycle" },
+	{ "count", INT, 0, "how often it came" },
+	{ "text", TEXT, 0, "what the model is told; for stop: the person" },
+};
 FIELDS(model_requested) = {
 	{ "turn", INT, 0, "from 1" },
 	{ "provider", TEXT, 0, "openai, recorded" },
 	{ "model", TEXT, 0, "as the provider knows it" },
 	{ "messages", INT, 0, "length of the conversation" },
+	{ "max_output", INT, OPTIONAL, "tokens that the reply may have, where a budget bounds it" },
+	{ "reserve", OBJECT, OPTIONAL, "the most that it can take from budgets: usd_nanos, tokens" },
 };
 FIELDS(model_replied) = {
 	{ "turn", INT, 0, "from 1" },
@@ -137,8 +150,10 @@ FIELDS(model_replied) = {
 	{ "model", TEXT, OPTIONAL | NULLABLE, "the model that answered, where the provider says so" },
 	{ "response_id", TEXT, OPTIONAL | NULLABLE, "the provider's id of the reply" },
 	{ "usage", OBJECT, 0,
-	  "tokens in disjoint buckets: input, cache_read, cache_write, output (reasoning included); null = unknown" },
+	  "tokens in disjoint buckets: input, cache_read, cache_write (of which cache_write_1h), output (of which "
+	  "reasoning); null = unknown" },
 	{ "usd_nanos", INT, NULLABLE, "cost in nano-USD; null where unknown" },
+	{ "price", TEXT, OPTIONAL | NULLABLE, "where the price is from: the table with version and date, a line of the configuration" },
 	{ "opaque", TEXT, OPTIONAL | NULLABLE, "JSON of the provider's that must go back to it unchanged: signed thinking" },
 	{ "ref", TEXT, OPTIONAL | NULLABLE, "what the provider must not give again: the line of a recorded file" },
 	{ "ms", INT, 0, "from the request to the last byte" },
@@ -169,7 +184,7 @@ FIELDS(call_decided) = {
 	{ "call", TEXT, 0, "id within the task" },
 	{ "tool", TEXT, 0, "name" },
 	{ "effect", TEXT, 0, "allow, ask or deny" },
-	{ "by", TEXT, 0, "policy, schema, limit" },
+	{ "by", TEXT, 0, "policy, schema, limit, budget" },
 	{ "rule", TEXT, NULLABLE, "the deciding rule; null for the default and where no policy decided" },
 	{ "source", TEXT, NULLABLE, "FILE:LINE of the rule" },
 	{ "reason", TEXT, 0, "one sentence that the model can act on" },
@@ -179,8 +194,8 @@ FIELDS(call_decided) = {
 };
 FIELDS(approval_requested) = {
 	{ "approval", TEXT, 0, "id" },
-	{ "call", TEXT, 0, "the call that waits, or in which the program or connection is held" },
-	{ "kind", TEXT, 0, "tool, exec or net" },
+	{ "call", TEXT, 0, "the call that waits, or in which the program or connection is held; '' for a model call" },
+	{ "kind", TEXT, 0, "tool, exec, net or model" },
 	{ "action", OBJECT, 0, "the exact action, with its directory" },
 	{ "digest", TEXT, 0, "SHA-256 of the canonical action and the text of the rule: what an answer is good for" },
 	{ "rule", TEXT, NULLABLE, "the rule that asks" },
@@ -189,7 +204,6 @@ FIELDS(approval_requested) = {
 	{ "reason", TEXT, 0, "why" },
 	{ "terms", OBJECT, OPTIONAL, "from, members, count, remember, remember_ms, same, risk" },
 	{ "expires_us", INT, OPTIONAL | NULLABLE, "microseconds since 1970: no answer until then is a no" },
-	{ "edited_by", TEXT, OPTIONAL, "who changed the arguments of this call before" },
 };
 FIELDS(approval_voted) = {
 	{ "approval", TEXT, 0, "id" },
@@ -241,10 +255,50 @@ FIELDS(grant_revoked) = {
 	{ "grant", TEXT, 0, "id" },
 	{ "by", TEXT, 0, "the user" },
 };
+FIELDS(limit_reached) = {
+	{ "limit", TEXT, 0, "id of the limit" },
+	{ "source", TEXT, 0, "FILE:LINE of the limit" },
+	{ "on", TEXT, 0, "what it counts: tool, exec, net, model, delegate" },
+	{ "call", TEXT, NULLABLE, "the call that came too soon, or in which it happened; null for a model call" },
+	{ "over", TEXT, 0, "deny, ask or wait" },
+	{ "wait_ms", INT, NULLABLE, "until it may be; null: never" },
+	{ "reason", TEXT, 0, "one sentence" },
+	{ "policy", TEXT, 0, "SHA-256 of the set" },
+};
+FIELDS(budget_warned) = {
+	{ "budget", TEXT, 0, "id of the budget" },
+	{ "per", TEXT, 0, "task, session, user/day, store/day" },
+	{ "unit", TEXT, 0, "usd (amounts in nano-USD), tokens, calls, time (amounts in milliseconds)" },
+	{ "percent", INT, 0, "50, 80 or 100" },
+	{ "spent", INT, 0, "so far" },
+	{ "most", INT, 0, "what there is" },
+};
+FIELDS(budget_exceeded) = {
+	{ "budget", TEXT, 0, "id of the budget" },
+	{ "source", TEXT, NULLABLE, "FILE:LINE of the budget; null where a flag or the configuration gave it" },
+	{ "per", TEXT, 0, "task, session, user/day, store/day" },
+	{ "scope", TEXT, 0, "whose it is" },
+	{ "unit", TEXT, 0, "usd (amounts in nano-USD), tokens, calls, time (amounts in milliseconds)" },
+	{ "most", INT, 0, "what there is, with what people added" },
+	{ "spent", INT, 0, "so far" },
+	{ "reserved", INT, 0, "for model calls that are under way" },
+	{ "wants", INT, 0, "what the next step may take" },
+	{ "call", TEXT, NULLABLE, "the call that was not run; null for a model call" },
+	{ "over", TEXT, 0, "deny, ask or wait" },
+	{ "wait_ms", INT, NULLABLE, "until there is more; null: never" },
+	{ "reason", TEXT, 0, "one sentence" },
+};
+FIELDS(budget_raised) = {
+	{ "budget", TEXT, 0, "id of the budget" },
+	{ "scope", TEXT, 0, "whose it is" },
+	{ "unit", TEXT, 0, "usd, tokens, calls, time" },
+	{ "amount", INT, 0, "that was added" },
+};
 FIELDS(call_started) = {
 	{ "call", TEXT, 0, "id within the task" },
 	{ "tool", TEXT, 0, "name" },
 	{ "nature", TEXT, 0, "pure, idempotent or at_most_once" },
+	{ "polls", BOOL, OPTIONAL, "it is made to be called again and again: no loop" },
 };
 FIELDS(call_killed) = {
 	{ "call", TEXT, 0, "id within the task" },
@@ -299,6 +353,8 @@ static const struct row rows[] = {
 	[EVENT_ENGINE_DRAINING] = ROW("engine.draining", engine_draining, "An engine was asked to stop and takes nothing new."),
 	[EVENT_ENGINE_STOPPED] = ROW("engine.stopped", engine_stopped, "An engine ended in order."),
 	[EVENT_POLICY_LOADED] = ROW("policy.loaded", policy_loaded, "A policy set came into force for the task."),
+	[EVENT_POLICY_REFUSED] =
+		ROW("policy.refused", policy_refused, "A changed policy was wrong; what was in force stays in force."),
 	[EVENT_TASK_CREATED] = ROW("task.created", task_created, "A goal was accepted."),
 	[EVENT_TASK_DELEGATED] = ROW("task.delegated", task_delegated, "A part of the goal is about to be given to another task."),
 	[EVENT_TASK_REPORTED] = ROW("task.reported", task_reported, "A task that a part was given to has ended."),
@@ -312,6 +368,7 @@ static const struct row rows[] = {
 	[EVENT_QUESTION_ANSWERED] = ROW("question.answered", question_answered, "The person's answer."),
 	[EVENT_CONVERSATION_COMPACTED] =
 		ROW("conversation.compacted", conversation_compacted, "The conversation was made to fit the model's window; every event stays."),
+	[EVENT_LOOP_DETECTED] = ROW("loop.detected", loop_detected, "The task goes round in circles."),
 	[EVENT_MODEL_REQUESTED] = ROW("model.requested", model_requested, "A request to a model is about to be sent."),
 	[EVENT_MODEL_REPLIED] = ROW("model.replied", model_replied, "A whole reply arrived."),
 	[EVENT_MODEL_FAILED] = ROW("model.failed", model_failed, "A request failed; nothing of its reply is used."),
@@ -325,6 +382,10 @@ static const struct row rows[] = {
 	[EVENT_GRANT_MADE] = ROW("grant.made", grant_made, "An answer that is remembered."),
 	[EVENT_GRANT_USED] = ROW("grant.used", grant_used, "A remembered answer spared a question."),
 	[EVENT_GRANT_REVOKED] = ROW("grant.revoked", grant_revoked, "A remembered answer counts no more."),
+	[EVENT_LIMIT_REACHED] = ROW("limit.reached", limit_reached, "Something happened as often as a limit allows."),
+	[EVENT_BUDGET_WARNED] = ROW("budget.warned", budget_warned, "A part of a budget is spent."),
+	[EVENT_BUDGET_EXCEEDED] = ROW("budget.exceeded", budget_exceeded, "The next step might take more than a budget has."),
+	[EVENT_BUDGET_RAISED] = ROW("budget.raised", budget_raised, "A person gave a budget more."),
 	[EVENT_CALL_STARTED] = ROW("call.started", call_started, "The call is about to run; written before it does."),
 	[EVENT_CALL_KILLED] = ROW("call.killed", call_killed, "The engine ends a running call."),
 	[EVENT_OUTPUT_KEPT] = ROW("output.kept", output_kept, "A long output, kept for read_output."),

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "core/over.h"
 
 #include "base/banned.h"
 
@@ -31,6 +32,7 @@ static void call_done(struct call *c)
 	free(c->edited_by);
 	free(c->edited_rule);
 	json_decref(c->args);
+	json_decref(c->over);
 	for (size_t i = 0; i < c->child_count; i++) {
 		struct child *child = &c->children[i];
 		free(child->goal);
@@ -59,10 +61,11 @@ void task_free(struct task *t)
 	approvals_free(t);
 	char *texts[] = { t->goal,    t->agent, t->role,   t->model,         t->workspace,    t->isolation,
 		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result,
-		          t->plan_mode, t->last_word, t->context.summary };
+		          t->plan_mode, t->last_word, t->park_reason, t->context.summary, t->over_text };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
 	json_decref(t->config);
+	json_decref(t->over);
 	json_decref(t->tools);
 	json_decref(t->plan);
 	json_decref(t->messages);
@@ -171,6 +174,7 @@ static int on_created(struct task *t, const struct event *e, struct err *err)
 	};
 	t->config = json_incref(json_object_get(e->data, "config"));
 	t->patient = json_get_bool(t->config, "wait_for_approval", false);
+	t->loops.off = !json_get_bool(t->config, "loop_detect", true);
 	t->context.window_tokens = json_get_int(t->config, "context_tokens", 0);
 	t->context.prompt_bytes = PROMPT_BYTES + told_bytes(t->config);
 	t->created_us = t->run_since_us = e->time_us;
@@ -210,9 +214,14 @@ static int on_resumed(struct task *t, const struct event *e, struct err *err)
 	t->patient |= json_get_bool(e->data, "wait_for_approval", false);
 	t->phase = PHASE_ACTIVE;
 	t->failures = 0;
+	bool due = t->loops.answers_due;
+	loops_reset(&t->loops);
+	t->loops.answers_due = due;
 	background_gone(t);
 	if (t->model_phase == MODEL_ASKED || t->model_phase == MODEL_FAILED)
 		t->model_phase = MODEL_IDLE;
+	else if (t->model_phase == MODEL_HELD && task_approval(t, t->model_approval) == NULL)
+		t->model_phase = MODEL_OVER;
 	for (size_t i = 0; i < t->call_count; i++)
 		if (t->calls[i].phase == CALL_RUNNING) {
 			t->calls[i].phase = CALL_LOST;
@@ -226,6 +235,7 @@ static int on_parked(struct task *t, const struct event *e, struct err *err)
 	if (t->phase != PHASE_ACTIVE)
 		return out_of_place(t, e, err);
 	run_ends(t, e->time_us);
+	set_text(&t->park_reason, e, "reason");
 	t->phase = PHASE_PARKED;
 	return 0;
 }
@@ -252,6 +262,8 @@ static int on_requested(struct task *t, const struct event *e, struct err *err)
 	if (t->phase != PHASE_ACTIVE || t->model_phase == MODEL_ASKED)
 		return out_of_place(t, e, err);
 	t->model_phase = MODEL_ASKED;
+	t->model_waived = false;
+	json_decref(TAKE(t->over));
 	return 0;
 }
 
@@ -293,9 +305,11 @@ static int on_replied(struct task *t, const struct event *e, struct err *err)
 	t->model_phase = MODEL_IDLE;
 	t->failures = 0;
 	t->turns++;
+	t->loops.answers_due = false;
 	drop_calls(t);
 	set_text(&t->reply, e, "text");
 	set_text(&t->finish, e, "finish");
+	loops_reply(&t->loops, t->reply);
 	t->dropped_calls = MAX(json_get_int(e->data, "calls", 0) - LIMIT_CALLS_PER_REPLY, 0);
 	add_usage(t, json_object_get(e->data, "usage"), json_object_get(e->data, "usd_nanos"));
 	json_t *m = message("assistant", t->reply);
@@ -398,19 +412,23 @@ static int on_decided(struct task *t, const struct event *e, struct err *err)
  * have ended, and left the program behind). */
 static int on_asked(struct task *t, const struct event *e, struct err *err)
 {
+	const char *kind = json_get_text(e->data, "kind", "tool");
 	struct call *c;
+	int r = 0;
 
 	if (t->phase != PHASE_ACTIVE || task_approval(t, json_get_text(e->data, "approval", "")) != NULL)
 		return out_of_place(t, e, err);
-	if (strcmp(json_get_text(e->data, "kind", "tool"), "tool") == 0) {
-		int r = call_of(t, e, &c, err);
-		if (r < 0)
+	if (strcmp(kind, "tool") == 0) {
+		if ((r = call_of(t, e, &c, err)) < 0)
 			return r;
 		snprintf(c->approval, sizeof c->approval, "%s", json_get_text(e->data, "approval", ""));
 		c->phase = CALL_HELD;
+	} else if (strcmp(kind, "model") == 0) {
+		r = over_asked(t, e, err);
 	}
-	approvals_add(t, e);
-	return 0;
+	if (r == 0)
+		approvals_add(t, e);
+	return r;
 }
 
 static int on_voted(struct task *t, const struct event *e, struct err *err)
@@ -429,6 +447,7 @@ static void edit_call(struct call *c, const struct event *e, const char *rule_di
 	set_text(&c->edited_by, e, "by");
 	free(c->edited_rule);
 	c->edited_rule = xstrdup(rule_digest);
+	json_decref(TAKE(c->over));
 	c->phase = CALL_PROPOSED;
 }
 
@@ -444,9 +463,14 @@ static int on_answered(struct task *t, const struct event *e, struct err *err)
 	if (t->phase != PHASE_ACTIVE || (a != NULL && (allowed || edited) && strcmp(digest, a->digest) != 0))
 		return out_of_place(t, e, err);
 	t->unanswered += strcmp(answer, "lapsed") == 0 || strcmp(answer, "expired") == 0;
+	if (over_answered(t, e)) {
+		approvals_drop(t, id, e->time_us);
+		return 0;
+	}
 	if (c != NULL && c->phase == CALL_HELD && strcmp(c->approval, id) == 0) {
 		t->denied += !allowed && !edited && !withdrawn;
 		c->phase = allowed ? CALL_ALLOWED : withdrawn ? CALL_PROPOSED : CALL_REFUSED;
+		c->waived = allowed && c->over != NULL;
 		if (allowed)
 			snprintf(c->approved, sizeof c->approved, "%s", digest);
 		else if (edited)
@@ -481,8 +505,9 @@ static int on_started(struct task *t, const struct event *e, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (c->phase != CALL_ALLOWED && c->phase != CALL_LOST)
+	if (c->phase != CALL_ALLOWED && c->phase != CALL_WAITING && c->phase != CALL_LOST)
 		return out_of_place(t, e, err);
+	c->polls = json_get_bool(e->data, "polls", false);
 	c->repeatable = strcmp(json_get_text(e->data, "nature", ""), "at_most_once") != 0;
 	if (c->phase == CALL_LOST && !c->repeatable)
 		return out_of_place(t, e, err);
@@ -598,6 +623,7 @@ static int on_word(struct task *t, const struct event *e, struct err *err)
 		return r;
 	c->asks_person = false;
 	set_text(&c->answer, e, "answer");
+	loops_reset(&t->loops);
 	return 0;
 }
 
@@ -647,6 +673,10 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	if (strcmp(c->tool, "finish") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0)
 		set_text(&t->last_word, e, "output");
 	see_files(t, json_object_get(e->data, "files"));
+	loops_add(&t->loops, c, e);
+	struct loop_finding found;
+	if (!loops_find(&t->loops, &found))
+		t->loops.told = LOOP_NONE; /* the circle is left */
 	if (strcmp(c->tool, "background") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0 &&
 	    strcmp(json_get_text(c->args, "action", ""), "start") == 0)
 		json_put_bool(t->background, c->id, true);
@@ -663,6 +693,17 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	return 0;
 }
 
+static int on_loop(struct task *t, const struct event *e, struct err *err)
+{
+	if (t->phase != PHASE_ACTIVE || t->model_phase == MODEL_ASKED)
+		return out_of_place(t, e, err);
+	t->loops.told = loop_level_find(json_get_text(e->data, "level", ""));
+	t->loops.told_turn = t->turns;
+	t->loops.answers_due = true;
+	say(t, message("user", json_get_text(e->data, "text", "")));
+	return 0;
+}
+
 static int on_nothing(struct task *t, const struct event *e, struct err *err)
 {
 	(void)t, (void)e, (void)err; /* a fact for people; the task does not depend on it */
@@ -674,6 +715,7 @@ static apply_fn *const appliers[] = {
 	[EVENT_ENGINE_DRAINING] = on_nothing,
 	[EVENT_ENGINE_STOPPED] = on_nothing,
 	[EVENT_POLICY_LOADED] = on_nothing,
+	[EVENT_POLICY_REFUSED] = on_nothing,
 	[EVENT_TASK_CREATED] = on_created,
 	[EVENT_TASK_DELEGATED] = on_delegated,
 	[EVENT_TASK_REPORTED] = on_reported,
@@ -685,6 +727,7 @@ static apply_fn *const appliers[] = {
 	[EVENT_QUESTION_ASKED] = on_question,
 	[EVENT_QUESTION_ANSWERED] = on_word,
 	[EVENT_CONVERSATION_COMPACTED] = on_compacted,
+	[EVENT_LOOP_DETECTED] = on_loop,
 	[EVENT_MODEL_REQUESTED] = on_requested,
 	[EVENT_MODEL_REPLIED] = on_replied,
 	[EVENT_MODEL_FAILED] = on_failed,
@@ -698,6 +741,10 @@ static apply_fn *const appliers[] = {
 	[EVENT_GRANT_MADE] = on_nothing,
 	[EVENT_GRANT_USED] = on_granted,
 	[EVENT_GRANT_REVOKED] = on_nothing,
+	[EVENT_LIMIT_REACHED] = over_reached,
+	[EVENT_BUDGET_WARNED] = on_nothing,
+	[EVENT_BUDGET_EXCEEDED] = over_reached,
+	[EVENT_BUDGET_RAISED] = on_nothing,
 	[EVENT_CALL_STARTED] = on_started,
 	[EVENT_CALL_KILLED] = on_killed,
 	[EVENT_OUTPUT_KEPT] = on_kept,

@@ -13,13 +13,18 @@
 #include "core/event.h"
 
 enum task_phase { PHASE_NEW, PHASE_ACTIVE, PHASE_PARKED, PHASE_ENDED };
-enum model_phase { MODEL_IDLE, MODEL_ASKED, MODEL_FAILED, MODEL_WAITING };
+enum model_phase {
+	MODEL_IDLE, MODEL_ASKED, MODEL_FAILED, MODEL_WAITING,
+	MODEL_OVER,                    /* a limit or a budget wants a person's word; nobody was asked yet */
+	MODEL_HELD,                    /* a person is being asked */
+};
 enum call_phase {
 	CALL_PROPOSED,                 /* nobody looked at it yet */
 	CALL_REFUSED,                  /* decided: no */
 	CALL_ASKED,                    /* decided: a person must say; not asked yet */
 	CALL_HELD,                     /* a person is being asked */
 	CALL_ALLOWED,
+	CALL_WAITING,                  /* allowed, and too soon for a limit */
 	CALL_RUNNING,
 	CALL_LOST,                     /* ran when the engine went; what became of it is unknown */
 	CALL_CLOSED,                   /* has its result */
@@ -41,6 +46,7 @@ struct call {
 	int turn, attempt;             /* attempt: how often it was started */
 	enum call_phase phase;
 	bool repeatable;               /* its nature is pure or idempotent */
+	bool polls;                    /* it is made to be called again and again */
 	bool killing;                  /* the engine is ending it */
 	char *killed_why;              /* NULL: not killed */
 	bool invalid;                  /* refused by schema, not by policy */
@@ -49,10 +55,39 @@ struct call {
 	char approval[ID_LEN + 1];     /* of the question, once asked */
 	char approved[SHA256_HEX_LEN + 1]; /* what a person or a grant said yes to; "" where nobody was asked */
 	char *edited_by, *edited_rule; /* who changed the arguments, when which rule asked; NULL */
+	int64_t wait_until_us;         /* with CALL_WAITING */
+	json_t *over;                  /* the limit.reached or budget.exceeded that it met; NULL: none */
+	bool waived;                   /* a person allowed it nevertheless */
 	struct child *children;        /* of a delegation */
 	size_t child_count;
 	bool asks_person;              /* a question to the person is out */
 	char *answer;                  /* NULL: none yet */
+};
+
+/* ---- loops (loops.c) ---- */
+
+enum loop_level { LOOP_NONE, LOOP_NUDGE, LOOP_REPLAN, LOOP_STOP };
+
+struct loop_sign {                     /* one call that ended */
+	uint64_t args, result;         /* of tool and canonical arguments; of tool, status and output */
+	int turn;
+	bool failed, slow;             /* slow: it took its time and was content, as one that waits */
+};
+
+struct loops {
+	bool off;
+	struct loop_sign signs[LIMIT_LOOP_WINDOW];
+	size_t count;
+	int chants;                    /* replies in a row whose text repeats itself */
+	enum loop_level told;          /* of the loop that goes on now */
+	int64_t told_turn;             /* once a turn: the model must have read it */
+	bool answers_due;              /* something was said since the last reply */
+};
+
+struct loop_finding {
+	enum loop_level level;
+	const char *kind;              /* repeat, cycle, same_error, repeated_text */
+	size_t length, count;          /* calls of the cycle, and how often it came */
 };
 
 struct task_limits {
@@ -86,6 +121,7 @@ struct task {
 	json_t *background;            /* id of each that was started → did its cell last until now */
 	int64_t kept_bytes;            /* of outputs, by output.kept */
 	char *last_word;               /* of `finish`; NULL: not said */
+	char *park_reason;             /* of the last task.parked; NULL: never */
 	int64_t dropped_calls;         /* of the current turn, beyond LIMIT_CALLS_PER_REPLY */
 	char *reply;                   /* text of the last reply */
 	char *finish;                  /* its finish reason */
@@ -98,12 +134,21 @@ struct task {
 		char *summary;                  /* lines about what was dropped; NULL: nothing was */
 	} context;
 
+	struct loops loops;
+
 	/* a failing model */
 	int failures;                  /* transient ones since the last reply or resume */
 	char *failure_class, *failure_text;
 	int failure_status;            /* HTTP; 0: none */
 	int64_t retry_after_ms;        /* -1: not given */
 	int64_t retry_at_us;           /* with MODEL_WAITING */
+
+	/* a limit or a budget that a model call met */
+	json_t *over;                  /* the newest limit.reached or budget.exceeded; NULL: none */
+	char model_approval[ID_LEN + 1]; /* with MODEL_HELD */
+	bool model_waived;             /* a person allowed the next model call nevertheless */
+	char *over_text;               /* the task ends because of one, and this is why; NULL: it does not */
+	int over_exit;
 
 	/* sums */
 	int64_t turns, calls_total, denied, unanswered;
@@ -139,7 +184,9 @@ enum step_type {
 	STEP_KILL_CALL,             /* → call.killed, then end it; its end brings call.finished */
 	STEP_END_DELEGATION,        /* every child has reported → call.finished with their reports */
 	STEP_CLOSE_CALL,            /* → call.finished with status and text, nothing is run */
+	STEP_WARN_LOOP,             /* → loop.detected with level and text of the step */
 	STEP_COMPACT,               /* → conversation.compacted, by compact_plan */
+	STEP_ASK_MODEL,             /* → approval.requested of kind model */
 	STEP_CALL_MODEL,            /* → model.requested, then send it */
 	STEP_CANCEL_MODEL,          /* stop the request → model.failed, class cancelled */
 	STEP_RETRY_MODEL,           /* → retry.scheduled with a delay by retry_delay_ms */
@@ -154,7 +201,8 @@ struct step {
 	const char *status;            /* CLOSE_CALL: of call.finished; KILL_CALL: the reason */
 	const char *state;             /* FINISH */
 	int exit;                      /* FINISH */
-	char *text;                    /* CLOSE_CALL, FINISH, PARK: owned by the step */
+	struct loop_finding loop;      /* WARN_LOOP */
+	char *text;                    /* CLOSE_CALL, FINISH, PARK, WARN_LOOP: owned by the step */
 };
 void step_done(struct step *step);
 
@@ -191,6 +239,16 @@ struct compaction {                    /* of messages, counted from 0 (the goal)
 MUST_USE struct compaction compact_plan(const struct task *task);
 void compaction_done(struct compaction *compaction);
 MUST_USE int compact_apply(struct task *task, size_t drop_to, size_t stub_to, const char *lines, struct err *err);
+
+/* ---- going round in circles ---- */
+
+void loops_reset(struct loops *loops);                    /* a person has spoken: nothing counts that was before */
+void loops_add(struct loops *loops, const struct call *call, const struct event *finished);
+void loops_reply(struct loops *loops, const char *text);
+bool loops_find(const struct loops *loops, struct loop_finding *ret);
+MUST_USE char *loop_text(const struct loop_finding *finding, enum loop_level level);   /* for the model, or the person */
+const char *loop_level_name(enum loop_level level);       /* "nudge", "replan", "stop" */
+enum loop_level loop_level_find(const char *name);
 
 /* A step of the plan by its id; borrowed; NULL. */
 json_t *steps_find(const struct task *task, const char *id);

@@ -8,7 +8,7 @@
 
 #include "base/banned.h"
 
-enum { NAME_BYTES = 32, TOOLS_MOST = 64 };
+enum { NAME_BYTES = 32, TOOLS_MOST = LIMIT_TOOLS };
 
 struct row {
 	struct agent_profile profile;  /* its texts are ours */

@@ -3,6 +3,7 @@
  * for it; nothing here lifts a deny. */
 #include "engine/run.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/banned.h"
@@ -24,6 +25,29 @@ bool approval_can_wait(const struct run *run)
 	return (setup->interactive && setup->ask != NULL) || run->task->patient;
 }
 
+/* The events of an action that belongs to no call are the task's. */
+static void emit(struct run *run, enum event_type type, const char *call, json_t *owned_data)
+{
+	run_emit(run, type, call[0] != '\0' ? "call" : "task", call, owned_data);
+}
+
+void limit_decision(const char *id, const char *source, const char *reason, bool high_risk, struct decision *ret)
+{
+	*ret = (struct decision){ .effect = EFFECT_ASK, .rule = id, .source = source, .high_risk = high_risk, .rule_digest = id,
+	                          .approval = { .count = 1, .remember = "never" } };
+	snprintf(ret->reason, sizeof ret->reason, "%s", reason);
+}
+
+/* Who asks about a call: a limit that it met, or policy. */
+static void who_asks(const struct run *run, const struct call *c, struct decision *ret)
+{
+	if (c->over != NULL && !c->waived)
+		limit_decision(json_get_text(c->over, "limit", json_get_text(c->over, "budget", "")), json_get_text(c->over, "source", NULL),
+		               json_get_text(c->over, "reason", ""), false, ret);
+	else
+		call_decide(run, c, ret);
+}
+
 /* ---- grants ---- */
 
 static bool find_grant(struct run *run, const struct ask *ask, const char *digest, char ret[static ID_LEN + 1])
@@ -43,8 +67,7 @@ static bool find_grant(struct run *run, const struct ask *ask, const char *diges
 
 static void use_grant(struct run *run, const char *grant, const char *call, const char *kind, const char *digest)
 {
-	run_emit(run, EVENT_GRANT_USED, "call", call,
-	         json_pack("{s:s, s:s, s:s, s:s}", "grant", grant, "call", call, "kind", kind, "digest", digest));
+	emit(run, EVENT_GRANT_USED, call, json_pack("{s:s, s:s, s:s, s:s}", "grant", grant, "call", call, "kind", kind, "digest", digest));
 }
 
 bool approval_by_grant(struct run *run, const struct ask *ask, char ret_grant[static ID_LEN + 1])
@@ -110,7 +133,7 @@ static void make_grant(struct run *run, const struct approval *a, char ret[stati
 	                         "covers", json_of_str(str_of(covers)), "same", same ? "program" : "action", "action", a->action,
 	                         "by", buf_text(&by));
 	json_put_text(data, "rule", a->rule);
-	run_emit(run, EVENT_GRANT_MADE, "call", a->call, data);
+	emit(run, EVENT_GRANT_MADE, a->call, data);
 }
 
 /* ---- asked ---- */
@@ -129,7 +152,7 @@ void approval_request(struct run *run, const struct ask *ask, char ret[static ID
 	json_put_text(data, "rule", d->rule);
 	json_put_text(data, "source", d->source);
 	json_put_text(data, "rule_digest", d->rule_digest);
-	run_emit(run, EVENT_APPROVAL_REQUESTED, "call", ask->call, data);
+	emit(run, EVENT_APPROVAL_REQUESTED, ask->call, data);
 }
 
 static void withdraw(const struct run *run, const char *approval, const char *why)
@@ -154,8 +177,8 @@ static void settle(struct run *run, const struct approval *a, const char *answer
 		json_put(data, "args", json_incref((json_t *)w->args));
 	bool allow = strcmp(answer, "allow") == 0;
 	AUTO(freep) char *words = xstrdup(reason), *who = xstrdup(by);
-	run_emit(run, EVENT_APPROVAL_DECIDED, "call", call, data);
-	if (strcmp(kind, "tool") != 0)
+	emit(run, EVENT_APPROVAL_DECIDED, call, data);
+	if (strcmp(kind, "exec") == 0)
 		exec_settled(run, id, allow, words);
 	AUTO(freep) char *why = xasprintf("%s by %s", allow ? "approved" : strcmp(answer, "deny") == 0 ? "denied" : answer, who);
 	withdraw(run, id, strcmp(who, "nobody") == 0 ? words : why);
@@ -195,7 +218,7 @@ void call_ask(struct run *run, struct call *c)
 	struct decision d;
 	char id[ID_LEN + 1];
 
-	call_decide(run, c, &d);
+	who_asks(run, c, &d);
 	if (d.effect != EFFECT_ASK) { /* the policy changed since */
 		call_check(run, c);
 		return;
@@ -246,7 +269,7 @@ static void say_yes(struct run *run, const char *approval, const struct answer *
 
 	if (strcmp(w->remember, "date") == 0)
 		json_put_int(data, "until_us", w->until_us);
-	run_emit(run, EVENT_APPROVAL_VOTED, "call", a->call, data);
+	emit(run, EVENT_APPROVAL_VOTED, a->call, data);
 	if (!enough)
 		return;
 	a = task_approval(run->task, approval);
@@ -316,7 +339,7 @@ static void review_call(struct run *run, struct call *c)
 	struct decision d;
 
 	if (c->phase == CALL_HELD && a != NULL) {
-		call_decide(run, c, &d);
+		who_asks(run, c, &d);
 		if (!still_asked(run, c, a, &d))
 			approval_lapse(run, a->id, "withdrawn", "the policy has changed, and the call is decided afresh");
 		else if (!approval_can_wait(run))
@@ -337,6 +360,12 @@ void approvals_review(struct run *run)
 
 	for (size_t i = 0; i < t->call_count; i++)
 		review_call(run, &t->calls[i]);
+	if (t->model_phase != MODEL_HELD)
+		return;
+	if (approval_can_wait(run))
+		run_defer(run, DO_ASK_PERSON, t->model_approval);
+	else
+		approval_lapse(run, t->model_approval, "lapsed", "it needs a person's approval, and nobody is there to ask");
 }
 
 /* What an engine that is gone had held is gone with it. */
@@ -346,7 +375,7 @@ void approvals_resume(struct run *run)
 
 	for (size_t i = 0; i < t->approval_count;) {
 		const struct approval *a = &t->approvals[i];
-		if (strcmp(a->kind, "tool") == 0)
+		if (approval_outlives(a->kind))
 			i++;
 		else
 			approval_lapse(run, a->id, "withdrawn", "it ended with the engine that held it");

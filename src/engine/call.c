@@ -1,14 +1,16 @@
 /* call.c - one tool call: checked, decided, run in the cell, its output made fit for a model.
  * Nothing of a tool runs in this process. */
-#include "engine/run.h"
+#include "engine/charge.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/io.h"
+#include "tools/own.h"
 #include "tools/seen.h"
 
 #include "base/banned.h"
@@ -127,8 +129,10 @@ void call_intend(struct run *run, struct call *c)
 {
 	const struct tool *tool = tool_find(c->tool);
 
-	run_emit(run, EVENT_CALL_STARTED, "call", c->id,
-	         json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature)));
+	json_t *data = json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature));
+	if (tool->polls)
+		json_put_bool(data, "polls", true);
+	run_emit(run, EVENT_CALL_STARTED, "call", c->id, data);
 }
 
 json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms)
@@ -264,10 +268,27 @@ static void failed_to_start(struct run *run, const char *id, const char *why)
 	run_step(run);
 }
 
+/* A file in memory: it has no name and is gone with the program. -1 with errno. */
+static int input_open(const char *text)
+{
+	int fd = memfd_create("input", MFD_CLOEXEC);
+
+	if (fd >= 0 && (io_write_all(fd, text, strlen(text)) < 0 || lseek(fd, 0, SEEK_SET) < 0)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static bool is_readonly(const struct tool *tool)
+{
+	return strcmp(tool->category, "read") == 0 || (tool->own != NULL && strstr(tool->permissions, "fs.write") == NULL);
+}
+
 int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, const struct tool_plan *plan,
                 int mailbox, int *ret_out, struct err *err)
 {
-	AUTO(fd_closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	AUTO(fd_closep) int null = plan->input != NULL ? input_open(plan->input) : open("/dev/null", O_RDONLY | O_CLOEXEC);
 	AUTO(fd_closep) int in = -1;
 	AUTO(fd_closep) int out = -1;
 	int ends[2];
@@ -284,7 +305,7 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		.call = tag,
 		.builtin = plan->builtin,
 		.args = args,
-		.readonly = strcmp(tool->category, "read") == 0,
+		.readonly = is_readonly(tool),
 		.argv = (const char *const *)plan->argv,
 		.env = (const char *const *)env,
 		.cwd = run->task->workspace,
@@ -306,7 +327,7 @@ static struct live_call *live_new(const struct run *run, const struct call *c)
 	memcpy(live->id, c->id, sizeof live->id);
 	live->tag = call_tag(c->id);
 	live->out = live->mailbox = -1;
-	live->output = output_new((size_t)run->task->limits.output_bytes);
+	live->output = output_new(owntool_output_bytes(run, c->tool));
 	live->whole = output_new(LIMIT_KEPT_OUTPUT_BYTES);
 	live->started_ms = clock_mono_ms();
 	return live;
@@ -326,7 +347,7 @@ static void run_in_cell(struct run *run, const struct call *c, const struct tool
 		failed_to_start(run, c->id, err.text);
 		return;
 	}
-	live->wall_ms = plan->wall_ms > 0 ? plan->wall_ms : LIMIT_CALL_WALL_MS;
+	live->wall_ms = MIN(plan->wall_ms > 0 ? plan->wall_ms : LIMIT_CALL_WALL_MS, charge_time_left_ms(run));
 	live->readable = watch_fd(run->engine->setup.loop, live->out, on_output, live);
 	live->timer = watch_timer(run->engine->setup.loop, on_timer, run);
 	watch_arm(live->timer, live->wall_ms);
@@ -339,7 +360,7 @@ void call_run(struct run *run, struct call *c)
 	struct err err = ERR_NONE;
 
 	assert(run->live == NULL && tool != NULL);
-	if (tool->plan(c->args, run->task->workspace, &plan, &err) < 0)
+	if (tool_plan_make(tool, c->args, run->task->workspace, &plan, &err) < 0)
 		failed_to_start(run, c->id, err.text);
 	else if (tool == &tool_read_output)
 		kept_read(run, c);
@@ -452,7 +473,8 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 		json_put(counts, "files", files);
 	kept_write(run, live->id, live->whole, live->output, &text);
 	render(live, c, ended, &text);
-	call_finish(run, live->id, status_of(c, ended), ended != NULL ? ended->status : -1, buf_str(&text), counts);
+	const char *status = owntool_status(c->tool, status_of(c, ended), &text);
+	call_finish(run, live->id, status, ended != NULL ? ended->status : -1, buf_str(&text), counts);
 	buf_done(&text);
 	live_free(live);
 	run_step(run);

@@ -11,6 +11,9 @@
 #include "base/yaml.h"
 #include "engine/agents.h"
 #include "engine/dirs.h"
+#include "engine/secrets.h"
+#include "llm/prices.h"
+#include "policy/limits.h"
 #include "base/banned.h"
 
 #define DAY_MS 86400000ll
@@ -36,6 +39,10 @@ static const struct config_key keys[] = {
 	  .about = "wall time of one task" },
 	{ .name = "context_tokens", .type = CONFIG_INT, .least = 4096, .most = 100000000, .project = true,
 	  .about = "the model's window, beyond which a conversation is compacted; by the model's name where nothing is said" },
+	{ .name = "loop.detect", .type = CONFIG_CHOICE, .otherwise = "on", .choices = "on off", .project = true,
+	  .about = "whether a task that goes round in circles is told so, and stopped" },
+	{ .name = "reply_tokens", .type = CONFIG_INT, .least = 256, .most = 10000000, .project = true,
+	  .about = "tokens of one reply at most; as the provider has it, or 8192 where a budget holds, where nothing is said" },
 	{ .name = "output_limit", .type = CONFIG_BYTES, .otherwise = "64k", .least = 1024, .most = 16 << 20, .project = true,
 	  .about = "what is kept of the output of one call" },
 	{ .name = "budget", .type = CONFIG_MONEY, .least = 0, .most = 1000000000ll * 1000000000ll,
@@ -54,7 +61,9 @@ struct value {
 struct config {
 	struct value values[COUNT(keys)];
 	struct agents *agents;
-	bool agents_locked;
+	struct prices *prices;
+	struct secrets *secrets;
+	bool section_locked[3];
 	char *untrusted;
 };
 
@@ -102,25 +111,6 @@ static bool is_choice(const char *choices, const char *value)
 	return false;
 }
 
-/* "2", "2.5", "0.000000001": dollars to nano-dollars, exactly. */
-static int parse_money(struct str text, int64_t *ret)
-{
-	struct str whole, fraction = STR("");
-	uint64_t dollars, nanos = 0;
-
-	if (!str_next(&text, '.', &whole) || str_to_u64(whole, &dollars) < 0 || dollars > 1000000000)
-		return -EINVAL;
-	if (text.ptr != NULL) {
-		fraction = text;
-		if (fraction.len == 0 || fraction.len > 9 || str_to_u64(fraction, &nanos) < 0)
-			return -EINVAL;
-	}
-	for (size_t i = fraction.len; i < 9; i++)
-		nanos *= 10;
-	*ret = (int64_t)(dollars * 1000000000 + nanos);
-	return 0;
-}
-
 static int parse_number(const struct config_key *key, const char *text, int64_t *ret)
 {
 	uint64_t n;
@@ -128,7 +118,7 @@ static int parse_number(const struct config_key *key, const char *text, int64_t 
 
 	switch (key->type) {
 	case CONFIG_DURATION: return str_to_duration_ms(str_of(text), ret);
-	case CONFIG_MONEY: return parse_money(str_of(text), ret);
+	case CONFIG_MONEY: return usd_parse(str_of(text), ret);
 	case CONFIG_INT:
 	case CONFIG_BYTES:
 		r = key->type == CONFIG_INT ? str_to_u64(str_of(text), &n) : str_to_bytes(str_of(text), &n);
@@ -215,6 +205,71 @@ struct file_layer {
 	bool admin, project, locked_only;
 };
 
+/* ---- sections: keys that hold a map ---- */
+
+static int read_agents(struct config *config, const struct yaml_node *map, const struct file_layer *layer, bool locked,
+                       struct err *err)
+{
+	return agents_read(config->agents, map, layer->project, locked, err);
+}
+
+static int read_prices(struct config *config, const struct yaml_node *map, const struct file_layer *layer, bool locked,
+                       struct err *err)
+{
+	int r = yaml_want(map, YAML_MAP, "prices", err);
+
+	if (r == 0 && locked)
+		return yaml_err(map, err, "prices: are locked by the admin file");
+	for (const struct yaml_node *n = yaml_first(map); r == 0 && n != NULL; n = yaml_next(n)) {
+		AUTO(freep) char *source = xasprintf("%s:%d", layer->path, yaml_line(n));
+		AUTO(json_decrefp) json_t *usd = NULL;
+		struct err why;
+		if ((r = yaml_want(n, YAML_MAP, yaml_text(yaml_key(n)), err)) < 0)
+			return r;
+		usd = yaml_to_json(n);
+		if (prices_put(config->prices, yaml_text(yaml_key(n)), usd, source, &why) < 0)
+			return yaml_err(n, err, "prices: %s: %s", yaml_text(yaml_key(n)), why.text);
+	}
+	return r;
+}
+
+static int read_secrets(struct config *config, const struct yaml_node *map, const struct file_layer *layer, bool locked,
+                        struct err *err)
+{
+	(void)layer;
+	return secrets_read(config->secrets, map, locked, err);
+}
+
+/* Adding one: a row here, its part of struct config, a getter in config.h. */
+static const struct section {
+	const char *name;
+	bool project;                /* may a project file have it? */
+	int (*read)(struct config *config, const struct yaml_node *map, const struct file_layer *layer, bool locked,
+	            struct err *err);
+} sections[] = {
+	{ "agents", true, read_agents },
+	{ "prices", false, read_prices },
+	{ "secrets", false, read_secrets },
+};
+_Static_assert(COUNT(sections) == COUNT(((struct config *)NULL)->section_locked), "a lock for each section");
+
+static int section_find(const char *name)
+{
+	for (size_t i = 0; i < COUNT(sections); i++)
+		if (strcmp(sections[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static int apply_section(struct config *config, const struct file_layer *layer, int section, const struct yaml_node *node,
+                         struct err *err)
+{
+	if (layer->project && !sections[section].project)
+		return yaml_err(yaml_key(node), err, "%s: is not for a project file, which tools can write: use the user file",
+		                sections[section].name);
+	return sections[section].read(config, node, layer, config->section_locked[section], err);
+}
+
 static int apply_node(struct config *config, const struct file_layer *layer, const struct yaml_node *node,
                       struct err *err)
 {
@@ -242,8 +297,9 @@ static int apply_locks(struct config *config, const struct yaml_node *locked, st
 
 	for (const struct yaml_node *n = yaml_first(locked); r == 0 && n != NULL; n = yaml_next(n)) {
 		struct err why;
-		if (yaml_is_text(n) && strcmp(yaml_text(n), "agents") == 0) {
-			config->agents_locked = true;
+		int section = yaml_is_text(n) ? section_find(yaml_text(n)) : -1;
+		if (section >= 0) {
+			config->section_locked[section] = true;
 			continue;
 		}
 		int at = yaml_is_text(n) ? key_find(yaml_text(n), &why)
@@ -267,25 +323,28 @@ static bool is_locked_in(const struct yaml_node *root, const char *key)
 
 static int apply_file(struct config *config, const struct file_layer *layer, struct str text, struct err *err)
 {
-	const char *names[COUNT(keys) + 2];
+	const char *names[COUNT(keys) + COUNT(sections) + 1];
 	size_t count = key_names(names);
 	AUTO(yaml_freep) struct yaml *yaml = NULL;
 
 	int r = yaml_parse(layer->path, text, LIMIT_FILE_BYTES, &yaml, err);
 	if (r < 0)
 		return r;
-	const struct yaml_node *root = yaml_root(yaml), *locked = yaml_get(root, "locked"), *agents = yaml_get(root, "agents");
-	names[count++] = "agents";
+	const struct yaml_node *root = yaml_root(yaml), *locked = yaml_get(root, "locked");
+	for (size_t i = 0; i < COUNT(sections); i++)
+		names[count++] = sections[i].name;
 	if (locked != NULL && !layer->admin)
 		return yaml_err(locked, err, "locked: only the admin file can lock keys");
 	if (layer->admin)
 		names[count++] = "locked";
 	r = yaml_only_keys(root, names, count, err);
-	for (const struct yaml_node *n = yaml_first(root); r == 0 && n != NULL; n = yaml_next(n))
-		if (n == agents && (!layer->locked_only || is_locked_in(root, "agents")))
-			r = agents_read(config->agents, n, layer->project, config->agents_locked, err);
-		else if (n != agents && n != locked && (!layer->locked_only || is_locked_in(root, yaml_text(yaml_key(n)))))
-			r = apply_node(config, layer, n, err);
+	for (const struct yaml_node *n = yaml_first(root); r == 0 && n != NULL; n = yaml_next(n)) {
+		const char *name = yaml_text(yaml_key(n));
+		if (n == locked || (layer->locked_only && !is_locked_in(root, name)))
+			continue;
+		int section = section_find(name);
+		r = section >= 0 ? apply_section(config, layer, section, n, err) : apply_node(config, layer, n, err);
+	}
 	return r == 0 && locked != NULL ? apply_locks(config, locked, err) : r;
 }
 
@@ -329,14 +388,29 @@ static int load_project(struct config *config, const struct config_sources *sour
 	return load_file(config, &layer, 0, err);
 }
 
+/* "loop.detect" as a variable has it: "loop_detect". */
+enum { KEY_BYTES = 32 };
+
+static void variable_names(char (*names)[KEY_BYTES], const char **ret)
+{
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		snprintf(names[i], KEY_BYTES, "%s", keys[i].name);
+		for (char *c = names[i]; *c != '\0'; c++)
+			*c = *c == '.' ? '_' : *c;
+		ret[i] = names[i];
+	}
+}
+
 /* MISHRI_MAX_TURNS is max_turns. A variable that only looks like one of ours is a slip of the finger;
  * others that begin the same way belong to somebody else. */
 static int load_variable(struct config *config, const char *entry, struct err *err)
 {
 	static const char prefix[] = "MISHRI_";
 	const char *names[COUNT(keys)], *equals = strchr(entry, '=');
-	size_t count = key_names(names);
+	char texts[COUNT(keys)][KEY_BYTES];
+	size_t count = COUNT(keys);
 
+	variable_names(texts, names);
 	if (equals == NULL || equals[1] == '\0' || strncmp(entry, prefix, strlen(prefix)) != 0)
 		return 0;
 	AUTO(freep) char *variable = xstrndup(entry, (size_t)(equals - entry));
@@ -386,6 +460,8 @@ int config_load(const struct config_sources *sources, struct config **ret, struc
 	AUTO(config_freep) struct config *config = xcalloc(1, sizeof *config);
 
 	config->agents = agents_new();
+	config->secrets = secrets_new();
+	config->prices = prices_new();
 	int r = load_layers(config, sources, err);
 
 	if (r < 0)
@@ -417,6 +493,8 @@ void config_free(struct config *config)
 		free(config->values[i].origin);
 	}
 	agents_free(config->agents);
+	secrets_free(config->secrets);
+	prices_free(config->prices);
 	free(config->untrusted);
 	free(config);
 }
@@ -477,6 +555,16 @@ const char *config_untrusted(const struct config *config)
 const struct agents *config_agents(const struct config *config)
 {
 	return config->agents;
+}
+
+struct secrets *config_secrets(const struct config *config)
+{
+	return config->secrets;
+}
+
+const struct prices *config_prices(const struct config *config)
+{
+	return config->prices;
 }
 
 json_t *config_json(const struct config *config)

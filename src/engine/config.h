@@ -39,7 +39,9 @@ struct config_sources {
 };
 
 struct config;
+struct secrets;                                             /* secrets.h */
 struct agents;                                              /* agents.h */
+struct prices;                                              /* llm/prices.h */
 
 /* 0, or -errno: err says "FILE:LINE:COL: KEY: why" or "VARIABLE: why" with what would be right. A file that
  * does not exist is an empty one. */
@@ -67,6 +69,11 @@ const char *config_untrusted(const struct config *config);
 
 /* The section `agents:` of all layers; borrowed, never NULL. */
 const struct agents *config_agents(const struct config *config);
+/* The section `prices:` of the admin's and the user's file; borrowed, never NULL. */
+const struct prices *config_prices(const struct config *config);
+
+/* The section `secrets:` of the administrator and the user, not fetched; borrowed, never NULL. */
+struct secrets *config_secrets(const struct config *config);
 
 /* {KEY: {"value", "origin", "locked"}}; the caller owns it. */
 MUST_USE json_t *config_json(const struct config *config);

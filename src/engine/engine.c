@@ -1,6 +1,6 @@
 /* engine.c - tasks enter here and leave here: started, taken over, brought to rest.
  * How a task goes on in between stands in run.c. */
-#include "engine/run.h"
+#include "engine/charge.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -133,6 +133,9 @@ int engine_agent_model(const struct run *parent, const char *agent, const char *
 		return err_prefix(err, "the model of agent '%s' cannot be used", agent);
 	r = model_permitted(parent, agent, model, err);
 	if (r == 0)
+		r = engine_check_budgets(engine->setup.policy, engine->setup.prices, model,
+		                         json_get_int(parent->task->config, "budget_usd_nanos", -1), err);
+	if (r == 0)
 		*ret = model;
 	return r;
 }
@@ -167,6 +170,7 @@ void engine_free(struct engine *engine)
 		run_free(run);
 	}
 	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
+	json_decref(engine->warned);
 	while (engine->models != NULL) {
 		struct opened_model *m = engine->models;
 		engine->models = m->next;
@@ -205,8 +209,10 @@ static json_t *config_data(const struct engine *engine, const struct agent_profi
 	int64_t window = engine->setup.context_tokens;
 	json_t *config = json_pack("{s:i, s:I, s:O}", "max_depth", max_depth, "context_tokens",
 	                           (json_int_t)(window > 0 ? window : llm_window_tokens(model)), "rights", rights);
-	static const char *const parts[] = { "instructions", "skills" };
+	static const char *const parts[] = { "instructions", "skills", "budget_usd_nanos" };
 
+	if (engine->setup.loops_ignored)
+		json_put_bool(config, "loop_detect", false);
 	if (profile != NULL && profile->prompt != NULL)
 		json_put_text(config, "prompt", profile->prompt);
 	for (size_t i = 0; i < COUNT(parts); i++)
@@ -237,9 +243,12 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	json_put(data, "tools", tools_of_role(spec->role, spec->plan, spec->max_depth > 0, rights));
 	json_put(data, "policies", strings(spec->policies, spec->policy_count));
 	json_put(data, "limits", limits_data(&limits));
-	json_put(data, "config", config_data(engine, profile, spec->model, spec->max_depth, rights, spec->told));
+	json_t *config = config_data(engine, profile, spec->model, spec->max_depth, rights, spec->told);
+	if (spec->budget_nanos >= 0)
+		json_put_int(config, "budget_usd_nanos", spec->budget_nanos);
 	if (spec->wait_for_approval)
-		json_put_bool(json_object_get(data, "config"), "wait_for_approval", true);
+		json_put_bool(config, "wait_for_approval", true);
+	json_put(data, "config", config);
 	return data;
 }
 

@@ -47,7 +47,10 @@ struct engine_setup {
 	const char *user;
 	const struct agent_profile *profiles;
 	size_t profile_count;
+	const struct prices *prices;   /* of the configuration; NULL: the built-in table alone */
 	int64_t context_tokens;        /* of every model; 0: by the model's name */
+	bool loops_ignored;            /* nobody looks whether a task goes round in circles */
+	int64_t reply_tokens;          /* at most, of one reply; 0: as the provider has it, or as a budget allows */
 	bool interactive;              /* `ask` may be called */
 	/* Callbacks; any may be NULL. Events come once they are durable. */
 	void (*on_event)(void *userdata, const struct event *event);
@@ -70,8 +73,13 @@ struct task_spec {
 	size_t policy_count;
 	int max_depth;                 /* of delegation; 0: none */
 	bool wait_for_approval;        /* although nobody is at a terminal */
+	int64_t budget_nanos;          /* nano-USD for the whole tree; -1: no bound */
 	const json_t *told;            /* of instructions_read, for this task and all below; NULL: nothing */
 };
+
+/* Budgets of money want models whose price is known. -EINVAL: err says how to give one. budget_nanos: as in task_spec. */
+MUST_USE int engine_check_budgets(const struct policy *policy, const struct prices *prices, const struct llm_model *model,
+                                  int64_t budget_nanos, struct err *err);
 
 /* Starts a new root task; on_over follows. */
 struct run *engine_start(struct engine *engine, const struct task_spec *spec);

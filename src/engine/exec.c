@@ -1,15 +1,15 @@
 /* exec.c - the exec gate's policy side: a program stands before its first instruction, and here is
  * decided whether it may go on. Reading the program is the cell's work (cell/inspect.c). */
-#include "engine/run.h"
+#include "engine/charge.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/banned.h"
 
-void exec_decide(const struct policy *policy, const struct cell_exec *exec, const struct facts *facts, struct decision *ret)
+void exec_action(const struct cell_exec *exec, struct action *ret)
 {
-	struct action action = {
+	*ret = (struct action){
 		.kind = ACTION_EXEC,
 		.exec = {
 			.program = exec->program,
@@ -22,21 +22,14 @@ void exec_decide(const struct policy *policy, const struct cell_exec *exec, cons
 			.cwd = exec->cwd,
 		},
 	};
-
-	policy_decide(policy, &action, facts, ret);
 }
 
-/* "mishri: denied by RULE: PROGRAM ARG..." */
-static void exec_command(const struct cell_exec *exec, const struct decision *d, struct buf *ret)
+void exec_decide(const struct policy *policy, const struct cell_exec *exec, const struct facts *facts, struct decision *ret)
 {
-	struct buf words = BUF_INIT(KIB(4));
+	struct action action;
 
-	buf_add_text(&words, exec->program[0] != '\0' ? exec->program : "(unreadable program)");
-	for (size_t i = 1; i < exec->argc && words.len < 160; i++)
-		buf_printf(&words, " %.80s", exec->argv[i]);
-	buf_printf(ret, "mishri: denied by %s: ", d->rule != NULL ? d->rule : "default");
-	sanitize_text(buf_str(&words), ret);
-	buf_done(&words);
+	exec_action(exec, &action);
+	policy_decide(policy, &action, facts, ret);
 }
 
 static void one_line(struct buf *text)
@@ -46,9 +39,22 @@ static void one_line(struct buf *text)
 			text->ptr[i] = ' ';
 }
 
+void exec_command(const struct cell_exec *exec, const char *rule, struct buf *ret)
+{
+	struct buf words = BUF_INIT(KIB(4));
+
+	buf_add_text(&words, exec->program[0] != '\0' ? exec->program : "(unreadable program)");
+	for (size_t i = 1; i < exec->argc && words.len < 160; i++)
+		buf_printf(&words, " %.80s", exec->argv[i]);
+	buf_printf(ret, "mishri: denied by %s: ", rule != NULL ? rule : "default");
+	sanitize_text(buf_str(&words), ret);
+	buf_done(&words);
+	one_line(ret);
+}
+
 void exec_message(const struct cell_exec *exec, const struct decision *d, struct buf *ret)
 {
-	exec_command(exec, d, ret);
+	exec_command(exec, d->rule, ret);
 	buf_add_text(ret, " (");
 	sanitize_text(str_of(d->reason), ret);
 	if (exec->why_untrusted[0] != '\0')
@@ -148,8 +154,10 @@ void exec_gone(struct run *run, uint32_t id)
 {
 	struct held_exec *h = unlink_held(run, NULL, id);
 
-	if (h == NULL)
+	if (h == NULL) {
+		exec_rate_gone(run, id);
 		return;
+	}
 	call_hold(run, call_tag(json_get_text(h->facts, "call", "")), false);
 	approval_lapse(run, h->approval, "withdrawn", "the program ended while it waited");
 	held_free(h);
@@ -157,35 +165,41 @@ void exec_gone(struct run *run, uint32_t id)
 }
 
 /* A person must say: the program stands still, nothing else does. Without a person the answer is no. */
-static void hold(struct run *run, const struct cell_exec *exec, const struct decision *d, json_t *owned_data)
+void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_data, const struct decision *d)
 {
 	const char *call = json_get_text(owned_data, "call", "");
+	AUTO(freep) char *refusal = owned_refusal;
 	AUTO(json_decrefp) json_t *action = json_pack("{s:s, s:O, s:O, s:O, s:O}", "kind", "exec", "program",
 		json_object_get(owned_data, "program"), "origin", json_object_get(owned_data, "origin"), "argv",
 		json_object_get(owned_data, "argv"), "cwd", json_object_get(owned_data, "cwd"));
 	struct ask ask = { .kind = "exec", .call = call, .action = action, .decision = d };
-	AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
-	char id[ID_LEN + 1];
+	char grant[ID_LEN + 1];
 
-	exec_command(exec, d, &text);
-	one_line(&text);
-	if (approval_by_grant(run, &ask, id)) {
-		AUTO(freep) char *reason = xasprintf("as remembered: grant %s", id);
-		go_on(run, exec->id, owned_data, buf_text(&text), true, reason);
+	if (approval_by_grant(run, &ask, grant)) {
+		AUTO(freep) char *reason = xasprintf("as remembered: grant %s", grant);
+		go_on(run, id, owned_data, refusal, true, reason);
 		return;
 	}
 	struct held_exec *h = xcalloc(1, sizeof *h);
-	h->refusal = buf_take(&text);
-	h->id = exec->id;
+	h->refusal = TAKE(refusal);
+	h->id = id;
 	h->facts = owned_data;
 	approval_request(run, &ask, h->approval);
 	h->next = run->held;
 	run->held = h;
-	call_hold(run, exec->call, true);
+	call_hold(run, call_tag(call), true);
 	if (approval_can_wait(run))
 		run_defer(run, DO_ASK_PERSON, h->approval);
 	else
 		approval_lapse(run, h->approval, "lapsed", "it needs a person's approval, and nobody is there to ask");
+}
+
+static void hold(struct run *run, const struct cell_exec *exec, const struct decision *d, json_t *owned_data)
+{
+	struct buf words = BUF_INIT(KIB(8));
+
+	exec_command(exec, d->rule, &words);
+	exec_hold(run, exec->id, buf_take(&words), owned_data, d);
 }
 
 void exec_arrived(struct run *run, const struct cell_exec *exec)
@@ -208,6 +222,10 @@ void exec_arrived(struct run *run, const struct cell_exec *exec)
 		return;
 	}
 	bool allow = d.effect == EFFECT_ALLOW;
+	if (allow && exec_rate(run, exec, &d, data)) {
+		run_step(run);
+		return;
+	}
 	if (!allow)
 		exec_message(exec, &d, &message);
 	cell_exec_answer(run->cell, exec->id, allow, buf_text(&message));

@@ -2,7 +2,26 @@
 #include "engine/run.h"
 #include "policy/probe.h"
 
+#include <string.h>
+#include <unistd.h>
+
 #include "base/banned.h"
+
+/* Of all tasks of the tree: those that work now say it themselves, those that ended are in the sums of the one above. */
+static int64_t tree_cost(const struct run *of)
+{
+	int64_t nanos = 0;
+
+	for (const struct run *run = of->engine->runs; run != NULL; run = run->next) {
+		const struct task *t = run->task;
+		if (strcmp(t->root, of->task->root) != 0 || (run->parent != NULL && run->told))
+			continue;
+		if (t->usd_unknown || t->below.usd_unknown)
+			return -1;
+		nanos += t->usd_nanos + t->below.usd_nanos;
+	}
+	return nanos;
+}
 
 void facts_of(const struct run *run, struct facts *ret)
 {
@@ -17,6 +36,10 @@ void facts_of(const struct run *run, struct facts *ret)
 		.interactive = run->engine->setup.interactive,
 		.depth = t->depth,
 		.calls = t->calls_total,
+		.session = t->session,
+		.root = t->root,
+		.cost_nanos = tree_cost(run),
+		.env = (const char *const *)environ,
 		.time_us = clock_wall_us(),
 		.resolve = resolve_path,
 	};

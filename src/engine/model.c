@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "llm/prices.h"
 #include "base/banned.h"
 
 static const char *turn_name(const struct task *t, char name[static 24])
@@ -29,15 +30,18 @@ void model_compact(struct run *run)
 	run_emit(run, EVENT_CONVERSATION_COMPACTED, "turn", turn_name(t, turn), data);
 }
 
+json_t *model_request_data(const struct run *run)
+{
+	return json_pack("{s:I, s:s, s:s, s:I}", "turn", (json_int_t)run->task->turns + 1, "provider",
+	                 llm_model_provider(run->model), "model", llm_model_name(run->model), "messages",
+	                 (json_int_t)json_array_size(run->task->messages) + 1);
+}
+
 void model_ask(struct run *run)
 {
-	const struct llm_model *model = run->model;
 	char turn[24];
 
-	run_emit(run, EVENT_MODEL_REQUESTED, "turn", turn_name(run->task, turn),
-	         json_pack("{s:I, s:s, s:s, s:I}", "turn", (json_int_t)run->task->turns + 1, "provider",
-	                   llm_model_provider(model), "model", llm_model_name(model), "messages",
-	                   (json_int_t)json_array_size(run->task->messages) + 1));
+	run_emit(run, EVENT_MODEL_REQUESTED, "turn", turn_name(run->task, turn), model_request_data(run));
 }
 
 static void failed(struct run *run, const char *cls, int status, const char *message, int64_t retry_after_ms)
@@ -64,9 +68,26 @@ static json_t *usage_of(const struct llm_usage *usage)
 	put_count(object, "input", usage->input);
 	put_count(object, "cache_read", usage->cache_read);
 	put_count(object, "cache_write", usage->cache_write);
+	if (usage->cache_write_1h > 0)
+		put_count(object, "cache_write_1h", usage->cache_write_1h);
 	put_count(object, "output", usage->output);
 	put_count(object, "reasoning", usage->reasoning);
 	return object;
+}
+
+/* What the provider says it costs; where it says nothing, what the price table makes of the tokens; else unknown. */
+static void put_cost(struct run *run, json_t *data, const struct llm_usage *usage)
+{
+	struct price price;
+	int64_t nanos = usage->usd_nanos;
+
+	if (nanos >= 0) {
+		json_put_text(data, "price", "as the provider reports it");
+	} else if (prices_find(run->engine->setup.prices, run->model, clock_wall_us(), &price)) {
+		nanos = price_cost(&price, usage);
+		json_put_text(data, "price", price.source);
+	}
+	put_count(data, "usd_nanos", nanos);
 }
 
 static void propose(struct run *run, const struct llm_tool_call *call, int64_t turn, size_t index)
@@ -102,7 +123,7 @@ static void replied(struct run *run, const struct llm_reply *reply)
 	json_put_text(data, "ref", reply->ref);
 	json_put_text(data, "opaque", reply->opaque);
 	json_put(data, "usage", usage_of(&reply->usage));
-	put_count(data, "usd_nanos", reply->usage.usd_nanos);
+	put_cost(run, data, &reply->usage);
 	put_count(data, "first_ms", reply->first_ms);
 	run_emit(run, EVENT_MODEL_REPLIED, "turn", turn_name(run->task, name), data);
 	for (size_t i = 0; i < MIN(reply->call_count, (size_t)LIMIT_CALLS_PER_REPLY); i++)
@@ -142,6 +163,7 @@ void model_send(struct run *run)
 		.agent = run->task->role,
 		.messages = messages,
 		.tools = tools,
+		.max_output_tokens = run->max_output,
 		.on_text = on_text,
 		.on_done = on_done,
 		.userdata = run,

@@ -1,6 +1,6 @@
 /* run.c - the heart: steps of the core become events, events become durable, and only then effects happen.
  * What a step means in detail stands in model.c, call.c and exec.c. */
-#include "engine/run.h"
+#include "engine/charge.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +36,8 @@ void run_free(struct run *run)
 	call_drop_live(run);
 	background_drop(run);
 	exec_drop(run);
+	exec_rate_drop(run);
+	charge_drop(run);
 	watch_free(run->cell_readable);
 	watch_free(run->wakeup);
 	watch_free(run->patience);
@@ -95,6 +97,9 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 	call_drop_live(run);
 	background_drop(run);
 	exec_drop(run);
+	exec_rate_drop(run);
+	charge_drop(run);
+	charge_withdraw(run);
 	watch_free(TAKE(run->cell_readable));
 	cell_close(TAKE(run->cell));
 	drop_pending(run);
@@ -122,16 +127,11 @@ static bool can_wait(const struct event *e)
 	return e->type == EVENT_EXEC_DECIDED && strcmp(json_get_text(e->data, "effect", ""), "allow") == 0;
 }
 
-void run_emit(struct run *run, enum event_type type, const char *what, const char *name, json_t *owned_data)
+void run_event(struct run *run, enum event_type type, const char *what, const char *name, json_t *owned_data, struct event *ret)
 {
 	struct task *t = run->task;
 	struct event e = { .type = type, .time_us = clock_wall_us(), .attempt = 1, .data = owned_data };
-	struct err err = ERR_NONE;
 
-	if (run->over) {
-		event_done(&e);
-		return;
-	}
 	memcpy(e.session, t->session, sizeof e.session);
 	memcpy(e.task, t->id, sizeof e.task);
 	memcpy(e.parent, t->parent, sizeof e.parent);
@@ -143,6 +143,20 @@ void run_emit(struct run *run, enum event_type type, const char *what, const cha
 		e.attempt = MAX(c->attempt, 1);
 	else if (strcmp(what, "turn") == 0)
 		e.attempt = t->failures + 1;
+	*ret = e;
+}
+
+void run_emit(struct run *run, enum event_type type, const char *what, const char *name, json_t *owned_data)
+{
+	struct task *t = run->task;
+	struct event e;
+	struct err err = ERR_NONE;
+
+	if (run->over) {
+		json_decref(owned_data);
+		return;
+	}
+	run_event(run, type, what, name, owned_data, &e);
 	/* Our own events are in the catalogue and in place: anything else is a bug, and must not be stored. */
 	bool fits = event_check(type, e.data, &err) == 0 && task_apply(t, &e, &err) == 0;
 	if (!fits) /* the last words of this process */
@@ -182,6 +196,14 @@ static void batch_free(struct batch *b)
 	free(b);
 }
 
+/* A control tool whose start is durable: its own events follow, and a delegation begins when those are. */
+static void begin_control(struct run *run, struct call *call)
+{
+	control_run(run, call);
+	if (call->child_count > 0)
+		run_defer(run, DO_START_CHILDREN, call->id);
+}
+
 static void start_deferred(struct run *run, const struct deferred *effect)
 {
 	struct call *call;
@@ -198,6 +220,11 @@ static void start_deferred(struct run *run, const struct deferred *effect)
 		break;
 	case DO_ASK_QUESTION: control_put_question(run, effect->name); break;
 	case DO_ASK_PERSON: approval_put_question(run, effect->name); break;
+	case DO_BEGIN_CONTROL:
+		call = task_call_find(run->task, effect->name);
+		if (call != NULL && call->phase == CALL_RUNNING)
+			begin_control(run, call);
+		break;
 	case DO_START_CHILDREN:
 		call = task_call_find(run->task, effect->name);
 		/* a task that was parked meanwhile finds them again when it is resumed */
@@ -222,11 +249,27 @@ static void publish(const struct engine_setup *setup, const struct event *e)
 	setup->on_event(setup->userdata, &shown);
 }
 
+void run_published(struct run *run, const struct event *e)
+{
+	const struct engine_setup *setup = &run->engine->setup;
+
+	if (setup->on_event != NULL)
+		publish(setup, e);
+	charge_noted(run, e);
+}
+
+void run_begin(struct run *run, int what, const char *name)
+{
+	struct deferred effect = { .what = what };
+
+	memcpy(effect.name, name, strlen(name) + 1);
+	start_deferred(run, &effect);
+}
+
 static void on_commit(void *userdata, int result, int64_t first_seq, const struct err *err)
 {
 	struct batch *b = userdata;
 	struct run *run = b->run;
-	const struct engine_setup *setup = &run->engine->setup;
 
 	run->committing = false;
 	if (run->told) { /* it failed while this batch was on its way */
@@ -240,8 +283,7 @@ static void on_commit(void *userdata, int result, int64_t first_seq, const struc
 	}
 	for (size_t i = 0; i < b->count; i++) {
 		b->events[i].seq = first_seq + (int64_t)i;
-		if (setup->on_event != NULL)
-			publish(setup, &b->events[i]);
+		run_published(run, &b->events[i]);
 	}
 	for (size_t i = 0; i < b->deferred_count && !run->over; i++)
 		start_deferred(run, &b->deferred[i]);
@@ -279,6 +321,8 @@ static bool must_flush(struct run *run)
 
 static void flush(struct run *run)
 {
+	if (!run->committing && !run->over && charge_flush(run))
+		return;
 	if (run->committing || run->pending_count == 0 || run->over || !must_flush(run))
 		return;
 	struct batch *b = xcalloc(1, sizeof *b);
@@ -322,6 +366,7 @@ static void flush(struct run *run)
 
 static void finish(struct run *run, const struct step *c)
 {
+	charge_withdraw(run);
 	run_close_cell(run, "finished");
 	run_emit(run, EVENT_TASK_FINISHED, "task", "",
 	         json_pack("{s:s, s:i, s:o}", "state", c->state, "exit", c->exit, "result", json_of_str(str_of(c->text))));
@@ -329,14 +374,29 @@ static void finish(struct run *run, const struct step *c)
 
 static void park(struct run *run, const struct step *c)
 {
+	charge_withdraw(run);
 	run_close_cell(run, "parked");
 	run_emit(run, EVENT_TASK_PARKED, "task", "", json_pack("{s:s}", "reason", c->status));
 }
 
+static void warn_loop(struct run *run, const struct step *c)
+{
+	run_emit(run, EVENT_LOOP_DETECTED, "task", "",
+	         json_pack("{s:s, s:s, s:I, s:I, s:s}", "kind", c->loop.kind, "level", loop_level_name(c->loop.level), "length",
+	                   (json_int_t)c->loop.length, "count", (json_int_t)c->loop.count, "text", c->text));
+}
+
 static void begin_call(struct run *run, struct call *call)
 {
-	bool control = tool_find(call->tool)->control;
+	const struct tool *tool = tool_find(call->tool);
 
+	if (tool == NULL) { /* it was approved before a resume, and its manifest is gone since */
+		call_close(run, call, "error", "Not run: this tool is not there any more.");
+		return;
+	}
+	bool control = tool->control;
+	if (charge_call(run, call, control ? DO_BEGIN_CONTROL : DO_RUN_CALL))
+		return;
 	call_intend(run, call);
 	if (control)
 		control_run(run, call);
@@ -355,8 +415,12 @@ static void obey(struct run *run, const struct step *c)
 	case STEP_END_DELEGATION: control_end(run, c->call); break;
 	case STEP_KILL_CALL: call_kill(run, c->call, c->status); break;
 	case STEP_CLOSE_CALL: call_close(run, c->call, c->status, c->text); break;
+	case STEP_WARN_LOOP: warn_loop(run, c); break;
 	case STEP_COMPACT: model_compact(run); break;
+	case STEP_ASK_MODEL: charge_ask_model(run); break;
 	case STEP_CALL_MODEL:
+		if (charge_model(run))
+			break;
 		model_ask(run);
 		run_defer(run, DO_SEND_REQUEST, "");
 		break;
@@ -393,7 +457,7 @@ void run_step(struct run *run)
 	run->input.children_active = false;
 	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
 		run->input.children_active |= other->parent == run && !other->told;
-	while (!run->over && task_decide(run->task, &run->input, &c)) {
+	while (!run->over && run->charging == NULL && task_decide(run->task, &run->input, &c)) {
 		obey(run, &c);
 		step_done(&c);
 	}

@@ -7,7 +7,7 @@
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_START_CHILDREN, DO_ASK_QUESTION, DO_ASK_PERSON } what;
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_QUESTION, DO_ASK_PERSON } what;
 	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_PERSON: of the approval */
 };
 
@@ -73,6 +73,9 @@ struct run {
 	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
 	int64_t inbox_seen;            /* the newest message that was taken */
+	struct counted_exec *counted;  /* exec_rate.c */
+	struct charging *charging;     /* charge.c: an intent on its way; nothing else is decided meanwhile */
+	int64_t max_output;            /* tokens of the next reply; 0: as the provider has it */
 };
 
 struct opened_model {
@@ -86,6 +89,7 @@ struct engine {
 	struct engine_setup setup;
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
+	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer, *inbox_readable, *inbox_timer;
 	int64_t inbox_last;            /* the newest message of all tasks that was looked for */
@@ -95,6 +99,10 @@ struct engine {
 struct run *run_new(struct engine *engine, struct task *task);
 void run_free(struct run *run);
 void run_emit(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data);
+void run_event(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data,
+               struct event *ret);                                /* makes it, and no more: charge.c */
+void run_published(struct run *run, const struct event *event);  /* it is durable */
+void run_begin(struct run *run, int what, const char *name);     /* an effect whose intent is durable */
 void run_defer(struct run *run, int what, const char *name);     /* once what was emitted so far is durable */
 void run_step(struct run *run);                                  /* decide and flush until nothing is left to do */
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
@@ -117,6 +125,7 @@ void run_close_cell(struct run *run, const char *reason);
 /* model.c */
 void model_compact(struct run *run);                             /* STEP_COMPACT */
 void model_ask(struct run *run);                                 /* STEP_CALL_MODEL */
+json_t *model_request_data(const struct run *run);               /* of model.requested; the caller owns it */
 void model_send(struct run *run);                                /* the effect */
 void model_cancel(struct run *run);
 void model_retry(struct run *run);
@@ -143,7 +152,9 @@ void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
 /* approvals.c */
-struct ask { const char *kind, *call; const json_t *action; const struct decision *decision; };  /* kind: tool, exec, net */
+struct ask { const char *kind, *call; const json_t *action; const struct decision *decision; };  /* kind: tool, exec, net, model */
+/* What a limit or a budget asks, as a decision. */
+void limit_decision(const char *id, const char *source, const char *reason, bool high_risk, struct decision *ret);
 json_t *approval_action(const struct run *run, const struct call *call);     /* the caller owns it */
 void call_ask(struct run *run, struct call *call);               /* STEP_ASK_PERSON */
 bool approval_can_wait(const struct run *run);                   /* false: nobody could answer */
@@ -170,6 +181,10 @@ void inbox_read(struct run *run);                                /* takes what i
 void kept_write(struct run *run, const char *call, const struct output *whole, const struct output *shown, struct buf *text);
 void kept_read(struct run *run, const struct call *call);        /* the tool read_output */
 
+/* owntool.c */
+size_t owntool_output_bytes(const struct run *run, const char *tool);
+const char *owntool_status(const char *tool, const char *status, struct buf *text);   /* text: may get a line more */
+
 /* background.c */
 void background_act(struct run *run, const struct call *call, const struct tool_plan *plan);   /* the tool background */
 bool background_kill(struct run *run, const struct call *call);  /* false: this call waits for no program */
@@ -193,6 +208,8 @@ void exec_arrived(struct run *run, const struct cell_exec *exec);
 void exec_gone(struct run *run, uint32_t id);
 void exec_settled(struct run *run, const char *approval, bool allow, const char *reason);    /* a held program goes on, or not */
 void exec_lapse(struct run *run, const char *reason);            /* all that are held, while the run can still write it down */
+void exec_action(const struct cell_exec *exec, struct action *ret);       /* borrowed from exec */
+void exec_command(const struct cell_exec *exec, const char *rule, struct buf *ret);   /* "mishri: denied by RULE: PROGRAM ARG..." */
 void exec_drop(struct run *run);
 
 /* facts.c */

@@ -58,11 +58,12 @@ static json_t *word(const char *made_up)
 
 static void add_call_block(json_t *blocks, const json_t *call)
 {
+	AUTO(freep) char *name = request_tool_name(json_get_text(call, "name", ""));
 	json_t *block = json_object();
 
 	json_put_text(block, "type", "tool_use");
 	json_put(block, "id", word(json_get_text(call, "id", "")));
-	json_put(block, "name", word(json_get_text(call, "name", "")));
+	json_put(block, "name", word(name));
 	json_put(block, "input", call_input(json_get_text(call, "args", "")));
 	json_array_append_new(blocks, block);
 }
@@ -203,7 +204,8 @@ static json_t *request_tools(const json_t *tools)
 
 	json_array_foreach(tools, i, tool) {
 		json_t *item = json_object(), *schema = json_object_get(tool, "schema");
-		json_put_text(item, "name", json_get_text(tool, "name", ""));
+		AUTO(freep) char *name = request_tool_name(json_get_text(tool, "name", ""));
+		json_put_text(item, "name", name);
 		json_put_text(item, "description", json_get_text(tool, "description", ""));
 		json_put(item, "input_schema", schema != NULL ? json_incref(schema) :
 		         json_pack("{s:s}", "type", "object"));
@@ -281,6 +283,7 @@ static void read_usage(struct gather *g, const json_t *usage)
 	read_count(usage, "input_tokens", &g->usage.input);
 	read_count(usage, "cache_read_input_tokens", &g->usage.cache_read);
 	read_count(usage, "cache_creation_input_tokens", &g->usage.cache_write);
+	read_count(json_object_get(usage, "cache_creation"), "ephemeral_1h_input_tokens", &g->usage.cache_write_1h);
 	read_count(usage, "output_tokens", &g->usage.output);
 	read_count(json_object_get(usage, "output_tokens_details"), "thinking_tokens", &g->usage.reasoning);
 }

@@ -1,6 +1,7 @@
 /* gather.c - joins the pieces of a reply and keeps its bounds. It repairs nothing: arguments stay the text that came,
  * and what is too large fails the reply instead of being cut. */
 #include "llm/gather.h"
+#include "llm/request.h"
 
 #include "base/id.h"
 
@@ -13,7 +14,7 @@ void gather_init(struct gather *g, const char *who, int http_status)
 {
 	*g = (struct gather){
 		.who = who, .http_status = http_status, .text = BUF_INIT(LIMIT_REPLY_TEXT_BYTES),
-		.usage = { -1, -1, -1, -1, -1, -1 },
+		.usage = { -1, -1, -1, -1, -1, -1, -1 },
 	};
 }
 
@@ -117,7 +118,7 @@ struct gathered_call *gather_call(struct gather *g, int64_t index, const json_t 
 			call->id = xstrdup(id_text);
 	}
 	if (call->name == NULL && json_string_length(name) > 0)
-		call->name = xstrndup(json_string_value(name), LIMIT_CALL_NAME_BYTES);
+		call->name = reply_tool_name(json_string_value(name), LIMIT_CALL_NAME_BYTES);
 	return call;
 }
 

@@ -14,9 +14,8 @@
 
 #include "base/banned.h"
 
-static int spawn_shell(const char *command, int out, pid_t *ret)
+static int spawn(char *const *argv, int out, pid_t *ret)
 {
-	char *const argv[] = { "sh", "-c", (char *)command, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t usual, none;
@@ -33,7 +32,7 @@ static int spawn_shell(const char *command, int out, pid_t *ret)
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-	int r = posix_spawn(ret, "/bin/sh", &actions, &attr, argv, environ);
+	int r = posix_spawnp(ret, argv[0], &actions, &attr, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attr);
 	return -r;
@@ -77,6 +76,13 @@ static int await(pid_t pid, int64_t end_ms, int *ret_status)
 
 int key_command_run(const char *var, const char *command, int64_t wall_ms, struct buf *ret, struct err *err)
 {
+	char *const argv[] = { "/bin/sh", "-c", (char *)command, NULL };
+
+	return key_program_run(var, argv, wall_ms, ret, err);
+}
+
+int key_program_run(const char *var, char *const *argv, int64_t wall_ms, struct buf *ret, struct err *err)
+{
 	int64_t end_ms = clock_mono_ms() + wall_ms;
 	int ends[2], status = 0;
 	pid_t pid;
@@ -84,7 +90,7 @@ int key_command_run(const char *var, const char *command, int64_t wall_ms, struc
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_set(err, EACCES, "%s: no pipe for the command: %s", var, strerror(errno));
 	AUTO(fd_closep) int in = ends[0];
-	int r = spawn_shell(command, ends[1], &pid);
+	int r = spawn(argv, ends[1], &pid);
 	close(ends[1]);
 	if (r < 0)
 		return err_set(err, EACCES, "%s: the command cannot be started: %s", var, strerror(-r));

@@ -22,6 +22,7 @@ const char *llm_class_name(enum llm_class cls);     /* "terminal", "transient", 
 struct llm_usage {              /* disjoint buckets, in tokens; -1 = the provider did not say */
 	int64_t input;          /* neither read from nor written to a cache */
 	int64_t cache_read, cache_write;
+	int64_t cache_write_1h; /* the part of cache_write that is kept for an hour; the rest for five minutes */
 	int64_t output;         /* includes reasoning */
 	int64_t reasoning;
 	int64_t usd_nanos;      /* as the provider or recorded file reports it; -1 = not reported */
@@ -67,6 +68,9 @@ const char *llm_model_name(const struct llm_model *model);        /* "gpt-5" */
 
 /* The tokens that a model of this name ("openai/gpt-5") can read at once; 128000 where the table does not know it. */
 int64_t llm_window_tokens(const char *name);
+
+/* The dearest reply that a recorded file still has: nano-USD (-1: one does not say) and tokens. false: not recorded. */
+bool llm_model_recorded_worst(const struct llm_model *model, int64_t *ret_nanos, int64_t *ret_tokens);
 
 /* A recorded line that an earlier reply used ("line:N") is not given again. Others ignore it. */
 void llm_model_used(struct llm_model *model, const char *ref);

@@ -304,6 +304,14 @@ const char *llm_model_name(const struct llm_model *model)
 	return model->name;
 }
 
+bool llm_model_recorded_worst(const struct llm_model *model, int64_t *ret_nanos, int64_t *ret_tokens)
+{
+	if (model->script == NULL)
+		return false;
+	script_worst(model->script, ret_nanos, ret_tokens);
+	return true;
+}
+
 void llm_model_used(struct llm_model *model, const char *ref)
 {
 	if (model->script != NULL && ref != NULL)

@@ -18,10 +18,11 @@ static void add_calls(struct buf *to, const json_t *calls)
 	buf_add_text(to, ",\"tool_calls\":[");
 	json_array_foreach(calls, i, call) {
 		const json_t *args = json_object_get(call, "args");
+		AUTO(freep) char *name = request_tool_name(json_get_text(call, "name", ""));
 		buf_add_text(to, i > 0 ? ",{\"id\":" : "{\"id\":");
 		request_add_text(to, json_object_get(call, "id"));
 		buf_add_text(to, ",\"type\":\"function\",\"function\":{\"name\":");
-		request_add_word(to, json_get_text(call, "name", ""), NAME_BYTES);
+		request_add_word(to, name, NAME_BYTES);
 		buf_add_text(to, ",\"arguments\":");
 		if (json_string_length(args) > 0)
 			request_add_text(to, args);
@@ -56,9 +57,10 @@ static void add_message(struct buf *to, const json_t *message)
 static void add_tool(struct buf *to, const json_t *tool)
 {
 	const json_t *schema = json_object_get(tool, "schema");
+	AUTO(freep) char *name = request_tool_name(json_get_text(tool, "name", ""));
 
 	buf_add_text(to, "{\"type\":\"function\",\"function\":{\"name\":");
-	request_add_text(to, json_object_get(tool, "name"));
+	request_add_str(to, str_of(name));
 	buf_add_text(to, ",\"description\":");
 	request_add_text(to, json_object_get(tool, "description"));
 	buf_add_text(to, ",\"parameters\":");

@@ -28,7 +28,8 @@ struct script {
 
 static const char *const line_keys[] = { "agent", "match", "text", "calls", "usage", "delay_ms" };
 static const char *const call_keys[] = { "name", "args" };
-static const char *const usage_keys[] = { "input", "cache_read", "cache_write", "output", "reasoning", "usd_nanos" };
+static const char *const usage_keys[] = { "input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning",
+                                           "usd_nanos" };
 static const char *const agents[] = { "master", "worker", "*" };
 
 static int check_text(const json_t *line, const char *key, struct err *err)
@@ -182,6 +183,25 @@ void script_free(struct script *script)
 	free(script);
 }
 
+void script_worst(const struct script *script, int64_t *ret_nanos, int64_t *ret_tokens)
+{
+	static const char *const buckets[] = { "input", "cache_read", "cache_write", "output" };
+	int64_t nanos = 0, tokens = 0;
+
+	for (size_t i = 0; i < script->count; i++) {
+		const json_t *usage = json_object_get(script->lines[i].value, "usage");
+		int64_t cost = json_get_int(usage, "usd_nanos", -1), sum = 0;
+		if (script->lines[i].used)
+			continue;
+		for (size_t k = 0; k < COUNT(buckets); k++)
+			sum += json_get_int(usage, buckets[k], 0);
+		nanos = cost < 0 || nanos < 0 ? -1 : MAX(nanos, cost);
+		tokens = MAX(tokens, sum);
+	}
+	*ret_nanos = nanos;
+	*ret_tokens = tokens;
+}
+
 /* ---- handing lines out ---- */
 
 static bool contains(const json_t *text, const char *part)
@@ -282,6 +302,7 @@ static struct llm_usage line_usage(const struct script_line *line)
 		.input = json_get_int(usage, "input", otherwise),
 		.cache_read = json_get_int(usage, "cache_read", otherwise),
 		.cache_write = json_get_int(usage, "cache_write", otherwise),
+		.cache_write_1h = json_get_int(usage, "cache_write_1h", otherwise),
 		.output = json_get_int(usage, "output", otherwise),
 		.reasoning = json_get_int(usage, "reasoning", otherwise),
 		.usd_nanos = json_get_int(usage, "usd_nanos", -1),

@@ -18,6 +18,8 @@ const struct script_line *script_take(struct script *script, const struct llm_re
 void script_give_back(struct script *script, const struct script_line *line);       /* the call was cancelled */
 void script_mark_used(struct script *script, const char *ref);                      /* "line:N"; else nothing */
 
+void script_worst(const struct script *script, int64_t *ret_nanos, int64_t *ret_tokens);   /* see llm.h */
+
 int64_t script_line_delay_ms(const struct script_line *line);
 void script_line_reply(const struct script_line *line, struct llm_reply *ret);
 

@@ -54,3 +54,29 @@ void request_add_word(struct buf *to, const char *word, size_t max)
 	}
 	buf_add_text(to, word[0] != '\0' ? "\"" : "_\"");
 }
+
+char *request_tool_name(const char *name)
+{
+	struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
+
+	for (const char *c = name; *c != '\0'; c++)
+		if (*c == '.')
+			buf_add_text(&text, "__");
+		else
+			buf_add_char(&text, *c);
+	return buf_take(&text);
+}
+
+char *reply_tool_name(const char *sent, size_t max)
+{
+	struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
+
+	for (const char *c = sent; *c != '\0' && text.len < max; c++)
+		if (c[0] == '_' && c[1] == '_') {
+			buf_add_char(&text, '.');
+			c++;
+		} else {
+			buf_add_char(&text, *c);
+		}
+	return buf_take(&text);
+}

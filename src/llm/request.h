@@ -14,4 +14,9 @@ void request_add_str(struct buf *to, struct str utf8);
  * what was wrong. */
 void request_add_word(struct buf *to, const char *word, size_t max);
 
+/* Services take no dot in the name of a tool, and ours may have some (db.query): there a dot is two underscores, which no
+ * name of ours has. The caller owns both. */
+MUST_USE char *request_tool_name(const char *name);
+MUST_USE char *reply_tool_name(const char *sent, size_t max);
+
 #endif

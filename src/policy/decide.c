@@ -147,6 +147,20 @@ static void explain_default(struct eval *e, size_t only, const struct file *file
 		say_allowed(e, only, ret);
 }
 
+/* No default opens what is not public. */
+static void explain_private(const struct action *a, struct decision *ret)
+{
+	const char *address = a->net.resolved != NULL ? a->net.resolved : "what it stands for";
+
+	say_more(ret, "%.120s leads to %s, ", a->net.host != NULL ? a->net.host : "this host", address);
+	if (a->net.address == ADDRESS_NEVER)
+		say_more(ret, "where no connection is ever made");
+	else if (a->net.address == ADDRESS_LINK)
+		say_more(ret, "a link-local or metadata address; only a rule for that very address with 'private: true' opens it");
+	else
+		say_more(ret, "which is not public; only a rule for this host with 'private: true' opens it");
+}
+
 /* ---- the decision ---- */
 
 /* A rule that says nothing about it lets an answer be remembered for the task: what a person agreed to there. */
@@ -180,7 +194,10 @@ static void fill(struct eval *e, size_t only, const struct say *says, const stru
 	bool by_default = rule == NULL || (file != NULL && file->default_effect < rule->effect);
 
 	ret->effect = !by_default ? rule->effect : file != NULL ? file->default_effect : EFFECT_DENY;
-	if (by_default) {
+	if (by_default && is_private_net(e->action)) {
+		ret->effect = EFFECT_DENY;
+		explain_private(e->action, ret);
+	} else if (by_default) {
 		explain_default(e, only, file, ret);
 	} else {
 		ret->rule = rule->id;
@@ -210,12 +227,22 @@ static void start_walk(struct eval *e, struct rule_walk *ret)
 		count = 1;
 	} else if (a->kind == ACTION_NET && a->net.host != NULL) {
 		names[0] = eval_host(e);
-		count = 1;
+		names[1] = a->net.resolved;
+		count = a->net.resolved != NULL && strcmp(names[0], names[1]) != 0 ? 2 : 1;
 	} else if (a->kind == ACTION_EXEC && a->exec.program != NULL && a->exec.name_count < NAMES) {
 		for (count = 0; count < a->exec.name_count; count++)
 			names[count] = base_name(a->exec.names[count]);
 	}
 	walk_init(ret, &e->policy->kinds[a->kind], names, count);
+}
+
+/* A secret is opened only by a rule that speaks of it; one for the tool alone does not. */
+static bool names_secret(const struct rule *rule)
+{
+	for (size_t i = 0; i < rule->clause.count; i++)
+		if (rule->clause.terms[i].key->subject == SUBJECT_SECRET)
+			return rule->effect != EFFECT_DENY;
+	return false;
 }
 
 void decide_by(const struct policy *policy, size_t only, const struct action *action, const struct facts *facts,
@@ -235,6 +262,8 @@ void decide_by(const struct policy *policy, size_t only, const struct action *ac
 		enum truth t = rule_matches(&e, rule);
 		if (t == YES || (t == MAYBE && rule->effect != EFFECT_ALLOW))
 			hit(&says[policy->files[rule->file].layer], &hits, (struct match){ rule, t });
+		if (t == YES && ret->secret_source == NULL && names_secret(rule))
+			ret->secret_source = rule->source;
 	}
 	fill(&e, only, says, &hits, ret);
 	ret->ns = clock_mono_ns() - start;

@@ -544,6 +544,18 @@ const char *eval_host(struct eval *e)
 	return e->host;
 }
 
+static struct value env_value(const struct facts *f, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (f->env == NULL)
+		return (struct value){ .type = VALUE_UNKNOWN };
+	for (const char *const *e = f->env; *e != NULL; e++)
+		if (strncmp(*e, name, len) == 0 && (*e)[len] == '=')
+			return text_value(*e + len + 1);
+	return (struct value){ .type = VALUE_ABSENT };
+}
+
 static struct value subject_value(struct eval *e, enum subject subject)
 {
 	const struct action *a = e->action;
@@ -565,12 +577,14 @@ static struct value subject_value(struct eval *e, enum subject subject)
 		                       .count = a->exec.argc - (a->exec.argc > 0) };
 	case SUBJECT_ARGV_COUNT:
 		return number_value((int64_t)a->exec.argc - (a->exec.argc > 0));
-	case SUBJECT_HOST:
-		return text_value(eval_host(e));
 	case SUBJECT_PORT:
 		return number_value(a->net.port);
 	case SUBJECT_SCHEME:
 		return text_value(a->net.scheme);
+	case SUBJECT_METHOD:
+		return text_value(a->net.method);
+	case SUBJECT_SECRET:
+		return text_value(a->secret);
 	case SUBJECT_DELEGATE_AGENT:
 		return text_value(a->delegate.agent);
 	case SUBJECT_CRON:
@@ -597,17 +611,64 @@ static struct value subject_value(struct eval *e, enum subject subject)
 		return number_value(f->depth);
 	case SUBJECT_CALLS:
 		return number_value(f->calls);
+	case SUBJECT_COST:
+		return f->cost_nanos >= 0 ? number_value(f->cost_nanos) : (struct value){ .type = VALUE_UNKNOWN };
+	case SUBJECT_HOST: case SUBJECT_PRIVATE:
 	case SUBJECT_ARGS: case SUBJECT_ARGV_FLAG: case SUBJECT_ARGV_REGEX: case SUBJECT_GROUP: case SUBJECT_INTERACTIVE:
-	case SUBJECT_TIME: case SUBJECT_WEEKDAY: case SUBJECT_COST: case SUBJECT_ENV: case SUBJECT_COUNT:
+	case SUBJECT_TIME: case SUBJECT_WEEKDAY: case SUBJECT_ENV: case SUBJECT_COUNT:
 		break;
 	}
 	return (struct value){ .type = VALUE_UNKNOWN };
+}
+
+bool is_private_net(const struct action *action)
+{
+	return action->kind == ACTION_NET && action->net.address != ADDRESS_PUBLIC;
+}
+
+/* The name, and for what is forbidden also the address that it leads to. */
+static enum truth host_match(struct eval *e, const struct matcher *m)
+{
+	struct value name = text_value(eval_host(e)), address = text_value(e->action->net.resolved);
+	enum truth t = tree_match(e, m, &name);
+
+	if (t != NO || e->action->net.resolved == NULL)
+		return t;
+	return MIN(tree_match(e, m, &address), MAYBE);
+}
+
+static bool names_literally(const struct matcher *m, const char *host)
+{
+	if (m->op == OP_LITERAL)
+		return strcmp(m->text, host) == 0;
+	for (size_t i = 0; m->op == OP_ANY && i < m->count; i++)
+		if (names_literally(&m->children[i], host))
+			return true;
+	return false;
+}
+
+/* Nothing but a rule that says so opens what is not public, and a link-local address it must call by its name. */
+static bool may_open(struct eval *e, const struct rule *rule)
+{
+	if (rule->effect == EFFECT_DENY || !is_private_net(e->action))
+		return true;
+	if (!rule->opens_private || e->action->net.address == ADDRESS_NEVER || eval_host(e) == NULL)
+		return false;
+	if (e->action->net.address == ADDRESS_PRIVATE)
+		return true;
+	for (size_t i = 0; i < rule->clause.count; i++)
+		if (rule->clause.terms[i].key->subject == SUBJECT_HOST)
+			return names_literally(&rule->clause.terms[i].matcher, e->host) &&
+			       e->action->net.resolved != NULL && strcmp(e->host, e->action->net.resolved) == 0;
+	return false;
 }
 
 static enum truth term_match(struct eval *e, const struct term *t)
 {
 	enum subject subject = t->key->subject;
 
+	if (subject == SUBJECT_SECRET && e->action->secret == NULL)
+		return NO;                                 /* also under `not`: the rule is about calls with a secret */
 	if (subject == SUBJECT_ARGS)
 		return json_match(e, &t->matcher, argument(e->action->tool.args, t->pointer), 0);
 	if (subject == SUBJECT_ARGV_REGEX)
@@ -616,7 +677,11 @@ static enum truth term_match(struct eval *e, const struct term *t)
 		return group_match(e, &t->matcher);
 	if (subject == SUBJECT_INTERACTIVE)
 		return truth_of(json_is_true(t->matcher.scalar) == e->facts->interactive);
-	struct value v = subject_value(e, subject);
+	if (subject == SUBJECT_PRIVATE)
+		return truth_of(json_is_true(t->matcher.scalar) == is_private_net(e->action));
+	if (subject == SUBJECT_HOST)
+		return host_match(e, &t->matcher);
+	struct value v = subject == SUBJECT_ENV ? env_value(e->facts, t->pointer) : subject_value(e, subject);
 	return tree_match(e, &t->matcher, &v);
 }
 
@@ -631,7 +696,7 @@ static enum truth clause_match(struct eval *e, const struct clause *c)
 
 enum truth rule_matches(struct eval *e, const struct rule *rule)
 {
-	enum truth t = clause_match(e, &rule->clause);
+	enum truth t = may_open(e, rule) ? clause_match(e, &rule->clause) : NO;
 
 	if (t == NO || !rule->has_unless)
 		return t;

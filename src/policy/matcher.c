@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "policy/glob.h"
+#include "policy/limits.h"
 #include "policy/rules.h"
 
 #include "base/banned.h"
@@ -19,7 +20,7 @@ const struct key_row key_rows[SUBJECT_COUNT] = {
 enum {
 	NAMES_ = BIT(FORM_TEXT) | BIT(FORM_PATH) | BIT(FORM_HOST) | BIT(FORM_TOOL) | BIT(FORM_GROUP) |
 	         BIT(FORM_CATEGORY) | BIT(FORM_RISK) | BIT(FORM_ROLE) | BIT(FORM_CHANNEL) | BIT(FORM_PROGRAM),
-	VALUES_ = BIT(FORM_ANY) | BIT(FORM_NUMBER),
+	VALUES_ = BIT(FORM_ANY) | BIT(FORM_NUMBER) | BIT(FORM_USD),
 };
 
 /* Every operator that may stand in {}: its name, what it makes, where it may stand. */
@@ -111,7 +112,7 @@ static int check_name(const struct loader *l, enum form form, const struct yaml_
 	case FORM_CHANNEL:
 		return check_word(n, "channel", word, channels, COUNT(channels), l->err);
 	case FORM_TEXT: case FORM_PATH: case FORM_HOST: case FORM_PROGRAM: case FORM_ANY: case FORM_NUMBER:
-	case FORM_BOOL: case FORM_REGEX: case FORM_FLAG: case FORM_TIME: case FORM_WEEKDAY: case FORM_LATER:
+	case FORM_BOOL: case FORM_REGEX: case FORM_FLAG: case FORM_TIME: case FORM_WEEKDAY: case FORM_USD: case FORM_ENV:
 		break;
 	}
 	return 0;
@@ -245,11 +246,25 @@ static int leaf_within(const struct loader *l, const struct yaml_node *n, struct
 	return 0;
 }
 
+static int leaf_usd(const struct loader *l, const struct yaml_node *n, enum op op, struct matcher *ret)
+{
+	int64_t nanos;
+
+	if ((yaml_type(n) != YAML_INT && yaml_type(n) != YAML_FLOAT) || usd_parse(str_of(yaml_text(n)), &nanos) != 0)
+		return yaml_err(n, l->err, "no money: write US dollars such as 2.50, from 0 to 1000000000");
+	ret->op = op;
+	ret->scalar = json_integer(nanos);
+	ret->text = xstrdup(yaml_text(n));
+	return 0;
+}
+
 static int leaf_compare(const struct loader *l, const struct yaml_node *n, enum form form, enum op op,
                         struct matcher *ret)
 {
 	bool ordered = op != OP_EQ && op != OP_NE;
 
+	if (form == FORM_USD)
+		return leaf_usd(l, n, op, ret);
 	if (!yaml_is_scalar(n) || yaml_type(n) == YAML_NULL)
 		return yaml_want(n, ordered || form == FORM_NUMBER ? YAML_FLOAT : YAML_TEXT, "what to compare with", l->err);
 	if ((ordered || form == FORM_NUMBER) && yaml_want(n, YAML_FLOAT, "what to compare with", l->err) != 0)
@@ -369,6 +384,7 @@ static int leaf_parse(const struct loader *l, const struct yaml_node *n, enum fo
 {
 	switch (form) {
 	case FORM_NUMBER:
+	case FORM_USD:
 		return leaf_compare(l, n, form, OP_EQ, ret);
 	case FORM_BOOL:
 		return leaf_bool(l, n, ret);
@@ -382,11 +398,8 @@ static int leaf_parse(const struct loader *l, const struct yaml_node *n, enum fo
 		return leaf_weekday(l, n, ret);
 	case FORM_ANY:
 		return yaml_is_text(n) ? leaf_glob(l, n, form, ret) : leaf_compare(l, n, form, OP_EQ, ret);
-	case FORM_LATER:
-		return yaml_err(yaml_key(n), l->err, "'%s' is not enforced by this version yet: leave it out",
-		                yaml_text(yaml_key(n)));
 	case FORM_TEXT: case FORM_PATH: case FORM_HOST: case FORM_TOOL: case FORM_GROUP: case FORM_CATEGORY:
-	case FORM_RISK: case FORM_ROLE: case FORM_CHANNEL: case FORM_PROGRAM:
+	case FORM_RISK: case FORM_ROLE: case FORM_CHANNEL: case FORM_PROGRAM: case FORM_ENV:
 		break;
 	}
 	return leaf_glob(l, n, form, ret);
@@ -428,7 +441,7 @@ static int operand_parse(const struct loader *l, const struct operator *o, const
 		return leaf_from(l, n, ret);
 	if (o->op == OP_SHA256)
 		return leaf_sha256(l, n, ret);
-	if (o->op == OP_NE && form != FORM_NUMBER && form != FORM_ANY) {
+	if (o->op == OP_NE && form != FORM_NUMBER && form != FORM_USD && form != FORM_ANY) {
 		const struct operator equal = { "eq", OP_EQ, o->forms };
 		ret->op = OP_NOT;
 		ret->children = xcalloc(1, sizeof *ret->children);
@@ -468,8 +481,6 @@ static int map_parse(const struct loader *l, const struct yaml_node *n, enum for
 static int value_parse(const struct loader *l, const struct yaml_node *n, enum form form, struct matcher *ret)
 {
 	ret->form = form;
-	if (form == FORM_LATER)
-		return leaf_parse(l, n, form, ret);
 	if (yaml_type(n) == YAML_MAP)
 		return map_parse(l, n, form, ret);
 	if (yaml_type(n) != YAML_LIST)
@@ -548,6 +559,31 @@ static int args_parse(struct loader *l, const struct yaml_node *map, struct clau
 	return 0;
 }
 
+/* A variable is named as the shell names it; its value is text, so `CI: true` must be in quotes. */
+static int env_parse(struct loader *l, const struct yaml_node *map, const struct key_row *row, struct clause *c)
+{
+	if (yaml_want(map, YAML_MAP, "'env'", l->err) != 0)
+		return -EINVAL;
+	if (yaml_count(map) == 0)
+		return yaml_err(map, l->err, "'env' is empty: name a variable, such as {CI: \"true\"}");
+	for (const struct yaml_node *n = yaml_first(map); n != NULL; n = yaml_next(n)) {
+		const char *name = yaml_text(yaml_key(n));
+		if (*name == '\0' || strchr(name, '=') != NULL)
+			return yaml_err(yaml_key(n), l->err, "'%.80s' is no name of a variable: write {NAME: \"value\"}", name);
+		struct key_row text = *row;
+		text.form = FORM_TEXT;
+		if (term_add(l, n, &text, name, c) != 0)
+			return -EINVAL;
+		c->terms[c->count - 1].key = row;
+	}
+	return 0;
+}
+
+static int section_term(struct loader *l, const struct yaml_node *n, const struct key_row *row, struct clause *c)
+{
+	return row->form == FORM_ENV ? env_parse(l, n, row, c) : term_add(l, n, row, NULL, c);
+}
+
 /* The keys of `argv` and of `when`. */
 static int section_parse(struct loader *l, const struct yaml_node *map, const char *name, enum section section,
                          struct clause *c)
@@ -567,7 +603,7 @@ static int section_parse(struct loader *l, const struct yaml_node *map, const ch
 	for (const struct yaml_node *n = yaml_first(map); n != NULL; n = yaml_next(n))
 		for (size_t i = 0; i < SUBJECT_COUNT; i++)
 			if (key_rows[i].section == section && strcmp(key_rows[i].name, yaml_text(yaml_key(n))) == 0 &&
-			    term_add(l, n, &key_rows[i], NULL, c) != 0)
+			    section_term(l, n, &key_rows[i], c) != 0)
 				return -EINVAL;
 	return 0;
 }

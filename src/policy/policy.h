@@ -4,6 +4,7 @@
 #define MISHRI_POLICY_POLICY_H
 
 #include "base/json.h"
+#include "policy/address.h"
 
 struct policy;                                             /* opaque, immutable once loaded */
 
@@ -65,17 +66,24 @@ struct action {
 	struct {
 		const char *host, *scheme;
 		int port;
+		const char *method;                        /* NULL: not known, as inside a tunnel */
+		enum address_class address;                /* where it leads; before it is known, ADDRESS_PUBLIC asks who could */
+		const char *resolved;                      /* the address in its one spelling; NULL: not known */
 	} net;
 	struct { const char *agent; } delegate;            /* NULL in these three: not known */
 	struct { const char *cron, *goal; } schedule;
 	struct { const char *provider, *model; } model;
+	const char *secret;                                /* of a tool call or a connection: the one that it would use; NULL: none */
 };
 
 struct facts {
 	const char *user, *role, *agent, *channel, *workspace; /* never NULL; "" when unknown */
+	const char *session, *root;                        /* of the task; NULL and "": not known */
 	bool interactive;
 	int depth;
 	int64_t calls;                                     /* of the task so far */
+	int64_t cost_nanos;                                /* nano-USD that its whole tree has spent; -1: not known */
+	const char *const *env;                            /* NAME=VALUE of the engine, NULL at the end; NULL: not known */
 	int64_t time_us;                                   /* wall clock */
 	const char *const *taints;
 	size_t taint_count;
@@ -104,6 +112,7 @@ struct decision {
 	char reason[512];            /* for the person and the model; says what would be allowed where known */
 	const char *also[16];        /* other rules that matched. Borrowed */
 	size_t also_count;
+	const char *secret_source;   /* "FILE:LINE" of an allow or ask rule that matched and names the secret; NULL: none. Borrowed */
 	bool high_risk;
 	const char *rule_digest;     /* SHA-256 of the deciding rule's own text; NULL with rule. Borrowed */
 	struct approval_terms approval; /* with EFFECT_ASK */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "policy/limits.h"
 #include "policy/rules.h"
 
 #include "base/banned.h"
@@ -36,6 +37,7 @@ void probe_init(struct probe *p, const char *workspace)
 	*p = (struct probe){ .facts = { .user = "", .role = "worker", .agent = "worker", .channel = "cli",
 	                                .interactive = true, .depth = 1 } };
 	p->facts.workspace = copy(p, workspace);
+	p->facts.env = p->env;
 }
 
 void probe_done(struct probe *p)
@@ -81,10 +83,25 @@ static int word_read(struct probe *p, const char *key, const char *value, const 
 	return 0;
 }
 
+/* The newest one counts. */
+static int env_add(struct probe *p, const char *name, const char *value, struct err *err)
+{
+	size_t count = 0;
+
+	while (p->env[count] != NULL)
+		count++;
+	if (count + 1 == COUNT(p->env))
+		return err_set(err, EINVAL, "env.%.40s: at most %d variables", name, PROBE_ENV);
+	memmove(p->env + 1, p->env, count * sizeof *p->env);
+	p->env[0] = own(p, xasprintf("%s=%s", name, value));
+	p->facts.env = p->env;
+	return 0;
+}
+
 int probe_set_fact(struct probe *p, const char *key, const char *value, struct err *err)
 {
 	static const char *const keys[] = { "user", "role", "agent", "channel", "interactive", "depth", "workspace", "taint",
-	                                    "calls", "time" };
+	                                    "calls", "time", "cost_usd" };
 	static const char *const role_words[] = { "worker", "master" };
 	static const char *const channel_words[] = { "cli", "http", "schedule", "mcp" };
 	static const char *const bool_words[] = { "true", "false" };
@@ -92,6 +109,8 @@ int probe_set_fact(struct probe *p, const char *key, const char *value, struct e
 	const char *word;
 	int64_t number;
 
+	if (strncmp(key, "env.", 4) == 0 && key[4] != '\0')
+		return env_add(p, key + 4, value, err);
 	switch (name_find(keys, COUNT(keys), key)) {
 	case 0:
 		f->user = copy(p, value);
@@ -128,12 +147,16 @@ int probe_set_fact(struct probe *p, const char *key, const char *value, struct e
 		return number_read(key, value, INT64_MAX, &f->calls, err);
 	case 9:
 		return time_read(value, &f->time_us, err);
+	case 10:
+		if (usd_parse(str_of(value), &f->cost_nanos) != 0)
+			return err_set(err, EINVAL, "cost_usd=%.40s: not US dollars such as 2.50", value);
+		return 0;
 	default:
 		break;
 	}
 	const char *near = name_nearest(keys, COUNT(keys), key);
 	return err_set(err, EINVAL, "unknown fact '%.40s': %s%s", key, near != NULL ? "did you mean " :
-	               "known are user, role, agent, channel, interactive, depth, workspace, taint, calls and time",
+	               "known are user, role, agent, channel, interactive, depth, workspace, taint, calls, cost_usd, time and env.NAME",
 	               near != NULL ? near : "");
 }
 
@@ -147,15 +170,48 @@ void probe_set_tool(struct probe *p, const char *name, const char *category, con
 		.tool = { copy(p, name), copy(p, category), copy(p, risk), p->args } };
 }
 
+static void leads_to(struct probe *p, const struct address *address)
+{
+	char text[ADDRESS_TEXT_BYTES];
+
+	address_format(address, text);
+	p->action.net.address = address_class_of(address);
+	p->action.net.resolved = copy(p, text);
+}
+
+int probe_add_net(struct probe *p, const char *method, const char *address, struct err *err)
+{
+	struct host leads;
+
+	p->action.net.method = copy(p, method);
+	if (address == NULL)
+		return 0;
+	if (host_read(str_of(address), &leads, err) < 0 || leads.address.family == 0)
+		return err_set(err, EINVAL, "address '%.80s': write what the name leads to, such as 10.0.0.1", address);
+	if (p->action.net.resolved != NULL)
+		return err_set(err, EINVAL, "address '%.80s': %s is an address already", address, p->action.net.host);
+	leads_to(p, &leads.address);
+	return 0;
+}
+
 int probe_set_net(struct probe *p, const char *host_port, const char *scheme, struct err *err)
 {
 	const char *colon = strrchr(host_port, ':');
+	struct host host;
 	uint64_t port;
 
 	if (colon == NULL || colon == host_port || str_to_u64(str_of(colon + 1), &port) != 0 || port < 1 || port > 65535)
 		return err_set(err, EINVAL, "'%.80s' is no HOST:PORT: write api.example.com:443", host_port);
+	struct str name = { host_port, (size_t)(colon - host_port) };
+	if (memchr(name.ptr, ':', name.len) != NULL && name.ptr[0] != '[')
+		return err_set(err, EINVAL, "'%.80s' is no HOST:PORT: an IPv6 address stands in brackets, [::1]:443", host_port);
+	if (host_read(name, &host, err) < 0)
+		return -EINVAL;
 	p->action = (struct action){ .kind = ACTION_NET };
-	p->action.net.host = own(p, xstrndup(host_port, (size_t)(colon - host_port)));
+	p->action.net.host = copy(p, host.name);
+	p->action.net.address = ADDRESS_PUBLIC;
+	if (host.address.family != 0)
+		leads_to(p, &host.address);
 	p->action.net.port = (int)port;
 	p->action.net.scheme = copy(p, scheme != NULL ? scheme : port == 443 ? "https" : port == 80 ? "http" : "tcp");
 	return 0;

@@ -1,6 +1,7 @@
 /* rule.c - one rule: its id, its one effect, its matchers, and what goes with them. */
 #include <stdio.h>
 
+#include "policy/glob.h"
 #include "policy/rules.h"
 
 #include "base/banned.h"
@@ -42,18 +43,25 @@ static void rule_freep(struct rule **rule)
 	rule_free(*rule);
 }
 
+int name_check(struct loader *l, const struct yaml_node *n)
+{
+	const char *id = yaml_text(n);
+
+	if (*id == '\0' || strlen(id) > 64 ||
+	    id[strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] != '\0')
+		return yaml_err(n, l->err, "the id '%.80s' is no name: use at most 64 letters, digits, '-', '_' and '.'", id);
+	return 0;
+}
+
 static int id_read(struct loader *l, const struct yaml_node *node, struct rule *rule)
 {
 	const struct yaml_node *n = yaml_get(node, "id");
 
 	if (n == NULL)
 		return yaml_err(node, l->err, "a rule without an id: add 'id: some-name', which decisions will show");
-	if (yaml_want(n, YAML_TEXT, "'id'", l->err) != 0)
+	if (yaml_want(n, YAML_TEXT, "'id'", l->err) != 0 || name_check(l, n) != 0)
 		return -EINVAL;
 	const char *id = yaml_text(n);
-	if (*id == '\0' || strlen(id) > 64 ||
-	    id[strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] != '\0')
-		return yaml_err(n, l->err, "the id '%.80s' is no name: use at most 64 letters, digits, '-', '_' and '.'", id);
 	const struct name_entry *used = name_map_find(&l->ids, id);
 	if (used != NULL)
 		return yaml_err(n, l->err, "the id '%s' is already used at %s: choose another", id,
@@ -228,23 +236,32 @@ static char *shown(struct buf *text, const struct yaml_node *n)
 	return text->full ? xasprintf("what %s:%d says", yaml_name(n), yaml_line(n)) : buf_take(text);
 }
 
-/* The matchers of the rule: for people, and for the question whether another rule covers it. */
-static void describe(const struct yaml_node *node, struct rule *rule)
+char *rule_means(const struct yaml_node *node, const char *const *without, size_t count)
 {
-	AUTO(buf_done) struct buf text = BUF_INIT(SHOWN_BYTES), exception = BUF_INIT(SHOWN_BYTES);
-	AUTO(json_decrefp) json_t *shape = json_object();
+	AUTO(buf_done) struct buf text = BUF_INIT(SHOWN_BYTES);
 
 	for (const struct yaml_node *n = yaml_first(node); n != NULL; n = yaml_next(n)) {
 		const char *key = yaml_text(yaml_key(n));
-		if (name_find(rule_keys, COUNT(rule_keys), key) >= 0)
+		if (name_find(without, count, key) >= 0)
 			continue;
 		buf_printf(&text, "%s%s: ", text.len > 0 ? ", " : "", key);
 		render(n, &text);
-		json_put(shape, key, yaml_to_json(n));
 	}
+	return shown(&text, node);
+}
+
+/* The matchers of the rule: for people, and for the question whether another rule covers it. */
+static void describe(const struct yaml_node *node, struct rule *rule)
+{
+	AUTO(buf_done) struct buf exception = BUF_INIT(SHOWN_BYTES);
+	AUTO(json_decrefp) json_t *shape = json_object();
+
+	for (const struct yaml_node *n = yaml_first(node); n != NULL; n = yaml_next(n))
+		if (name_find(rule_keys, COUNT(rule_keys), yaml_text(yaml_key(n))) < 0)
+			json_put(shape, yaml_text(yaml_key(n)), yaml_to_json(n));
 	if (rule->has_unless)
 		render(yaml_get(node, "unless"), &exception);
-	rule->means = shown(&text, node);
+	rule->means = rule_means(node, rule_keys, COUNT(rule_keys));
 	rule->exception = rule->has_unless ? shown(&exception, yaml_get(node, "unless")) : NULL;
 	AUTO(buf_done) struct buf json = BUF_INIT(LIMIT_POLICY_BYTES);
 	AUTO(json_decrefp) json_t *whole = yaml_to_json(node);
@@ -276,6 +293,35 @@ static bool names_high_risk(const struct matcher *m)
 	return m->op == OP_ANY && m->count == 1 && names_high_risk(m->children);
 }
 
+static bool is_everything(const struct matcher *m)
+{
+	if (m->op == OP_GLOB)
+		return glob_is_everything(m->text);
+	for (size_t i = 0; m->op == OP_ANY && i < m->count; i++)
+		if (is_everything(&m->children[i]))
+			return true;
+	return m->op == OP_NOT;
+}
+
+/* Who opens a private network says which part of it. */
+static int private_read(struct loader *l, const struct yaml_node *node, struct rule *rule)
+{
+	const struct yaml_node *n = yaml_get(node, "private");
+	bool named = false;
+
+	for (size_t i = 0; i < rule->clause.count; i++) {
+		const struct term *t = &rule->clause.terms[i];
+		if (t->key->subject == SUBJECT_PRIVATE)
+			rule->opens_private = json_is_true(t->matcher.scalar);
+		if (t->key->subject == SUBJECT_HOST)
+			named = !is_everything(&t->matcher);
+	}
+	if (!rule->opens_private || rule->effect == EFFECT_DENY || named)
+		return 0;
+	return yaml_err(n, l->err, "a rule that opens private addresses names them: add 'host' with names or addresses, such "
+	                           "as [127.0.0.1, \"*.internal.example\"]; '*' or 'not' alone is none");
+}
+
 static int details_read(struct loader *l, const struct yaml_node *node, struct rule *rule)
 {
 	const struct yaml_node *n = yaml_get(node, "reason");
@@ -295,7 +341,7 @@ static int details_read(struct loader *l, const struct yaml_node *node, struct r
 	for (size_t i = 0; i < rule->clause.count; i++)
 		if (rule->clause.terms[i].key->subject == SUBJECT_RISK && names_high_risk(&rule->clause.terms[i].matcher))
 			rule->high_risk = true;
-	return approval_read(l, node, rule);
+	return private_read(l, node, rule) < 0 ? -EINVAL : approval_read(l, node, rule);
 }
 
 int rule_parse(struct loader *l, const struct yaml_node *node)

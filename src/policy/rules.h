@@ -30,7 +30,8 @@ enum form {
 	FORM_FLAG,         /* a flag or a list of them */
 	FORM_TIME,         /* "HH:MM-HH:MM", UTC */
 	FORM_WEEKDAY,      /* mon or mon-fri, UTC */
-	FORM_LATER,        /* part of the language, not of this version */
+	FORM_USD,          /* as FORM_NUMBER, in US dollars, compared as nano-USD */
+	FORM_ENV,          /* a map: the name of a variable, and what its value must be, as FORM_TEXT */
 };
 
 /* Every key that matches something, in matchers.def. */
@@ -105,6 +106,7 @@ struct rule {
 	size_t file;
 	int line, column;
 	bool has_when, has_unless, overridable, high_risk;
+	bool opens_private;        /* says private: true */
 	bool decided_a_test;
 };
 
@@ -163,6 +165,10 @@ struct policy {
 	struct group *groups;
 	size_t group_count;
 	struct rule_index kinds[KIND_COUNT];
+	struct limit *limits;      /* limits.c */
+	size_t limit_count;
+	struct budget_row *budgets;
+	size_t budget_count;
 	size_t test_count;
 	char digest[SHA256_HEX_LEN + 1];
 };
@@ -200,7 +206,16 @@ void index_done(struct rule_index *index);
 void walk_init(struct rule_walk *walk, const struct rule_index *index, const char *const *names, size_t count);
 struct rule *walk_next(struct rule_walk *walk);            /* NULL: no more */
 
-/* extra.c: files, limits and budgets. */
+/* One line of what a map says, without these keys. The caller owns it. */
+char *rule_means(const struct yaml_node *node, const char *const *without, size_t count);
+MUST_USE int name_check(struct loader *l, const struct yaml_node *n);   /* may this text be an id? 0 or -EINVAL */
+
+/* limits.c */
+MUST_USE int limits_read(struct loader *l, const struct yaml_node *root);
+MUST_USE int limits_check_ids(struct loader *l);           /* of the whole set */
+void limits_done(struct policy *policy);
+
+/* extra.c: files. */
 MUST_USE int extra_check(struct loader *l, const struct yaml_node *root);
 
 /* selftest.c: the `tests` of a file, against the rules of this file alone. */
@@ -222,6 +237,7 @@ struct eval {
 };
 void eval_done(struct eval *e);
 enum truth rule_matches(struct eval *e, const struct rule *rule);
+bool is_private_net(const struct action *action);          /* leads to where only private: true leads */
 const char *eval_host(struct eval *e);                     /* of a net action, in its one spelling; NULL: not known */
 
 /* flag.c: is this flag among the words of argv? */

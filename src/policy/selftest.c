@@ -10,7 +10,7 @@
 
 static const char *const test_keys[] = { "call", "when", "expect", "rule" };
 static const char *const call_keys[] = { "tool", "args", "category", "risk", "exec", "program", "cwd", "sha256", "net",
-                                         "scheme", "delegate", "schedule", "goal", "model" };
+                                         "scheme", "method", "address", "delegate", "schedule", "goal", "model" };
 
 static const char *text_of(const struct yaml_node *call, const char *key)
 {
@@ -67,7 +67,8 @@ static int call_net(struct loader *l, const struct yaml_node *call, const struct
 {
 	struct err err;
 
-	if (probe_set_net(p, yaml_text(n), text_of(call, "scheme"), &err) != 0)
+	if (probe_set_net(p, yaml_text(n), text_of(call, "scheme"), &err) != 0 ||
+	    probe_add_net(p, text_of(call, "method"), text_of(call, "address"), &err) != 0)
 		return yaml_err(n, l->err, "%s", err.text);
 	return 0;
 }
@@ -106,7 +107,7 @@ static const struct call_row {
 } call_rows[KIND_COUNT] = {
 	[ACTION_TOOL] = { "tool", call_tool, { "args", "category", "risk" } },
 	[ACTION_EXEC] = { "exec", call_exec, { "program", "cwd", "sha256" } },
-	[ACTION_NET] = { "net", call_net, { "scheme" } },
+	[ACTION_NET] = { "net", call_net, { "scheme", "method", "address" } },
 	[ACTION_DELEGATE] = { "delegate", call_other },
 	[ACTION_SCHEDULE] = { "schedule", call_other, { "goal" } },
 	[ACTION_MODEL] = { "model", call_model },
@@ -141,6 +142,20 @@ static int call_read(struct loader *l, const struct yaml_node *call, struct prob
 	return row->read(l, call, yaml_get(call, row->key), p);
 }
 
+static int env_read(struct loader *l, const struct yaml_node *map, struct probe *p)
+{
+	struct err err;
+
+	for (const struct yaml_node *n = yaml_first(map); n != NULL; n = yaml_next(n)) {
+		AUTO(freep) char *key = xasprintf("env.%s", yaml_text(yaml_key(n)));
+		if (!yaml_is_scalar(n))
+			return yaml_err(n, l->err, "a test gives one plain value for '%s', no matcher", key);
+		if (probe_set_fact(p, key, yaml_text(n), &err) != 0)
+			return yaml_err(n, l->err, "%s", err.text);
+	}
+	return 0;
+}
+
 static int fact_read(struct loader *l, const struct yaml_node *n, struct probe *p)
 {
 	struct err err;
@@ -151,6 +166,8 @@ static int fact_read(struct loader *l, const struct yaml_node *n, struct probe *
 				return yaml_err(c, l->err, "no taint: name at most %d of them", PROBE_TAINTS);
 		return 0;
 	}
+	if (yaml_type(n) == YAML_MAP && strcmp(yaml_text(yaml_key(n)), "env") == 0)
+		return env_read(l, n, p);
 	if (!yaml_is_scalar(n))
 		return yaml_err(n, l->err, "a test gives one plain value for '%s', no matcher", yaml_text(yaml_key(n)));
 	if (probe_set_fact(p, yaml_text(yaml_key(n)), yaml_text(n), &err) != 0)

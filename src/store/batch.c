@@ -172,6 +172,8 @@ int batch_write(struct db *db, struct pending *p)
 	int64_t last = 0;
 
 	int r = fence(db, p);
+	if (r == 0 && p->charge != NULL)
+		r = charge_write(db, p->charge, p->task, &p->err);
 	if (r == 0)
 		r = chain_get(db, p->root, &chain, &p->err);
 	if (r == 0)
@@ -207,6 +209,11 @@ struct pending *pending_new(const struct store_batch *batch, const char *engine)
 	p->generation = batch->generation;
 	p->lease = batch->lease;
 	p->checkpoint = batch->checkpoint;
+	p->charge_out = batch->charge;
+	if (batch->charge != NULL) {
+		p->charge = xmalloc(sizeof *p->charge);
+		*p->charge = *batch->charge;
+	}
 	p->inbox_upto = batch->inbox_upto;
 	p->on_commit = batch->on_commit;
 	p->userdata = batch->userdata;
@@ -226,5 +233,6 @@ void pending_free(struct pending *p)
 	for (size_t i = 0; i < p->count; i++)
 		stored_done(&p->events[i]);
 	free(p->events);
+	free(p->charge);
 	free(p);
 }

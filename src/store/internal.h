@@ -39,6 +39,7 @@ struct pending {
 	struct pending *next;
 	char root[ID_LEN + 1], task[ID_LEN + 1], engine[ID_LEN + 1];
 	int64_t generation, inbox_upto;
+	struct store_charge *charge, *charge_out;   /* the thread's own, and the caller's, which gets the answer */
 	enum lease_action lease;
 	bool checkpoint;
 	struct stored *events;
@@ -53,6 +54,10 @@ struct pending {
 };
 struct pending *pending_new(const struct store_batch *batch, const char *engine);
 void pending_free(struct pending *p);
+
+/* charge.c: inside a transaction. 0, or -EDQUOT with what is in *c; nothing is changed then. */
+MUST_USE int charge_write(struct db *db, struct store_charge *c, const char *task, struct err *err);
+void charge_answer(const struct store_charge *from, struct store_charge *to);
 
 /* Inside a transaction. Failure: the caller undoes what was written. -ESTALE: fenced. */
 MUST_USE int batch_write(struct db *db, struct pending *p);

@@ -34,6 +34,16 @@ static const struct { enum event_type type; enum statement sql; } rows[] = {
 	{ EVENT_CALL_STARTED, SQL_SET_STARTED },
 	{ EVENT_CALL_FINISHED, SQL_SET_RESULT },
 	{ EVENT_CALL_FINISHED, SQL_LAPSE_CALL },
+	{ EVENT_MODEL_REQUESTED, SQL_RESERVE },
+	{ EVENT_MODEL_REPLIED, SQL_SPEND_REPLY },
+	{ EVENT_MODEL_REPLIED, SQL_UNRESERVE },
+	{ EVENT_MODEL_FAILED, SQL_SPEND_FAILED },
+	{ EVENT_MODEL_FAILED, SQL_UNRESERVE },
+	{ EVENT_TASK_RESUMED, SQL_SPEND_LOST },
+	{ EVENT_TASK_RESUMED, SQL_UNRESERVE },
+	{ EVENT_CALL_STARTED, SQL_SPEND_CALL },
+	{ EVENT_CALL_FINISHED, SQL_SPEND_TIME },
+	{ EVENT_BUDGET_RAISED, SQL_RAISE },
 };
 
 static void bind_text(sqlite3_stmt *stmt, int at, const char *text)
@@ -132,7 +142,8 @@ static int project_again(struct db *db, const struct query *q, struct err *err)
 
 static int rebuild(struct db *db, struct err *err)
 {
-	static const enum statement clear[] = { SQL_CLEAR_APPROVALS, SQL_CLEAR_GRANTS, SQL_CLEAR_CALLS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS };
+	static const enum statement clear[] = { SQL_CLEAR_CALLS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS, SQL_CLEAR_SPENDING,
+	                                        SQL_CLEAR_RESERVATIONS, SQL_CLEAR_RAISES, SQL_CLEAR_APPROVALS, SQL_CLEAR_GRANTS };
 
 	for (size_t i = 0; i < COUNT(clear); i++) {
 		int r = db_run(db, err, clear[i], "");

@@ -62,6 +62,27 @@ static const char *const migrations[] = {
 	" kind TEXT NOT NULL, user TEXT NOT NULL, body TEXT NOT NULL) STRICT;"
 	"CREATE INDEX inbox_task ON inbox (task);",
 
+	/* What rates have used, by their keys; state is policy/rate.h's. One clock for all of them. Not made from events: a
+	 * use is forgotten anyway. */
+	"CREATE TABLE rates (key TEXT PRIMARY KEY, state BLOB NOT NULL, idle_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX rates_idle ON rates (idle_us);"
+	"CREATE TABLE rate_clock (one INTEGER PRIMARY KEY CHECK (one = 1), boot TEXT NOT NULL, boot_us INTEGER NOT NULL,"
+	" wall_us INTEGER NOT NULL, now_us INTEGER NOT NULL) STRICT;"
+
+	/* What budgets count, and what is reserved for model calls that are under way; day: since 1970, UTC. */
+	"CREATE TABLE spending (root TEXT NOT NULL, session TEXT NOT NULL, user TEXT NOT NULL, day INTEGER NOT NULL,"
+	" usd_nanos INTEGER NOT NULL, tokens INTEGER NOT NULL, calls INTEGER NOT NULL, ms INTEGER NOT NULL,"
+	" PRIMARY KEY (root, session, user, day)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX spending_session ON spending (session);"
+	"CREATE INDEX spending_day ON spending (day, user);"
+	"CREATE TABLE reservations (task TEXT PRIMARY KEY, root TEXT NOT NULL, session TEXT NOT NULL, user TEXT NOT NULL,"
+	" day INTEGER NOT NULL, usd_nanos INTEGER NOT NULL, tokens INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX reservations_root ON reservations (root);"
+	"CREATE INDEX reservations_session ON reservations (session);"
+	"CREATE INDEX reservations_day ON reservations (day, user);"
+	"CREATE TABLE raises (budget TEXT NOT NULL, scope TEXT NOT NULL, unit TEXT NOT NULL, amount INTEGER NOT NULL,"
+	" PRIMARY KEY (budget, scope, unit)) STRICT, WITHOUT ROWID;",
+
 	/* Approvals and grants. What was asked is read from the event `seq`. state: pending, or the answer; expires_us 0:
 	 * never. A grant counts while until_us (0: no end) has not come and revoked_us is null. */
 	"CREATE TABLE approvals (seq INTEGER PRIMARY KEY, approval TEXT NOT NULL UNIQUE, task TEXT NOT NULL, call TEXT NOT NULL,"

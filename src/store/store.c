@@ -144,6 +144,8 @@ void store_dispatch(struct store *store)
 	assert(store->writer != NULL);
 	for (struct pending *p = writer_collect(store->writer), *next; p != NULL; p = next) {
 		next = p->next;
+		if (p->charge != NULL)
+			charge_answer(p->charge, p->charge_out);
 		if (p->on_commit != NULL)
 			p->on_commit(p->userdata, p->result, p->first_seq, &p->err);
 		pending_free(p);
@@ -158,6 +160,8 @@ int store_append_wait(struct store *store, const struct store_batch *batch, int6
 	writer_queue(store->writer, p);
 	writer_wait(store->writer, p);
 	int r = p->result;
+	if (p->charge != NULL)
+		charge_answer(p->charge, p->charge_out);
 	if (r == 0 && ret_first_seq != NULL)
 		*ret_first_seq = p->first_seq;
 	if (r < 0 && err != NULL)

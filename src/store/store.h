@@ -7,6 +7,7 @@
 #define MISHRI_STORE_STORE_H
 
 #include "core/event.h"
+#include "policy/limits.h"
 
 struct store;                                                   /* opaque */
 
@@ -42,6 +43,32 @@ void store_lease_renew(struct store *store);
 
 enum lease_action { LEASE_HOLD, LEASE_CREATE, LEASE_RELEASE };
 
+/* What must be had in the very transaction in which the events become durable, or they do not: uses of rates, and
+ * room in budgets. What the events themselves spend and reserve is counted from them (see README.md). */
+struct store_charge {
+	struct charge_rate {
+		struct rate rate;
+		char key[LIMIT_KEY_BYTES];
+		int64_t uses;
+		bool refused;
+		int64_t wait_us;               /* refused: until then; INT64_MAX: it can never be had */
+	} rates[LIMIT_POLICY_HITS];
+	size_t rate_count;
+	struct charge_budget {
+		struct budget budget;
+		char key[USER_LEN + 1];        /* root task, session or user; "" for the whole store */
+		bool refused;
+		enum budget_unit unit;         /* refused: of what there is too little */
+		int64_t spent, reserved, most; /* of that unit; most: with what was raised */
+	} budgets[LIMIT_POLICY_HITS];
+	size_t budget_count;
+	int64_t wants[BUDGET_UNITS];           /* what the events will spend or reserve */
+	bool forced;                           /* rates: a person said yes, it is counted and not refused */
+	bool refused;                          /* any of them: nothing was written, and no rate was used */
+};
+
+/* "root", "user/day" ...: by what raises are known. */
+const char *budget_scope_key(const struct budget *budget, const char *key, int64_t day, char text[static 160]);
 struct store_batch {
 	const char *root;            /* the chain that the events extend: id of the root task; "" for engine events */
 	const char *task;            /* whose lease fences the batch; "" for engine events: no fence */
@@ -50,6 +77,7 @@ struct store_batch {
 	struct event *events;        /* an array of `count`; the store takes each event's data over */
 	size_t count;                /* 1 .. LIMIT_BATCH_EVENTS */
 	bool checkpoint;             /* also note the chain's head in the checkpoint chain (task ended or parked) */
+	struct store_charge *charge; /* NULL: none. The caller's, until on_commit; the answer is in it. Refused: -EDQUOT */
 	int64_t inbox_upto;          /* messages of the task up to this id are done with; 0: none */
 	/* Once, from store_dispatch, in the order of appending within a task. result 0: durable, and
 	 * events' seq were given (first_seq, rising by one each). -ESTALE: the lease is lost, nothing was written.
@@ -194,6 +222,11 @@ MUST_USE int store_events(struct store *store, const struct event_filter *filter
                           bool (*visit)(void *userdata, const struct event_row *row), void *userdata, struct err *err);
 /* The newest event of a task; without content. -ENOENT: it has none. */
 MUST_USE int store_event_last(struct store *store, const char *task, struct event *ret, struct err *err);
+
+struct store_spent { int64_t spent[BUDGET_UNITS], reserved[BUDGET_UNITS], raised[BUDGET_UNITS]; };
+/* What a budget has seen so far; `without`: a task whose reservation is left out, or "". key: as in struct charge_budget. */
+MUST_USE int store_spent(struct store *store, const struct budget *budget, const char *key, int64_t day, const char *without,
+                         struct store_spent *ret, struct err *err);
 
 /* ---- upkeep --------------------------------------------------------------------------------------- */
 

@@ -54,7 +54,7 @@ static void fail(struct pending *p, const struct err *why)
 	p->result = -why->code;
 }
 
-/* Anything but a fence ends writing. */
+/* Anything but a fence or a limit ends writing. */
 static int write_one(struct writer *w, struct pending *p)
 {
 	int r = p->result;
@@ -69,7 +69,7 @@ static int write_one(struct writer *w, struct pending *p)
 	p->result = r;
 	if (r < 0 && sqlite3_get_autocommit(w->db.handle) == 0 && db_run(&w->db, &w->broken, SQL_UNDO, "") < 0)
 		return -w->broken.code;
-	if (r < 0 && r != -ESTALE) {
+	if (r < 0 && r != -ESTALE && r != -EDQUOT) {
 		w->broken = p->err;
 		return r;
 	}

@@ -42,6 +42,7 @@ const struct tool tool_background = {
 	.risk = "low",
 	.permissions = "fs.read fs.write exec",
 	.nature = NATURE_AT_MOST_ONCE,
+	.polls = true,
 	.hosted = true,
 	.schema = schema,
 	.plan = background_plan,

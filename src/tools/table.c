@@ -1,5 +1,6 @@
 /* table.c - the tools there are, and what their rows have in common. It refuses to know anything about
  * a single tool: that is in the tool's own file. */
+#include "tools/own.h"
 #include "tools/rows.h"
 
 #include <string.h>
@@ -28,28 +29,37 @@ void tool_plan_done(struct tool_plan *plan)
 	for (char **arg = plan->argv; arg != NULL && *arg != NULL; arg++)
 		free(*arg);
 	free(plan->argv);
+	free(plan->input);
 	*plan = (struct tool_plan){ 0 };
 }
 
-const struct tool *tool_find(const char *name)
+int tool_plan_make(const struct tool *tool, const json_t *args, const char *workspace, struct tool_plan *ret, struct err *err)
 {
-	for (size_t i = 0; i < COUNT(tools); i++)
-		if (strcmp(tools[i]->name, name) == 0)
-			return tools[i];
-	return NULL;
+	return tool->own != NULL ? own_plan(tool->own, args, workspace, ret, err) : tool->plan(args, workspace, ret, err);
 }
 
 const struct tool *tool_at(size_t i)
 {
-	return i < COUNT(tools) ? tools[i] : NULL;
+	return i < COUNT(tools) ? tools[i] : own_tool_at(i - COUNT(tools));
+}
+
+const struct tool *tool_find(const char *name)
+{
+	const struct tool *tool;
+
+	for (size_t i = 0; (tool = tool_at(i)) != NULL; i++)
+		if (strcmp(tool->name, name) == 0)
+			return tool;
+	return NULL;
 }
 
 size_t tool_names(const char **ret, size_t max)
 {
-	size_t count = MIN(max, COUNT(tools));
+	const struct tool *tool;
+	size_t count = 0;
 
-	for (size_t i = 0; i < count; i++)
-		ret[i] = tools[i]->name;
+	while (count < max && (tool = tool_at(count)) != NULL)
+		ret[count++] = tool->name;
 	return count;
 }
 

@@ -13,8 +13,11 @@ struct tool_plan {
 	const char *builtin;         /* name of a cell_builtin, or NULL: argv */
 	char **argv;                 /* NULL-terminated; NULL for a builtin */
 	int64_t wall_ms;
+	char *input;                 /* what a program reads on its standard input; NULL: nothing */
 };
 void tool_plan_done(struct tool_plan *plan);
+
+struct own;                          /* a tool by manifest: own.h */
 
 struct tool {
 	const char *name;            /* as the model and policy write it */
@@ -23,6 +26,7 @@ struct tool {
 	const char *risk;            /* low, high */
 	const char *permissions;     /* "fs.read", "fs.read fs.write exec" */
 	enum nature nature;
+	bool polls;                  /* made to be called again and again with the same arguments: no loop */
 	const char *schema;          /* JSON Schema of the arguments, as text */
 	bool control;                /* carried out by the engine itself, about the task; has neither plan nor run */
 	bool hosted;                 /* carried out by the engine, once its intent is durable; has a plan and no run */
@@ -30,13 +34,19 @@ struct tool {
 	int (*plan)(const json_t *args, const char *workspace, struct tool_plan *ret, struct err *err);
 	/* For tools that start no program; runs inside the cell, writes to fd 1. NULL otherwise. */
 	int (*run)(const json_t *args, const char *workspace);
+	const struct own *own;       /* a tool that a person defined; NULL: one of ours */
 };
+
+/* The plan of a call, whoever defined the tool. 0 or -EINVAL. */
+MUST_USE int tool_plan_make(const struct tool *tool, const json_t *args, const char *workspace, struct tool_plan *ret,
+                            struct err *err);
 
 /* The control tools, which the engine carries out. */
 extern const struct tool tool_plan_steps, tool_delegate, tool_ask_user, tool_finish;
 /* The hosted ones: about what ran, and about what runs beside the calls. */
 extern const struct tool tool_read_output, tool_background;
 
+/* Ours first, then those by manifest (own.h), once they are loaded. */
 const struct tool *tool_find(const char *name);              /* NULL: none */
 const struct tool *tool_at(size_t i);                        /* NULL past the end */
 size_t tool_names(const char **ret, size_t max);             /* fills names; returns how many */

@@ -127,7 +127,7 @@ test('byte by byte, a whole run is the same', async (t) => {
 
 test('one connection serves the run', async (t) => {
 	const w = world(t);
-	model.setScenario({ replies: [...Array(5).fill({ calls: [shell('true')] }), { text: 'ok' }] });
+	model.setScenario({ replies: [...Array.from({ length: 5 }, (_, i) => ({ calls: [shell(`true ${i}`)] })), { text: 'ok' }] });
 	exited(await w.run(model, 'x'), 0);
 	assert.equal(new Set(model.requests.map((r) => r.connection)).size, 1);
 });

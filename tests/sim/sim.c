@@ -39,7 +39,8 @@ struct world {
 	char running[CALL_ID_BYTES];   /* a tool runs; "" otherwise */
 	struct task_input input;
 	int64_t now_us;
-	int turns_to_go, crashes, runs, compactions;
+	int turns_to_go, crashes, runs, compactions, circles;
+	bool stubborn;                 /* the model asks for the same again and again */
 	struct started started[MAX_CALLS];
 	size_t started_count;
 	struct below below[MAX_CALLS];
@@ -206,7 +207,7 @@ static const char *output_of(struct world *w)
 {
 	static const int sizes[] = { 3, 3, 300, 3000, 20000 };
 	static char text[20001];
-	int size = sizes[pick(w, COUNT(sizes))];
+	int size = w->stubborn ? 3 : sizes[pick(w, COUNT(sizes))];
 
 	memset(text, 'o', sizeof text - 1);
 	text[size] = '\0';
@@ -244,6 +245,37 @@ static void expire(struct world *w, const struct approval *a)
 	PROMISE(w, w->now_us >= a->expires_us, "nothing expires early");
 	emit(w, EVENT_APPROVAL_DECIDED, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "approval", a->id, "call", a->call, "answer",
 	     "expired", "by", "nobody", "digest", a->digest, "reason", "because"));
+}
+
+static void ask_model(struct world *w)
+{
+	char approval[ID_LEN + 1];
+
+	snprintf(approval, sizeof approval, "m%011d", pick(w, 1000000));
+	emit(w, EVENT_APPROVAL_REQUESTED, json_pack("{s:s, s:s, s:s, s:{}, s:s, s:s, s:s}", "approval", approval, "call", "", "kind",
+	     "model", "action", "digest", "d", "rule", "r", "reason", "because"));
+}
+
+/* Now and then a limit says no: wait, ask, or never. What a person allowed passes. c NULL: a model call. */
+static bool meets_limit(struct world *w, const struct call *c, bool waived)
+{
+	static const char *const overs[] = { "wait", "wait", "ask", "ask", "deny" };
+	const char *over = overs[pick(w, COUNT(overs))];
+	char call[CALL_ID_BYTES] = "";
+
+	if (waived || pick(w, 12) != 0)
+		return false;
+	if (strcmp(over, "deny") == 0 && (c == NULL || pick(w, 4) != 0)) /* most runs are to go on */
+		return false;
+	if (c != NULL)
+		snprintf(call, sizeof call, "%s", c->id);
+	emit(w, EVENT_LIMIT_REACHED, json_pack("{s:s, s:s, s:s, s:s?, s:s, s:i, s:s, s:s}", "limit", "l", "source", "f:1", "on",
+	     c != NULL ? "tool" : "model", "call", c != NULL ? call : NULL, "over", over, "wait_ms", 1 + pick(w, 5000), "reason", "too often",
+	     "policy", "p"));
+	if (c != NULL && strcmp(over, "wait") != 0)
+		emit(w, EVENT_CALL_DECIDED, json_pack("{s:s, s:s, s:s, s:s, s:s, s:n, s:s, s:[], s:n, s:i}", "call", call, "tool", c->tool, "effect",
+		     over, "by", "limit", "rule", "l", "source", "reason", "too often", "also", "policy", "ns", 0));
+	return true;
 }
 
 static void delegate(struct world *w, const struct call *c)
@@ -292,6 +324,16 @@ static void compact(struct world *w)
 	w->compactions++;
 }
 
+static void warn_loop(struct world *w, const struct step *cmd)
+{
+	PROMISE(w, cmd->loop.level == w->task->loops.told + 1, "a circle is told louder each time, and step by step");
+	PROMISE(w, w->task->loops.told == LOOP_NONE || w->task->loops.told_turn < w->task->turns, "once a turn");
+	emit(w, EVENT_LOOP_DETECTED, json_pack("{s:s, s:s, s:I, s:I, s:s}", "kind", cmd->loop.kind, "level",
+	     loop_level_name(cmd->loop.level), "length", (json_int_t)cmd->loop.length, "count", (json_int_t)cmd->loop.count,
+	     "text", cmd->text));
+	w->circles++;
+}
+
 static void obey(struct world *w, const struct step *cmd)
 {
 	static const char *const natures[] = { "pure", "idempotent", "at_most_once" };
@@ -302,6 +344,8 @@ static void obey(struct world *w, const struct step *cmd)
 	case STEP_ASK_PERSON: ask_person(w, c); break;
 	case STEP_EXPIRE: expire(w, cmd->approval); break;
 	case STEP_RUN_CALL:
+		if (meets_limit(w, c, c->waived))
+			break;
 		if (strcmp(c->tool, "delegate") == 0) {
 			delegate(w, c);
 			break;
@@ -326,9 +370,13 @@ static void obey(struct world *w, const struct step *cmd)
 		emit(w, EVENT_CALL_FINISHED, finished_data(w, c, "ok"));
 		break;
 	case STEP_CLOSE_CALL: emit(w, EVENT_CALL_FINISHED, finished_data(w, c, cmd->status)); break;
+	case STEP_WARN_LOOP: warn_loop(w, cmd); break;
 	case STEP_COMPACT: compact(w); break;
+	case STEP_ASK_MODEL: ask_model(w); break;
 	case STEP_CALL_MODEL:
 		PROMISE(w, !w->request_out, "one request at a time");
+		if (meets_limit(w, NULL, w->task->model_waived))
+			break;
 		w->send_request = true;
 		emit(w, EVENT_MODEL_REQUESTED, json_pack("{s:I, s:s, s:s, s:i}", "turn", (json_int_t)w->task->turns + 1,
 		     "provider", "sim", "model", "m", "messages", 1));
@@ -345,7 +393,7 @@ static void obey(struct world *w, const struct step *cmd)
 		break;
 	case STEP_PARK:
 		PROMISE(w, w->running[0] == '\0' && !w->request_out && !below_active(w), "a parked task has nothing under way");
-		emit(w, EVENT_TASK_PARKED, json_pack("{s:s}", "reason", "interrupted"));
+		emit(w, EVENT_TASK_PARKED, json_pack("{s:s}", "reason", cmd->status));
 		break;
 	case STEP_FINISH:
 		PROMISE(w, w->running[0] == '\0' && !w->request_out && !below_active(w), "a finished task has nothing under way");
@@ -371,7 +419,7 @@ static void reply(struct world *w)
 		char id[CALL_ID_BYTES];
 		snprintf(id, sizeof id, "%d.%d", turn, i + 1);
 		emit(w, EVENT_CALL_PROPOSED, json_pack("{s:s, s:i, s:s, s:s, s:o}", "call", id, "turn", turn, "id", id, "tool",
-		     chance(w, 25) ? "delegate" : "shell", "args", chance(w, 90) ? json_object() : json_string("not json")));
+		     !w->stubborn && chance(w, 25) ? "delegate" : "shell", "args", w->stubborn || chance(w, 90) ? json_object() : json_string("not json")));
 	}
 }
 
@@ -408,6 +456,14 @@ static void answer(struct world *w, const struct call *c)
 	static const char *const answers[] = { "allow", "deny", "lapsed" };
 
 	emit(w, EVENT_APPROVAL_DECIDED, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "approval", c->approval, "call", c->id,
+	     "answer", answers[pick(w, COUNT(answers))], "by", "someone", "digest", "d", "reason", "because"));
+}
+
+static void answer_model(struct world *w)
+{
+	static const char *const answers[] = { "allow", "allow", "allow", "deny", "lapsed" };
+
+	emit(w, EVENT_APPROVAL_DECIDED, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "approval", w->task->model_approval, "call", "",
 	     "answer", answers[pick(w, COUNT(answers))], "by", "someone", "digest", "d", "reason", "because"));
 }
 
@@ -448,6 +504,8 @@ static void happen(struct world *w)
 		below_moves(w);
 	} else if (held(w) != NULL) {
 		answer(w, held(w));
+	} else if (w->task->model_phase == MODEL_HELD) {
+		answer_model(w);
 	} else {
 		PROMISE(w, !w->input.draining, "an interrupted task with nothing under way parks");
 		int64_t wakeup = task_wakeup_us(w->task);
@@ -468,8 +526,9 @@ static void dump(const struct task *t, struct buf *ret)
 		for (size_t k = 0; k < t->calls[i].child_count; k++)
 			buf_printf(ret, "%s %d\n", t->calls[i].children[k].id, t->calls[i].children[k].reported);
 	for (size_t i = 0; i < t->call_count; i++)
-		buf_printf(ret, "%s %d %d %d %d\n", t->calls[i].id, t->calls[i].phase, t->calls[i].attempt,
-		           t->calls[i].repeatable, t->calls[i].killing);
+		buf_printf(ret, "%s %d %d %d %d %lld %d\n", t->calls[i].id, t->calls[i].phase, t->calls[i].attempt,
+		           t->calls[i].repeatable, t->calls[i].killing, (long long)t->calls[i].wait_until_us, t->calls[i].waived);
+	buf_printf(ret, "%d %s %d\n", t->model_waived, t->over_text != NULL ? t->over_text : "", t->over_exit);
 	json_write_canonical(t->messages, ret);
 }
 
@@ -554,11 +613,12 @@ static void begin(struct world *w)
 		emit(w, EVENT_TASK_RESUMED, json_pack("{s:s, s:i, s:s}", "engine", "e", "generation", w->runs, "reason", "crash"));
 }
 
-static void run_seed(uint64_t seed, bool verbose, long *crashes, long *compactions)
+static void run_seed(uint64_t seed, bool verbose, long *crashes, long *compactions, long *circles)
 {
 	static const int windows[] = { 0, 500, 3000, 8000, 128000 };
 	struct world w = { .seed = seed, .random = seed, .verbose = verbose, .log = BUF_INIT(MIB(16)), .now_us = 1000000 };
 
+	w.stubborn = chance(&w, 20);
 	w.turns_to_go = pick(&w, 8);
 	w.window = windows[pick(&w, COUNT(windows))];
 	for (int step = 0;; step++) {
@@ -596,6 +656,7 @@ static void run_seed(uint64_t seed, bool verbose, long *crashes, long *compactio
 		PROMISE(&w, w.task->calls[i].phase == CALL_CLOSED, "every proposed call has its result at the end");
 	*crashes += w.crashes;
 	*compactions += w.compactions;
+	*circles += w.circles;
 	task_free(w.task);
 	buf_done(&w.log);
 }
@@ -603,14 +664,15 @@ static void run_seed(uint64_t seed, bool verbose, long *crashes, long *compactio
 int main(int argc, char **argv)
 {
 	uint64_t first = 1, count = 1000;
-	long crashes = 0, compactions = 0;
+	long crashes = 0, compactions = 0, circles = 0;
 
 	if (argc > 1 && str_to_u64(str_of(argv[1]), &first) < 0)
 		return 2;
 	if (argc > 2 && str_to_u64(str_of(argv[2]), &count) < 0)
 		return 2;
 	for (uint64_t seed = first; seed < first + count; seed++)
-		run_seed(seed, argc > 3, &crashes, &compactions);
-	printf("%llu seeds, %ld crashes survived, %ld compactions\n", (unsigned long long)count, crashes, compactions);
+		run_seed(seed, argc > 3, &crashes, &compactions, &circles);
+	printf("%llu seeds, %ld crashes survived, %ld compactions, %ld circles told\n", (unsigned long long)count, crashes,
+	       compactions, circles);
 	return 0;
 }

@@ -171,10 +171,10 @@ static void damaged_pages(const struct fixture *f)
 
 static void damaged_schema(const struct fixture *f)
 {
-	char noise[3900];
+	char noise[3980];
 
 	memset(noise, 0xa5, sizeof noise);
-	overwrite(f, 120, noise, sizeof noise);
+	overwrite(f, 112, noise, sizeof noise);
 }
 
 static void empty(const struct fixture *f)

@@ -1,0 +1,72 @@
+// What replies cost, in every place that says so: the configuration's price, the provider's word, and "unknown".
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { exited, shell, startModel, world } from './lib.mjs';
+
+let model;
+before(async () => { model = await startModel(); });
+after(() => model.close());
+
+const usage = { input: 1000, cache_read: 500, cache_write: 0, output: 200, reasoning: 150 };
+
+function user(t, config) {
+	const w = world(t);
+	fs.mkdirSync(path.join(w.home, '.config/mishri'), { recursive: true });
+	if (config !== null)
+		fs.writeFileSync(path.join(w.home, '.config/mishri/config.yaml'), config);
+	w.go = (...more) => w.mishri(['run', '--data', w.data, '-w', w.ws, '-p', w.policy, '--plan', 'never', '-m', 'openai/mock',
+		'--output-format', 'json', ...more, '--', 'go'], { env: model.env });
+	return w;
+}
+
+describe('the price of a reply', () => {
+	test('from the configuration, two turns, in result, cost, show and the event', async (t) => {
+		const w = user(t, 'prices:\n  openai/mo*: { input: 2, output: 10, cache_read: 0.2 }\n');
+		model.setScenario({ replies: [{ calls: [shell('true')], usage }, { text: 'done', usage }] });
+		const run = await w.go();
+		exited(run, 0);
+		const turn = 1000 * 2000 + 500 * 200 + 200 * 10000; // nano-dollars
+		assert.equal(JSON.parse(run.out).cost.usd_nanos, 2 * turn);
+		const [first] = w.events('model.replied');
+		assert.equal(first.data.usd_nanos, turn);
+		assert.match(first.data.price, /config\.yaml:2$/);
+		const cost = await w.mishri(['cost', ...w.places(), '--json']);
+		assert.match(cost.out, new RegExp(`"usd_nanos":\\s*${2 * turn}\\b`));
+		const show = await w.mishri(['show', ...w.places(), w.task()]);
+		assert.match(show.out, /\$0\.0082/);
+	});
+
+	test('a server of one\'s own without a price is unknown: null and never 0', async (t) => {
+		const w = user(t, null);
+		model.setScenario({ replies: [{ text: 'done', usage }] });
+		const run = await w.go();
+		exited(run, 0);
+		assert.equal(JSON.parse(run.out).cost.usd_nanos, null);
+		assert.equal(w.events('model.replied')[0].data.price, undefined);
+		const show = await w.mishri(['show', ...w.places(), w.task()]);
+		assert.match(show.out, /unknown/);
+	});
+
+	test('without usage there is nothing to multiply', async (t) => {
+		const w = user(t, 'prices: { openai/mock: { input: 2, output: 10 } }\n');
+		model.setScenario({ replies: [{ text: 'done', usage: null }] });
+		const run = await w.go();
+		exited(run, 0);
+		assert.equal(JSON.parse(run.out).cost.usd_nanos, null);
+	});
+
+	for (const [config, says] of [
+		['prices: { openai/x: { input: 2 } }\n', /config\.yaml:1:\d+: prices: openai\/x: needs `input` and `output`/],
+		['prices: { gpt: { input: 2, output: 2 } }\n', /write PROVIDER\/MODEL/],
+		['prices: [1]\n', /prices/],
+		['price: 1\n', /did you mean 'prices'/],
+	])
+		test(`wrong: ${config.trim()}`, async (t) => {
+			const w = user(t, config);
+			const run = await w.go();
+			exited(run, 3);
+			assert.match(run.err, says);
+		});
+});
