@@ -121,7 +121,26 @@
 #define LIMIT_CELL_SEND_MS          5000     /* a peer that takes no message for so long is lost */
 #define LIMIT_CELL_HELD_CHECK_MS    50       /* how often a held program is asked for a fatal signal */
 #define LIMIT_CELL_WAIT_BATCH       256      /* reports of processes between two looks at the socket */
-#define LIMIT_CELL_MOUNTS           256      /* mounts of one cell that are known by number */
+#define LIMIT_CELL_MOUNTS           2048     /* mounts of one cell that are known by number */
+
+#define LIMIT_CELL_WRITABLE         16       /* directories beside the workspace */
+#define LIMIT_CELL_LAYER_WAIT_MS    3000     /* for the end of an engine that had the same layer */
+
+/* files of a policy, and layers of changes */
+#define LIMIT_FILES_PATTERNS        256      /* of each kind, in all layers */
+#define LIMIT_FILES_PATTERN_BYTES   512
+#define LIMIT_FILES_GUARDED         1024     /* places that one cell guards; each is a mount */
+#define LIMIT_FILES_WALKED          2000000  /* names looked at for patterns */
+#define LIMIT_FILES_DEPTH           200
+#define LIMIT_FILES_LINKED          4096     /* guarded files that have a second name somewhere */
+#define LIMIT_LAYER_MOST_BYTES      (1ll << 40) /* of what one task tree changes, whatever the configuration says */
+#define LIMIT_LAYER_LOOK_MS         1000     /* how often it is measured while something runs */
+#define LIMIT_LAYER_LOOK_ENTRIES    512      /* names measured without a pause */
+#define LIMIT_LAYER_CHANGES         500000   /* of one layer */
+#define LIMIT_DIFF_FILE_BYTES       MIB(4)   /* a larger file is shown as changed, without its lines */
+#define LIMIT_DIFF_LINES            200000
+#define LIMIT_DIFF_EDITS            4000     /* beyond so many, a file is shown as removed and added whole */
+#define LIMIT_JOURNAL_BYTES         MIB(256)
 
 /* Where the engine runs as root, a cell's user is one of these outside. They lie above what distributions, containers
  * (524288 and on) and sub-id ranges hand out, and below 2^31, where old programs take a number for a negative one; see

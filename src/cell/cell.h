@@ -34,6 +34,10 @@ struct cell_plan {                   /* what the cell shall be: data, checked be
 	enum cell_level level;
 	const char *workspace;       /* absolute, resolved; visible and writable at this very path */
 	bool workspace_readonly;
+	const char *layer;           /* a directory (engine/layer.h) that takes all changes; NULL: the workspace itself does */
+	/* Patterns below the workspace (or below "${workspace}/"), lists that end in NULL; NULL: none. What is hidden is
+	 * there and cannot be read; what is kept cannot be written. writable: directories beside the workspace. */
+	const char *const *hide, *const *keep, *const *writable;
 	uint64_t memory_bytes, tmp_bytes, file_bytes;      /* 0: the default of limits.h */
 	uint64_t disk_bytes;                               /* that may be written; 0: no limit */
 	int processes, open_files;                         /* 0: the default */
@@ -103,6 +107,13 @@ MUST_USE int cell_run(struct cell *cell, const struct cell_run *run, struct err 
 
 /* Lets the program go on, or ends it with status 126 and `message` (one line) on its own stderr. */
 void cell_exec_answer(struct cell *cell, uint32_t id, bool allow, const char *message);
+
+/* Guards what came to be since the cell was opened or last guarded and fits a pattern of its plan. cell_guard asks,
+ * and does nothing where an answer is still to come or the plan has no pattern; cell_guard_wait waits for the answer.
+ * found: [{"path", "kind": "hide"|"readonly", "pattern", "held": bool}]; empty: nothing. -errno: it could not be
+ * guarded, and err says why. The caller owns *ret_found. */
+void cell_guard(struct cell *cell);
+MUST_USE int cell_guard_wait(struct cell *cell, json_t **ret_found, struct err *err);
 
 /* signal to every process of a run; SIGKILL is certain. Unknown runs are ignored. */
 void cell_kill(struct cell *cell, uint64_t call, int signal);

@@ -40,6 +40,11 @@ struct cell {
 	uint32_t id;
 	unsigned state;
 	enum cell_level level;
+	char *workspace;
+	char **hide, **keep;                 /* patterns, for cell_guard; lists that end in NULL, or NULL */
+	bool guarding;
+	json_t *found;                       /* by the last answer to it */
+	struct err guard_failure;
 	int fd, pidfd;
 	uint32_t last_exec;
 	uint64_t calls[LIMIT_CELL_CALLS];
@@ -49,6 +54,34 @@ struct cell {
 };
 
 enum { WARDEN_ALWAYS = 1 };
+
+/* ---- lists of texts ---- */
+
+static struct texts texts_of(const char *const *list)
+{
+	struct texts texts = { (const char **)list, 0 };
+
+	while (list != NULL && list[texts.count] != NULL)
+		texts.count++;
+	return texts;
+}
+
+static char **texts_copy(const char *const *list)
+{
+	size_t count = texts_of(list).count;
+	char **copy = count > 0 ? xcalloc(count + 1, sizeof *copy) : NULL;
+
+	for (size_t i = 0; i < count; i++)
+		copy[i] = xstrdup(list[i]);
+	return copy;
+}
+
+static void texts_free(char **list)
+{
+	for (size_t i = 0; list != NULL && list[i] != NULL; i++)
+		free(list[i]);
+	free(list);
+}
 
 /* ---- the list of cells ---- */
 
@@ -70,6 +103,10 @@ static void cell_free(struct cell *cell)
 	*at = cell->next;
 	fd_close(&cell->fd);
 	fd_close(&cell->pidfd);
+	texts_free(cell->hide);
+	texts_free(cell->keep);
+	free(cell->workspace);
+	json_decref(cell->found);
 	free(cell);
 }
 
@@ -146,6 +183,9 @@ struct cell *cell_open(struct warden *warden, const struct cell_plan *plan, cons
 	cell->fd = cell->pidfd = -1;
 	cell->callbacks = *callbacks;
 	cell->userdata = userdata;
+	cell->workspace = xstrdup(plan->workspace != NULL ? plan->workspace : "");
+	cell->hide = texts_copy(plan->hide);
+	cell->keep = texts_copy(plan->keep);
 	cell->next = warden->cells;
 	warden->cells = cell;
 	/* A warden that takes no message is dead; its dispatch tells this cell so. A plan with a negative number or
@@ -157,6 +197,8 @@ struct cell *cell_open(struct warden *warden, const struct cell_plan *plan, cons
 		.memory_bytes = MIN(plan->memory_bytes, (uint64_t)INT64_MAX), .tmp_bytes = MIN(plan->tmp_bytes, (uint64_t)INT64_MAX),
 		.file_bytes = MIN(plan->file_bytes, (uint64_t)INT64_MAX), .processes = (uint64_t)MAX(plan->processes, 0),
 		.open_files = (uint64_t)MAX(plan->open_files, 0), .disk_bytes = MIN(plan->disk_bytes, (uint64_t)INT64_MAX),
+		.layer = plan->layer,
+		.hide = texts_of(plan->hide), .keep = texts_of(plan->keep), .writable = texts_of(plan->writable),
 	});
 	if (r < 0)
 		shutdown(warden->fd, SHUT_RDWR);
@@ -208,7 +250,32 @@ static int on_probed(void *self, struct msg *probed)
 	return warden->probed == NULL ? json_parse(str_of(probed->text), &warden->probed, NULL) : -EPROTO;
 }
 
+static int on_guarded(void *self, struct msg *guarded)
+{
+	struct warden *warden = self;
+	struct cell *cell = cell_find(warden, guarded->id);
+
+	if (guarded->id == 0 || guarded->id > warden->last_id || (cell != NULL && !cell->guarding))
+		return -EPROTO;
+	if (cell == NULL)                    /* closed meanwhile */
+		return 0;
+	cell->guarding = false;
+	cell->guard_failure = ERR_NONE;
+	if (guarded->code != 0) {
+		err_set(&cell->guard_failure, (int)guarded->code, "%s", guarded->text);
+		return 0;
+	}
+	AUTO(json_decrefp) json_t *found = NULL;
+	if (json_parse(str_of(guarded->text), &found, NULL) < 0 || !json_is_array(found))
+		return -EPROTO;
+	if (cell->found == NULL)
+		cell->found = json_array();
+	json_array_extend(cell->found, found);
+	return 0;
+}
+
 static const struct msg_rule from_warden[] = {
+	{ MSG_GUARDED, WARDEN_ALWAYS, 0, on_guarded },
 	{ MSG_MADE,   WARDEN_ALWAYS, 2, on_made },
 	{ MSG_UNMADE, WARDEN_ALWAYS, 0, on_unmade },
 	{ MSG_PROBED, WARDEN_ALWAYS, 0, on_probed },
@@ -463,15 +530,6 @@ static int run_check(const struct cell *cell, const struct cell_run *run, struct
 	return 0;
 }
 
-static struct texts texts_of(const char *const *list)
-{
-	struct texts texts = { (const char **)list, 0 };
-
-	while (list != NULL && list[texts.count] != NULL)
-		texts.count++;
-	return texts;
-}
-
 static uint64_t most(int64_t value, int64_t bound)
 {
 	return (uint64_t)MIN(MAX(value, (int64_t)0), bound);
@@ -498,6 +556,37 @@ int cell_run(struct cell *cell, const struct cell_run *run, struct err *err)
 	if (r < 0)
 		return err_set(err, -r, "the cell takes no message: %s", strerror(-r));
 	cell->calls[cell->call_count++] = run->call;
+	return 0;
+}
+
+void cell_guard(struct cell *cell)
+{
+	struct warden *warden = cell->warden;
+
+	if (cell->state != CELL_OPEN || cell->guarding || (cell->hide == NULL && cell->keep == NULL))
+		return;
+	cell->guarding = true;
+	if (msg_send(warden->fd, &(struct msg){
+		.type = MSG_GUARD, .id = cell->id, .workspace = cell->workspace,
+		.hide = texts_of((const char *const *)cell->hide), .keep = texts_of((const char *const *)cell->keep) }) < 0)
+		shutdown(warden->fd, SHUT_RDWR);
+}
+
+int cell_guard_wait(struct cell *cell, json_t **ret_found, struct err *err)
+{
+	struct warden *warden = cell->warden;
+	int64_t until = clock_mono_ms() + LIMIT_CELL_OPEN_MS + LIMIT_CELL_GRACE_MS;
+
+	while (cell->guarding && !warden->lost && clock_mono_ms() < until) {
+		struct pollfd p = { warden->fd, POLLIN, 0 };
+		if (poll(&p, 1, (int)MAX(until - clock_mono_ms(), 0)) > 0)
+			warden_dispatch(warden);
+	}
+	if (cell->guarding)
+		return err_set(err, ETIMEDOUT, "the files that the policy guards could not be looked for in time");
+	if (cell->guard_failure.code != 0)
+		return err_set(err, cell->guard_failure.code, "%s", cell->guard_failure.text);
+	*ret_found = cell->found != NULL ? TAKE(cell->found) : json_array();
 	return 0;
 }
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "cell/guard.h"
 #include "cell/landlock.h"
 #include "cell/scratch.h"
 #include "base/banned.h"
@@ -133,6 +134,10 @@ static int skeleton(const struct plan *plan, struct err *err)
 		r = device_places(err);
 	if (r == 0)     /* before the links: a workspace below /var/tmp takes the place of one */
 		r = dirs_make(plan->workspace + 1, true, err);
+	for (size_t i = 0; i < plan->writable.count && r == 0; i++)
+		r = dirs_make(plan->writable.at[i] + 1, true, err);
+	if (r == 0 && plan_guards(plan))
+		r = guard_covers_make(AT_FDCWD, err);
 	for (size_t i = 0; i < plan_links_count && r == 0; i++)
 		if (symlink(plan_links[i].target, plan_links[i].path) < 0 && errno != EEXIST)
 			r = err_sys(err, "cell: cannot link '%s'", plan_links[i].path);
@@ -176,34 +181,62 @@ static int scratch(const struct plan *plan, struct err *err)
 	return 0;
 }
 
-static int workspace_show(const struct plan *plan, int tree, struct err *err)
+static int tree_show(const char *path, int tree, bool readonly, struct err *err)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
-	int r = path_within(plan->workspace, "/tmp") ? dirs_make(plan->workspace + 1, true, err) : 0;
+	int r = path_within(path, "/tmp") ? dirs_make(path + 1, true, err) : 0;
 
 	if (r < 0)
 		return r;
-	if (plan->workspace_readonly)
+	if (readonly)
 		attr.attr_set |= MOUNT_ATTR_RDONLY;
 	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) < 0 ||
-	    move_mount(tree, "", AT_FDCWD, plan->workspace + 1, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return err_sys(err, "cell: cannot mount the workspace '%s'", plan->workspace);
+	    move_mount(tree, "", AT_FDCWD, path + 1, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_sys(err, "cell: cannot mount '%s'", path);
 	return 0;
 }
 
-/* From the host's mounts to the cell's. The workspace is taken first: it may lie below /tmp, which the new root
- * covers. */
-static int view(const struct plan *plan, int mapped_tree, struct err *err)
+/* The host's directories that the cell may write to, taken before the new root covers /tmp. */
+static int trees_take(const struct plan *plan, const struct trees *given, struct trees *ret, struct err *err)
 {
-	AUTO(fd_closep) int own_tree = -1;
-	int tree = mapped_tree;
+	for (size_t i = 0; i <= plan->writable.count; i++) {
+		const char *path = i == 0 ? plan->workspace : plan->writable.at[i - 1];
+		ret->at[i] = given->at[i] >= 0 ? fcntl(given->at[i], F_DUPFD_CLOEXEC, 0)
+		           : open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+		if (ret->at[i] < 0)
+			return err_sys(err, "cell: cannot take '%s'", path);
+	}
+	return 0;
+}
 
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return err_sys(err, "cell: cannot separate its mounts");
-	if (tree < 0)
-		tree = own_tree = open_tree(AT_FDCWD, plan->workspace, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-	if (tree < 0)
-		return err_sys(err, "cell: cannot take the workspace '%s'", plan->workspace);
+void trees_close(struct trees *trees)
+{
+	for (size_t i = 0; i < COUNT(trees->at); i++)
+		fd_close(&trees->at[i]);
+}
+
+static int trees_show(const struct plan *plan, const struct trees *trees, struct err *err)
+{
+	int r = 0;
+
+	/* A directory before what lies in it. */
+	for (size_t i = 0; i < plan->writable.count && r == 0; i++)
+		r = tree_show(plan->writable.at[i], trees->at[i + 1], false, err);
+	return r < 0 ? r : tree_show(plan->workspace, trees->at[0], plan->workspace_readonly, err);
+}
+
+static int guard_put_on(const struct plan *plan, json_t **ret_guarded, struct err *err)
+{
+	AUTO(fd_closep) int root = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		return err_sys(err, "cell: its root");
+	return guard_apply(&(struct guard){ .root = root, .workspace = plan->workspace, .hide = &plan->hide,
+	                                    .keep = &plan->keep }, ret_guarded, err);
+}
+
+static int view_make(const struct plan *plan, const struct trees *trees, struct entered *ret, struct err *err)
+{
 	if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=0755") < 0 || chdir("/tmp") < 0)
 		return err_sys(err, "cell: cannot make its root");
 	int r = skeleton(plan, err);
@@ -212,12 +245,30 @@ static int view(const struct plan *plan, int mapped_tree, struct err *err)
 	if (r == 0)
 		r = scratch(plan, err);
 	if (r == 0)
-		r = workspace_show(plan, tree, err);
+		r = trees_show(plan, trees, err);
+	if (r == 0 && plan_guards(plan))
+		r = guard_put_on(plan, &ret->guarded, err);
 	if (r < 0)
 		return r;
 	if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		return err_sys(err, "cell: cannot leave the host's root");
 	return 0;
+}
+
+/* From the host's mounts to the cell's. The workspace is taken first: it may lie below /tmp, which the new root
+ * covers. */
+static int view(const struct plan *plan, const struct trees *given, struct entered *ret, struct err *err)
+{
+	struct trees trees;
+
+	memset(&trees, 0xff, sizeof trees);
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_sys(err, "cell: cannot separate its mounts");
+	int r = trees_take(plan, given, &trees, err);
+	if (r == 0)
+		r = view_make(plan, &trees, ret, err);
+	trees_close(&trees);
+	return r;
 }
 
 static void place_add(uint64_t *ids, size_t *count, uint64_t id)
@@ -255,9 +306,14 @@ static int places_record(const struct plan *plan, struct places *ret, struct err
 		char path[PATH_MAX];
 		if (!str_next(&line, ' ', &id) || str_to_u64(id, &number) < 0)
 			continue;
-		for (int i = 0; i < 4; i++)
+		bool covers = false;
+		for (int i = 0; i < 4; i++) {
 			if (!str_next(&line, ' ', &field))
 				field = (struct str){ 0 };
+			covers |= i == 2 && str_starts(field, STR("/" GUARD_COVERS "/"));
+		}
+		if (covers)              /* nothing there to run */
+			continue;
 		unescape(field, path, sizeof path);
 		if (path_within(path, plan->workspace))
 			place_add(ret->workspace_ids, &ret->workspace_count, number);
@@ -308,7 +364,7 @@ static int drop_privileges(struct err *err)
 	return 0;
 }
 
-int enter_full(const struct plan *plan, int workspace_fd, struct entered *ret, struct err *err)
+int enter_full(const struct plan *plan, const struct trees *trees, struct entered *ret, struct err *err)
 {
 	*ret = (struct entered){ .scratch = "/tmp", .scratch_fd = -1 };
 	memcpy(ret->places.workspace_path, plan->workspace, sizeof plan->workspace);
@@ -317,7 +373,7 @@ int enter_full(const struct plan *plan, int workspace_fd, struct entered *ret, s
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)    /* a change of user clears it */
 		r = err_sys(err, "cell: cannot be tied to its warden");
 	if (r == 0)
-		r = view(plan, workspace_fd, err);
+		r = view(plan, trees, ret, err);
 	if (r == 0)
 		r = places_record(plan, &ret->places, err);
 	if (r == 0)

@@ -20,11 +20,18 @@ struct entered {
 	char scratch[PATH_MAX];       /* the private directory for temporary files */
 	int scratch_fd;               /* removed when this is closed; -1: a private mount, or none at all */
 	int landlock_abi;
+	json_t *guarded;              /* of guard_apply; NULL: nothing was to be guarded */
 };
 
-/* In the new namespaces, ids mapped: mounts, root, network, privileges, Landlock. workspace_fd: of ids_map_workspace,
- * or -1. A failure leaves a process that is good for nothing but to say so and exit. */
-MUST_USE int enter_full(const struct plan *plan, int workspace_fd, struct entered *ret, struct err *err);
+/* What the warden opened for a cell. trees[0] is the workspace, the others are the writable directories of the plan in
+ * their order; -1: to be taken by the cell itself. */
+struct trees {
+	int at[1 + LIMIT_CELL_WRITABLE];
+};
+void trees_close(struct trees *trees);
+
+/* In the new namespaces, ids mapped: mounts, root, network, privileges, Landlock. A failure leaves a process that is good for nothing but to say so and exit. */
+MUST_USE int enter_full(const struct plan *plan, const struct trees *trees, struct entered *ret, struct err *err);
 /* Without namespaces. */
 MUST_USE int enter_plain(const struct plan *plan, struct entered *ret, struct err *err);
 

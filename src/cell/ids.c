@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,45 +105,62 @@ static int user_namespace(const char *uid_map, const char *gid_map, int *ret_fd,
 	return r;
 }
 
-/* The map for the owner of a workspace. The last one is kept: cells of one engine mostly share a workspace.
- * Borrowed. */
-static int map_get(const struct plan *plan, int *ret_ns, struct err *err)
+/* The map for an owner. The last one is kept: cells of one engine mostly share a workspace. Borrowed. */
+static int map_get(const struct plan *plan, uid_t owner, gid_t group, int *ret_ns, struct err *err)
 {
 	static struct { int fd; uid_t owner, outside; gid_t group; } last = { .fd = -1 };
 	char uid_map[128], gid_map[128];
 
-	if (last.fd < 0 || last.owner != plan->owner || last.group != plan->group || last.outside != plan->uid_outside) {
+	if (last.fd < 0 || last.owner != owner || last.group != group || last.outside != plan->uid_outside) {
 		fd_close(&last.fd);
-		map_format(plan->owner, plan->uid_outside, uid_map, sizeof uid_map);
-		map_format(plan->group, plan->gid_outside, gid_map, sizeof gid_map);
+		map_format(owner, plan->uid_outside, uid_map, sizeof uid_map);
+		map_format(group, plan->gid_outside, gid_map, sizeof gid_map);
 		int r = user_namespace(uid_map, gid_map, &last.fd, err);
 		if (r < 0)
 			return r;
-		last.owner = plan->owner;
-		last.group = plan->group;
+		last.owner = owner;
+		last.group = group;
 		last.outside = plan->uid_outside;
 	}
 	*ret_ns = last.fd;
 	return 0;
 }
 
-int ids_map_workspace(const struct plan *plan, int *ret_fd, struct err *err)
+static int map_tree(const struct plan *plan, const char *path, uid_t owner, gid_t group, int *ret_fd, struct err *err)
 {
 	int ns;
-	AUTO(fd_closep) int tree = open_tree(AT_FDCWD, plan->workspace,
-	                                     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	AUTO(fd_closep) int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 
 	if (tree < 0)
-		return err_sys(err, "cannot take the workspace '%s' for a cell", plan->workspace);
-	int r = map_get(plan, &ns, err);
+		return err_sys(err, "cannot take '%s' for a cell", path);
+	int r = map_get(plan, owner, group, &ns, err);
 	if (r < 0)
 		return r;
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)ns };
 	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) < 0)
-		return err_set(err, errno, "the file system of the workspace '%s' (or one mounted below it) cannot translate"
-		               " owners, which a root engine needs: run as an ordinary user, or put the workspace on ext4,"
-		               " xfs, btrfs or tmpfs (Linux 5.12 or newer; 6.3 for tmpfs)", plan->workspace);
+		return err_set(err, errno, "the file system of '%s' (or one mounted below it) cannot translate"
+		               " owners, which a root engine needs: run as an ordinary user, or put it on ext4,"
+		               " xfs, btrfs or tmpfs (Linux 5.12 or newer; 6.3 for tmpfs)", path);
 	*ret_fd = tree;
 	tree = -1;
 	return 0;
+}
+
+int ids_map_workspace(const struct plan *plan, int *ret_fd, struct err *err)
+{
+	return map_tree(plan, plan->workspace, plan->owner, plan->group, ret_fd, err);
+}
+
+int ids_map_layer(const struct plan *plan, int *ret_fd, struct err *err)
+{
+	return map_tree(plan, plan->layer, plan->owner, plan->group, ret_fd, err);
+}
+
+int ids_map_directory(const struct plan *plan, const char *path, int *ret_fd, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return err_sys(err, "'%s'", path);
+	return map_tree(plan, path, st.st_uid, st.st_gid, ret_fd, err);
 }

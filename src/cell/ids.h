@@ -17,5 +17,9 @@ MUST_USE int ids_write(const struct plan *plan, pid_t pid, struct err *err);
  * of the workspace owns. For as_root. The caller owns *ret_fd. -errno: the file system cannot do it; err says what
  * to do. */
 MUST_USE int ids_map_workspace(const struct plan *plan, int *ret_fd, struct err *err);
+/* The same of another directory, with the ids of its own owner. */
+MUST_USE int ids_map_directory(const struct plan *plan, const char *path, int *ret_fd, struct err *err);
+/* The same of a directory whose files are the workspace's: the ids of the workspace's owner. */
+MUST_USE int ids_map_layer(const struct plan *plan, int *ret_fd, struct err *err);
 
 #endif

@@ -297,6 +297,20 @@ static void signals_take(struct init *init)
 	assert(init->signals >= 0);
 }
 
+/* How many places of each kind. */
+static json_t *files_in_force(const json_t *guarded)
+{
+	json_t *files = json_object();
+	const json_t *row;
+	size_t i, hidden = 0;
+
+	json_array_foreach(guarded, i, row)
+		hidden += strcmp(json_get_text(row, "kind", ""), "hide") == 0;
+	json_put_int(files, "hidden", (int64_t)hidden);
+	json_put_int(files, "kept", (int64_t)(json_array_size(guarded) - hidden));
+	return files;
+}
+
 static char *mechanisms(const struct init *init)
 {
 	const struct plan *plan = init->setup->plan;
@@ -310,19 +324,21 @@ static char *mechanisms(const struct init *init)
 	json_put_bool(out, "seccomp", init->setup->filters != NULL);
 	json_put_text(out, "exec_gate", init->gate.asks ? "ptrace" : "off");
 	json_put_text(out, "network", networks[plan->level]);
-	json_put_text(out, "workspace", plan->as_root && full ? "idmapped" : "as it is");
+	json_put_text(out, "workspace", plan->layer[0] != '\0' ? "overlay" : plan->as_root && full ? "idmapped" : "as it is");
 	json_put_bool(out, "workspace_readonly", plan->workspace_readonly);
 	json_put_int(out, "uid_inside", plan->uid_inside);
 	json_put_int(out, "uid_outside", plan->uid_outside);
 	json_put_text(out, "tmp", init->entered.scratch);
 	json_put(out, "limits", meter_mechanisms(&init->meter));
+	if (plan_guards(plan))
+		json_put(out, "files", files_in_force(init->entered.guarded));
 	return json_text(out);
 }
 
 static int set_up(struct init *init, struct err *err)
 {
 	const struct init_setup *setup = init->setup;
-	int r = setup->plan->level == CELL_FULL ? enter_full(setup->plan, setup->workspace_fd, &init->entered, err)
+	int r = setup->plan->level == CELL_FULL ? enter_full(setup->plan, &setup->trees, &init->entered, err)
 	                                        : enter_plain(setup->plan, &init->entered, err);
 
 	if (r == 0 && setup->trial)
@@ -361,7 +377,8 @@ _Noreturn void init_main(const struct init_setup *setup)
 	wait_for_go(&init);
 	if (set_up(&init, &err) < 0)
 		fail(&init, &err);
-	fd_close(&(int){ setup->workspace_fd });
+	struct trees trees = setup->trees;
+	trees_close(&trees);
 	init.gate.places = &init.entered.places;
 	init.gate.asks = setup->plan->level != CELL_NONE;
 	init.gate.max_tracees = setup->plan->processes;

@@ -3,12 +3,13 @@
 #define MISHRI_CELL_INIT_H
 
 #include "cell/cgroup.h"
+#include "cell/enter.h"
 #include "cell/filter.h"
 #include "cell/plan.h"
 
 struct init_setup {
 	int socket;                          /* to the warden, then to the engine */
-	int workspace_fd;                    /* mapped tree, or -1 */
+	struct trees trees;
 	int group[CGROUP_FDS];               /* of the control group; -1: none */
 	bool trial;                          /* try whether ptrace works before saying READY */
 	const struct plan *plan;

@@ -97,7 +97,7 @@ static int restrict_self(const struct ruleset_attr *attr, const struct file_rule
 	return 0;
 }
 
-enum { RULES_MAX = 96, RULE_PATH_MAX = 64 };
+enum { RULES_MAX = 96 + LIMIT_CELL_WRITABLE, RULE_PATH_MAX = 64 };
 
 struct rule_list {
 	struct file_rule at[RULES_MAX];
@@ -142,6 +142,8 @@ int landlock_enter(const struct plan *plan, const char *scratch, int *ret_abi, s
 	else
 		rules_without_mounts(&list, paths);
 	list_add(&list, plan->workspace, plan->workspace_readonly ? FS_READ : FS_DATA | FS_READ);
+	for (size_t i = 0; i < plan->writable.count; i++)
+		list_add(&list, plan->writable.at[i], FS_DATA | FS_READ);
 	list_add(&list, scratch, FS_DATA);
 	for (size_t i = 0; i < COUNT(device_files); i++)
 		list_add(&list, device_files[i], FS_READ_FILE | FS_WRITE_FILE | FS_IOCTL_DEV);

@@ -44,6 +44,11 @@ bool path_within(const char *path, const char *dir)
 	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
+bool plan_guards(const struct plan *plan)
+{
+	return plan->hide.count > 0 || plan->keep.count > 0;
+}
+
 bool plan_is_system(const char *path)
 {
 	if (strstr(path, "/../") != NULL || strstr(path, "/./") != NULL || strstr(path, "//") != NULL)
@@ -101,6 +106,57 @@ static int numbers_check(uint64_t level, int64_t processes, int64_t open_files, 
 	return 0;
 }
 
+/* Without mounts there is nothing that a rule about files could be kept by. */
+static int level_check(const struct msg *open, struct err *err)
+{
+	const char *level = cell_level_name((enum cell_level)open->level), *what = NULL;
+
+	if (open->level == CELL_FULL)
+		return 0;
+	if (open->layer[0] != '\0')
+		what = "a workspace in mode 'overlay'";
+	else if (open->hide.count > 0)
+		what = "'files: hide' of the policy";
+	else if (open->keep.count > 0)
+		what = "'files: readonly' of the policy";
+	else if (open->writable.count > 0 && open->level == CELL_NONE)
+		what = "'files: writable' of the policy";
+	else if (open->readonly && open->level == CELL_NONE)
+		what = "a read-only workspace";
+	if (what == NULL)
+		return 0;
+	return err_set(err, ENOTSUP, "isolation '%s' cannot keep %s, which needs mounts of its own: use isolation 'full'"
+	               " (`mishri doctor` says what it lacks here), or do without", level, what);
+}
+
+static int writable_check(const char *path, const char *workspace, struct err *err)
+{
+	struct stat st;
+	int r = workspace_check(path, &st, err);
+
+	if (r < 0)
+		return err_prefix(err, "'files: writable' of the policy, taken like a workspace");
+	if (path_within(path, workspace))
+		return err_set(err, EINVAL, "'files: writable' names '%s', which lies in the workspace and is writable already:"
+		               " take it out", path);
+	if (path_within(workspace, path))
+		return err_set(err, EINVAL, "'files: writable' names '%s', and the workspace lies in it: name a directory beside"
+		               " the workspace", path);
+	return 0;
+}
+
+static int files_check(const struct msg *open, struct err *err)
+{
+	int r = level_check(open, err);
+
+	if (r == 0 && open->writable.count > LIMIT_CELL_WRITABLE)
+		r = err_set(err, E2BIG, "'files: writable' may name %d directories, not %zu", LIMIT_CELL_WRITABLE,
+		            open->writable.count);
+	for (size_t i = 0; i < open->writable.count && r == 0; i++)
+		r = writable_check(open->writable.at[i], open->workspace, err);
+	return r;
+}
+
 int plan_check(const struct cell_plan *plan, struct err *err)
 {
 	struct stat st;
@@ -116,9 +172,15 @@ int plan_make(const struct msg *open, struct plan *ret, struct err *err)
 
 	if (r < 0 || (r = workspace_check(open->workspace, &st, err)) < 0)
 		return r;
+	r = files_check(open, err);
+	if (r < 0)
+		return r;
 	*ret = (struct plan){
 		.level = (enum cell_level)open->level,
 		.workspace_readonly = open->readonly,
+		.hide = open->hide,
+		.keep = open->keep,
+		.writable = open->writable,
 		.memory_bytes = open->memory_bytes != 0 ? open->memory_bytes : LIMIT_CELL_MEMORY_BYTES,
 		.tmp_bytes = open->tmp_bytes != 0 ? open->tmp_bytes : LIMIT_CELL_TMP_BYTES,
 		.file_bytes = open->file_bytes != 0 ? open->file_bytes : LIMIT_CELL_FILE_BYTES,
@@ -132,5 +194,6 @@ int plan_make(const struct msg *open, struct plan *ret, struct err *err)
 	/* Files in memory stay when their makers are ended: a full /tmp must leave room for who removes them. */
 	ret->tmp_bytes = MIN(ret->tmp_bytes, ret->memory_bytes / 2);
 	memcpy(ret->workspace, open->workspace, strlen(open->workspace) + 1);
+	memcpy(ret->layer, open->layer, strlen(open->layer) + 1);
 	return 0;
 }

@@ -12,6 +12,8 @@ struct plan {
 	enum cell_level level;
 	char workspace[PATH_MAX];
 	bool workspace_readonly;
+	char layer[PATH_MAX];         /* "": none */
+	struct texts hide, keep, writable;   /* borrowed from the message */
 	uint64_t memory_bytes, tmp_bytes, file_bytes;
 	uint64_t disk_bytes;          /* 0: no limit */
 	uint64_t processes, open_files;
@@ -48,6 +50,7 @@ extern const size_t plan_links_count;
 
 /* Is the path one of the directories in plan_system, or in one? Lexical: no "..", no doubled slash. */
 bool plan_is_system(const char *path);
+bool plan_guards(const struct plan *plan);            /* does it hide or keep anything? */
 bool path_within(const char *path, const char *dir);
 
 #endif

@@ -28,7 +28,12 @@ static const struct field fields_open[] = {
 	N(id, UINT32_MAX), N(level, 2), T(workspace, PATH_MAX), N(readonly, 1), N(memory_bytes, INT64_MAX),
 	N(tmp_bytes, INT64_MAX), N(file_bytes, INT64_MAX), N(processes, INT_MAX), N(open_files, INT_MAX),
 	N(disk_bytes, INT64_MAX),
+	T(layer, PATH_MAX), L(hide, LIMIT_FILES_PATTERN_BYTES), L(keep, LIMIT_FILES_PATTERN_BYTES), L(writable, PATH_MAX),
 };
+static const struct field fields_guard[] = {
+	N(id, UINT32_MAX), T(workspace, PATH_MAX), L(hide, LIMIT_FILES_PATTERN_BYTES), L(keep, LIMIT_FILES_PATTERN_BYTES),
+};
+static const struct field fields_guarded[] = { N(id, UINT32_MAX), N(code, INT_MAX), T(text, LIMIT_CELL_REPORT_BYTES) };
 static const struct field fields_made[] = { N(id, UINT32_MAX), T(text, LIMIT_CELL_REPORT_BYTES) };
 static const struct field fields_unmade[] = { N(id, UINT32_MAX), N(code, INT_MAX), T(text, LIMIT_ERR_TEXT_BYTES) };
 static const struct field fields_text[] = { T(text, LIMIT_CELL_REPORT_BYTES) };
@@ -77,6 +82,8 @@ static const struct layout {
 	[MSG_GONE] = { "GONE", fields_gone, COUNT(fields_gone) },
 	[MSG_LIMIT] = { "LIMIT", fields_limit, COUNT(fields_limit) },
 	[MSG_EXIT] = { "EXIT", fields_exit, COUNT(fields_exit) },
+	[MSG_GUARD] = { "GUARD", fields_guard, COUNT(fields_guard) },
+	[MSG_GUARDED] = { "GUARDED", fields_guarded, COUNT(fields_guarded) },
 };
 
 const char *msg_name(enum msg_type type)
@@ -215,6 +222,9 @@ void msg_done(struct msg *msg)
 	free(TAKE(msg->argv.at));
 	free(TAKE(msg->env.at));
 	free(TAKE(msg->names.at));
+	free(TAKE(msg->hide.at));
+	free(TAKE(msg->keep.at));
+	free(TAKE(msg->writable.at));
 	for (size_t i = 0; i < msg->fd_count; i++)
 		fd_close(&msg->fds[i]);
 	msg->fd_count = 0;

@@ -7,7 +7,7 @@
 
 enum msg_type {
 	MSG_NONE, MSG_OPEN, MSG_PROBE, MSG_MADE, MSG_UNMADE, MSG_PROBED, MSG_GO, MSG_READY, MSG_UNABLE, MSG_RUN,
-	MSG_ANSWER, MSG_KILL, MSG_CLOSE, MSG_EXEC, MSG_GONE, MSG_LIMIT, MSG_EXIT, MSG_COUNT
+	MSG_ANSWER, MSG_KILL, MSG_CLOSE, MSG_EXEC, MSG_GONE, MSG_LIMIT, MSG_EXIT, MSG_GUARD, MSG_GUARDED, MSG_COUNT
 };
 
 struct texts {
@@ -22,8 +22,8 @@ struct msg {
 	uint64_t id, call, pid, level, readonly, code, allow, signal, status, origin, first, trusted_names;
 	uint64_t memory_bytes, tmp_bytes, file_bytes, processes, open_files;
 	uint64_t cpu_ms, max_rss_bytes, execs, denied, disk_bytes, limit, reached, most;
-	const char *text, *workspace, *builtin, *cwd, *program, *why;
-	struct texts argv, env, names;
+	const char *text, *workspace, *layer, *builtin, *cwd, *program, *why;
+	struct texts argv, env, names, hide, keep, writable;
 	int fds[LIMIT_CELL_FDS];
 	size_t fd_count;
 };

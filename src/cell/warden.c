@@ -19,14 +19,18 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "cell/ids.h"
+#include "cell/entries.h"
 #include "cell/init.h"
+#include "cell/layer.h"
 #include "cell/probe.h"
 #include "cell/wards.h"
 #include "base/banned.h"
 
-/* A cell that is being set up. Once it is READY the engine has it, and the warden only reaps. */
+/* A cell that is being set up, or one that is being guarded. Once a cell is READY the engine has it, and the warden only
+ * reaps. */
 struct nursling {
 	uint32_t id;
+	bool guards;                         /* a process that guards the cell of this id */
 	enum cell_level level;
 	pid_t pid;
 	int pidfd, socket;
@@ -35,6 +39,8 @@ struct nursling {
 };
 
 struct keeper {
+	struct entry *entries;
+	struct layer *layers;
 	int engine, signals;
 	const struct cell_builtin *builtins;
 	size_t builtin_count;
@@ -100,18 +106,18 @@ static void be_first_to_go(void)
 
 /* In the new process: nothing of the warden's but what a cell needs. */
 static _Noreturn void nursling_main(const struct keeper *w, const struct plan *plan, const struct filter *filters,
-                                    int socket, int tree, const int *group)
+                                    int socket, const struct trees *trees, const int *group)
 {
-	enum { SOCKET_FD = 3, OTHERS_FD = 4 };
+	enum { SOCKET_FD = 3, OTHERS_FD = 4, TREES = 1 + LIMIT_CELL_WRITABLE, OTHERS = TREES + CGROUP_FDS };
 	struct init_setup setup = {
-		.socket = SOCKET_FD, .workspace_fd = -1, .trial = !w->proven[plan->level],
+		.socket = SOCKET_FD, .trial = !w->proven[plan->level],
 		.plan = plan, .filters = filters, .builtins = w->builtins, .builtin_count = w->builtin_count,
 	};
-	int others[1 + CGROUP_FDS] = { tree }, *places[1 + CGROUP_FDS] = { &setup.workspace_fd }, next = OTHERS_FD;
+	int others[OTHERS], *places[OTHERS], next = OTHERS_FD;
 
-	for (int i = 0; i < CGROUP_FDS; i++) {
-		others[1 + i] = group[i];
-		places[1 + i] = &setup.group[i];
+	for (int i = 0; i < OTHERS; i++) {
+		others[i] = i < TREES ? trees->at[i] : group[i - TREES];
+		places[i] = i < TREES ? &setup.trees.at[i] : &setup.group[i - TREES];
 	}
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -131,7 +137,7 @@ static _Noreturn void nursling_main(const struct keeper *w, const struct plan *p
 	init_main(&setup);
 }
 
-static int spawn(struct keeper *w, const struct plan *plan, int tree, const int *group, struct nursling *child, struct err *err)
+static int spawn(struct keeper *w, const struct plan *plan, const struct trees *trees, const int *group, struct nursling *child, struct err *err)
 {
 	const struct filter *filters = NULL;
 	int ends[2], pidfd = -1, r = filters_get(w, plan->level, &filters, err);
@@ -146,7 +152,7 @@ static int spawn(struct keeper *w, const struct plan *plan, int tree, const int 
 		              CLONE_NEWCGROUP;
 	long pid = syscall(SYS_clone3, &args, sizeof args);
 	if (pid == 0)
-		nursling_main(w, plan, filters, ends[1], tree, group);
+		nursling_main(w, plan, filters, ends[1], trees, group);
 	if (pid < 0)
 		r = clone_failed(plan->level, err);
 	close(ends[1]);
@@ -155,6 +161,8 @@ static int spawn(struct keeper *w, const struct plan *plan, int tree, const int 
 	child->socket = ends[0];
 	if (r == 0 && plan->level == CELL_FULL)
 		r = ids_write(plan, child->pid, err);
+	if (r == 0 && plan_guards(plan))
+		r = entries_keep(&w->entries, child->id, child->pid, plan, err);
 	if (r == 0 && msg_send(child->socket, &(struct msg){ .type = MSG_GO }) < 0)
 		r = err_sys(err, "the first process of a cell is gone");
 	return r;
@@ -165,6 +173,21 @@ static void nursling_free(struct nursling *child)
 	fd_close(&child->pidfd);             /* pid 1 loses its peer with the socket, and exits */
 	fd_close(&child->socket);
 	free(child);
+}
+
+/* What the cell cannot open itself: translated owners, and the layer that it shares with others. */
+static int trees_open(struct keeper *w, const struct plan *plan, struct trees *ret, struct err *err)
+{
+	bool mapped = plan->as_root && plan->level == CELL_FULL;
+	int r = 0;
+
+	if (plan->layer[0] != '\0')
+		r = layer_tree(&w->layers, plan, &ret->at[0], err);
+	else if (mapped)
+		r = ids_map_workspace(plan, &ret->at[0], err);
+	for (size_t i = 0; i < plan->writable.count && mapped && r == 0; i++)
+		r = ids_map_directory(plan, plan->writable.at[i], &ret->at[i + 1], err);
+	return r;
 }
 
 /* A cell without one is watched instead, and says so. */
@@ -182,7 +205,7 @@ static int on_open(void *self, struct msg *open)
 	struct keeper *w = self;
 	struct err err = ERR_NONE;
 	struct plan plan;
-	AUTO(fd_closep) int tree = -1;
+	AUTO(trees_close) struct trees trees;
 	struct cgroup group = { 0 };
 	int group_fds[CGROUP_FDS] = { -1, -1, -1, -1 };
 	struct nursling *child = xcalloc(1, sizeof *child);
@@ -191,14 +214,15 @@ static int on_open(void *self, struct msg *open)
 	child->pidfd = child->socket = -1;
 	child->level = (enum cell_level)open->level;
 	child->until_ms = clock_mono_ms() + LIMIT_CELL_OPEN_MS;
+	memset(&trees, 0xff, sizeof trees);
 	int r = plan_make(open, &plan, &err);
 	if (r == 0)
 		r = ids_choose(&plan, (unsigned)getpid(), &err);
-	if (r == 0 && plan.as_root && plan.level == CELL_FULL)
-		r = ids_map_workspace(&plan, &tree, &err);
+	if (r == 0)
+		r = trees_open(w, &plan, &trees, &err);
 	if (r == 0) {
 		group_make(w, &plan, &group, group_fds);
-		r = spawn(w, &plan, tree, group_fds, child, &err);
+		r = spawn(w, &plan, &trees, group_fds, child, &err);
 	}
 	for (size_t i = 0; i < CGROUP_FDS; i++)
 		fd_close(&group_fds[i]);
@@ -209,6 +233,34 @@ static int on_open(void *self, struct msg *open)
 	if (r < 0) {
 		tell_unmade(w, child->id, &err);
 		nursling_free(child);
+		return 0;
+	}
+	child->next = w->nurslings;
+	w->nurslings = child;
+	return 0;
+}
+
+/* ---- guarding one ---- */
+
+static void tell_guarded(const struct keeper *w, uint32_t id, const struct err *err, const char *text)
+{
+	tell_engine(w, &(struct msg){ .type = MSG_GUARDED, .id = id, .code = err != NULL ? (uint64_t)err->code : 0,
+	                              .text = err != NULL ? err->text : text });
+}
+
+static int on_guard(void *self, struct msg *guard)
+{
+	struct keeper *w = self;
+	struct err err = ERR_NONE;
+	struct nursling *child = xcalloc(1, sizeof *child);
+
+	child->id = (uint32_t)guard->id;
+	child->guards = true;
+	child->pidfd = child->socket = -1;
+	child->until_ms = clock_mono_ms() + LIMIT_CELL_OPEN_MS;
+	if (entries_guard(entries_find(w->entries, guard->id), guard, &child->socket, &child->pid, &err) < 0) {
+		tell_guarded(w, child->id, &err, NULL);
+		free(child);
 		return 0;
 	}
 	child->next = w->nurslings;
@@ -229,6 +281,7 @@ static int on_probe(void *self, struct msg *msg UNUSED)
 static const struct msg_rule requests[] = {
 	{ MSG_OPEN,  ALWAYS, 0, on_open },
 	{ MSG_PROBE, ALWAYS, 0, on_probe },
+	{ MSG_GUARD, ALWAYS, 0, on_guard },
 };
 
 /* ---- what pid 1 says while it is set up ---- */
@@ -240,6 +293,15 @@ static void hand_over(struct keeper *w, const struct nursling *child, const char
 	                              .fds = { child->pidfd, child->socket }, .fd_count = 2 });
 }
 
+static void give_up(const struct keeper *w, const struct nursling *child, const struct err *err)
+{
+	kill(child->pid, SIGKILL);
+	if (child->guards)
+		tell_guarded(w, child->id, err, NULL);
+	else
+		tell_unmade(w, child->id, err);
+}
+
 static void on_nursling(struct keeper *w, struct nursling *child)
 {
 	struct err err = { .code = EIO, .text = "the first process of the cell died while it was set up" };
@@ -247,14 +309,16 @@ static void on_nursling(struct keeper *w, struct nursling *child)
 	int r = msg_receive(child->socket, w->room, &msg);
 
 	if (r == 1 && msg.type == MSG_READY && msg.fd_count == 0) {
-		hand_over(w, child, msg.text);
+		if (child->guards)
+			tell_guarded(w, child->id, NULL, msg.text);
+		else
+			hand_over(w, child, msg.text);
 	} else {
 		if (r == 1 && msg.type == MSG_UNABLE && msg.fd_count == 0) {
 			err.code = msg.code > 0 ? (int)msg.code : EIO;
 			snprintf(err.text, sizeof err.text, "%s", msg.text);
 		}
-		kill(child->pid, SIGKILL);
-		tell_unmade(w, child->id, &err);
+		give_up(w, child, &err);
 	}
 	if (r == 1)
 		msg_done(&msg);
@@ -276,8 +340,7 @@ static void look_after(struct keeper *w, const struct pollfd *fds)
 		if (fds[i].revents != 0) {
 			on_nursling(w, child);
 		} else {
-			kill(child->pid, SIGKILL);
-			tell_unmade(w, child->id, &(struct err){ ETIMEDOUT, "the cell was not ready in time" });
+			give_up(w, child, &(struct err){ ETIMEDOUT, "the cell was not ready in time" });
 		}
 		*at = child->next;
 		nursling_free(child);
@@ -402,8 +465,10 @@ _Noreturn void warden_main(int socket, const struct cell_builtin *builtins, size
 			_exit(1);
 		if (fds[1].revents != 0) {
 			(void)!read(w.signals, drained, sizeof drained);
-			for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;)
+			for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;) {
+				entries_drop(&w.entries, pid);
 				wards_ended(&w.wards, pid);
+			}
 		}
 		wards_tick(&w.wards);
 		look_after(&w, fds + 2);

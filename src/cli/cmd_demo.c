@@ -101,7 +101,7 @@ static int show(struct session *s, const struct options *o, const char *root)
 		.goal = "Make the tests of this project pass.", .agent = "master", .role = "master", .model = model,
 		.workspace = project, .plan = "auto", .channel = "cli", .level = CELL_FULL, .max_depth = 1,
 		.limits = { LIMIT_TASK_TURNS, LIMIT_TASK_CALLS, LIMIT_TASK_TIMEOUT_MS, LIMIT_CALL_OUTPUT_BYTES },
-		.policies = policies, .policy_count = 1,
+		.policies = policies, .policy_count = 1, .budget_nanos = -1,
 	};
 	fprintf(stderr, "goal: %s\n", spec.goal);
 	s->run = engine_start(s->engine, &spec);

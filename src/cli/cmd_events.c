@@ -31,6 +31,9 @@ static const struct { enum event_type type; const char *fields[6]; } shown[] = {
 	{ EVENT_CALL_FINISHED, { "call", "status", "exit", "ms", "bytes", "output" } },
 	{ EVENT_EXEC_DECIDED, { "call", "effect", "argv", "rule", "reason" } },
 	{ EVENT_CELL_OPENED, { "cell", "level", "ms" } },
+	{ EVENT_FILES_VIOLATED, { "places", "unknown" } },
+	{ EVENT_CHANGES_APPLIED, { "sums", "refused", "forced", "digest" } },
+	{ EVENT_CHANGES_DROPPED, { "sums", "digest" } },
 };
 
 struct output {

@@ -1,7 +1,9 @@
 /* cmd_exec.c - `mishri exec`: one program in a fresh cell under the policy, without a model and without
  * a history. Its descriptors are the program's; what the gate says goes to stderr. */
-#include "cli/common.h"
+#include "cli/changes.h"
+#include "engine/files.h"
 #include "policy/probe.h"
+#include "tools/tool.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@ static const struct option_row options[] = {
 	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
 	{ "--workspace", 'w', "DIR", "what the program may see and change (default: this directory)", false },
 	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
+	{ "--workspace-mode", 0, "MODE", "direct (default), overlay (changes are listed and thrown away) or readonly", false },
 	{ "--user", 0, "NAME", "act for this user (root only)", false },
 };
 
@@ -24,6 +27,9 @@ struct execution {
 	struct cell *cell;
 	struct watch *warden_readable, *cell_readable, *sigint, *sigterm;
 	const char *workspace;
+	bool readonly;
+	char *data, *layer;            /* of mode overlay; NULL: none */
+	char layer_id[ID_LEN + 1];
 	char user[USER_LEN + 1];
 	const char *const *argv;
 	int code;
@@ -147,22 +153,79 @@ static void report(const struct execution *x)
 	fprintf(stderr, "%s\n", text);
 }
 
+/* What came to be where the policy hides or keeps files. */
+static void say_violations(struct execution *x)
+{
+	AUTO(json_decrefp) json_t *found = NULL;
+	struct err err = ERR_NONE;
+	const json_t *row;
+	size_t i;
+
+	if (x->cell == NULL || x->cell_readable == NULL)
+		return;
+	cell_guard(x->cell);
+	if (cell_guard_wait(x->cell, &found, &err) < 0)
+		complain(0, "%s", err.text);
+	json_array_foreach(found, i, row) {
+		AUTO(buf_done) struct buf path = BUF_INIT(KIB(64));
+		sanitize_text(str_of(json_get_text(row, "path", "")), &path);
+		complain(0, "new where the policy says files.%s: %s (%s)", json_get_text(row, "kind", ""), buf_text(&path),
+		         json_get_text(row, "pattern", ""));
+	}
+}
+
+/* Changes go to a layer of this run alone; the data directory is only its place. 0, or an exit code. */
+static int layer_open_for(struct execution *x, const struct options *o)
+{
+	struct err err = ERR_NONE;
+
+	id_new(x->layer_id);
+	if (cli_data_dir(o, &x->data, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
+	if (layer_begin(x->data, x->layer_id, x->workspace, &x->layer, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
+	return 0;
+}
+
+/* What it changed is told, and thrown away. */
+static void layer_end(struct execution *x)
+{
+	AUTO(layer_close) struct overlay layer = LAYER_NONE;
+	struct err err = ERR_NONE;
+
+	if (x->layer == NULL)
+		return;
+	if (layer_open(x->data, x->layer_id, &layer, &err) < 0)
+		complain(0, "%s", err.text);
+	if (layer.count > 0)
+		fprintf(stderr, "mishri: what it changed, thrown away now:\n");
+	changes_list(&layer, stderr);
+	if (layer_remove(x->layer, &err) < 0)
+		complain(0, "%s", err.text);
+	free(x->layer);
+	free(x->data);
+}
+
 static int execute(struct execution *x, enum cell_level level)
 {
 	static const struct cell_callbacks callbacks = {
 		.on_open = on_open, .on_exec = on_exec, .on_exec_gone = on_exec_gone, .on_exit = on_ended, .on_lost = on_lost,
 	};
-	struct cell_plan plan = { .level = level, .workspace = x->workspace };
+	struct cell_plan plan = { .level = level, .workspace = x->workspace, .workspace_readonly = x->readonly, .layer = x->layer };
+	AUTO(cell_files_done) struct cell_files files = { 0 };
 	struct err err = ERR_NONE;
 
 	if (loop_new(&x->loop, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
+	cell_files_of(x->policy, &files);
+	cell_files_put(&files, &plan);
 	x->warden_readable = watch_fd(x->loop, warden_fd(x->warden), on_warden, x);
 	x->sigint = watch_signal(x->loop, SIGINT, on_sigint, x);
 	x->sigterm = watch_signal(x->loop, SIGTERM, on_sigterm, x);
 	x->cell = cell_open(x->warden, &plan, &callbacks, x);
 	loop_run(x->loop);
 	watch_free(x->cell_readable);
+	say_violations(x);
 	cell_close(x->cell);
 	watch_free(x->sigint);
 	watch_free(x->sigterm);
@@ -173,7 +236,7 @@ static int execute(struct execution *x, enum cell_level level)
 
 static int prepare(struct execution *x, const struct options *o, char **ret_workspace, enum cell_level *ret_level)
 {
-	static const char *const levels[] = { "full", "reduced", "none" };
+	static const char *const levels[] = { "full", "reduced", "none" }, *const modes[] = { "direct", "overlay", "readonly" };
 	const char *policies[REPEAT_MOST];
 	struct err err = ERR_NONE;
 
@@ -182,6 +245,11 @@ static int prepare(struct execution *x, const struct options *o, char **ret_work
 		return complain(EXIT_USAGE, "--isolation: '%s' is not known; right would be full, reduced or none",
 		                option_text(o, "--isolation", ""));
 	*ret_level = (enum cell_level)level;
+	int mode = name_find(modes, COUNT(modes), option_text(o, "--workspace-mode", "direct"));
+	if (mode < 0)
+		return complain(EXIT_USAGE, "--workspace-mode: '%s' is not known; right would be direct, overlay or readonly",
+		                option_text(o, "--workspace-mode", ""));
+	x->readonly = mode == 2;
 	if (option_positionals(o, &x->argv) == 0)
 		return complain(EXIT_USAGE, "exec: a program is wanted: mishri exec -- ls -l");
 	if (cli_user(o, x->user, &err) < 0)
@@ -194,7 +262,7 @@ static int prepare(struct execution *x, const struct options *o, char **ret_work
 		return complain(EXIT_CONFIG, "%s", err.text);
 	if (cli_load_policy(o, x->workspace, policies, count, &x->policy, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);
-	return 0;
+	return mode == 1 ? layer_open_for(x, o) : 0;
 }
 
 static int run(int argc, char **argv)
@@ -215,6 +283,7 @@ static int run(int argc, char **argv)
 		if (option_given(o, "--json"))
 			report(&x);
 	}
+	layer_end(&x);
 	policy_free(x.policy);
 	warden_stop(x.warden);
 	return code;

@@ -320,6 +320,18 @@ static int run_test(int argc, char **argv)
 
 /* ---- show ---- */
 
+static void print_paths(const json_t *paths)
+{
+	const char *kind;
+	json_t *list;
+	const json_t *row;
+	size_t i;
+
+	json_object_foreach((json_t *)paths, kind, list)
+		json_array_foreach(list, i, row)
+			printf("files %-8s %s  (%s)\n", kind, json_get_text(row, "pattern", ""), json_get_text(row, "source", ""));
+}
+
 static void print_set(const json_t *sources, const json_t *rules)
 {
 	const json_t *row;
@@ -355,14 +367,17 @@ static int run_show(int argc, char **argv)
 		return complain(EXIT_CONFIG, "%s", err.text);
 	AUTO(json_decrefp) json_t *sources = policy_sources(policy);
 	AUTO(json_decrefp) json_t *rules = policy_rules(policy);
+	AUTO(json_decrefp) json_t *paths = policy_paths_json(policy);
 	if (!option_given(o, "--json")) {
 		print_set(sources, rules);
+		print_paths(paths);
 		return flushed(EXIT_DONE);
 	}
 	AUTO(json_decrefp) json_t *all = json_object();
 	json_put_text(all, "policy", policy_digest(policy));
 	json_put(all, "sources", json_incref(sources));
 	json_put(all, "rules", json_incref(rules));
+	json_put(all, "files", json_incref(paths));
 	return print_json(all);
 }
 

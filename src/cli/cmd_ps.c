@@ -65,6 +65,9 @@ static char *doing(const struct event *e)
 	case EVENT_CALL_FINISHED:
 	case EVENT_CELL_OPENED:
 	case EVENT_CELL_CLOSED:
+	case EVENT_FILES_VIOLATED:
+	case EVENT_CHANGES_APPLIED:
+	case EVENT_CHANGES_DROPPED:
 	case EVENT_TYPES: break;
 	}
 	return xasprintf("%s%s%s", event_name(e->type), call[0] != '\0' ? " " : "", call);

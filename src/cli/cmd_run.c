@@ -23,6 +23,7 @@ static const struct option_row options[] = {
 	{ "--max-turns", 0, "N", "calls of the model at most", false },
 	{ "--timeout", 0, "DURATION", "time at most: 90s, 10m, 2h", false },
 	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
+	{ "--workspace-mode", 0, "MODE", "direct (default), overlay (changes go to a layer, see `mishri diff`) or readonly", false },
 	{ "--output-format", 0, "FORMAT", "text (default), json or stream-json", false },
 	{ "--resume", 0, "TASK", "go on with a task that was interrupted", false },
 	{ "--session", 0, "ID", "the session that the task belongs to", false },
@@ -137,7 +138,8 @@ static int read_words(struct wish *w)
 
 static const struct config_flag config_flags[] = {
 	{ "--model", "model" },         { "--plan", "plan" },       { "--max-turns", "max_turns" },
-	{ "--timeout", "timeout" },     { "--isolation", "isolation" }, { "--budget", "budget" },
+	{ "--timeout", "timeout" },     { "--isolation", "isolation" }, { "--workspace-mode", "workspace_mode" },
+	{ "--budget", "budget" },
 };
 
 static int no_agent(const struct wish *w)
@@ -346,7 +348,8 @@ static int start(struct session *s, struct wish *w)
 	struct task_spec spec = {
 		.told = told, .budget_nanos = w->budget_nanos,
 		.goal = w->goal, .agent = w->agent, .role = w->leads ? "master" : "worker", .model = w->model, .workspace = w->workspace,
-		.plan = w->plan, .channel = "cli", .session = w->session, .level = w->level, .limits = w->limits,
+		.plan = w->plan, .channel = "cli", .session = w->session, .level = w->level, .mode = config_text(w->config, "workspace_mode"),
+		.layer_bytes = config_number(w->config, "workspace_quota"), .limits = w->limits,
 		.policies = w->policies, .policy_count = w->policy_count,
 		.wait_for_approval = option_given(w->o, "--wait-for-approval"),
 		.max_depth = w->leads ? (int)config_number(w->config, "max_depth") : 0,

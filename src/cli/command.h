@@ -70,7 +70,7 @@ void command_help(const struct command *command, void *to);
 extern const struct command cmd_approvals, cmd_approve, cmd_deny, cmd_grants, cmd_revoke;
 extern const struct command cmd_run, cmd_exec, cmd_history, cmd_show, cmd_tree, cmd_trace, cmd_ps, cmd_cost, cmd_completion,
 	cmd_events, cmd_audit_verify, cmd_policy_check, cmd_policy_explain, cmd_policy_lint,
-	cmd_policy_test, cmd_policy_show, cmd_tools_list, cmd_tools_show, cmd_tools_check, cmd_sanitize,
+	cmd_policy_test, cmd_policy_show, cmd_tools_list, cmd_tools_show, cmd_tools_check, cmd_sanitize, cmd_diff, cmd_apply, cmd_drop,
 	cmd_schema, cmd_config, cmd_trust, cmd_doctor, cmd_demo, cmd_version;
 
 #endif

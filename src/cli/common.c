@@ -127,6 +127,34 @@ bool cli_color(const struct options *o, int fd)
 	       (term == NULL || strcmp(term, "dumb") != 0);
 }
 
+static bool is_below(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+/* By its name too: a link in the workspace that leads out of it can be replaced. */
+static bool lies_in(const char *path, const char *workspace)
+{
+	AUTO(freep) char *resolved = resolve_path(NULL, path);
+
+	return is_below(path, workspace) || (resolved != NULL && is_below(resolved, workspace));
+}
+
+/* Beside the workspace, tools may write where the policy says; not to the history. */
+static int check_writable(const char *data, const struct policy *policy, struct err *err)
+{
+	const struct path_rule *rules;
+	size_t count = policy_paths(policy, &rules);
+
+	for (size_t i = 0; i < count; i++)
+		if (rules[i].kind == PATH_WRITABLE && lies_in(data, rules[i].pattern))
+			return err_set(err, EINVAL, "%s: 'writable': the data directory %s lies in '%s', where tools could change the history",
+			               rules[i].source, data, rules[i].pattern);
+	return 0;
+}
+
 int cli_load_policy(const struct options *o, const char *workspace, const char *const *files, size_t count,
                     struct policy **ret, struct err *err)
 {
@@ -157,23 +185,10 @@ int cli_load_policy(const struct options *o, const char *workspace, const char *
 			fprintf(stderr, "mishri: %s is not read: this directory is not trusted\n", found.untrusted);
 		r = policy_load_files(found.files, found.count, tools, tool_names(tools, COUNT(tools)), ret, err);
 	}
+	if (r == 0)
+		r = check_writable(data, *ret, err);
 	policy_files_done(&found);
 	return r;
-}
-
-static bool is_below(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-
-	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
-}
-
-/* By its name too: a link in the workspace that leads out of it can be replaced. */
-static bool lies_in(const char *path, const char *workspace)
-{
-	AUTO(freep) char *resolved = resolve_path(NULL, path);
-
-	return is_below(path, workspace) || (resolved != NULL && is_below(resolved, workspace));
 }
 
 int cli_check_data(const struct options *o, const char *workspace, struct err *err)

@@ -396,6 +396,29 @@ static void on_compacted(struct progress *p, const struct worker *w, const struc
 	           (long long)(json_get_int(e->data, "bytes_before", 0) + 1023) / 1024);
 }
 
+static void on_violated(struct progress *p, const struct worker *w, const struct event *e)
+{
+	const json_t *places = json_object_get(e->data, "places"), *row;
+	const char *unknown = json_get_text(e->data, "unknown", NULL);
+	char prefix[16];
+	size_t i;
+
+	if (unknown != NULL) {
+		AUTO(freep) char *why = brief(unknown, 200);
+		buf_printf(&p->out, "  %sthe files that the policy guards could not be looked at: %s\n", who(w, prefix, sizeof prefix), why);
+	}
+	json_array_foreach(places, i, row) {
+		AUTO(freep) char *path = brief(json_get_text(row, "path", ""), 120);
+		buf_printf(&p->out, "  %s%snew where the policy says files.%s%s: %s (%s)%s\n", who(w, prefix, sizeof prefix), RED(p),
+		           json_get_text(row, "kind", ""), PLAIN(p), path, json_get_text(row, "pattern", ""),
+		           json_is_true(json_object_get(row, "held")) ? "; guarded from now on" : "");
+		if (i == 9 && json_array_size(places) > 10) {
+			buf_printf(&p->out, "  ... and %zu more\n", json_array_size(places) - 10);
+			break;
+		}
+	}
+}
+
 static void on_loop(struct progress *p, const struct worker *w, const struct event *e)
 {
 	static const struct { const char *level, *text; } rows[] = {
@@ -550,6 +573,7 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_APPROVAL_REFUSED:
 	case EVENT_GRANT_MADE:
 	case EVENT_GRANT_USED: on_approval(p, w, e); break;
+	case EVENT_FILES_VIOLATED: on_violated(p, w, e); break;
 	case EVENT_LOOP_DETECTED: on_loop(p, w, e); break;
 	case EVENT_TASK_FINISHED: w->doing[0] = '\0'; break;
 	case EVENT_BUDGET_WARNED: on_warned(p, e); break;
@@ -576,6 +600,8 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_OUTPUT_KEPT:
 	case EVENT_CELL_OPENED:
 	case EVENT_CELL_CLOSED:
+	case EVENT_CHANGES_APPLIED:
+	case EVENT_CHANGES_DROPPED:
 	case EVENT_TYPES: break;
 	}
 	if (!p->paused) /* what happens while a question is on the screen is told after the answer */

@@ -346,6 +346,25 @@ FIELDS(cell_closed) = {
 	{ "reason", TEXT, 0, "finished, parked, cancelled, lost" },
 };
 
+FIELDS(files_violated) = {
+	{ "cell", TEXT, 0, "id" },
+	{ "places", ARRAY, 0,
+	  "path below the workspace, kind (hide, readonly), pattern, held (is it guarded from now on; a link cannot be)" },
+	{ "unknown", TEXT, OPTIONAL, "why it could not be looked for" },
+};
+FIELDS(changes_applied) = {
+	{ "workspace", TEXT, 0, "where they went" },
+	{ "digest", TEXT, NULLABLE, "SHA-256 over all changes; null where an interrupted apply was finished" },
+	{ "sums", OBJECT, 0, "added, changed, deleted, mode, bytes" },
+	{ "refused", ARRAY, 0, "what is never applied: path, why" },
+	{ "forced", ARRAY, 0, "paths that had changed in the workspace meanwhile, and were replaced all the same" },
+};
+FIELDS(changes_dropped) = {
+	{ "workspace", TEXT, 0, "which they were made over" },
+	{ "digest", TEXT, 0, "SHA-256 over all changes" },
+	{ "sums", OBJECT, 0, "added, changed, deleted, mode, bytes" },
+};
+
 // clang-format off
 #define ROW(name, fields, about) { name, about, fields, COUNT(fields) }
 static const struct row rows[] = {
@@ -393,6 +412,10 @@ static const struct row rows[] = {
 	[EVENT_EXEC_DECIDED] = ROW("exec.decided", exec_decided, "Whether a program may start in the cell."),
 	[EVENT_CELL_OPENED] = ROW("cell.opened", cell_opened, "A sandbox was made for the task."),
 	[EVENT_CELL_CLOSED] = ROW("cell.closed", cell_closed, "The sandbox and every process in it ended."),
+	[EVENT_FILES_VIOLATED] =
+		ROW("files.violated", files_violated, "Something came to be where the policy hides or keeps files; no tool could be kept from it."),
+	[EVENT_CHANGES_APPLIED] = ROW("changes.applied", changes_applied, "What a task changed in its layer went to the workspace."),
+	[EVENT_CHANGES_DROPPED] = ROW("changes.dropped", changes_dropped, "What a task changed in its layer was thrown away."),
 };
 // clang-format on
 _Static_assert(COUNT(rows) == EVENT_TYPES, "every event type has a row");

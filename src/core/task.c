@@ -752,6 +752,9 @@ static apply_fn *const appliers[] = {
 	[EVENT_EXEC_DECIDED] = on_nothing,
 	[EVENT_CELL_OPENED] = on_nothing,
 	[EVENT_CELL_CLOSED] = on_nothing,
+	[EVENT_FILES_VIOLATED] = on_nothing,
+	[EVENT_CHANGES_APPLIED] = on_nothing,
+	[EVENT_CHANGES_DROPPED] = on_nothing,
 };
 _Static_assert(COUNT(appliers) == EVENT_TYPES, "every event type is folded");
 

@@ -167,9 +167,23 @@ static int read_limits(const struct yaml_node *map, struct agent_profile *p, str
 	return 0;
 }
 
+/* A profile can tighten only. */
+static int read_mode(const struct yaml_node *map, struct agent_profile *p, struct err *err)
+{
+	const struct yaml_node *node = yaml_get(map, "workspace_mode");
+
+	if (node == NULL)
+		return 0;
+	if (!yaml_is_text(node) || strcmp(yaml_text(node), "readonly") != 0)
+		return yaml_err(node, err, "%s: workspace_mode: of an agent it can only be readonly; leave it out for the mode of the run",
+		                p->name);
+	p->readonly = true;
+	return 0;
+}
+
 static int read_row(const struct yaml_node *node, bool project, struct row *row, struct err *err)
 {
-	static const char *const keys[] = { "role", "model", "prompt", "tools", "max_turns", "timeout" };
+	static const char *const keys[] = { "role", "model", "prompt", "tools", "max_turns", "timeout", "workspace_mode" };
 	struct agent_profile *p = &row->profile;
 	int r = check_name(yaml_key(node), err);
 
@@ -188,6 +202,8 @@ static int read_row(const struct yaml_node *node, bool project, struct row *row,
 		r = read_text(node, p->name, "prompt", &p->prompt, err);
 	if (r == 0)
 		r = read_tools(node, p, err);
+	if (r == 0)
+		r = read_mode(node, p, err);
 	return r == 0 ? read_limits(node, p, err) : r;
 }
 
@@ -276,6 +292,7 @@ json_t *agents_json(const struct agents *agents)
 		json_put_text(one, "model", p->model);
 		json_put_text(one, "prompt", p->prompt);
 		json_put(one, "tools", tools);
+		json_put_text(one, "workspace_mode", p->readonly ? "readonly" : NULL);
 		json_put(one, "max_turns", p->turns > 0 ? json_integer(p->turns) : json_null());
 		json_put(one, "timeout_ms", p->timeout_ms > 0 ? json_integer(p->timeout_ms) : json_null());
 		json_put_text(one, "origin", agents->rows[i].origin);

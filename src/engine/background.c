@@ -43,6 +43,13 @@ void background_drop(struct run *run)
 	}
 }
 
+void background_stop(struct run *run)
+{
+	for (struct background *b = run->background; b != NULL; b = b->next)
+		if (!b->ended)
+			cell_kill(run->cell, b->tag, SIGKILL);
+}
+
 static struct background *by_id(const struct run *run, const char *id)
 {
 	struct background *b = run->background;

@@ -94,6 +94,8 @@ void call_decide(const struct run *run, const struct call *c, struct decision *r
 	struct facts facts;
 
 	facts_of(run, &facts);
+	if (files_refuse(run, tool, c->args, ret))
+		return;
 	if (tool->control)
 		control_decide(run, tool, c, ret);
 	else
@@ -258,6 +260,16 @@ void call_kill(struct run *run, struct call *c, const char *why)
 	watch_arm(live->timer, LIMIT_CELL_GRACE_MS);
 }
 
+void call_stop(struct run *run, const char *why)
+{
+	struct call *c = run->live != NULL ? task_call_find(run->task, run->live->id) : NULL;
+
+	if (c == NULL || c->killing)
+		return;
+	call_kill(run, c, why);
+	run_step(run);
+}
+
 /* The run could not even begin: that is a result too. */
 static void failed_to_start(struct run *run, const char *id, const char *why)
 {
@@ -339,7 +351,8 @@ static void run_in_cell(struct run *run, const struct call *c, const struct tool
 	struct err err = ERR_NONE;
 	int r = 0;
 
-	if (plan->builtin != NULL)
+	r = files_guard(run, &err);
+	if (r == 0 && plan->builtin != NULL)
 		r = seen_open(run->task->seen, &live->mailbox, &live->mail_from, &err);
 	if (r == 0)
 		r = call_launch(run, live->tag, tool, c->args, plan, live->mailbox, &live->out, &err);
@@ -434,6 +447,8 @@ static void render(const struct live_call *live, const struct call *c, const str
 		buf_add_text(text, "[the sandbox ended while this ran]");
 	else if (c->killing && strcmp(c->killed_why, "timeout") == 0)
 		buf_printf(text, "[stopped: it ran longer than %s]", clock_span(live->wall_ms, span, sizeof span));
+	else if (c->killing && strcmp(c->killed_why, "layer_limit") == 0)
+		buf_add_text(text, "[stopped: what was changed in the workspace holds more than its quota; delete what is not needed]");
 	else if (c->killing)
 		buf_printf(text, "[stopped: %s]", c->killed_why);
 	else if (ended->signal != 0)
@@ -464,6 +479,7 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	if (live->readable != NULL)
 		drain(live);
 	run->live = NULL;
+	files_touched(run);
 	const struct call *c = task_call_find(run->task, live->id);
 	struct buf text = BUF_INIT(LIMIT_EVENT_BYTES / 2);
 	json_t *counts = call_counts((int64_t)output_total(live->output), live->execs, live->denied,

@@ -54,14 +54,32 @@ static void on_lost(void *userdata, const char *why)
 	run_fail(run, RUN_CELL_LOST, &err);
 }
 
+/* Told from the loop, as on_open would. */
+static void on_no_layer(void *userdata)
+{
+	struct run *run = userdata;
+	struct err why = run->failure;
+
+	run_fail(run, RUN_NO_CELL, &why);
+}
+
 void run_open_cell(struct run *run)
 {
 	static const struct cell_callbacks callbacks = {
 		.on_open = on_open, .on_exec = on_exec, .on_exec_gone = on_exec_gone, .on_exit = on_ended, .on_lost = on_lost,
 	};
 	struct cell_plan plan = { .level = run->level, .workspace = run->workspace };
+	AUTO(cell_files_done) struct cell_files files = { 0 };
+	AUTO(freep) char *layer = NULL;
 
 	id_new(run->cell_id);
+	if (files_plan(run, &plan, &files, &layer, &run->failure) < 0) {
+		run->wakeup = watch_timer(run->engine->setup.loop, on_no_layer, run);
+		watch_arm(run->wakeup, 0);
+		return;
+	}
+	if (layer != NULL)
+		meter_start(run, layer, files_layer_bytes(files_task_config(run)));
 	run->cell_asked_ns = clock_mono_ns();
 	run->cell = cell_open(run->engine->setup.warden, &plan, &callbacks, run);
 }
@@ -71,6 +89,8 @@ void run_close_cell(struct run *run, const char *reason)
 	if (run->cell == NULL)
 		return;
 	exec_lapse(run, "it ended with its sandbox");
+	files_close(run);
+	meter_stop(run);
 	exec_drop(run);
 	call_drop_live(run);
 	background_drop(run);

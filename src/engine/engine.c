@@ -244,6 +244,8 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	json_put(data, "policies", strings(spec->policies, spec->policy_count));
 	json_put(data, "limits", limits_data(&limits));
 	json_t *config = config_data(engine, profile, spec->model, spec->max_depth, rights, spec->told);
+	bool layered = spec->mode != NULL && strcmp(spec->mode, "overlay") == 0;
+	files_config(config, spec->mode, layered ? at_most(spec->layer_bytes, LIMIT_LAYER_MOST_BYTES) : 0, profile);
 	if (spec->budget_nanos >= 0)
 		json_put_int(config, "budget_usd_nanos", spec->budget_nanos);
 	if (spec->wait_for_approval)
@@ -286,6 +288,7 @@ void run_opened(struct run *run, const json_t *mechanisms)
 	         json_pack("{s:s, s:o, s:I}", "policy", policy_digest(policy), "sources", policy_sources(policy), "rules",
 	                   (json_int_t)policy_rule_count(policy)));
 	json_t *copy = json_deep_copy(mechanisms);
+	cell_files_tell(policy, copy);
 	run_emit(run, EVENT_CELL_OPENED, "task", "",
 	         json_pack("{s:s, s:s, s:o, s:I}", "cell", run->cell_id, "level", cell_level_name(run->level), "mechanisms",
 	                   copy != NULL ? copy : json_object(), "ms", (json_int_t)ms));
@@ -369,9 +372,11 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 	json_put(data, "tools", tools_of_role(role, "auto", depth < max_depth, rights));
 	json_put(data, "policies", json_incref(parent->policies));
 	json_put(data, "limits", limits_data(&limits));
-	json_put(data, "config", config_data(parent->engine, profile, model, max_depth, rights, t->config));
+	json_t *config = config_data(parent->engine, profile, model, max_depth, rights, t->config);
+	files_config(config, json_get_text(t->config, "workspace_mode", NULL), files_layer_bytes(t->config), profile);
 	if (t->patient)
-		json_put_bool(json_object_get(data, "config"), "wait_for_approval", true);
+		json_put_bool(config, "wait_for_approval", true);
+	json_put(data, "config", config);
 	return data;
 }
 

@@ -23,6 +23,7 @@ struct agent_profile {
 	const char *model, *prompt;
 	const char *const *tools;      /* names, in memory of its owner; NULL: all that the role has */
 	size_t tool_count;
+	bool readonly;                 /* sees the workspace, and changes nothing in it; nor does a task below */
 	int64_t turns, timeout_ms;     /* at most; a parent's limits hold all the same */
 };
 
@@ -68,6 +69,8 @@ void engine_free(struct engine *engine);          /* closes cells; what runs is 
 struct task_spec {
 	const char *goal, *agent, *role, *model, *workspace, *plan, *channel, *session; /* session: NULL makes one */
 	enum cell_level level;
+	const char *mode;              /* of the workspace: direct, overlay or readonly; NULL: direct */
+	int64_t layer_bytes;           /* in mode overlay, at most; 0: LIMIT_LAYER_MOST_BYTES */
 	struct task_limits limits;
 	const char *const *policies;   /* -p files, absolute */
 	size_t policy_count;

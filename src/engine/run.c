@@ -47,6 +47,8 @@ void run_free(struct run *run)
 	json_decref(run->opening);
 	json_decref(run->policies);
 	free(run->workspace);
+	meter_stop(run);
+	json_decref(run->files_told);
 	free(run->tmp);
 	free(run);
 }
@@ -368,6 +370,7 @@ static void finish(struct run *run, const struct step *c)
 {
 	charge_withdraw(run);
 	run_close_cell(run, "finished");
+	files_end(run);
 	run_emit(run, EVENT_TASK_FINISHED, "task", "",
 	         json_pack("{s:s, s:i, s:o}", "state", c->state, "exit", c->exit, "result", json_of_str(str_of(c->text))));
 }

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "engine/engine.h"
+#include "engine/files.h"
 
 /* What a durable intent lets happen. */
 struct deferred {
@@ -60,6 +61,9 @@ struct run {
 	char cell_id[ID_LEN + 1];
 	int64_t cell_asked_ns;
 	bool cell_ready;
+	bool files_dirty;              /* something may have been made since the files of the policy were guarded */
+	json_t *files_told;            /* places that an event named */
+	struct layer_meter *meter;     /* of the layer of changes; NULL: none */
 	char *tmp;                     /* the cell's directory for what is not kept */
 
 	struct llm_call *request;
@@ -122,6 +126,21 @@ void run_opened(struct run *run, const json_t *mechanisms);      /* the cell is 
 void run_open_cell(struct run *run);
 void run_close_cell(struct run *run, const char *reason);
 
+/* files.c */
+const json_t *files_task_config(const struct run *run);          /* also before task.created is written; borrowed */
+int64_t files_layer_bytes(const json_t *config);                 /* 0: changes go to the workspace itself */
+void files_config(json_t *config, const char *mode, int64_t layer_bytes, const struct agent_profile *profile);
+MUST_USE int files_plan(struct run *run, struct cell_plan *plan, struct cell_files *ret_files, char **ret_layer, struct err *err);
+bool files_refuse(const struct run *run, const struct tool *tool, const json_t *args, struct decision *ret);
+MUST_USE int files_guard(struct run *run, struct err *err);      /* before a call: what is new is guarded, and told of */
+void files_touched(struct run *run);                             /* behind one that may have written */
+void files_close(struct run *run);                               /* before the cell is closed */
+void files_end(struct run *run);                                 /* the task is over */
+
+/* layer_meter.c: how much a layer holds, measured while something runs; more than is allowed ends what runs. */
+void meter_start(struct run *run, const char *layer, int64_t most_bytes);
+void meter_stop(struct run *run);
+
 /* model.c */
 void model_compact(struct run *run);                             /* STEP_COMPACT */
 void model_ask(struct run *run);                                 /* STEP_CALL_MODEL */
@@ -149,6 +168,7 @@ void call_hold(struct run *run, uint64_t tag, bool held);       /* a program of 
 bool call_may_ask(struct run *run, uint64_t tag);                /* false: it was refused too often to be asked for */
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
+void call_stop(struct run *run, const char *why);                /* what runs now, if anything does */
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
 /* approvals.c */
@@ -190,6 +210,7 @@ void background_act(struct run *run, const struct call *call, const struct tool_
 bool background_kill(struct run *run, const struct call *call);  /* false: this call waits for no program */
 void background_ended(struct run *run, const struct cell_exit *ended);
 bool background_counters(const struct run *run, uint64_t tag, int64_t **execs, int64_t **denied);   /* false: not its tag */
+void background_stop(struct run *run);                           /* kills them; their ends are told as any */
 void background_drop(struct run *run);                           /* all of them; their cell ends */
 
 /* control.c */

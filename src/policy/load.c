@@ -29,6 +29,7 @@ void policy_free(struct policy *policy)
 	}
 	for (size_t i = 0; i < KIND_COUNT; i++)
 		index_done(&policy->kinds[i]);
+	paths_done(policy);
 	limits_done(policy);
 	free(policy->rules);
 	free(policy->groups);
@@ -164,7 +165,7 @@ static int file_load(struct loader *l, const struct policy_source *source)
 	if (yaml_want(root, YAML_MAP, "a policy", l->err) != 0 || version_read(l, root) != 0 ||
 	    yaml_only_keys(root, keys, COUNT(keys), l->err) != 0 || name_read(l, root, file) != 0 ||
 	    default_read(l, root, file) != 0 || groups_read(l, root) != 0 || rules_read(l, root) != 0 ||
-	    extra_check(l, root) != 0 || limits_read(l, root) != 0)
+	    paths_read(l, root) != 0 || limits_read(l, root) != 0)
 		return -EINVAL;
 	const struct yaml_node *tests = yaml_get(root, "tests");
 	if (tests == NULL)
@@ -201,6 +202,8 @@ int policy_load(const struct policy_source *sources, size_t count, const char *c
 				r = file_load(&l, &sources[i]);
 	if (r == 0)
 		r = limits_check_ids(&l);
+	if (r == 0)
+		r = paths_settle(&l);
 	name_map_done(&l.ids);
 	if (r != 0)
 		return r;

@@ -25,6 +25,21 @@ struct policy_source {
 MUST_USE int policy_load(const struct policy_source *sources, size_t count, const char *const *tools,
                          size_t tool_count, struct policy **ret, struct err *err);
 
+/* The section `files`, of all layers: what each cell hides, keeps read-only, and may write to beside the workspace. */
+enum path_kind { PATH_HIDE, PATH_READONLY, PATH_WRITABLE };
+struct path_rule {
+	enum path_kind kind;
+	const char *pattern;     /* below the workspace, where * stops at '/'; PATH_WRITABLE: an absolute directory */
+	const char *source;      /* "FILE:LINE" */
+	enum layer layer;
+	int line, column;
+};
+const char *path_kind_name(enum path_kind kind);           /* "hide" */
+size_t policy_paths(const struct policy *policy, const struct path_rule **ret);   /* borrowed; by kind, then pattern */
+json_t *policy_paths_json(const struct policy *policy);    /* {hide: [{pattern, layer, source}], ...}; the caller owns it */
+/* The rule that is about this path below the workspace, or about a directory on the way to it; NULL: none. */
+const struct path_rule *policy_path_find(const struct policy *policy, enum path_kind kind, const char *path);
+
 /* Reads files and loads them; an admin file must be owned by root and not be writable by others. */
 struct policy_file { enum layer layer; const char *path; };
 MUST_USE int policy_load_files(const struct policy_file *files, size_t count, const char *const *tools,

@@ -165,6 +165,9 @@ struct policy {
 	struct group *groups;
 	size_t group_count;
 	struct rule_index kinds[KIND_COUNT];
+	struct path_rule *paths;   /* their texts are owned */
+	size_t path_count;
+	bool says_writable[LAYER_COUNT];
 	struct limit *limits;      /* limits.c */
 	size_t limit_count;
 	struct budget_row *budgets;
@@ -206,6 +209,11 @@ void index_done(struct rule_index *index);
 void walk_init(struct rule_walk *walk, const struct rule_index *index, const char *const *names, size_t count);
 struct rule *walk_next(struct rule_walk *walk);            /* NULL: no more */
 
+/* paths.c: the section `files` of one file; then what of it holds over all layers. */
+MUST_USE int paths_read(struct loader *l, const struct yaml_node *root);
+MUST_USE int paths_settle(struct loader *l);
+void paths_done(struct policy *policy);
+
 /* One line of what a map says, without these keys. The caller owns it. */
 char *rule_means(const struct yaml_node *node, const char *const *without, size_t count);
 MUST_USE int name_check(struct loader *l, const struct yaml_node *n);   /* may this text be an id? 0 or -EINVAL */
@@ -214,9 +222,6 @@ MUST_USE int name_check(struct loader *l, const struct yaml_node *n);   /* may t
 MUST_USE int limits_read(struct loader *l, const struct yaml_node *root);
 MUST_USE int limits_check_ids(struct loader *l);           /* of the whole set */
 void limits_done(struct policy *policy);
-
-/* extra.c: files. */
-MUST_USE int extra_check(struct loader *l, const struct yaml_node *root);
 
 /* selftest.c: the `tests` of a file, against the rules of this file alone. */
 MUST_USE int tests_run(struct loader *l, const struct yaml_node *tests);

@@ -269,6 +269,11 @@ export class World {
 		assert.equal(done.status, 0, done.stderr);
 		return done.stdout.trim() === '' ? [] : JSON.parse(done.stdout);
 	}
+	// Its tables are there: it may be killed before that.
+	hasStore() {
+		const file = path.join(this.data, 'mishri.db');
+		return fs.existsSync(file) && this.sql("select name from sqlite_master where name = 'events'").length > 0;
+	}
 	events(type) {
 		const where = type === undefined ? '' : ` where type = '${type}'`;
 		return this.sql(`select seq, type, task, data, prev, hash from events${where} order by seq`)

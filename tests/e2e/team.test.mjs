@@ -185,7 +185,7 @@ test('killed at any moment: nothing runs twice, nothing is lost, the tree ends',
 		if (done.code === 0)
 			break;
 		await w.leftNothing();
-		const roots = fs.existsSync(path.join(w.data, 'mishri.db')) ? w.events('task.created') : [];
+		const roots = w.hasStore() ? w.events('task.created') : [];
 		run = w.start(roots.length > 0 ? w.resumeArgs(roots[0].task) : w.teamArgs('lead', '-m', model));
 	}
 	done = await run.done;

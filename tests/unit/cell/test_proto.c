@@ -42,6 +42,7 @@ static const struct msg samples[] = {
 	 .cwd = "/w",
 	 .why = ""},
 	{.type = MSG_GONE, .id = 1},
+	{.type = MSG_LIMIT, .call = 1, .limit = 2, .reached = 300, .most = 200},
 	{.type = MSG_EXIT, .call = 1, .status = 255, .signal = 9, .execs = 3},
 };
 

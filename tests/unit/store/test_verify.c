@@ -171,10 +171,10 @@ static void damaged_pages(const struct fixture *f)
 
 static void damaged_schema(const struct fixture *f)
 {
-	char noise[3980];
+	char noise[4096 - 108]; /* the rest of the first page, behind its header */
 
 	memset(noise, 0xa5, sizeof noise);
-	overwrite(f, 112, noise, sizeof noise);
+	overwrite(f, 108, noise, sizeof noise);
 }
 
 static void empty(const struct fixture *f)
