@@ -153,7 +153,7 @@ struct wish {
 	const struct options *o;
 	struct store *store;
 	struct answer answer;
-	json_t *args;
+	json_t *args, *body;           /* body: the message, once it was judged */
 	char user[USER_LEN + 1], id[ID_LEN + 1], word[ID_LEN + 1], task[ID_LEN + 1], kind[16];
 	int code;                      /* of the exit, once the row was looked at */
 	bool alive, decided, counted;
@@ -221,7 +221,9 @@ static int check_args(const struct approval *a, const json_t *args, struct err *
 
 static int over(struct wish *w, const struct approval_row *row)
 {
-	if (row->by[0] == '\0' || strcmp(row->by, "nobody") == 0)
+	static const char *const words[] = { "allow", "deny", "edit" };
+
+	if (name_find(words, COUNT(words), row->state) < 0)
 		return complain(EXIT_FAILED, "%s: it is over (%s): %s", w->command->name, row->state, row->reason);
 	return complain(EXIT_FAILED, "%s: already answered by %s: %s", w->command->name, row->by,
 	                strcmp(row->state, "allow") == 0 ? "yes" : strcmp(row->state, "deny") == 0 ? "no" : row->state);
@@ -286,11 +288,8 @@ static void judge(void *userdata, const struct approval_row *row)
 		w->code = complain(err.code == EACCES ? EXIT_DENIED : EXIT_FAILED, "%s: %s", w->command->name, err.text);
 	else if (w->code == 0 && w->args != NULL && check_args(&a, w->args, &err) < 0)
 		w->code = complain(EXIT_USAGE, "approve: --edit: %s", err.text);
-	if (w->code == 0) {
-		AUTO(json_decrefp) json_t *body = answer_format(&w->answer);
-		if (store_inbox_put(w->store, row->task, "approval", w->user, body, &err) < 0)
-			w->code = complain(EXIT_FAILED, "%s: %s", w->command->name, err.text);
-	}
+	if (w->code == 0)
+		w->body = answer_format(&w->answer);
 	approval_done(&a);
 }
 
@@ -368,7 +367,12 @@ static int answer(struct wish *w, int argc, char **argv)
 	w->answer.time_us = clock_wall_us();
 	if (store_approval_get(store, w->id, judge, w, &err) < 0)
 		return complain(EXIT_FAILED, "%s: %s", w->command->name, err.text);
-	return w->code != 0 ? w->code : await(w);
+	if (w->code != 0)
+		return w->code;
+	/* Not before the reading is over: what was read then may be old by now, and the store would refuse. */
+	if (store_inbox_put(store, w->task, "approval", w->user, w->body, &err) < 0)
+		return complain(EXIT_FAILED, "%s: %s", w->command->name, err.text);
+	return await(w);
 }
 
 static int run_answer(const struct command *command, int argc, char **argv)
@@ -377,6 +381,7 @@ static int run_answer(const struct command *command, int argc, char **argv)
 	int code = answer(&w, argc, argv);
 
 	json_decref(w.args);
+	json_decref(w.body);
 	free(w.said);
 	return code;
 }

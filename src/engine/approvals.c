@@ -181,7 +181,7 @@ static void settle(struct run *run, const struct approval *a, const char *answer
 	if (strcmp(kind, "exec") == 0)
 		exec_settled(run, id, allow, words);
 	AUTO(freep) char *why = xasprintf("%s by %s", allow ? "approved" : strcmp(answer, "deny") == 0 ? "denied" : answer, who);
-	withdraw(run, id, strcmp(who, "nobody") == 0 ? words : why);
+	withdraw(run, id, w == NULL ? words : why);
 }
 
 void approval_lapse(struct run *run, const char *approval, const char *answer, const char *reason)
