@@ -11,11 +11,11 @@
 
 #include "base/banned.h"
 
-enum { KEY_COLUMNS = 10, MARGIN = 4 + KEY_COLUMNS + 1, FIELDS_SHOWN = 12, ROWS_LEAST = 6 };
+enum { KEY_COLUMNS = 10, MARGIN = 4 + KEY_COLUMNS + 1, FIELDS_SHOWN = 12, ROWS_LEAST = 2, ROWS_OURS = 12 };
 
 struct page {
 	struct buf *brief, *full;
-	size_t width, rows;            /* rows: of one field in the brief form */
+	size_t width, room;            /* room: rows that are left for the brief form */
 };
 
 static void add_key(const char *key, struct buf *ret)
@@ -91,13 +91,15 @@ static void add_field(struct page *p, const char *key, struct str text)
 	struct rows rows = wrap(buf_str(&clean), p->width - MARGIN);
 	if (rows.count == 0)
 		add_row(&rows, STR("(empty)"));
-	bool cut = rows.count > p->rows;
-	size_t head = cut ? p->rows * 2 / 3 : rows.count, tail = cut ? p->rows - head : 0;
+	size_t most = MAX(p->room, (size_t)ROWS_LEAST);
+	bool cut = rows.count > most;
+	size_t head = cut ? (most * 2 + 2) / 3 : rows.count, tail = cut ? most - head : 0;
+	p->room -= MIN(p->room, MIN(rows.count, most));
 	for (size_t i = 0; i < rows.count; i++) {
 		print_row(i == 0 ? key : "", rows.list[i], p->full);
 		if (i == head)
 			buf_printf(p->brief, "  (%zu of %zu lines of this, %zu bytes in all, are left out here: d shows everything)\n",
-			           rows.count - p->rows, rows.count, text.len);
+			           rows.count - most, rows.count, text.len);
 		if (i < head || i >= rows.count - tail)
 			print_row(i == 0 ? key : "", rows.list[i], p->brief);
 	}
@@ -132,10 +134,13 @@ static void add_args(struct page *p, const json_t *action, bool has_diff)
 	}
 	json_object_foreach(args, key, value) {
 		struct buf *brief = p->brief, unseen = BUF_INIT(LIMIT_JSON_BYTES);
-		if (++count > FIELDS_SHOWN || (has_diff && name_find(in_diff, COUNT(in_diff), key) >= 0))
+		size_t room = p->room;
+		bool hidden = ++count > FIELDS_SHOWN || (has_diff && name_find(in_diff, COUNT(in_diff), key) >= 0);
+		if (hidden)
 			p->brief = &unseen;
 		add_value(p, key, value);
 		p->brief = brief;
+		p->room = hidden ? room : p->room;
 		buf_done(&unseen);
 	}
 	if (count > FIELDS_SHOWN)
@@ -209,7 +214,7 @@ static void both(struct page *p, const char *text)
 
 void ask_show(const struct approval *a, const struct ask_about *about, struct buf *brief, struct buf *full)
 {
-	struct page page = { brief, full, MAX(about->width, (size_t)40), about->height > 24 ? (about->height - 14) / 2 : ROWS_LEAST };
+	struct page page = { brief, full, MAX(about->width, (size_t)40), MAX(about->height, (size_t)24) - ROWS_OURS };
 	AUTO(buf_done) struct buf reason = BUF_INIT(KIB(8)), rule = BUF_INIT(KIB(8));
 	const char *what = strcmp(a->kind, "exec") == 0 ? "program start" : strcmp(a->kind, "net") == 0 ? "connection" :
 	                   strcmp(a->kind, "model") == 0 ? "task go on" : "tool run";
