@@ -50,6 +50,52 @@ static void who_asks(const struct run *run, const struct call *c, struct decisio
 
 /* ---- grants ---- */
 
+/* Programs do not wait for the disk: what was agreed to a moment ago holds before the store can say so. */
+static bool find_fresh(const struct run *run, const struct grant_wish *wish, char ret[static ID_LEN + 1])
+{
+	size_t i;
+	json_t *g;
+
+	json_array_foreach(run->engine->fresh_grants, i, g) {
+		const char *digest = json_get_text(g, "digest", ""), *scope = json_get_text(g, "scope", ""), *of = json_get_text(g, "of", "");
+		int64_t until = json_get_int(g, "until_us", 0);
+		bool covers = strcmp(digest, wish->digest) == 0 || (wish->program_digest != NULL && strcmp(digest, wish->program_digest) == 0);
+		bool here = strcmp(of, strcmp(scope, "task") == 0 ? wish->root : strcmp(scope, "session") == 0 ? wish->session : wish->user) == 0;
+		if (!covers || !here || strcmp(json_get_text(g, "user", ""), wish->user) != 0 || (until > 0 && until <= wish->now_us))
+			continue;
+		snprintf(ret, ID_LEN + 1, "%s", json_get_text(g, "grant", ""));
+		return true;
+	}
+	return false;
+}
+
+static void keep_fresh(struct run *run, const json_t *made)
+{
+	const struct task *t = run->task;
+	const char *scope = json_get_text(made, "scope", "");
+	json_t *g = json_pack("{s:O, s:O, s:O, s:O, s:s, s:s}", "grant", json_object_get(made, "grant"), "digest", json_object_get(made, "digest"),
+	                      "scope", json_object_get(made, "scope"), "until_us", json_object_get(made, "until_us"), "user", t->user, "of",
+	                      strcmp(scope, "task") == 0 ? t->root : strcmp(scope, "session") == 0 ? t->session : t->user);
+
+	if (run->engine->fresh_grants == NULL)
+		run->engine->fresh_grants = json_array();
+	json_array_append_new(run->engine->fresh_grants, g);
+}
+
+void approvals_noted(struct run *run, const struct event *e)
+{
+	size_t i;
+	json_t *g;
+
+	if (e->type != EVENT_GRANT_MADE)
+		return;
+	json_array_foreach(run->engine->fresh_grants, i, g)
+		if (strcmp(json_get_text(g, "grant", ""), json_get_text(e->data, "grant", "")) == 0) {
+			json_array_remove(run->engine->fresh_grants, i);
+			return;
+		}
+}
+
 static bool find_grant(struct run *run, const struct ask *ask, const char *digest, char ret[static ID_LEN + 1])
 {
 	char program[SHA256_HEX_LEN + 1];
@@ -62,7 +108,7 @@ static bool find_grant(struct run *run, const struct ask *ask, const char *diges
 
 	/* A store that cannot be read has no grants: the person is asked. */
 	return !ask->decision->high_risk && strcmp(ask->decision->approval.remember, "never") != 0 &&
-	       store_grant_match(run->engine->setup.store, &wish, ret, NULL) > 0;
+	       (find_fresh(run, &wish, ret) || store_grant_match(run->engine->setup.store, &wish, ret, NULL) > 0);
 }
 
 static void use_grant(struct run *run, const char *grant, const char *call, const char *kind, const char *digest)
@@ -133,6 +179,7 @@ static void make_grant(struct run *run, const struct approval *a, char ret[stati
 	                         "covers", json_of_str(str_of(covers)), "same", same ? "program" : "action", "action", a->action,
 	                         "by", buf_text(&by));
 	json_put_text(data, "rule", a->rule);
+	keep_fresh(run, data);
 	emit(run, EVENT_GRANT_MADE, a->call, data);
 }
 

@@ -171,6 +171,7 @@ void engine_free(struct engine *engine)
 	}
 	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
 	json_decref(engine->warned);
+	json_decref(engine->fresh_grants);
 	while (engine->models != NULL) {
 		struct opened_model *m = engine->models;
 		engine->models = m->next;

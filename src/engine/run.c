@@ -258,6 +258,7 @@ void run_published(struct run *run, const struct event *e)
 	if (setup->on_event != NULL)
 		publish(setup, e);
 	charge_noted(run, e);
+	approvals_noted(run, e);
 }
 
 void run_begin(struct run *run, int what, const char *name)

@@ -96,6 +96,7 @@ struct engine {
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer, *inbox_readable, *inbox_timer;
+	json_t *fresh_grants;          /* on their way to the disk; NULL: there were none */
 	int64_t inbox_last;            /* the newest message of all tasks that was looked for */
 };
 
@@ -186,6 +187,7 @@ void approval_lapse(struct run *run, const char *approval, const char *answer, c
 void approval_expire(struct run *run, const struct approval *approval);      /* STEP_EXPIRE */
 /* One person's word: as approval_judge; what it decides is written. */
 int approval_take(struct run *run, const struct answer *answer, struct err *err);
+void approvals_noted(struct run *run, const struct event *event);            /* it became durable */
 void approvals_review(struct run *run);                          /* another policy may be in force: is it still asked? */
 void approvals_resume(struct run *run);                          /* the same, and what the last engine took with it */
 
