@@ -14,5 +14,7 @@ struct embedded_file {
 /* One table for each custom_target in data/meson.build; a row without a path ends it. */
 extern const struct embedded_file demo_files[];
 extern const struct embedded_file price_files[];
+extern const struct embedded_file trace_files[];
+extern const struct embedded_file ready_policies[];
 
 #endif

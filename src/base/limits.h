@@ -42,6 +42,7 @@
 #define LIMIT_TASK_TIMEOUT_MS       3600000
 #define LIMIT_TASK_DISK_BYTES       (MIB(16) * 1024u)
 #define LIMIT_TASK_DEPTH            3
+#define LIMIT_TASK_TAINTS           16       /* labels on one task */
 #define LIMIT_TASK_CHILDREN         64       /* of one delegation */
 #define LIMIT_REPORT_BYTES          KIB(32)  /* of one child, in the result of a delegation */
 #define LIMIT_PLAN_STEPS            64
@@ -142,6 +143,31 @@
 #define LIMIT_DIFF_EDITS            4000     /* beyond so many, a file is shown as removed and added whole */
 #define LIMIT_JOURNAL_BYTES         MIB(256)
 
+#define LIMIT_CELL_PROXY_PORT       3128     /* in the network of a cell, see CELL_PROXY */
+
+/* connections out of cells, unless net.* of the configuration says otherwise */
+#define LIMIT_NET_BACKLOG           128      /* that wait to be accepted */
+#define LIMIT_NET_CONNECTIONS       128      /* of one cell at once; more wait */
+#define LIMIT_NET_TASK_CONNECTIONS  10000    /* of one task, each with its events; more are refused */
+#define LIMIT_NET_HELD              16       /* of one cell that wait for a person */
+#define LIMIT_NET_HEAD_BYTES        KIB(32)  /* the head of a request or of a response */
+#define LIMIT_NET_HEADERS           100
+#define LIMIT_NET_HEAD_MS           20000    /* from the first look to a whole request: slow ones hold a place no longer */
+#define LIMIT_NET_CONNECT_MS        10000    /* to one address */
+#define LIMIT_NET_ADDRESSES         4        /* of one name that are tried */
+#define LIMIT_NET_RESOLVE_MS        10000
+#define LIMIT_NET_IDLE_MS           120000
+#define LIMIT_NET_TIME_MS           3600000
+#define LIMIT_NET_BYTES             MIB(1024)
+#define LIMIT_NET_TASK_BYTES        ((size_t)MIB(1024) * 8)
+#define LIMIT_NET_BUFFER_BYTES      KIB(64)  /* waiting in one direction of one connection */
+#define LIMIT_NET_LINGER_MS         2000     /* that a refused client has to read why */
+#define LIMIT_NET_LINGER_BYTES      MIB(1)   /* and that it may still send meanwhile */
+#define LIMIT_NET_SECRETS           4        /* headers of one request that the engine fills in */
+#define LIMIT_NET_DENIED_EVENTS     1000     /* refusals of one cell that are written down one by one */
+#define LIMIT_NET_ACCEPTS           32       /* connections taken between two looks at everything else */
+#define LIMIT_NET_BACKOFF_MS        100      /* no descriptor was left */
+
 /* Where the engine runs as root, a cell's user is one of these outside. They lie above what distributions, containers
  * (524288 and on) and sub-id ranges hand out, and below 2^31, where old programs take a number for a negative one; see
  * the table of systemd's UIDS-GIDS. The second range stands for third owners of files in a workspace: no process has them. */
@@ -189,6 +215,9 @@
 #define LIMIT_KEPT_OUTPUTS_BYTES    MIB(64)  /* of one task, as text */
 #define LIMIT_READ_OUTPUT_BYTES     KIB(56)  /* of one answer of read_output */
 #define LIMIT_BACKGROUND            8        /* programs of one task in the background */
+#define LIMIT_LEAK_BYTES            4096     /* of one value behind a name such as "token" */
+#define LIMIT_PRIVATE_KEY_BYTES     KIB(64)  /* from its first to its last line */
+#define LIMIT_SANITIZE_ALLOW        64       /* patterns of what is never hidden */
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */
@@ -219,8 +248,21 @@
 #define LIMIT_PRICES                256      /* in the configuration */
 #define LIMIT_PRICE_USD             1000000  /* of a million tokens */
 
+/* http_fetch */
+#define LIMIT_FETCH_HOPS            5        /* redirects */
+#define LIMIT_FETCH_URL_BYTES       8192
+#define LIMIT_FETCH_HEAD_BYTES      KIB(64)
+#define LIMIT_FETCH_BODY_BYTES      MIB(16)  /* as it came, and unpacked */
+#define LIMIT_FETCH_WALL_MS         120000   /* where the model names no other time; a person may be asked meanwhile */
+
+/* notes */
+#define LIMIT_NOTES                 1000     /* of one user */
+#define LIMIT_NOTE_BYTES            KIB(8)
+#define LIMIT_NOTE_TAGS             16
+#define LIMIT_NOTES_SHOWN           50       /* in one answer */
+
 /* what a person looks at */
-#define LIMIT_DIFF_CELLS            4000000u /* lines times lines that are compared; 16 MB */
 #define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */
+#define LIMIT_TRACE_TEXT_BYTES      KIB(64)  /* of one text in a trace with content */
 
 #endif

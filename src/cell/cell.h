@@ -88,6 +88,11 @@ MUST_USE struct cell *cell_open(struct warden *warden, const struct cell_plan *p
 int cell_fd(const struct cell *cell);               /* -1 before on_open; readable: call cell_dispatch */
 void cell_dispatch(struct cell *cell);
 
+/* The socket that listens on CELL_PROXY in the network of the cell, of which it is the only way out; not blocking.
+ * The caller's from then on. -1: the cell has none (not full), or it was taken already. From on_open on. */
+#define CELL_PROXY "127.0.0.1:3128"
+MUST_USE int cell_take_listener(struct cell *cell);
+
 struct cell_run {
 	uint64_t call;               /* a tag of the caller's, unique among running ones */
 	const char *builtin;         /* name of a builtin; NULL: a program */

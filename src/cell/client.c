@@ -45,7 +45,7 @@ struct cell {
 	bool guarding;
 	json_t *found;                       /* by the last answer to it */
 	struct err guard_failure;
-	int fd, pidfd;
+	int fd, pidfd, listener;
 	uint32_t last_exec;
 	uint64_t calls[LIMIT_CELL_CALLS];
 	size_t call_count;
@@ -103,6 +103,7 @@ static void cell_free(struct cell *cell)
 	*at = cell->next;
 	fd_close(&cell->fd);
 	fd_close(&cell->pidfd);
+	fd_close(&cell->listener);
 	texts_free(cell->hide);
 	texts_free(cell->keep);
 	free(cell->workspace);
@@ -180,7 +181,7 @@ struct cell *cell_open(struct warden *warden, const struct cell_plan *plan, cons
 	cell->id = ++warden->last_id;
 	cell->state = CELL_OPENING;
 	cell->level = plan->level;
-	cell->fd = cell->pidfd = -1;
+	cell->fd = cell->pidfd = cell->listener = -1;
 	cell->callbacks = *callbacks;
 	cell->userdata = userdata;
 	cell->workspace = xstrdup(plan->workspace != NULL ? plan->workspace : "");
@@ -213,6 +214,8 @@ static int on_made(void *self, struct msg *made)
 
 	if (made->id == 0 || made->id > warden->last_id || (cell != NULL && cell->state != CELL_OPENING))
 		return -EPROTO;
+	if (cell != NULL && made->fd_count != (cell->level == CELL_FULL ? 3 : 2))
+		return -EPROTO;
 	if (cell == NULL) {                  /* closed meanwhile */
 		syscall(SYS_pidfd_send_signal, made->fds[0], SIGKILL, NULL, 0);
 		return 0;
@@ -221,6 +224,7 @@ static int on_made(void *self, struct msg *made)
 		return -EPROTO;
 	cell->pidfd = made->fds[0];
 	cell->fd = made->fds[1];
+	cell->listener = made->fd_count > 2 ? made->fds[2] : -1;
 	made->fd_count = 0;                  /* they are the cell's now */
 	struct timeval patience = { .tv_sec = LIMIT_CELL_SEND_MS / 1000 };
 	setsockopt(cell->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
@@ -277,6 +281,7 @@ static int on_guarded(void *self, struct msg *guarded)
 static const struct msg_rule from_warden[] = {
 	{ MSG_GUARDED, WARDEN_ALWAYS, 0, on_guarded },
 	{ MSG_MADE,   WARDEN_ALWAYS, 2, on_made },
+	{ MSG_MADE,   WARDEN_ALWAYS, 3, on_made },     /* with the listener of a network of its own */
 	{ MSG_UNMADE, WARDEN_ALWAYS, 0, on_unmade },
 	{ MSG_PROBED, WARDEN_ALWAYS, 0, on_probed },
 };
@@ -404,6 +409,14 @@ json_t *cell_probe(struct warden *warden)
 int cell_fd(const struct cell *cell)
 {
 	return cell->fd;
+}
+
+int cell_take_listener(struct cell *cell)
+{
+	int fd = cell->listener;
+
+	cell->listener = -1;
+	return fd;
 }
 
 static bool call_runs(const struct cell *cell, uint64_t call)

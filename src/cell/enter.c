@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <linux/capability.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -336,6 +337,20 @@ static int network(struct err *err)
 	return 0;
 }
 
+/* Nothing but this socket connects the cell with anything; who holds it decides. */
+static int listen_for_proxy(int *ret, struct err *err)
+{
+	const struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(LIMIT_CELL_PROXY_PORT),
+	                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	AUTO(fd_closep) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)(const void *)&at, sizeof at) < 0 || listen(fd, LIMIT_NET_BACKLOG) < 0)
+		return err_sys(err, "cell: cannot listen for its proxy");
+	*ret = fd;
+	fd = -1;
+	return 0;
+}
+
 static int become(const struct plan *plan, struct err *err)
 {
 	if (!plan->as_root)
@@ -366,7 +381,7 @@ static int drop_privileges(struct err *err)
 
 int enter_full(const struct plan *plan, const struct trees *trees, struct entered *ret, struct err *err)
 {
-	*ret = (struct entered){ .scratch = "/tmp", .scratch_fd = -1 };
+	*ret = (struct entered){ .scratch = "/tmp", .scratch_fd = -1, .listener = -1 };
 	memcpy(ret->places.workspace_path, plan->workspace, sizeof plan->workspace);
 	umask(0);
 	int r = become(plan, err);
@@ -379,6 +394,8 @@ int enter_full(const struct plan *plan, const struct trees *trees, struct entere
 	if (r == 0)
 		r = network(err);
 	if (r == 0)
+		r = listen_for_proxy(&ret->listener, err);
+	if (r == 0)
 		r = drop_privileges(err);
 	umask(022);
 	return r < 0 ? r : landlock_enter(plan, ret->scratch, &ret->landlock_abi, err);
@@ -388,7 +405,7 @@ int enter_full(const struct plan *plan, const struct trees *trees, struct entere
  * opened. With `none` there is not even that. */
 int enter_plain(const struct plan *plan, struct entered *ret, struct err *err)
 {
-	*ret = (struct entered){ .scratch = "/tmp", .scratch_fd = -1 };
+	*ret = (struct entered){ .scratch = "/tmp", .scratch_fd = -1, .listener = -1 };
 	memcpy(ret->places.workspace_path, plan->workspace, sizeof plan->workspace);
 	umask(022);
 	int r = become(plan, err);

@@ -20,6 +20,7 @@ struct entered {
 	char scratch[PATH_MAX];       /* the private directory for temporary files */
 	int scratch_fd;               /* removed when this is closed; -1: a private mount, or none at all */
 	int landlock_abi;
+	int listener;                 /* on CELL_PROXY; -1: there is no network of its own */
 	json_t *guarded;              /* of guard_apply; NULL: nothing was to be guarded */
 };
 

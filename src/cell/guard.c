@@ -75,7 +75,7 @@ static bool is_guarded(int fd, const struct stat *st, enum kind kind)
 
 	if (fstatvfs(fd, &vfs) < 0 || (vfs.f_flag & ST_RDONLY) == 0)
 		return false;
-	return kind == KEEP || ((st->st_mode & 07777) == 0 && st->st_size == 0);
+	return kind == KEEP || ((st->st_mode & 07777) == 0 && (S_ISDIR(st->st_mode) || st->st_size == 0));
 }
 
 static void tell(struct work *w, const char *path, enum kind kind, const char *pattern, bool held)
@@ -243,7 +243,7 @@ static int guard_link(struct work *w, enum kind kind, const char *pattern)
 		               " can be replaced whatever is mounted; name what it leads to, or put a file in its place", w->path,
 		               pattern);
 	int r = target >= 0 ? guard_one(w, -1, target, kind, pattern) : 0;
-	if (r == 0 && w->guard->later)
+	if (r == 0 && kind == KEEP)
 		tell(w, w->path, kind, pattern, false);
 	return r;
 }

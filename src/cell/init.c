@@ -315,7 +315,7 @@ static char *mechanisms(const struct init *init)
 {
 	const struct plan *plan = init->setup->plan;
 	AUTO(json_decrefp) json_t *out = json_object();
-	static const char *const networks[] = { "its own loopback", "no sockets but Unix", "the host's" };
+	static const char *const networks[] = { "its own loopback and the proxy on " CELL_PROXY, "no sockets but Unix", "the host's" };
 	bool full = plan->level == CELL_FULL;
 
 	json_put_text(out, "level", cell_level_name(plan->level));
@@ -387,9 +387,11 @@ _Noreturn void init_main(const struct init_setup *setup)
 	meter_init(&init.meter, setup->plan, &init.gate, setup->group, init.entered.scratch);
 	AUTO(freep) char *text = mechanisms(&init);
 	/* Still the warden, which reads this and then hands the other end to the engine. */
-	if (msg_send(setup->socket, &(struct msg){ .type = MSG_READY, .text = text }) < 0 ||
+	if (msg_send(setup->socket, &(struct msg){ .type = MSG_READY, .text = text, .fds = { init.entered.listener },
+	                                           .fd_count = init.entered.listener >= 0 }) < 0 ||
 	    fd_set_nonblock(setup->socket) < 0)
 		_exit(2);
+	fd_close(&init.entered.listener);
 	init.state = STATE_SERVING;
 	serve(&init);
 }

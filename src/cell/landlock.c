@@ -175,3 +175,12 @@ int landlock_readonly(struct err *err)
 
 	return restrict_self(&attr, rules, COUNT(rules), err);
 }
+
+int landlock_apart(struct err *err)
+{
+	static const struct file_rule rules[] = { { "/", FS_REFER } };
+	/* A layer must handle something: what no cell may do anyway, and what every layer must grant to keep. */
+	struct ruleset_attr attr = { .fs = rights_of(landlock_abi()) & (FS_MAKE_BLOCK | FS_REFER) };
+
+	return restrict_self(&attr, rules, COUNT(rules), err);
+}

@@ -14,4 +14,8 @@ MUST_USE int landlock_enter(const struct plan *plan, const char *scratch, int *r
  * like. Modes, owners and times are the filter's part. */
 MUST_USE int landlock_readonly(struct err *err);
 
+/* Takes nothing away, but puts this process and its children into a domain of their own: the kernel lets no process look into
+ * another domain that is not below its own (environment, memory, open files by way of /proc). no_new_privs must be set. */
+MUST_USE int landlock_apart(struct err *err);
+
 #endif

@@ -152,6 +152,9 @@ static _Noreturn void child(const struct init_setup *setup, const struct msg *ru
 	if (chdir(run->cwd) < 0)
 		give_up(EXIT_CANNOT, run->cwd, strerror(errno));
 	limits_set(setup->plan, run);
+	/* A call may hold secrets: what another one left running must not read them out of /proc. */
+	if (setup->plan->level != CELL_NONE && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || landlock_apart(&err) < 0))
+		give_up(EXIT_CANNOT, "a domain of its own", err.code != 0 ? err.text : strerror(errno));
 	if (run->readonly && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		give_up(EXIT_CANNOT, "read-only run", strerror(errno));
 	if (run->readonly && landlock_readonly(&err) < 0)

@@ -312,8 +312,7 @@ int msg_receive(int fd, char *room, struct msg *ret)
 int msg_dispatch(const struct msg_rule *rules, size_t count, unsigned state, void *self, struct msg *msg)
 {
 	for (size_t i = 0; i < count; i++)
-		if (rules[i].type == msg->type)
-			return (rules[i].states & state) != 0 && rules[i].fds == msg->fd_count
-			        ? rules[i].handle(self, msg) : -EPROTO;
+		if (rules[i].type == msg->type && rules[i].fds == msg->fd_count)
+			return (rules[i].states & state) != 0 ? rules[i].handle(self, msg) : -EPROTO;
 	return -EPROTO;
 }

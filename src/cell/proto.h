@@ -47,7 +47,7 @@ MUST_USE int msg_send_bytes(int fd, struct str bytes, const int *fds, size_t fd_
  * -EPROTO: a datagram that is none of ours. Any descriptors are in *ret, close-on-exec. */
 MUST_USE int msg_receive(int fd, char *room, struct msg *ret);
 
-/* Who may say what: one row a message that a receiver knows. */
+/* Who may say what: one row a message that a receiver knows; two where it may come with different descriptors. */
 struct msg_rule {
 	enum msg_type type;
 	unsigned states;              /* bits: in which states of the receiver */

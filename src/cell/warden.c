@@ -286,11 +286,11 @@ static const struct msg_rule requests[] = {
 
 /* ---- what pid 1 says while it is set up ---- */
 
-static void hand_over(struct keeper *w, const struct nursling *child, const char *mechanisms)
+static void hand_over(struct keeper *w, const struct nursling *child, const struct msg *ready)
 {
 	w->proven[child->level] = true;
-	tell_engine(w, &(struct msg){ .type = MSG_MADE, .id = child->id, .text = mechanisms,
-	                              .fds = { child->pidfd, child->socket }, .fd_count = 2 });
+	tell_engine(w, &(struct msg){ .type = MSG_MADE, .id = child->id, .text = ready->text,
+	                              .fds = { child->pidfd, child->socket, ready->fds[0] }, .fd_count = 2 + ready->fd_count });
 }
 
 static void give_up(const struct keeper *w, const struct nursling *child, const struct err *err)
@@ -308,11 +308,11 @@ static void on_nursling(struct keeper *w, struct nursling *child)
 	struct msg msg = { 0 };
 	int r = msg_receive(child->socket, w->room, &msg);
 
-	if (r == 1 && msg.type == MSG_READY && msg.fd_count == 0) {
+	if (r == 1 && msg.type == MSG_READY && msg.fd_count == (child->level == CELL_FULL && !child->guards)) {
 		if (child->guards)
 			tell_guarded(w, child->id, NULL, msg.text);
 		else
-			hand_over(w, child, msg.text);
+			hand_over(w, child, &msg);
 	} else {
 		if (r == 1 && msg.type == MSG_UNABLE && msg.fd_count == 0) {
 			err.code = msg.code > 0 ? (int)msg.code : EIO;

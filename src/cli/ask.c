@@ -398,6 +398,9 @@ static void render(struct pending *p, const struct question *q)
 
 void asker_ask(struct asker *a, const struct question *q)
 {
+	for (const struct pending *p = a->first; p != NULL; p = p->next)
+		if (strcmp(p->approval, q->approval) == 0)
+			return; /* it was asked before, and still is */
 	struct pending *p = xcalloc(1, sizeof *p), **end = &a->first;
 
 	memcpy(p->approval, q->approval, MIN(strlen(q->approval), (size_t)ID_LEN));

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/io.h"
-#include "cli/diff.h"
+#include "engine/text_diff.h"
 #include "tools/inside.h"
 #include "tools/patch.h"
 
@@ -40,7 +40,8 @@ static void show(const char *path, bool there, struct str before, struct str aft
 
 	head(path, there, ret);
 	size_t body = ret->len;
-	diff_text(before, after, ret);
+	struct diff_counts counts;
+	text_diff(before, after, ret, &counts);
 	if (ret->len > body)
 		return;
 	ret->len = from;

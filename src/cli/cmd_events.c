@@ -9,7 +9,7 @@
 #include "base/banned.h"
 
 /* What a person wants to see of an event's data, in this order; other types show all of it. */
-static const struct { enum event_type type; const char *fields[6]; } shown[] = {
+static const struct { enum event_type type; const char *fields[7]; } shown[] = {
 	{ EVENT_ENGINE_STARTED, { "pid", "version" } },
 	{ EVENT_POLICY_LOADED, { "rules", "policy" } },
 	{ EVENT_POLICY_REFUSED, { "message" } },
@@ -28,8 +28,10 @@ static const struct { enum event_type type; const char *fields[6]; } shown[] = {
 	{ EVENT_APPROVAL_DECIDED, { "approval", "call", "answer", "by", "reason" } },
 	{ EVENT_CALL_STARTED, { "call", "tool", "nature" } },
 	{ EVENT_OUTPUT_KEPT, { "call", "size" } },
-	{ EVENT_CALL_FINISHED, { "call", "status", "exit", "ms", "bytes", "output" } },
+	{ EVENT_CALL_FINISHED, { "call", "status", "exit", "ms", "bytes", "taint", "output" } },
 	{ EVENT_EXEC_DECIDED, { "call", "effect", "argv", "rule", "reason" } },
+	{ EVENT_NET_DECIDED, { "effect", "host", "port", "method", "rule", "reason" } },
+	{ EVENT_NET_FINISHED, { "how", "host", "bytes_up", "bytes_down", "ms", "detail" } },
 	{ EVENT_CELL_OPENED, { "cell", "level", "ms" } },
 	{ EVENT_FILES_VIOLATED, { "places", "unknown" } },
 	{ EVENT_CHANGES_APPLIED, { "sums", "refused", "forced", "digest" } },

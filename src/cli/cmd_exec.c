@@ -1,6 +1,7 @@
 /* cmd_exec.c - `mishri exec`: one program in a fresh cell under the policy, without a model and without
  * a history. Its descriptors are the program's; what the gate says goes to stderr. */
 #include "cli/changes.h"
+#include "engine/egress.h"
 #include "engine/files.h"
 #include "policy/probe.h"
 #include "tools/tool.h"
@@ -16,6 +17,7 @@ static const struct option_row options[] = {
 	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
 	{ "--workspace", 'w', "DIR", "what the program may see and change (default: this directory)", false },
 	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
+	{ "--config", 'c', "KEY=VALUE", "set a configuration key, such as net.resolver; may be repeated", true },
 	{ "--workspace-mode", 0, "MODE", "direct (default), overlay (changes are listed and thrown away) or readonly", false },
 	{ "--user", 0, "NAME", "act for this user (root only)", false },
 };
@@ -24,6 +26,9 @@ struct execution {
 	struct loop *loop;
 	struct warden *warden;
 	struct policy *policy;
+	struct config *config;
+	struct egress_base *egress_base;
+	struct egress *egress;
 	struct cell *cell;
 	struct watch *warden_readable, *cell_readable, *sigint, *sigterm;
 	const char *workspace;
@@ -52,6 +57,69 @@ static void on_cell(void *userdata)
 	cell_dispatch(x->cell);
 }
 
+static void facts_of_execution(const struct execution *x, struct facts *ret)
+{
+	*ret = (struct facts){
+		.user = x->user, .role = "", .agent = "", .channel = "cli", .workspace = x->workspace,
+		.time_us = clock_wall_us(), .resolve = resolve_path,
+	};
+}
+
+/* ---- connections ---- */
+
+static void on_net_decide(void *userdata, const struct net_target *target, struct decision *ret)
+{
+	const struct execution *x = userdata;
+	struct facts facts;
+
+	facts_of_execution(x, &facts);
+	net_decide(x->policy, target, NULL, &facts, ret);
+	if (ret->effect == EFFECT_ASK) {
+		ret->effect = EFFECT_DENY;
+		snprintf(ret->reason, sizeof ret->reason, "it needs a person's approval, and `mishri exec` asks nobody");
+	}
+}
+
+static void on_net_decided(void *userdata, uint32_t id, const struct net_target *target, const struct decision *d)
+{
+	const struct execution *x = userdata;
+	AUTO(buf_done) struct buf line = BUF_INIT(KIB(4));
+
+	if (d->effect == EFFECT_ALLOW) {
+		egress_go(x->egress, id);
+		return;
+	}
+	egress_message(target, d, &line);
+	fprintf(stderr, "%s\n", buf_text(&line));
+}
+
+static void on_net_gone(void *userdata UNUSED, uint32_t id UNUSED)
+{
+}
+
+static void on_net_finished(void *userdata UNUSED, uint32_t id UNUSED, const struct net_end *end UNUSED)
+{
+}
+
+static int on_secret(void *userdata UNUSED, const char *name, const struct net_target *target UNUSED, struct buf *ret UNUSED, struct err *err)
+{
+	return err_set(err, ENOENT, "no such secret: '%.64s'; `mishri exec` gives none", name);
+}
+
+static void open_network(struct execution *x)
+{
+	const struct egress_callbacks callbacks = {
+		.decide = on_net_decide, .decided = on_net_decided, .gone = on_net_gone, .finished = on_net_finished, .secret = on_secret,
+		.userdata = x,
+	};
+	int listener = cell_take_listener(x->cell);
+
+	if (listener >= 0)
+		x->egress = egress_new(x->egress_base, listener, NULL, &callbacks);
+}
+
+/* ---- the program ---- */
+
 static void on_open(void *userdata, const json_t *mechanisms, const struct err *failure)
 {
 	struct execution *x = userdata;
@@ -64,7 +132,8 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 		return;
 	}
 	x->cell_readable = watch_fd(x->loop, cell_fd(x->cell), on_cell, x);
-	char **env = tool_environment(x->workspace, x->user, json_get_text(mechanisms, "tmp", "/tmp"));
+	open_network(x);
+	char **env = tool_environment(x->workspace, x->user, json_get_text(mechanisms, "tmp", "/tmp"), x->egress != NULL);
 	struct cell_run what = {
 		.call = 1, .argv = x->argv, .env = (const char *const *)env, .cwd = x->workspace,
 		.fds = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
@@ -80,13 +149,11 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 static void on_exec(void *userdata, const struct cell_exec *exec)
 {
 	struct execution *x = userdata;
-	struct facts facts = {
-		.user = x->user, .role = "", .agent = "", .channel = "cli", .workspace = x->workspace,
-		.time_us = clock_wall_us(), .resolve = resolve_path,
-	};
+	struct facts facts;
 	struct decision d;
 	struct buf message = BUF_INIT(KIB(8));
 
+	facts_of_execution(x, &facts);
 	exec_decide(x->policy, exec, &facts, &d);
 	if (d.effect == EFFECT_ASK)
 		snprintf(d.reason, sizeof d.reason, "it needs a person's approval, and `mishri exec` asks nobody");
@@ -217,6 +284,10 @@ static int execute(struct execution *x, enum cell_level level)
 
 	if (loop_new(&x->loop, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
+	if (cli_egress(x->loop, x->config, &x->egress_base, &err) < 0) {
+		loop_free(x->loop);
+		return complain(EXIT_CONFIG, "%s", err.text);
+	}
 	cell_files_of(x->policy, &files);
 	cell_files_put(&files, &plan);
 	x->warden_readable = watch_fd(x->loop, warden_fd(x->warden), on_warden, x);
@@ -225,11 +296,13 @@ static int execute(struct execution *x, enum cell_level level)
 	x->cell = cell_open(x->warden, &plan, &callbacks, x);
 	loop_run(x->loop);
 	watch_free(x->cell_readable);
+	egress_free(x->egress);
 	say_violations(x);
 	cell_close(x->cell);
 	watch_free(x->sigint);
 	watch_free(x->sigterm);
 	watch_free(x->warden_readable);
+	egress_base_free(x->egress_base);
 	loop_free(x->loop);
 	return x->code;
 }
@@ -239,6 +312,7 @@ static int prepare(struct execution *x, const struct options *o, char **ret_work
 	static const char *const levels[] = { "full", "reduced", "none" }, *const modes[] = { "direct", "overlay", "readonly" };
 	const char *policies[REPEAT_MOST];
 	struct err err = ERR_NONE;
+	bool usage;
 
 	int level = name_find(levels, COUNT(levels), option_text(o, "--isolation", "full"));
 	if (level < 0)
@@ -260,6 +334,8 @@ static int prepare(struct execution *x, const struct options *o, char **ret_work
 	size_t count = option_all(o, "--policy", policies, COUNT(policies));
 	if (cli_check_data(o, x->workspace, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);
+	if (cli_config(o, x->workspace, NULL, 0, &x->config, &usage, &err) < 0)
+		return complain(usage ? EXIT_USAGE : EXIT_CONFIG, "%s", err.text);
 	if (cli_load_policy(o, x->workspace, policies, count, &x->policy, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);
 	return mode == 1 ? layer_open_for(x, o) : 0;
@@ -285,6 +361,7 @@ static int run(int argc, char **argv)
 	}
 	layer_end(&x);
 	policy_free(x.policy);
+	config_free(x.config);
 	warden_stop(x.warden);
 	return code;
 }

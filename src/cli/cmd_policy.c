@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "cli/common.h"
 #include "policy/files.h"
+#include "policy/limits.h"
 #include "policy/probe.h"
 #include "tools/tool.h"
 
@@ -20,10 +21,11 @@ static const struct option_row check_options[] = {
 	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
 	{ "--workspace", 'w', "DIR", "the workspace (default: the current directory)", false },
 	{ "--user", 0, "NAME", "the user that asks (default: you)", false },
-	{ "--when", 0, "KEY=VALUE", "a fact: role, agent, channel, interactive, depth, taint, calls or time", true },
+	{ "--when", 0, "KEY=VALUE", "a fact: role, agent, channel, interactive, depth, taint, calls, cost_usd, time or env.NAME", true },
 	{ "--tool", 0, "NAME", "decide about a call of this tool", false },
 	{ "--args", 0, "JSON", "its arguments (default: {})", false },
 	{ "--net", 0, "HOST:PORT", "decide about a connection", false },
+	{ "--secret", 0, "NAME", "the secret that the tool call or the connection would use", false },
 	{ "--scheme", 0, "NAME", "its scheme: http, https or tcp (default: by the port)", false },
 	{ "--method", 0, "NAME", "the method of a plain HTTP request; without it, not known", false },
 	{ "--address", 0, "ADDRESS", "where the name leads (default: somewhere public)", false },
@@ -89,6 +91,7 @@ static int read_facts(struct check *c)
 	probe_init(&c->probe, c->workspace);
 	c->probe.facts.resolve = resolve_path;
 	c->probe.facts.time_us = clock_wall_us();
+	c->probe.facts.env = (const char *const *)environ; /* until --when gives a variable: then only those that are given */
 	if (probe_set_fact(&c->probe, "user", option_text(c->o, "--user", own_name(number)), &err) < 0)
 		return usage(c, err.text);
 	size_t count = option_all(c->o, "--when", pairs, COUNT(pairs));
@@ -113,7 +116,7 @@ static int read_tool(struct check *c, const char *name)
 		return complain(EXIT_USAGE, "%s: --args: %s", c->command->name, err.text);
 	if (!json_is_object(args))
 		return usage(c, "--args is no JSON object: write --args '{\"path\": \"a\"}'");
-	probe_set_tool(&c->probe, name, tool != NULL ? tool->category : NULL, tool != NULL ? tool->risk : NULL, args);
+	probe_set_tool(&c->probe, name, tool != NULL ? tool->category : NULL, tool != NULL ? tool_risk(tool, args) : NULL, args);
 	return 0;
 }
 
@@ -156,6 +159,24 @@ static int read_action(struct check *c)
 	return r < 0 ? usage(c, err.text) : 0;
 }
 
+static int read_secret(struct check *c)
+{
+	c->probe.action.secret = option_text(c->o, "--secret", NULL);
+	if (c->probe.action.secret != NULL && c->probe.action.kind != ACTION_TOOL && c->probe.action.kind != ACTION_NET)
+		return usage(c, "--secret goes with --tool or --net");
+	return 0;
+}
+
+static void print_secret(const struct action *a, const struct decision *d)
+{
+	if (a->secret == NULL || d->effect == EFFECT_DENY)
+		return;
+	if (d->secret_source != NULL)
+		printf("  secret %s: named by %s\n", a->secret, d->secret_source);
+	else
+		printf("  secret %s: no rule names it, so only its own `allow` in the configuration opens it\n", a->secret);
+}
+
 /* What --exec is followed by is no option of ours: cuts argv there. */
 static int cut_exec(struct check *c, int argc, char **argv)
 {
@@ -181,6 +202,7 @@ static void print_decision(const struct check *c, const struct decision *d)
 	printf(": %s\n", d->reason);
 	for (size_t i = 0; i < d->also_count; i++)
 		printf("  also: %s\n", d->also[i]);
+	print_secret(&c->probe.action, d);
 	if (c->command == &cmd_policy_check)
 		return;
 	const struct facts *f = &c->probe.facts;
@@ -230,9 +252,13 @@ static int check(const struct command *command, int argc, char **argv)
 	size_t count = option_all(o, "--policy", files, COUNT(files));
 	if (cli_workspace(option_text(o, "--workspace", "."), &c.workspace, &err) < 0)
 		return complain(EXIT_USAGE, "%s", err.text);
+	if (cli_own_tools(o, c.workspace, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
 	int r = read_facts(&c);
 	if (r == 0)
 		r = read_action(&c);
+	if (r == 0)
+		r = read_secret(&c);
 	if (r != 0)
 		return r;
 	if (cli_load_policy(o, c.workspace, files, MIN(count, COUNT(files)), &c.policy, &err) < 0)
@@ -348,6 +374,42 @@ static void print_set(const json_t *sources, const json_t *rules)
 	}
 }
 
+static void print_limits(const json_t *limits, const json_t *budgets)
+{
+	static const struct { const char *key; enum budget_unit unit; } amounts[] = {
+		{ "usd_nanos", BUDGET_USD }, { "tokens", BUDGET_TOKENS }, { "calls", BUDGET_CALLS }, { "ms", BUDGET_TIME },
+	};
+	const json_t *row;
+	char text[40];
+	size_t i;
+
+	json_array_foreach(limits, i, row) {
+		AUTO(freep) char *per = json_text(json_object_get(row, "per"));
+		printf("limit %-8s %s  %s per %s, over: %s  %s  (%s)\n", json_get_text(row, "on", ""), json_get_text(row, "id", ""),
+		       json_get_text(row, "rate", ""), per, json_get_text(row, "over", ""), json_get_text(row, "matches", ""),
+		       json_get_text(row, "source", ""));
+	}
+	json_array_foreach(budgets, i, row) {
+		printf("budget %s  per %s:", json_get_text(row, "id", ""), json_get_text(row, "per", ""));
+		for (size_t k = 0; k < COUNT(amounts); k++)
+			if (json_get_int(row, amounts[k].key, -1) >= 0)
+				printf(" %s", budget_amount(amounts[k].unit, json_get_int(row, amounts[k].key, 0), text, sizeof text));
+		printf(", over: %s  (%s)\n", json_get_text(row, "over", ""), json_get_text(row, "source", ""));
+	}
+}
+
+/* A ready-made one as it is written, with its explanations: to be kept, and changed. */
+static int show_ready(const char *name)
+{
+	struct str text;
+	struct err err;
+
+	if (policy_ready_text(name, &text, &err) < 0)
+		return complain(EXIT_USAGE, "policy show: %s", err.text);
+	fwrite(text.ptr, 1, text.len, stdout);
+	return flushed(EXIT_DONE);
+}
+
 static int run_show(int argc, char **argv)
 {
 	AUTO(options_freep) struct options *o = NULL;
@@ -358,8 +420,11 @@ static int run_show(int argc, char **argv)
 
 	if (options_parse(&cmd_policy_show, argc, argv, &o) < 0)
 		return EXIT_USAGE;
-	if (option_positionals(o, &words) > 0)
-		return complain(EXIT_USAGE, "policy show: '%s' is one word too many; a file stands behind -p", words[0]);
+	size_t named = option_positionals(o, &words);
+	if (named > 1 || (named == 1 && option_given(o, "--policy")))
+		return complain(EXIT_USAGE, "policy show: '%s' is one word too many; a file stands behind -p", words[named - 1]);
+	if (named == 1)
+		return show_ready(words[0]);
 	size_t count = option_all(o, "--policy", files, COUNT(files));
 	if (cli_workspace(option_text(o, "--workspace", "."), &workspace, &err) < 0)
 		return complain(EXIT_USAGE, "%s", err.text);
@@ -367,9 +432,11 @@ static int run_show(int argc, char **argv)
 		return complain(EXIT_CONFIG, "%s", err.text);
 	AUTO(json_decrefp) json_t *sources = policy_sources(policy);
 	AUTO(json_decrefp) json_t *rules = policy_rules(policy);
+	AUTO(json_decrefp) json_t *limits = policy_limits_json(policy), *budgets = policy_budgets_json(policy);
 	AUTO(json_decrefp) json_t *paths = policy_paths_json(policy);
 	if (!option_given(o, "--json")) {
 		print_set(sources, rules);
+		print_limits(limits, budgets);
 		print_paths(paths);
 		return flushed(EXIT_DONE);
 	}
@@ -377,6 +444,8 @@ static int run_show(int argc, char **argv)
 	json_put_text(all, "policy", policy_digest(policy));
 	json_put(all, "sources", json_incref(sources));
 	json_put(all, "rules", json_incref(rules));
+	json_put(all, "limits", json_incref(limits));
+	json_put(all, "budgets", json_incref(budgets));
 	json_put(all, "files", json_incref(paths));
 	return print_json(all);
 }
@@ -410,7 +479,7 @@ const struct command cmd_policy_test = {
 };
 
 const struct command cmd_policy_show = {
-	.name = "policy show", .args = "", .about = "the policy in force here: all layers, with their sources",
+	.name = "policy show", .args = "[NAME]", .about = "the policy in force here: all layers, with their sources; or a ready-made one",
 	.options = show_options, .option_count = COUNT(show_options), .run = run_show,
-	.examples = "  mishri policy show -p policy.yaml\n",
+	.examples = "  mishri policy show -p policy.yaml\n  mishri policy show readonly > policy.yaml\n",
 };

@@ -27,6 +27,8 @@ static char *doing(const struct event *e)
 	case EVENT_RETRY_SCHEDULED: return xasprintf("waits to ask the model again: %s", reason);
 	case EVENT_CALL_STARTED: return xasprintf("runs %s, call %s", tool, call);
 	case EVENT_EXEC_DECIDED: return xasprintf("runs %s, call %s", json_get_text(e->data, "program", ""), call);
+	case EVENT_NET_DECIDED: return xasprintf("connects to %s:%lld, call %s", json_get_text(e->data, "host", ""),
+	                                         (long long)json_get_int(e->data, "port", 0), call);
 	case EVENT_CALL_KILLED: return xasprintf("ends call %s: %s", call, reason);
 	case EVENT_APPROVAL_REQUESTED: return xasprintf("waits for a person, call %s: %s", call, reason);
 	case EVENT_APPROVAL_VOTED:
@@ -63,6 +65,7 @@ static char *doing(const struct event *e)
 	case EVENT_GRANT_USED:
 	case EVENT_GRANT_REVOKED:
 	case EVENT_CALL_FINISHED:
+	case EVENT_NET_FINISHED:
 	case EVENT_CELL_OPENED:
 	case EVENT_CELL_CLOSED:
 	case EVENT_FILES_VIOLATED:

@@ -10,6 +10,7 @@
 
 #include "base/io.h"
 #include "engine/instructions.h"
+#include "policy/files.h"
 
 #include "base/banned.h"
 
@@ -213,7 +214,7 @@ static void wish_done(struct wish *w)
 static int resolve_policies(struct wish *w, struct err *err)
 {
 	for (size_t i = 0; i < w->policy_count; i++) {
-		w->policies_resolved[i] = realpath(w->policies[i], NULL);
+		w->policies_resolved[i] = policy_is_ready_made(w->policies[i]) ? xstrdup(w->policies[i]) : realpath(w->policies[i], NULL);
 		if (w->policies_resolved[i] == NULL) {
 			w->policy_count = i;
 			return err_sys(err, "policy '%s'", w->policies[i]);
@@ -231,7 +232,7 @@ static void name_left_task(void *userdata, const struct task_row *row)
 	if (row->alive || ++*count > 3)
 		return;
 	struct buf goal = BUF_INIT(LIMIT_GOAL_BYTES * 8);
-	sanitize_text((struct str){ row->goal, strcspn(row->goal, "\n") }, &goal);
+	sanitize_shown((struct str){ row->goal, strcspn(row->goal, "\n") }, &goal);
 	fprintf(stderr, "mishri: task %s was left unfinished (%.60s); go on with: mishri run --resume %s\n", row->task,
 	        buf_text(&goal), row->task);
 	buf_done(&goal);
@@ -301,6 +302,13 @@ static int check_budgets(const struct session *s, const struct wish *w, int64_t 
 	return 0;
 }
 
+static int load_policy(struct session *s, const struct wish *w, size_t count, struct err *err)
+{
+	int r = cli_policy_home(w->o, w->workspace, w->policies, count, &s->policy_home, err);
+
+	return r < 0 ? r : cli_load_home(s->policy_home, &s->policy, err);
+}
+
 static void say_line(const char *line)
 {
 	complain(0, "%s", line);
@@ -336,6 +344,8 @@ static int start(struct session *s, struct wish *w)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	s->agents = config_agents(w->config);
+	s->config = w->config;
+	s->secrets = config_secrets(w->config);
 	s->prices = config_prices(w->config);
 	s->context_tokens = config_number(w->config, "context_tokens");
 	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;
@@ -367,12 +377,13 @@ static int run_new_goal(struct session *s, struct wish *w)
 	if (cli_workspace(option_text(w->o, "--workspace", "."), &w->workspace, &err) < 0)
 		return refuse(w, EXIT_USAGE, "%s", err.text);
 	w->policy_count = option_all(w->o, "--policy", w->policies, COUNT(w->policies));
+	cli_trust_again(w->o, w->workspace);
 	int code = read_config(w);
 	if (code != 0)
 		return code;
 	if (cli_check_data(w->o, w->workspace, &err) < 0 || resolve_policies(w, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
-	if (cli_load_policy(w->o, w->workspace, w->policies, w->policy_count, &s->policy, &err) < 0)
+	if (load_policy(s, w, w->policy_count, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	if (cli_open_store(w->o, STORE_CREATE, &s->store, &err) < 0 || session_register(s, w->o, &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
@@ -443,10 +454,11 @@ static int run_again(struct session *s, struct wish *w)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	size_t given = w->policy_count;
 	w->policy_count = 0; /* borrowed from the event, not ours to free */
+	cli_trust_again(w->o, w->workspace);
 	int code = read_config(w);
 	if (code != 0)
 		return code;
-	if (cli_load_policy(w->o, w->workspace, w->policies, given, &s->policy, &err) < 0)
+	if (load_policy(s, w, given, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	if (session_register(s, w->o, &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
@@ -463,6 +475,8 @@ static int run_again(struct session *s, struct wish *w)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 	s->agents = config_agents(w->config);
+	s->config = w->config;
+	s->secrets = config_secrets(w->config);
 	s->prices = config_prices(w->config);
 	s->context_tokens = config_number(w->config, "context_tokens");
 	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;

@@ -8,7 +8,7 @@
 #include "tools/tool.h"
 #include "base/banned.h"
 
-enum { WORST_GROWTH = 4 }; /* "\x1b" for one byte is the longest of all escapes */
+enum { WORST_GROWTH = 16 }; /* "\x1b" for one byte; "[redacted:KIND]" for a password of two */
 
 static const struct option_row rows[] = {
 	{ "--max-output", 0, "SIZE", "keep this much, head and tail together (64k)", false },
@@ -25,6 +25,9 @@ static int print_findings(const struct findings *found)
 	json_put_int(all, "invisible", (int64_t)found->invisible);
 	json_put_int(all, "tags", (int64_t)found->tags);
 	json_put_int(all, "invalid_utf8", (int64_t)found->invalid);
+	json_t *redactions = findings_redactions(found);
+	json_put(all, "redactions", redactions != NULL ? redactions : json_object());
+	json_put_int(all, "sure", (int64_t)found->sure);
 	AUTO(freep) char *text = json_text(all);
 	return fprintf(stderr, "%s\n", text) < 0 ? EXIT_FAILED : EXIT_DONE;
 }

@@ -95,18 +95,36 @@ static json_t *pick(const json_t *data, const char *const *keys, size_t count)
 static bool has_detail(const struct event *e)
 {
 	return e->type == EVENT_CALL_DECIDED || e->type == EVENT_APPROVAL_DECIDED || e->type == EVENT_TASK_DELEGATED ||
-	       (e->type == EVENT_EXEC_DECIDED && strcmp(json_get_text(e->data, "effect", ""), "deny") == 0);
+	       e->type == EVENT_NET_DECIDED || e->type == EVENT_NET_FINISHED || (e->type == EVENT_EXEC_DECIDED && strcmp(json_get_text(e->data, "effect", ""), "deny") == 0);
+}
+
+/* What a connection came to, beside what was decided of it. */
+static void end_connection(json_t *connections, const json_t *data)
+{
+	static const char *const keys[] = { "how", "detail", "status", "bytes_up", "bytes_down", "ms" };
+	size_t i;
+	json_t *c;
+
+	json_array_foreach(connections, i, c)
+		if (json_get_int(c, "connection", -1) == json_get_int(data, "connection", 0))
+			for (size_t k = 0; k < COUNT(keys); k++)
+				json_object_set(c, keys[k], json_object_get(data, keys[k]));
 }
 
 static void add_detail(json_t *call, const struct event *e)
 {
 	static const char *const refused[] = { "program", "argv", "rule", "reason" }, *const answer[] = { "answer", "by", "reason" },
+	                         *const connection[] = { "connection", "host", "port", "scheme", "method", "address", "effect", "rule", "reason" },
 	                         *const child[] = { "child", "goal", "agent", "step" };
 
 	if (e->type == EVENT_CALL_DECIDED)
 		json_put_text(call, "reason", json_get_text(e->data, "reason", ""));
 	else if (e->type == EVENT_EXEC_DECIDED)
 		append(call, "denied_programs", pick(e->data, refused, COUNT(refused)));
+	else if (e->type == EVENT_NET_DECIDED)
+		append(call, "connections", pick(e->data, connection, COUNT(connection)));
+	else if (e->type == EVENT_NET_FINISHED)
+		end_connection(json_object_get(call, "connections"), e->data);
 	else if (e->type == EVENT_APPROVAL_DECIDED)
 		append(call, "answers", pick(e->data, answer, COUNT(answer)));
 	else if (e->type == EVENT_TASK_DELEGATED)
@@ -242,6 +260,7 @@ static json_t *json_task(const struct task_row *row, const struct sums *sums, co
 	json_put(task, "cost", json_cost(row));
 	json_put(task, "total", json_sums(sums));
 	json_put(task, "plan", story->task != NULL && story->task->plan != NULL ? json_incref(story->task->plan) : json_null());
+	json_put(task, "taint", story->task != NULL ? task_taint_json(story->task) : json_array());
 	json_put(task, "steps", json_incref(story->turns));
 	return task;
 }
@@ -309,6 +328,17 @@ static void print_total(const struct sums *sums, bool colour)
 	       cost_text(sums->usd_nanos, cost));
 }
 
+static void print_labels(const struct task *task, bool colour)
+{
+	AUTO(json_decrefp) json_t *labels = task_taint_json(task);
+
+	if (json_array_size(labels) == 0)
+		return;
+	printf("%s%-10s%s", ink(colour, INK_FAINT), "taint", ink(colour, INK_PLAIN));
+	print_taint(labels);
+	putchar('\n');
+}
+
 static void print_plan(const json_t *plan, bool colour)
 {
 	if (json_array_size(plan) == 0)
@@ -331,6 +361,31 @@ static void print_plan(const json_t *plan, bool colour)
 }
 
 /* What it was refused, by whom and why; who it was given to. */
+static void print_connections(const json_t *connections, bool colour)
+{
+	size_t i;
+	json_t *c;
+
+	json_array_foreach(connections, i, c) {
+		bool denied = strcmp(json_get_text(c, "effect", ""), "deny") == 0;
+		const char *method = json_get_text(c, "method", "");
+		printf("        %sconnection%s%s to %s%s", denied ? ink(colour, INK_BAD) : "", denied ? " denied" : "",
+		       denied ? ink(colour, INK_PLAIN) : "", method, method[0] != '\0' ? " " : "");
+		print_line(json_get_text(c, "host", ""), 80);
+		printf(":%lld", (long long)json_get_int(c, "port", 0));
+		if (denied) {
+			fputs(" by rule ", stdout);
+			print_line(json_get_text(c, "rule", "(default)"), 60);
+			fputs(": ", stdout);
+			print_line(json_get_text(c, "reason", ""), 160);
+		} else {
+			printf("  %s, %lld bytes up, %lld down", json_get_text(c, "how", "open"), (long long)json_get_int(c, "bytes_up", 0),
+			       (long long)json_get_int(c, "bytes_down", 0));
+		}
+		putchar('\n');
+	}
+}
+
 static void print_details(const json_t *call, bool colour)
 {
 	size_t i;
@@ -354,6 +409,7 @@ static void print_details(const json_t *call, bool colour)
 		print_line(json_get_text(item, "reason", ""), 160);
 		puts(")");
 	}
+	print_connections(json_object_get(call, "connections"), colour);
 	json_array_foreach(json_object_get(call, "children"), i, item) {
 		const char *state = json_get_text(item, "state", "not begun");
 		bool done = strcmp(state, "done") == 0;
@@ -441,8 +497,10 @@ static void print_task(const struct task_row *row, const struct sums *sums, cons
 {
 	print_head(row, colour);
 	print_total(sums, colour);
-	if (story->task != NULL)
+	if (story->task != NULL) {
+		print_labels(story->task, colour);
 		print_plan(story->task->plan, colour);
+	}
 	print_turns(story->turns, colour);
 	if (row->result != NULL) {
 		printf("\n%sresult%s\n", ink(colour, INK_BOLD), ink(colour, INK_PLAIN));

@@ -48,11 +48,15 @@ static void print_spans(const struct trace *trace, const struct options *o UNUSE
 static void print_dot(const struct trace *trace, const struct options *o UNUSED) { trace_print_dot(trace); }
 static void print_mermaid(const struct trace *trace, const struct options *o UNUSED) { trace_print_mermaid(trace); }
 
+static void print_html(const struct trace *trace, const struct options *o UNUSED) { trace_print_html(trace); }
+
 static const struct format {
 	const char *name;
 	void (*print)(const struct trace *trace, const struct options *o);
+	bool content;                /* arguments, results and replies are wanted too */
 } formats[] = {
 	{ "text", print_text }, { "json", print_spans }, { "dot", print_dot }, { "mermaid", print_mermaid },
+	{ "html", print_html, true },
 };
 
 static const struct format *find_format(const char *name)
@@ -76,13 +80,13 @@ static int trace(int argc, char **argv)
 	const char *name = option_text(o, "--format", option_given(o, "--json") ? "json" : "text");
 	const struct format *format = find_format(name);
 	if (format == NULL)
-		return complain(EXIT_USAGE, "trace: there is no format '%.40s'; there are text, json, dot and mermaid", name);
+		return complain(EXIT_USAGE, "trace: there is no format '%.40s'; there are text, json, dot, mermaid and html", name);
 	if (cli_open_store(o, STORE_READ_ONLY, &store, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	int code = task_argument(o, store, task);
 	if (code != 0)
 		return code;
-	if (trace_read(store, task, &spans, &err) < 0)
+	if (trace_read(store, task, format->content, &spans, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	format->print(&spans, o);
 	trace_done(&spans);
@@ -90,11 +94,12 @@ static int trace(int argc, char **argv)
 }
 
 static const struct option_row options[] = {
-	{ "--format", 'f', "FORMAT", "text, json, dot or mermaid; text without it", false },
+	{ "--format", 'f', "FORMAT", "text, json, dot, mermaid or html; text without it", false },
 };
 
 const struct command cmd_trace = {
 	.name = "trace", .args = "TASK", .about = "the time line and the graph of a task and its children",
 	.options = options, .option_count = COUNT(options), .run = trace,
-	.examples = "  mishri trace last\n  mishri trace k3f9 --format dot | dot -Tsvg > task.svg\n",
+	.examples = "  mishri trace last\n  mishri trace k3f9 --format dot | dot -Tsvg > task.svg\n"
+	            "  mishri trace last --format html > trace.html    a page with graph and waterfall, to open in a browser\n",
 };

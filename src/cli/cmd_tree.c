@@ -9,7 +9,7 @@
 
 enum { MAX_DEPTH = 32 };                                /* tasks end at LIMIT_TASK_DEPTH; a foreign file may not */
 
-static json_t *json_node(const struct task_row *row)
+static json_t *json_node(const struct task_row *row, json_t *owned_taint)
 {
 	json_t *node = json_object();
 
@@ -18,12 +18,13 @@ static json_t *json_node(const struct task_row *row)
 	json_put_text(node, "role", row->role);
 	json_put_text(node, "goal", row->goal);
 	json_put_text(node, "state", task_state_name(row->state));
+	json_put(node, "taint", owned_taint);
 	json_put(node, "children", json_array());
 	json_put(node, "cost", json_cost(row));
 	return node;
 }
 
-static void print_row(const struct task_row *row, const char *lead, const char *branch, bool colour)
+static void print_row(const struct task_row *row, const json_t *taint, const char *lead, const char *branch, bool colour)
 {
 	char span[SPAN_TEXT_BYTES], cost[COST_TEXT_BYTES];
 
@@ -38,6 +39,11 @@ static void print_row(const struct task_row *row, const char *lead, const char *
 		printf(", %s%lld denied%s", ink(colour, INK_BAD), (long long)row->denied, ink(colour, INK_PLAIN));
 	printf(", %s, %s  ", span_text(row, span), cost_text(row->usd_nanos, cost));
 	print_line(row->goal, 60);
+	if (json_array_size(taint) > 0) {
+		printf("  %s[", ink(colour, INK_WARN));
+		print_taint(taint);
+		printf("]%s", ink(colour, INK_PLAIN));
+	}
 	putchar('\n');
 }
 
@@ -59,8 +65,12 @@ static int make_json(struct store *store, const char *task, int depth, json_t **
 	int r = store_task_get(store, task, &row, err);
 	if (r < 0)
 		return r;
-	AUTO(json_decrefp) json_t *node = json_node(&row);
+	json_t *taint = NULL;
+	r = cli_taint(store, task, &taint, err);
+	AUTO(json_decrefp) json_t *node = json_node(&row, taint);
 	task_row_done(&row);
+	if (r < 0)
+		return r;
 	r = depth < MAX_DEPTH ? list_children(store, task, names, err) : 0;
 	for (size_t i = 0; r == 0 && i < json_array_size(names); i++) {
 		json_t *child = NULL;
@@ -77,15 +87,17 @@ static int print_tree(struct store *store, const char *task, const char *lead, c
                       bool colour, struct err *err)
 {
 	AUTO(json_decrefp) json_t *names = json_array();
+	AUTO(json_decrefp) json_t *taint = NULL;
 	AUTO(freep) char *next = xasprintf("%s%s", lead, below);
 	struct task_row row;
 
 	int r = store_task_get(store, task, &row, err);
 	if (r < 0)
 		return r;
-	print_row(&row, lead, branch, colour);
+	r = cli_taint(store, task, &taint, err);
+	print_row(&row, taint, lead, branch, colour);
 	task_row_done(&row);
-	if (strlen(next) / 3 < MAX_DEPTH)
+	if (r == 0 && strlen(next) / 3 < MAX_DEPTH)
 		r = list_children(store, task, names, err);
 	size_t count = json_array_size(names);
 	for (size_t i = 0; r == 0 && i < count; i++) {

@@ -66,11 +66,8 @@ const struct option_row *command_option(const struct command *command, size_t i)
 /* Help of one command, on `to` (a FILE). */
 void command_help(const struct command *command, void *to);
 
-/* One per file cmd_*.c; main.c lists them. */
-extern const struct command cmd_approvals, cmd_approve, cmd_deny, cmd_grants, cmd_revoke;
-extern const struct command cmd_run, cmd_exec, cmd_history, cmd_show, cmd_tree, cmd_trace, cmd_ps, cmd_cost, cmd_completion,
-	cmd_events, cmd_audit_verify, cmd_policy_check, cmd_policy_explain, cmd_policy_lint,
-	cmd_policy_test, cmd_policy_show, cmd_tools_list, cmd_tools_show, cmd_tools_check, cmd_sanitize, cmd_diff, cmd_apply, cmd_drop,
-	cmd_schema, cmd_config, cmd_trust, cmd_doctor, cmd_demo, cmd_version;
+#define COMMAND(name) extern const struct command cmd_##name;
+#include "cli/commands.def"
+#undef COMMAND
 
 #endif

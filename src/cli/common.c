@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "engine/dirs.h"
+#include "engine/trust.h"
 #include "policy/files.h"
 #include "policy/probe.h"
+#include "tools/tool.h"
 
 #include "base/banned.h"
 
@@ -113,8 +116,10 @@ int cli_config(const struct options *o, const char *workspace, const struct conf
 		*ret_usage = r != -EPERM;
 		return r;
 	}
-	if (config_untrusted(config) != NULL)
-		fprintf(stderr, "mishri: %s is not read: this directory is not trusted\n", config_untrusted(config));
+	if (config_untrusted(config) != NULL) {
+		AUTO(freep) char *why = trust_complaint(data, workspace, config_untrusted(config));
+		fprintf(stderr, "mishri: %s\n", why);
+	}
 	*ret = TAKE(config);
 	return 0;
 }
@@ -127,42 +132,11 @@ bool cli_color(const struct options *o, int fd)
 	       (term == NULL || strcmp(term, "dumb") != 0);
 }
 
-static bool is_below(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-
-	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
-}
-
-/* By its name too: a link in the workspace that leads out of it can be replaced. */
-static bool lies_in(const char *path, const char *workspace)
-{
-	AUTO(freep) char *resolved = resolve_path(NULL, path);
-
-	return is_below(path, workspace) || (resolved != NULL && is_below(resolved, workspace));
-}
-
-/* Beside the workspace, tools may write where the policy says; not to the history. */
-static int check_writable(const char *data, const struct policy *policy, struct err *err)
-{
-	const struct path_rule *rules;
-	size_t count = policy_paths(policy, &rules);
-
-	for (size_t i = 0; i < count; i++)
-		if (rules[i].kind == PATH_WRITABLE && lies_in(data, rules[i].pattern))
-			return err_set(err, EINVAL, "%s: 'writable': the data directory %s lies in '%s', where tools could change the history",
-			               rules[i].source, data, rules[i].pattern);
-	return 0;
-}
-
-int cli_load_policy(const struct options *o, const char *workspace, const char *const *files, size_t count,
-                    struct policy **ret, struct err *err)
+int cli_policy_home(const struct options *o, const char *workspace, const char *const *files, size_t count,
+                    struct policy_home **ret, struct err *err)
 {
 	AUTO(freep) char *data = NULL;
 	AUTO(freep) char *user = dirs_user_config();
-	const char *tools[LIMIT_TOOLS];
-	struct policy_files found = { 0 };
-
 	int r = cli_data_dir(o, &data, err);
 	if (r == 0)
 		r = cli_own_tools(o, workspace, err);
@@ -174,21 +148,61 @@ int cli_load_policy(const struct options *o, const char *workspace, const char *
 		.admin_dir = POLICY_ADMIN_DIR,
 		.config_dir = user,
 		.workspace = workspace,
-		.trusted = workspace != NULL && trust_check(data, workspace),
 		.no_user_config = option_given(o, "--no-user-config"),
 		.given = files,
 		.given_count = count,
 	};
-	r = policy_files_find(&places, &found, err);
-	if (r == 0) {
-		if (found.untrusted != NULL)
-			fprintf(stderr, "mishri: %s is not read: this directory is not trusted\n", found.untrusted);
-		r = policy_load_files(found.files, found.count, tools, tool_names(tools, COUNT(tools)), ret, err);
-	}
-	if (r == 0)
-		r = check_writable(data, *ret, err);
-	policy_files_done(&found);
+	*ret = policy_home_new(&places, data);
+	return 0;
+}
+
+int cli_load_home(struct policy_home *home, struct policy **ret, struct err *err)
+{
+	AUTO(freep) char *untrusted = NULL;
+	int r = policy_home_load(home, ret, &untrusted, err);
+
+	if (r == 0 && untrusted != NULL)
+		fprintf(stderr, "mishri: %s\n", untrusted);
 	return r;
+}
+
+int cli_load_policy(const struct options *o, const char *workspace, const char *const *files, size_t count,
+                    struct policy **ret, struct err *err)
+{
+	struct policy_home *home = NULL;
+	int r = cli_policy_home(o, workspace, files, count, &home, err);
+
+	if (r == 0)
+		r = cli_load_home(home, ret, err);
+	policy_home_free(home);
+	return r;
+}
+
+void cli_trust_again(const struct options *o, const char *workspace)
+{
+	AUTO(freep) char *data = NULL;
+	AUTO(json_decrefp) json_t *rows = NULL;
+	char line[16] = "";
+	size_t i;
+	json_t *row;
+
+	if (option_given(o, "--no-user-config") || isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1 ||
+	    cli_data_dir(o, &data, NULL) < 0 || trust_state(data, workspace) != TRUST_CHANGED ||
+	    trust_compare(data, workspace, &rows, NULL) < 0)
+		return;
+	tcflush(STDIN_FILENO, TCIFLUSH); /* what was typed before the question is no answer to it */
+	fprintf(stderr, "You trusted %s, and these files of it are not as they were then:\n", workspace);
+	json_array_foreach(rows, i, row) {
+		AUTO(buf_done) struct buf name = BUF_INIT(KIB(64));
+		sanitize_text(str_of(json_get_text(row, "file", "")), &name);
+		if (strcmp(json_get_text(row, "state", ""), "unchanged") != 0)
+			fprintf(stderr, "  %-8s %s\n", json_get_text(row, "state", ""), buf_text(&name));
+	}
+	fprintf(stderr, "Trust them as they are now? (`mishri trust --diff` shows the changes)\n  y = yes · anything else = no, go on without them\n> ");
+	struct err err = ERR_NONE;
+	bool yes = fgets(line, sizeof line, stdin) != NULL && (strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0);
+	if (yes && trust_add(data, workspace, &err) < 0)
+		fprintf(stderr, "mishri: %s\n", err.text);
 }
 
 int cli_check_data(const struct options *o, const char *workspace, struct err *err)
@@ -199,13 +213,13 @@ int cli_check_data(const struct options *o, const char *workspace, struct err *e
 
 	if (r < 0)
 		return r;
-	if (lies_in(data, workspace))
+	if (dirs_lies_in(data, workspace))
 		return err_set(err, EINVAL, "the data directory %s lies in the workspace, where tools could change the history;"
 		               " give another with --data, or a workspace beside it with -w", data);
 	if (user != NULL)
 		*strrchr(user, '/') = '\0';
 	/* Also where there is none yet: tools could write the policy of the next run there. */
-	if (user != NULL && lies_in(user, workspace))
+	if (user != NULL && dirs_lies_in(user, workspace))
 		return err_set(err, EINVAL, "your settings and policy %s lie in the workspace, where tools could change them;"
 		               " choose the directory of one project with -w", user);
 	return 0;

@@ -6,6 +6,7 @@
 #include "engine/agents.h"
 #include "engine/config.h"
 #include "engine/engine.h"
+#include "engine/reload.h"
 
 /* Opens the store of --data, MISHRI_DATA or the usual place. flags: of store_open. */
 MUST_USE int cli_open_store(const struct options *o, unsigned flags, struct store **ret, struct err *err);
@@ -18,6 +19,12 @@ MUST_USE int cli_user(const struct options *o, char user[static USER_LEN + 1], s
 
 /* An existing directory, resolved; the caller owns *ret. */
 MUST_USE int cli_workspace(const char *path, char **ret, struct err *err);
+
+/* What the proxies of all cells share. The caller owns *ret; it ends before the loop. config: NULL: as built in. */
+struct egress_base;
+MUST_USE int cli_egress(struct loop *loop, const struct config *config, struct egress_base **ret, struct err *err);
+/* Where the files of a trusted workspace changed and a person is at the terminal: asks whether to trust them again. */
+void cli_trust_again(const struct options *o, const char *workspace);
 
 /* The configuration for a workspace (NULL: none), with the flags of `o` that are keys, and -c. `flags`:
  * {option, key} pairs. -EINVAL or -EPERM; *ret_usage says that a flag was wrong, not a file. */
@@ -33,6 +40,12 @@ MUST_USE int cli_own_tools(const struct options *o, const char *workspace, struc
  * directory of the user's configuration is inside `workspace`, as it is where that is the home directory. */
 MUST_USE int cli_check_data(const struct options *o, const char *workspace, struct err *err);
 
+/* The same as a place that can be looked at again; the caller owns *ret. cli_load_home prints a line about a project
+ * file that is passed over. */
+MUST_USE int cli_policy_home(const struct options *o, const char *workspace, const char *const *files, size_t count,
+                             struct policy_home **ret, struct err *err);
+MUST_USE int cli_load_home(struct policy_home *home, struct policy **ret, struct err *err);
+
 /* The policy in force for a workspace: the layers, and the -p files in the place of the project's. */
 MUST_USE int cli_load_policy(const struct options *o, const char *workspace, const char *const *files, size_t count,
                              struct policy **ret, struct err *err);
@@ -47,6 +60,7 @@ struct session {
 	struct loop *loop;
 	struct store *store;
 	struct policy *policy;
+	struct policy_home *policy_home; /* where it is from; NULL: it never changes */
 	struct llm *llm;
 	struct llm_model *model;
 	struct engine *engine;
@@ -54,6 +68,9 @@ struct session {
 	struct progress *progress;     /* NULL: quiet */
 	struct asker *asker;           /* NULL: nobody to ask */
 	enum output_format format;
+	const struct config *config;   /* borrowed; NULL: none */
+	struct egress_base *egress;
+	struct secrets *secrets;       /* of the configuration, borrowed; NULL: none */
 	const struct agents *agents;   /* of the configuration, borrowed; NULL: none */
 	const struct prices *prices;   /* of the configuration, borrowed; NULL: the built-in table alone */
 	int64_t context_tokens;        /* 0: by the model */
@@ -81,5 +98,9 @@ int session_finish(struct session *s);
 /* The result object of CLI.md for a task at rest. The caller owns it. */
 json_t *result_object(const struct task *task, const char *state, const char *result, int exit, int64_t elapsed_ms);
 int print_result(enum output_format format, json_t *owned_object);
+
+/* The labels of a task (docs/sandbox.md); the caller owns *ret. */
+MUST_USE int cli_taint(struct store *store, const char *task, json_t **ret, struct err *err);
+void print_taint(const json_t *labels);                     /* "secret, network" */
 
 #endif

@@ -10,12 +10,9 @@
 
 /* One row per command: dispatch and --help read this table. */
 static const struct command *const commands[] = {
-	&cmd_run,         &cmd_exec,        &cmd_history,    &cmd_show,         &cmd_tree,        &cmd_events, &cmd_trace,
-	&cmd_ps,          &cmd_cost,        &cmd_diff,       &cmd_apply,        &cmd_drop,
-	&cmd_approvals,   &cmd_approve,     &cmd_deny,       &cmd_grants,       &cmd_revoke,
-	&cmd_audit_verify, &cmd_policy_check, &cmd_policy_explain, &cmd_policy_lint, &cmd_policy_test, &cmd_policy_show,
-	&cmd_tools_list,  &cmd_tools_show,  &cmd_tools_check, &cmd_sanitize,    &cmd_schema,      &cmd_config,
-	&cmd_trust,       &cmd_doctor,      &cmd_demo,       &cmd_completion,  &cmd_version,
+#define COMMAND(name) &cmd_##name,
+#include "cli/commands.def"
+#undef COMMAND
 };
 
 const struct command *command_at(size_t i)

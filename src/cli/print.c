@@ -1,4 +1,4 @@
-/* print.c - text for people. Whatever a model, a tool or a person wrote passes sanitize_text() first. */
+/* print.c - text for people. Whatever a model, a tool or a person wrote passes sanitize_shown() first. */
 #include "cli/print.h"
 
 #include <stdio.h>
@@ -55,7 +55,7 @@ void print_line(const char *text, size_t max)
 	AUTO(buf_done) struct buf clean = BUF_INIT(LIMIT_JSON_BYTES);
 	size_t shown = 0;
 
-	sanitize_text(str_trim(str_of(text)), &clean);
+	sanitize_shown(str_trim(str_of(text)), &clean);
 	for (const char *at = buf_text(&clean); *at != '\0'; shown++) {
 		size_t n = step(at);
 		if (shown + 3 == max && strlen(at) > n * 3) {
@@ -75,7 +75,7 @@ void print_block(const char *indent, const char *text, size_t max_lines)
 	AUTO(buf_done) struct buf clean = BUF_INIT(LIMIT_JSON_BYTES);
 	size_t lines = 0;
 
-	sanitize_text(str_trim(str_of(text)), &clean);
+	sanitize_shown(str_trim(str_of(text)), &clean);
 	if (clean.len == 0)
 		return;
 	for (struct str rest = buf_str(&clean), line; str_next(&rest, '\n', &line); lines++)

@@ -255,7 +255,7 @@ static char *brief(const char *text, size_t width)
 	size_t line = strcspn(start, "\n");
 	bool more = start[line] != '\0' && start[line + 1] != '\0';
 
-	sanitize_text((struct str){ start, line }, &clean);
+	sanitize_shown((struct str){ start, line }, &clean);
 	if (clean.len > width) {
 		size_t cut = width;
 		while (cut > 0 && ((unsigned char)clean.ptr[cut] & 0xc0) == 0x80)
@@ -355,6 +355,18 @@ static void on_exec(struct progress *p, const struct worker *w, const struct eve
 	AUTO(freep) char *reason = brief(json_get_text(e->data, "reason", ""), 160);
 	buf_printf(&p->out, "       %s%sstopped at the exec gate%s by %s: %s as %s (%s)\n", who(w, prefix, sizeof prefix), RED(p),
 	        PLAIN(p), json_get_text(e->data, "rule", "default"), program, words, reason);
+}
+
+static void on_net(struct progress *p, const struct worker *w, const struct event *e)
+{
+	char prefix[16];
+
+	if (strcmp(json_get_text(e->data, "effect", ""), "allow") == 0)
+		return;
+	AUTO(freep) char *host = brief(json_get_text(e->data, "host", ""), 120);
+	AUTO(freep) char *reason = brief(json_get_text(e->data, "reason", ""), 160);
+	buf_printf(&p->out, "       %s%sno connection%s by %s: %s:%lld (%s)\n", who(w, prefix, sizeof prefix), RED(p), PLAIN(p),
+	           json_get_text(e->data, "rule", "default"), host, (long long)json_get_int(e->data, "port", 0), reason);
 }
 
 static void on_call_finished(struct progress *p, struct worker *w, const struct event *e)
@@ -566,6 +578,7 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_CALL_PROPOSED: on_proposed(p, w, e); break;
 	case EVENT_CALL_DECIDED: on_decided(p, w, e); break;
 	case EVENT_EXEC_DECIDED: on_exec(p, w, e); break;
+	case EVENT_NET_DECIDED: on_net(p, w, e); break;
 	case EVENT_CALL_FINISHED: on_call_finished(p, w, e); break;
 	case EVENT_CONVERSATION_COMPACTED: on_compacted(p, w, e); break;
 	case EVENT_APPROVAL_REQUESTED:
@@ -598,6 +611,7 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_CALL_KILLED:
 	case EVENT_CALL_STARTED:
 	case EVENT_OUTPUT_KEPT:
+	case EVENT_NET_FINISHED:
 	case EVENT_CELL_OPENED:
 	case EVENT_CELL_CLOSED:
 	case EVENT_CHANGES_APPLIED:

@@ -10,6 +10,8 @@
 #include "cli/ask.h"
 #include "cli/progress.h"
 #include "engine/dirs.h"
+#include "engine/egress.h"
+#include "engine/secrets.h"
 
 #include "base/banned.h"
 
@@ -118,15 +120,21 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		struct asker_calls calls = { .answer = on_answer, .say = on_say, .pause = on_pause, .userdata = s };
 		s->asker = asker_new(s->loop, &calls);
 	}
+	r = cli_egress(s->loop, s->config, &s->egress, err);
+	if (r < 0)
+		return r;
 	struct engine_setup setup = {
-		.loop = s->loop, .store = s->store, .warden = s->warden, .policy = s->policy, .llm = s->llm,
+		.loop = s->loop, .store = s->store, .egress = s->egress, .warden = s->warden, .policy = s->policy, .llm = s->llm,
 		.model = s->model, .user = s->user, .interactive = ask,
 		.on_event = on_event, .ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 		.poke_fd = s->poke_path != NULL ? s->poke_fd : -1,
 		.loops_ignored = s->loops_ignored,
 	};
+	setup.policy_home = s->policy_home;
 	setup.prices = s->prices;
+	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
+	setup.secrets = s->secrets;
 	setup.reply_tokens = s->reply_tokens;
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
@@ -147,6 +155,7 @@ void session_close(struct session *s)
 	progress_free(s->progress);
 	llm_free(s->llm);
 	llm_model_close(s->model);
+	egress_base_free(s->egress);
 	loop_free(s->loop);
 	if (s->poke_path != NULL) {
 		unlink(s->poke_path);
@@ -154,6 +163,7 @@ void session_close(struct session *s)
 		free(TAKE(s->poke_path));
 	}
 	policy_free(s->policy);
+	policy_home_free(s->policy_home);
 	store_close(s->store);
 	warden_stop(s->warden);
 }
@@ -198,7 +208,7 @@ int print_result(enum output_format format, json_t *owned_object)
 	if (format == OUTPUT_TEXT) {
 		struct buf text = BUF_INIT(MIB(16));
 		bool done = strcmp(json_get_text(object, "state", ""), "done") == 0;
-		sanitize_text(str_of(json_get_text(object, "result", "")), &text);
+		sanitize_shown(str_of(json_get_text(object, "result", "")), &text);
 		fprintf(done ? stdout : stderr, "%s%s\n", done ? "" : "mishri: ", buf_text(&text));
 		buf_done(&text);
 		return printed(exit);

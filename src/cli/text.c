@@ -74,7 +74,7 @@ void text_add(struct buf *ret, const char *text, size_t columns)
 {
 	AUTO(buf_done) struct buf clean = BUF_INIT(LIMIT_JSON_BYTES);
 
-	sanitize_text(str_trim(str_of(text)), &clean);
+	sanitize_shown(str_trim(str_of(text)), &clean);
 	text_cut(ret, buf_str(&clean), columns);
 }
 

@@ -11,7 +11,7 @@
 
 static const char *const kind_names[] = {
 	[SPAN_TASK] = "task", [SPAN_MODEL] = "model", [SPAN_CALL] = "call",
-	[SPAN_EXEC] = "exec", [SPAN_PERSON] = "person", [SPAN_PARKED] = "parked",
+	[SPAN_EXEC] = "exec", [SPAN_NET] = "net", [SPAN_PERSON] = "person", [SPAN_PARKED] = "parked",
 };
 _Static_assert(COUNT(kind_names) == SPAN_KINDS, "every kind has a name");
 
@@ -95,6 +95,26 @@ static void copy(struct span *s, const json_t *data, const struct copy *rows, si
 		copy((s), (data), rows_, COUNT(rows_)); \
 	} while (0)
 
+/* What was said, where it is wanted; the middle of long texts is left out. */
+static void keep(const struct trace *t, struct span *s, const char *name, const json_t *value)
+{
+	if (!t->content || value == NULL || json_is_null(value))
+		return;
+	if (s->content == NULL)
+		s->content = json_object();
+	size_t len = json_string_length(value);
+	if (len <= LIMIT_TRACE_TEXT_BYTES) {
+		json_object_set(s->content, name, (json_t *)value);
+		return;
+	}
+	AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_TRACE_TEXT_BYTES + 100);
+	const char *whole = json_string_value(value);
+	buf_add(&text, whole, LIMIT_TRACE_TEXT_BYTES / 2);
+	buf_printf(&text, "\n[... %zu bytes left out ...]\n", len - LIMIT_TRACE_TEXT_BYTES);
+	buf_add(&text, whole + len - LIMIT_TRACE_TEXT_BYTES / 2, LIMIT_TRACE_TEXT_BYTES / 2);
+	json_put_str(s->content, name, buf_str(&text));
+}
+
 /* "by RULE: REASON" */
 static char *refusal(const json_t *data)
 {
@@ -114,6 +134,7 @@ static void on_task_created(struct trace *t, const struct event *e)
 	set(&s->label, e->task);
 	set(&s->text, json_get_text(e->data, "goal", ""));
 	set(&s->status, "running");
+	keep(t, s, "goal", json_object_get(e->data, "goal"));
 	json_put_text(s->attributes, "gen_ai.operation.name", "invoke_agent");
 	json_put_text(s->attributes, "gen_ai.conversation.id", e->session);
 	json_put_text(s->attributes, "mishri.task.id", e->task);
@@ -224,6 +245,7 @@ static void on_model_replied(struct trace *t, const struct event *e)
 	if (s == NULL)
 		return;
 	finish(s, e, json_get_text(e->data, "finish", ""));
+	keep(t, s, "text", json_object_get(e->data, "text"));
 	COPY(s, e->data, { "model", "gen_ai.response.model" }, { "response_id", "gen_ai.response.id" });
 	json_put(s->attributes, "gen_ai.response.finish_reasons", json_pack("[s]", s->status));
 	add_usage(s, json_object_get(e->data, "usage"));
@@ -277,6 +299,7 @@ static void on_call_proposed(struct trace *t, const struct event *e)
 	set(&s->name, json_get_text(e->data, "tool", ""));
 	set(&s->label, json_get_text(e->data, "call", ""));
 	set(&s->text, text);
+	keep(t, s, "args", json_object_get(e->data, "args"));
 	json_put_text(s->attributes, "gen_ai.operation.name", "execute_tool");
 	json_put_text(s->attributes, "gen_ai.tool.type", "function");
 	COPY(s, e->data, { "tool", "gen_ai.tool.name" }, { "id", "gen_ai.tool.call.id" }, { "call", "mishri.call.id" });
@@ -317,13 +340,15 @@ static void on_call_finished(struct trace *t, const struct event *e)
 	const char *status = json_get_text(e->data, "status", "");
 	s->failed = strcmp(status, "ok") != 0;
 	finish(s, e, status);
+	keep(t, s, "output", json_object_get(e->data, "output"));
 	if (s->failed) {
 		json_put_text(s->attributes, "error.type", status);
 		if (s->why == NULL)
 			set(&s->why, json_get_text(e->data, "output", ""));
 	}
 	COPY(s, e->data, { "status", "mishri.call.status" }, { "exit", "process.exit.code" }, { "bytes", "mishri.call.output_bytes" },
-	     { "execs", "mishri.call.execs" }, { "denied_execs", "mishri.call.denied_execs" });
+	     { "execs", "mishri.call.execs" }, { "denied_execs", "mishri.call.denied_execs" }, { "taint", "mishri.call.taint" },
+	     { "redactions", "mishri.call.redactions" });
 }
 
 static char *words(const json_t *argv)
@@ -358,6 +383,60 @@ static void on_exec_decided(struct trace *t, const struct event *e)
 	json_put_text(s->attributes, "process.executable.name", s->name);
 	COPY(s, e->data, { "program", "process.executable.path" }, { "origin", "mishri.exec.origin" },
 	     { "effect", "mishri.policy.decision" }, { "rule", "mishri.policy.rule" }, { "reason", "mishri.policy.reason" });
+}
+
+/* ---- connections ---- */
+
+/* Both events of one connection name it; numbers begin again in each cell, so the newest counts. */
+static void connection_id(const struct event *e, char ret[static SPAN_ID_LEN + 1])
+{
+	char what[40];
+
+	snprintf(what, sizeof what, "net/%lld", (long long)json_get_int(e->data, "connection", 0));
+	derived_id(e, what, ret);
+}
+
+static void on_net_decided(struct trace *t, const struct event *e)
+{
+	char id[SPAN_ID_LEN + 1];
+	const char *effect = json_get_text(e->data, "effect", ""), *method = json_get_text(e->data, "method", "");
+
+	connection_id(e, id);
+	struct span *s = begin(t, e, SPAN_NET, id, e->span_id);
+	if (s == NULL)
+		return;
+	AUTO(freep) char *name = xasprintf("%s%s%s:%lld", method, method[0] != '\0' ? " " : "", json_get_text(e->data, "host", ""),
+	                                   (long long)json_get_int(e->data, "port", 0));
+	set(&s->name, name);
+	s->denied = strcmp(effect, "deny") == 0;
+	if (s->denied) {
+		finish(s, e, effect);
+		s->why = refusal(e->data);
+	}
+	json_put(s->attributes, "server.port", json_incref(json_object_get(e->data, "port")));
+	COPY(s, e->data, { "host", "server.address" }, { "address", "network.peer.address" }, { "method", "http.request.method" },
+	     { "scheme", "url.scheme" }, { "effect", "mishri.policy.decision" }, { "rule", "mishri.policy.rule" },
+	     { "reason", "mishri.policy.reason" });
+}
+
+static void on_net_finished(struct trace *t, const struct event *e)
+{
+	static const struct { const char *from, *to; } numbers[] = {
+		{ "bytes_up", "mishri.net.bytes_up" }, { "bytes_down", "mishri.net.bytes_down" }, { "status", "http.response.status_code" },
+	};
+	char id[SPAN_ID_LEN + 1];
+	const char *how = json_get_text(e->data, "how", ""), *detail = json_get_text(e->data, "detail", "");
+
+	connection_id(e, id);
+	struct span *s = find(t, id);
+	if (s == NULL)
+		return;
+	finish(s, e, how);
+	s->failed = strcmp(how, "closed") != 0 && strcmp(how, "dropped") != 0;
+	set(&s->why, s->failed ? detail : NULL);
+	for (size_t i = 0; i < COUNT(numbers); i++)
+		if (json_is_integer(json_object_get(e->data, numbers[i].from)))
+			json_put_int(s->attributes, numbers[i].to, json_get_int(e->data, numbers[i].from, 0));
 }
 
 /* ---- people ---- */
@@ -429,6 +508,7 @@ static void (*const handlers[EVENT_TYPES])(struct trace *, const struct event *)
 	[EVENT_MODEL_FAILED] = on_model_failed,         [EVENT_CALL_PROPOSED] = on_call_proposed,
 	[EVENT_CALL_DECIDED] = on_call_decided,         [EVENT_CALL_KILLED] = on_call_killed,
 	[EVENT_CALL_FINISHED] = on_call_finished,       [EVENT_EXEC_DECIDED] = on_exec_decided,
+	[EVENT_NET_DECIDED] = on_net_decided,           [EVENT_NET_FINISHED] = on_net_finished,
 	[EVENT_APPROVAL_REQUESTED] = on_approval_requested, [EVENT_APPROVAL_DECIDED] = on_approval_decided,
 	[EVENT_QUESTION_ASKED] = on_question_asked,     [EVENT_QUESTION_ANSWERED] = on_question_answered,
 };
@@ -462,10 +542,10 @@ static bool add_event(void *userdata, const struct event_row *row)
 	return true;
 }
 
-int trace_read(struct store *store, const char *task, struct trace *ret, struct err *err)
+int trace_read(struct store *store, const char *task, bool content, struct trace *ret, struct err *err)
 {
 	const struct event_filter filter = { .task = task, .tree = true };
-	struct trace t = { .by_id = json_object(), .tasks = json_object() };
+	struct trace t = { .content = content, .by_id = json_object(), .tasks = json_object() };
 
 	snprintf(t.task, sizeof t.task, "%s", task);
 	int r = store_events(store, &filter, add_event, &t, err);
@@ -485,6 +565,7 @@ void trace_done(struct trace *trace)
 		for (size_t k = 0; k < COUNT(texts); k++)
 			free(texts[k]);
 		json_decref(s->attributes);
+		json_decref(s->content);
 		free(s);
 	}
 	free(trace->spans);

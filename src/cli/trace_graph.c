@@ -21,7 +21,7 @@ static const struct span *above(const struct span *s)
 
 static bool is_node(const struct span *s)
 {
-	return s->kind == SPAN_TASK || s->kind == SPAN_CALL || (s->kind == SPAN_EXEC && s->denied);
+	return s->kind == SPAN_TASK || s->kind == SPAN_CALL || ((s->kind == SPAN_EXEC || s->kind == SPAN_NET) && s->denied);
 }
 
 static void number(const struct trace *t, const struct span *s, char ret[static 24])
@@ -32,7 +32,7 @@ static void number(const struct trace *t, const struct span *s, char ret[static 
 /* Lines of a label, clean. */
 static size_t label(const struct span *s, struct buf lines[static 2])
 {
-	AUTO(freep) char *head = s->kind == SPAN_EXEC ? xasprintf("exec DENIED %s", s->why)
+	AUTO(freep) char *head = s->kind == SPAN_NET ? xasprintf("net %s DENIED %s", s->name, s->why) : s->kind == SPAN_EXEC ? xasprintf("exec DENIED %s", s->why)
 		: xasprintf("%s %s %s", s->label, s->name, s->denied ? "DENIED" : s->status != NULL ? s->status : "no result yet");
 
 	text_add(&lines[0], head, LABEL_COLUMNS);

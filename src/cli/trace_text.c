@@ -36,7 +36,7 @@ static void time_short(int64_t us, char text[static 24])
 static void add_bar(const struct page *p, const struct span *s, struct buf *ret)
 {
 	static const char marks[] = {
-		[SPAN_TASK] = '-', [SPAN_MODEL] = '=', [SPAN_CALL] = '#', [SPAN_EXEC] = '|', [SPAN_PERSON] = '?', [SPAN_PARKED] = '.',
+		[SPAN_TASK] = '-', [SPAN_MODEL] = '=', [SPAN_CALL] = '#', [SPAN_EXEC] = '|', [SPAN_NET] = '~', [SPAN_PERSON] = '?', [SPAN_PARKED] = '.',
 	};
 	int64_t columns = (int64_t)p->bar;
 	int64_t from = (s->start_us - p->start_us) * columns / p->span_us;
@@ -94,6 +94,9 @@ static void describe(const struct span *s, struct buf *ret)
 		else
 			buf_add_text(ret, strcmp(s->status, "ask") == 0 ? "exec asked for" : "exec");
 		break;
+	case SPAN_NET:
+		buf_printf(ret, "net %s %s", s->name, s->denied ? "DENIED" : s->status != NULL ? s->status : "open");
+		break;
 	case SPAN_PERSON: buf_printf(ret, "%s %s", s->name, s->status != NULL ? s->status : "waits"); break;
 	case SPAN_PARKED: buf_add_text(ret, s->name); break;
 	case SPAN_KINDS: break;
@@ -145,13 +148,14 @@ static void print_below(const struct page *p, const struct span *s, size_t depth
 static void print_sums(const struct trace *t)
 {
 	static const char *const nouns[SPAN_KINDS] = {
-		[SPAN_TASK] = "task", [SPAN_MODEL] = "turn", [SPAN_CALL] = "call", [SPAN_EXEC] = "program start", [SPAN_PERSON] = "question",
+		[SPAN_TASK] = "task", [SPAN_MODEL] = "turn", [SPAN_CALL] = "call", [SPAN_EXEC] = "program start", [SPAN_NET] = "connection", [SPAN_PERSON] = "question",
 	};
 	int64_t counts[SPAN_KINDS] = { 0 }, denied = 0;
 
 	for (size_t i = 0; i < t->count; i++) {
 		counts[t->spans[i]->kind]++;
-		denied += t->spans[i]->denied && (t->spans[i]->kind == SPAN_CALL || t->spans[i]->kind == SPAN_EXEC);
+		denied += t->spans[i]->denied && (t->spans[i]->kind == SPAN_CALL || t->spans[i]->kind == SPAN_EXEC ||
+		                                  t->spans[i]->kind == SPAN_NET);
 	}
 	for (size_t kind = 0; kind < SPAN_KINDS; kind++) {
 		if (counts[kind] == 0 || nouns[kind] == NULL)

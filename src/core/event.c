@@ -62,6 +62,7 @@ FIELDS(task_created) = {
 	{ "policies", ARRAY, 0, "policy files given with -p, absolute" },
 	{ "limits", OBJECT, 0, "turns, calls, timeout_ms, output_bytes" },
 	{ "config", OBJECT, OPTIONAL, "other settings that a resume must repeat" },
+	{ "taint", ARRAY, OPTIONAL, "labels that the task above had when it delegated" },
 };
 FIELDS(task_delegated) = {
 	{ "call", TEXT, 0, "the call that delegates" },
@@ -81,6 +82,7 @@ FIELDS(task_reported) = {
 	{ "denied", INT, 0, "denied calls and program starts" },
 	{ "usage", OBJECT, 0, "tokens: input, cache_read, cache_write, output" },
 	{ "usd_nanos", INT, NULLABLE, "cost; null where unknown" },
+	{ "taint", ARRAY, OPTIONAL, "labels of what it has read: they are the reporting task's and now this one's, too" },
 };
 FIELDS(plan_updated) = {
 	{ "call", TEXT, 0, "the call that changed it" },
@@ -299,6 +301,7 @@ FIELDS(call_started) = {
 	{ "tool", TEXT, 0, "name" },
 	{ "nature", TEXT, 0, "pure, idempotent or at_most_once" },
 	{ "polls", BOOL, OPTIONAL, "it is made to be called again and again: no loop" },
+	{ "taint", ARRAY, OPTIONAL, "labels that it gives the task from its start: secret, where its environment holds one" },
 };
 FIELDS(call_killed) = {
 	{ "call", TEXT, 0, "id within the task" },
@@ -320,6 +323,8 @@ FIELDS(call_finished) = {
 	{ "denied_execs", INT, 0, "program starts that were refused" },
 	{ "ms", INT, 0, "from start to end" },
 	{ "files", ARRAY, OPTIONAL, "what it saw or left in files: path below the workspace, sha256 (null: nothing is there)" },
+	{ "redactions", OBJECT, OPTIONAL, "secrets that were hidden in the output: kind and how many" },
+	{ "taint", ARRAY, OPTIONAL, "labels that the result gives the task: untrusted, secret, network" },
 };
 FIELDS(exec_decided) = {
 	{ "call", TEXT, 0, "the call in which it happened; '' for mishri exec" },
@@ -334,6 +339,36 @@ FIELDS(exec_decided) = {
 	{ "reason", TEXT, 0, "one sentence" },
 	{ "policy", TEXT, NULLABLE, "SHA-256 of the set" },
 	{ "ns", INT, 0, "nanoseconds spent on the decision" },
+};
+FIELDS(net_decided) = {
+	{ "call", TEXT, 0, "the call that ran then; '' where none did" },
+	{ "connection", INT, 0, "number within the cell" },
+	{ "host", TEXT, 0, "name or address, in its one spelling" },
+	{ "port", INT, 0, "1 to 65535" },
+	{ "scheme", TEXT, 0, "http, https or tcp" },
+	{ "method", TEXT, NULLABLE, "of a plain request; null for a tunnel" },
+	{ "address", TEXT, NULLABLE, "where the name leads; null where it was not looked up, or has none" },
+	{ "private", BOOL, 0, "the address is not a public one" },
+	{ "effect", TEXT, 0, "allow or deny" },
+	{ "rule", TEXT, NULLABLE, "the deciding rule" },
+	{ "source", TEXT, NULLABLE, "FILE:LINE of the rule" },
+	{ "reason", TEXT, 0, "one sentence" },
+	{ "policy", TEXT, NULLABLE, "SHA-256 of the set" },
+	{ "ns", INT, 0, "nanoseconds spent on the decision" },
+};
+FIELDS(net_finished) = {
+	{ "call", TEXT, 0, "as in its net.decided" },
+	{ "connection", INT, 0, "number within the cell" },
+	{ "host", TEXT, 0, "name or address" },
+	{ "port", INT, 0, "1 to 65535" },
+	{ "address", TEXT, NULLABLE, "what was connected to" },
+	{ "how", TEXT, 0, "closed, failed, limit, timeout, broken (not what it was let go as), dropped (by the client)" },
+	{ "detail", TEXT, 0, "'' or a phrase" },
+	{ "status", INT, NULLABLE, "HTTP status of the answer to a plain request" },
+	{ "bytes_up", INT, 0, "from the cell" },
+	{ "bytes_down", INT, 0, "to the cell" },
+	{ "ms", INT, 0, "from its beginning to its end" },
+	{ "taint", ARRAY, OPTIONAL, "labels of what it brought: network" },
 };
 FIELDS(cell_opened) = {
 	{ "cell", TEXT, 0, "id" },
@@ -410,6 +445,8 @@ static const struct row rows[] = {
 	[EVENT_OUTPUT_KEPT] = ROW("output.kept", output_kept, "A long output, kept for read_output."),
 	[EVENT_CALL_FINISHED] = ROW("call.finished", call_finished, "The call has its result; every proposed call gets exactly one."),
 	[EVENT_EXEC_DECIDED] = ROW("exec.decided", exec_decided, "Whether a program may start in the cell."),
+	[EVENT_NET_DECIDED] = ROW("net.decided", net_decided, "Whether a connection out of the cell may be made; written before it is."),
+	[EVENT_NET_FINISHED] = ROW("net.finished", net_finished, "A connection out of the cell ended."),
 	[EVENT_CELL_OPENED] = ROW("cell.opened", cell_opened, "A sandbox was made for the task."),
 	[EVENT_CELL_CLOSED] = ROW("cell.closed", cell_closed, "The sandbox and every process in it ended."),
 	[EVENT_FILES_VIOLATED] =

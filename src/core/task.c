@@ -64,6 +64,8 @@ void task_free(struct task *t)
 		          t->plan_mode, t->last_word, t->park_reason, t->context.summary, t->over_text };
 	for (size_t i = 0; i < COUNT(texts); i++)
 		free(texts[i]);
+	for (size_t i = 0; i < t->taint_count; i++)
+		free(t->taints[i]);
 	json_decref(t->config);
 	json_decref(t->over);
 	json_decref(t->tools);
@@ -172,6 +174,7 @@ static int on_created(struct task *t, const struct event *e, struct err *err)
 		.timeout_ms = json_get_int(limits, "timeout_ms", LIMIT_TASK_TIMEOUT_MS),
 		.output_bytes = json_get_int(limits, "output_bytes", LIMIT_CALL_OUTPUT_BYTES),
 	};
+	task_taint(t, json_object_get(e->data, "taint"));
 	t->config = json_incref(json_object_get(e->data, "config"));
 	t->patient = json_get_bool(t->config, "wait_for_approval", false);
 	t->loops.off = !json_get_bool(t->config, "loop_detect", true);
@@ -511,6 +514,7 @@ static int on_started(struct task *t, const struct event *e, struct err *err)
 	c->repeatable = strcmp(json_get_text(e->data, "nature", ""), "at_most_once") != 0;
 	if (c->phase == CALL_LOST && !c->repeatable)
 		return out_of_place(t, e, err);
+	task_taint(t, json_object_get(e->data, "taint"));
 	c->attempt++;
 	c->killing = false; /* that was the attempt before */
 	c->phase = CALL_RUNNING;
@@ -589,6 +593,7 @@ static int on_reported(struct task *t, const struct event *e, struct err *err)
 	t->below.output += json_get_int(usage, "output", 0);
 	t->below.usd_nanos += json_get_int(e->data, "usd_nanos", 0);
 	t->below.usd_unknown |= !json_is_integer(usd);
+	task_taint(t, json_object_get(e->data, "taint"));
 	t->unanswered += json_get_int(e->data, "exit", 0) == 9;
 	return 0;
 }
@@ -672,6 +677,7 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	t->denied += json_get_int(e->data, "denied_execs", 0);
 	if (strcmp(c->tool, "finish") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0)
 		set_text(&t->last_word, e, "output");
+	task_taint(t, json_object_get(e->data, "taint"));
 	see_files(t, json_object_get(e->data, "files"));
 	loops_add(&t->loops, c, e);
 	struct loop_finding found;
@@ -690,6 +696,25 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 		                                   "they are still needed.", LIMIT_CALLS_PER_REPLY);
 		say(t, message("user", text));
 	}
+	return 0;
+}
+
+static int on_net_decided(struct task *t, const struct event *e, struct err *err)
+{
+	bool allowed = strcmp(json_get_text(e->data, "effect", ""), "allow") == 0;
+
+	(void)err;
+	t->net.connections += allowed;
+	t->denied += !allowed;
+	return 0;
+}
+
+static int on_net_finished(struct task *t, const struct event *e, struct err *err)
+{
+	(void)err;
+	t->net.up += json_get_int(e->data, "bytes_up", 0);
+	t->net.down += json_get_int(e->data, "bytes_down", 0);
+	task_taint(t, json_object_get(e->data, "taint"));
 	return 0;
 }
 
@@ -750,6 +775,8 @@ static apply_fn *const appliers[] = {
 	[EVENT_OUTPUT_KEPT] = on_kept,
 	[EVENT_CALL_FINISHED] = on_call_finished,
 	[EVENT_EXEC_DECIDED] = on_nothing,
+	[EVENT_NET_DECIDED] = on_net_decided,
+	[EVENT_NET_FINISHED] = on_net_finished,
 	[EVENT_CELL_OPENED] = on_nothing,
 	[EVENT_CELL_CLOSED] = on_nothing,
 	[EVENT_FILES_VIOLATED] = on_nothing,

@@ -119,7 +119,10 @@ struct task {
 	json_t *plan;                  /* array of steps as in plan.updated; NULL: none */
 	json_t *seen;                  /* path → SHA-256 of the bytes that a tool showed or wrote; null: nothing was there */
 	json_t *background;            /* id of each that was started → did its cell last until now */
+	char *taints[LIMIT_TASK_TAINTS]; /* labels of what it has read; they stay */
+	size_t taint_count;
 	int64_t kept_bytes;            /* of outputs, by output.kept */
+	struct { int64_t connections, up, down; } net;    /* out of its cells; bytes */
 	char *last_word;               /* of `finish`; NULL: not said */
 	char *park_reason;             /* of the last task.parked; NULL: never */
 	int64_t dropped_calls;         /* of the current turn, beyond LIMIT_CALLS_PER_REPLY */
@@ -219,6 +222,11 @@ bool task_decide(const struct task *task, const struct task_input *input, struct
 
 /* When task_decide must be asked again although nothing happened; INT64_MAX: never. */
 int64_t task_wakeup_us(const struct task *task);
+
+/* Labels (taint.c); a list of texts. What is no text, and more than LIMIT_TASK_TAINTS, is passed over. */
+void task_taint(struct task *task, const json_t *labels);
+bool task_has_taint(const struct task *task, const char *label);
+json_t *task_taint_json(const struct task *task);           /* the caller owns it */
 
 struct call *task_call_find(struct task *task, const char *id);   /* of the current turn; NULL */
 

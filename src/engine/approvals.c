@@ -227,6 +227,8 @@ static void settle(struct run *run, const struct approval *a, const char *answer
 	emit(run, EVENT_APPROVAL_DECIDED, call, data);
 	if (strcmp(kind, "exec") == 0)
 		exec_settled(run, id, allow, words);
+	else if (strcmp(kind, "net") == 0)
+		net_settled(run, id, allow, words);
 	AUTO(freep) char *why = xasprintf("%s by %s", allow ? "approved" : strcmp(answer, "deny") == 0 ? "denied" : answer, who);
 	withdraw(run, id, w == NULL ? words : why);
 }
@@ -368,9 +370,8 @@ int approval_take(struct run *run, const struct answer *w, struct err *err)
 
 /* ---- looked at again ---- */
 
-static bool still_asked(const struct run *run, const struct call *c, const struct approval *a, const struct decision *d)
+bool approval_still_asked(const struct approval *a, const json_t *action, const struct decision *d)
 {
-	AUTO(json_decrefp) json_t *action = approval_action(run, c);
 	AUTO(json_decrefp) json_t *terms = terms_of(d);
 	char digest[SHA256_HEX_LEN + 1];
 
@@ -387,7 +388,7 @@ static void review_call(struct run *run, struct call *c)
 
 	if (c->phase == CALL_HELD && a != NULL) {
 		who_asks(run, c, &d);
-		if (!still_asked(run, c, a, &d))
+		if (!approval_still_asked(a, action, &d))
 			approval_lapse(run, a->id, "withdrawn", "the policy has changed, and the call is decided afresh");
 		else if (!approval_can_wait(run))
 			approval_lapse(run, a->id, "lapsed", "it needs a person's approval, and nobody is there to ask");

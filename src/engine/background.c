@@ -17,6 +17,7 @@ struct background {
 	uint64_t tag;
 	int out;
 	struct watch *readable, *timer;
+	struct redact_stream *guard;
 	struct output *output;         /* since the last read */
 	int64_t started_ms;
 	bool ended, told;              /* told: its end was told to the model */
@@ -30,6 +31,7 @@ static void background_free(struct background *b)
 	watch_free(b->readable);
 	watch_free(b->timer);
 	fd_close(&b->out);
+	redact_stream_free(b->guard);
 	output_free(b->output);
 	free(b);
 }
@@ -90,7 +92,7 @@ static void on_output(void *userdata)
 {
 	struct background *b = userdata;
 
-	if (!call_drain(b->out, b->output))
+	if (!call_drain(b->out, b->guard, b->output))
 		watch_free(TAKE(b->readable));
 }
 
@@ -122,7 +124,7 @@ static bool make_room(struct run *run)
 	return true;
 }
 
-static void start(struct run *run, const struct call *c, const struct tool_plan *plan)
+static void start(struct run *run, const struct call *c, struct tool_plan *plan)
 {
 	struct background **end = &run->background;
 	struct err err = ERR_NONE;
@@ -142,6 +144,7 @@ static void start(struct run *run, const struct call *c, const struct tool_plan 
 		refuse(run, c, why);
 		return;
 	}
+	b->guard = secret_guard(run);
 	b->output = output_new((size_t)run->task->limits.output_bytes);
 	b->readable = watch_fd(run->engine->setup.loop, b->out, on_output, b);
 	while (*end != NULL)
@@ -170,12 +173,13 @@ static void report(struct background *b, const char *call, const char *status)
 {
 	struct run *run = b->run;
 	struct buf text = BUF_INIT(LIMIT_EVENT_BYTES / 2);
+	struct findings found;
 	uint64_t bytes;
 
 	if (b->readable != NULL)
-		call_drain(b->out, b->output);
+		call_drain(b->out, b->guard, b->output);
 	bytes = output_total(b->output);
-	output_render(b->output, &text);
+	output_render_found(b->output, &text, &found);
 	if (text.len == 0)
 		buf_add_text(&text, "[no new output]");
 	if (text.ptr[text.len - 1] != '\n')
@@ -184,8 +188,9 @@ static void report(struct background *b, const char *call, const char *status)
 	output_free(b->output);
 	b->output = output_new((size_t)run->task->limits.output_bytes);
 	b->told = b->ended;
-	call_finish(run, call, status, b->ended ? b->status : -1, buf_str(&text),
-	            call_counts((int64_t)bytes, b->execs - b->execs_told, b->denied - b->denied_told, 0));
+	json_t *counts = call_counts((int64_t)bytes, b->execs - b->execs_told, b->denied - b->denied_told, 0);
+	taint_put(counts, &tool_background, &found, false);
+	call_finish(run, call, status, b->ended ? b->status : -1, buf_str(&text), counts);
 	b->execs_told = b->execs;
 	b->denied_told = b->denied;
 	buf_done(&text);
@@ -235,7 +240,7 @@ static void stop(struct background *b, const struct call *c)
 	watch_arm(b->timer, LIMIT_CELL_GRACE_MS);
 }
 
-void background_act(struct run *run, const struct call *c, const struct tool_plan *plan)
+void background_act(struct run *run, const struct call *c, struct tool_plan *plan)
 {
 	const char *action = json_get_text(c->args, "action", ""), *id = json_get_text(c->args, "id", NULL);
 	struct background *b = id != NULL ? by_id(run, id) : NULL;

@@ -1,6 +1,7 @@
 /* call.c - one tool call: checked, decided, run in the cell, its output made fit for a model.
  * Nothing of a tool runs in this process. */
 #include "engine/charge.h"
+#include "engine/reload.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -20,6 +21,7 @@ struct live_call {
 	uint64_t tag;
 	int out;                       /* our end of the pipe */
 	struct watch *readable, *timer;
+	struct redact_stream *guard;   /* before both outputs */
 	struct output *output, *whole; /* what the model gets; what is kept */
 	int mailbox;                   /* of a tool that runs no program; -1 */
 	int64_t mail_from;
@@ -89,23 +91,33 @@ void call_decide(const struct run *run, const struct call *c, struct decision *r
 	const struct tool *tool = tool_find(c->tool);
 	struct action action = {
 		.kind = ACTION_TOOL,
-		.tool = { .name = tool->name, .category = tool->category, .risk = tool->risk, .args = c->args },
+		.tool = { .name = tool->name, .category = tool->category, .risk = tool_risk(tool, c->args), .args = c->args },
 	};
 	struct facts facts;
 
 	facts_of(run, &facts);
 	if (files_refuse(run, tool, c->args, ret))
-		return;
-	if (tool->control)
+		;
+	else if (tool->control)
 		control_decide(run, tool, c, ret);
 	else
 		policy_decide(run->engine->setup.policy, &action, &facts, ret);
+	secret_decide(run, tool, c, &action, &facts, ret);
+}
+
+static void write_decision(struct run *run, const struct call *c, const struct decision *d)
+{
+	json_t *fields = effect_fields(d, run->engine->setup.policy), *also = json_array();
+
+	for (size_t i = 0; i < d->also_count; i++)
+		json_array_append_new(also, json_string(d->also[i]));
+	json_put(fields, "also", also);
+	decided(run, c, "policy", fields);
 }
 
 void call_check(struct run *run, struct call *c)
 {
 	const struct tool *tool = tool_find(c->tool);
-	const struct policy *policy = run->engine->setup.policy;
 	struct err err = ERR_NONE;
 	struct decision d;
 
@@ -113,28 +125,32 @@ void call_check(struct run *run, struct call *c)
 		unknown_tool(run, c);
 		return;
 	}
-	if (check_args(tool, c, &err) < 0 || (tool->control && control_check(run, tool, c, &err) < 0)) {
+	if (check_args(tool, c, &err) < 0 || secret_check(run, tool, c, &err) < 0 || (tool->control && control_check(run, tool, c, &err) < 0)) {
 		refuse_by_schema(run, c, err.text);
 		return;
 	}
+	engine_look_at_policy(run->engine);
 	call_decide(run, c, &d);
-	json_t *fields = effect_fields(&d, policy), *also = json_array();
-	for (size_t i = 0; i < d.also_count; i++)
-		json_array_append_new(also, json_string(d.also[i]));
-	json_put(fields, "also", also);
-	decided(run, c, "policy", fields);
+	write_decision(run, c, &d);
 }
 
 /* ---- running ----------------------------------------------------------------------------------------- */
 
-void call_intend(struct run *run, struct call *c)
+json_t *call_started(const struct call *c)
 {
 	const struct tool *tool = tool_find(c->tool);
-
 	json_t *data = json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature));
+
 	if (tool->polls)
 		json_put_bool(data, "polls", true);
-	run_emit(run, EVENT_CALL_STARTED, "call", c->id, data);
+	if (tool->run == NULL) /* a tool of ours in the cell is not given the value */
+		secret_taint(tool, c->args, data);
+	return data;
+}
+
+void call_intend(struct run *run, struct call *c)
+{
+	run_emit(run, EVENT_CALL_STARTED, "call", c->id, call_started(c));
 }
 
 json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms)
@@ -177,9 +193,25 @@ static void live_free(struct live_call *live)
 	watch_free(live->timer);
 	fd_close(&live->out);
 	fd_close(&live->mailbox);
+	redact_stream_free(live->guard);
 	output_free(live->output);
 	output_free(live->whole);
 	free(live);
+}
+
+const char *call_running(const struct run *run)
+{
+	return run->live != NULL ? run->live->id : "";
+}
+
+void call_hint(struct run *run, const char *line)
+{
+	if (run->live == NULL)
+		return;
+	output_add(run->live->output, line, strlen(line));
+	output_add(run->live->output, "\n", 1);
+	output_add(run->live->whole, line, strlen(line));
+	output_add(run->live->whole, "\n", 1);
 }
 
 void call_drop_live(struct run *run)
@@ -188,8 +220,21 @@ void call_drop_live(struct run *run)
 		live_free(TAKE(run->live));
 }
 
+struct outputs {
+	struct output *output, *whole;
+};
+
+static void take(void *userdata, struct str text)
+{
+	const struct outputs *to = userdata;
+
+	output_add(to->output, text.ptr, text.len);
+	if (to->whole != NULL)
+		output_add(to->whole, text.ptr, text.len);
+}
+
 /* Takes what is in a pipe, into one output or two. */
-static bool drain_both(int out, struct output *output, struct output *whole)
+static bool drain_both(int out, struct redact_stream *guard, struct outputs to)
 {
 	char chunk[16384];
 
@@ -199,23 +244,23 @@ static bool drain_both(int out, struct output *output, struct output *whole)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN;
-		if (n == 0)
+		if (n == 0) {
+			redact_stream_end(guard, take, &to);
 			return false;
-		output_add(output, chunk, (size_t)n);
-		if (whole != NULL)
-			output_add(whole, chunk, (size_t)n);
+		}
+		redact_stream_add(guard, (struct str){ chunk, (size_t)n }, take, &to);
 	}
 	return true;
 }
 
-bool call_drain(int out, struct output *output)
+bool call_drain(int out, struct redact_stream *guard, struct output *output)
 {
-	return drain_both(out, output, NULL);
+	return drain_both(out, guard, (struct outputs){ output, NULL });
 }
 
 static bool drain(const struct live_call *live)
 {
-	return drain_both(live->out, live->output, live->whole);
+	return drain_both(live->out, live->guard, (struct outputs){ live->output, live->whole });
 }
 
 static void on_output(void *userdata)
@@ -297,7 +342,7 @@ static bool is_readonly(const struct tool *tool)
 	return strcmp(tool->category, "read") == 0 || (tool->own != NULL && strstr(tool->permissions, "fs.write") == NULL);
 }
 
-int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, const struct tool_plan *plan,
+int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
                 int mailbox, int *ret_out, struct err *err)
 {
 	AUTO(fd_closep) int null = plan->input != NULL ? input_open(plan->input) : open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -312,18 +357,22 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 	int r = fd_set_nonblock(out);
 	if (r < 0)
 		return err_set(err, -r, "no pipe for the output");
-	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp);
+	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp, run->net != NULL);
+	env_append(&env, xasprintf("MISHRI_ISOLATION=%s", cell_level_name(run->level)));
+	r = secret_enter(run, tool, args, plan, &env, err);
 	struct cell_run what = {
 		.call = tag,
 		.builtin = plan->builtin,
 		.args = args,
 		.readonly = is_readonly(tool),
+		.memory_bytes = tool->own != NULL ? (int64_t)tool->own->memory_bytes : 0,
 		.argv = (const char *const *)plan->argv,
 		.env = (const char *const *)env,
 		.cwd = run->task->workspace,
 		.fds = { mailbox >= 0 ? mailbox : null, in, in },
 	};
-	r = cell_run(run->cell, &what, err);
+	if (r == 0)
+		r = cell_run(run->cell, &what, err);
 	tool_environment_free(env);
 	if (r == 0) {
 		*ret_out = out;
@@ -340,12 +389,13 @@ static struct live_call *live_new(const struct run *run, const struct call *c)
 	live->tag = call_tag(c->id);
 	live->out = live->mailbox = -1;
 	live->output = output_new(owntool_output_bytes(run, c->tool));
+	live->guard = secret_guard(run);
 	live->whole = output_new(LIMIT_KEPT_OUTPUT_BYTES);
 	live->started_ms = clock_mono_ms();
 	return live;
 }
 
-static void run_in_cell(struct run *run, const struct call *c, const struct tool *tool, const struct tool_plan *plan)
+static void run_in_cell(struct run *run, const struct call *c, const struct tool *tool, struct tool_plan *plan)
 {
 	struct live_call *live = run->live = live_new(run, c);
 	struct err err = ERR_NONE;
@@ -379,6 +429,8 @@ void call_run(struct run *run, struct call *c)
 		kept_read(run, c);
 	else if (tool == &tool_background)
 		background_act(run, c, &plan);
+	else if (tool == &tool_memory)
+		memory_act(run, c);
 	else
 		run_in_cell(run, c, tool, &plan);
 	tool_plan_done(&plan);
@@ -436,11 +488,12 @@ bool call_may_ask(struct run *run, uint64_t tag)
 
 /* ---- the end ------------------------------------------------------------------------------------------ */
 
-static void render(const struct live_call *live, const struct call *c, const struct cell_exit *ended, struct buf *text)
+static void render(const struct live_call *live, const struct call *c, const struct cell_exit *ended, struct buf *text,
+                   struct findings *found)
 {
 	char span[32];
 
-	output_render(live->output, text);
+	output_render_found(live->output, text, found);
 	if (text->len > 0 && text->ptr[text->len - 1] != '\n')
 		buf_add_char(text, '\n');
 	if (ended == NULL)
@@ -478,6 +531,7 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 		return;
 	if (live->readable != NULL)
 		drain(live);
+	redact_stream_end(live->guard, take, &(struct outputs){ live->output, live->whole });
 	run->live = NULL;
 	files_touched(run);
 	const struct call *c = task_call_find(run->task, live->id);
@@ -487,8 +541,11 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	json_t *files = live->mailbox >= 0 ? seen_collect(live->mailbox, live->mail_from) : NULL;
 	if (files != NULL)
 		json_put(counts, "files", files);
-	kept_write(run, live->id, live->whole, live->output, &text);
-	render(live, c, ended, &text);
+	struct findings found;
+	bool kept_secret = kept_write(run, live->id, live->whole, live->output, &text);
+	render(live, c, ended, &text, &found);
+	taint_put(counts, tool_find(c->tool), &found, kept_secret);
+	secret_taint(tool_find(c->tool), c->args, counts);
 	const char *status = owntool_status(c->tool, status_of(c, ended), &text);
 	call_finish(run, live->id, status, ended != NULL ? ended->status : -1, buf_str(&text), counts);
 	buf_done(&text);

@@ -25,6 +25,7 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 	free(run->tmp);
 	run->tmp = xstrdup(json_get_text(mechanisms, "tmp", "/tmp"));
 	run->cell_readable = watch_fd(run->engine->setup.loop, cell_fd(run->cell), on_readable, run);
+	net_open(run);
 	run_opened(run, mechanisms);
 }
 
@@ -89,11 +90,13 @@ void run_close_cell(struct run *run, const char *reason)
 	if (run->cell == NULL)
 		return;
 	exec_lapse(run, "it ended with its sandbox");
+	net_lapse(run, "it ended with its sandbox");
 	files_close(run);
 	meter_stop(run);
 	exec_drop(run);
 	call_drop_live(run);
 	background_drop(run);
+	net_close(run);
 	watch_free(TAKE(run->cell_readable));
 	cell_close(TAKE(run->cell));
 	run_emit(run, EVENT_CELL_CLOSED, "task", "", json_pack("{s:s, s:s}", "cell", run->cell_id, "reason", reason));

@@ -2,6 +2,7 @@
  * the transaction in which its uses and the most that it may cost are taken, or it does not happen. It decides nothing
  * about what is permitted; it only asks the store whether there is room. */
 #include "engine/charge.h"
+#include "engine/reload.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -346,7 +347,6 @@ static struct charging *charging_new(struct run *run, int effect)
 bool charge_call(struct run *run, struct call *c, int effect)
 {
 	const struct policy *policy = run->engine->setup.policy;
-	const struct tool *tool = tool_find(c->tool);
 
 	if (!has_budgets(run) && !policy_has_limits(policy, ACTION_TOOL) && !policy_has_limits(policy, ACTION_DELEGATE))
 		return false;
@@ -357,8 +357,7 @@ bool charge_call(struct run *run, struct call *c, int effect)
 	g->charge.forced = c->waived;
 	memcpy(g->call, c->id, sizeof g->call);
 	bool fits = add_call(g, c) && add_budgets(run, &g->charge);
-	json_t *data = json_pack("{s:s, s:s, s:s}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature));
-	return begin(run, g, EVENT_CALL_STARTED, "call", c->id, data, fits);
+	return begin(run, g, EVENT_CALL_STARTED, "call", c->id, call_started(c), fits);
 }
 
 /* ---- model calls ---- */
@@ -471,6 +470,7 @@ static json_t *unknown_price(const struct run *run)
 
 bool charge_model(struct run *run)
 {
+	engine_look_at_policy(run->engine);
 	const struct policy *policy = run->engine->setup.policy;
 	struct task *t = run->task;
 	bool budgets = has_budgets(run);

@@ -40,6 +40,8 @@ bool exec_rate(struct run *run, const struct cell_exec *exec, const struct decis
 bool exec_rate_gone(struct run *run, uint32_t id);               /* the program ended meanwhile; false: not known here */
 void exec_rate_drop(struct run *run);
 /* exec.c */
-void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_data, const struct decision *decision);
+json_t *exec_shape(const struct cell_exec *exec);                /* the caller owns it */
+void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_data, json_t *owned_shape,
+               const struct decision *decision);
 
 #endif

@@ -11,9 +11,11 @@
 #include "base/yaml.h"
 #include "engine/agents.h"
 #include "engine/dirs.h"
+#include "engine/sanitize.h"
 #include "engine/secrets.h"
 #include "llm/prices.h"
 #include "policy/limits.h"
+#include "tools/leaks.h"
 #include "base/banned.h"
 
 #define DAY_MS 86400000ll
@@ -51,6 +53,22 @@ static const struct config_key keys[] = {
 	  .about = "what is kept of the output of one call" },
 	{ .name = "budget", .type = CONFIG_MONEY, .least = 0, .most = 1000000000ll * 1000000000ll,
 	  .about = "US dollars that one run may spend; no limit where nothing is said" },
+	{ .name = "net.resolver", .type = CONFIG_TEXT,
+	  .about = "name servers that names for cells are asked of, such as 127.0.0.1:53; those of the machine where nothing is said" },
+	{ .name = "net.ca_file", .type = CONFIG_TEXT,
+	  .about = "certificates (PEM) that the engine trusts when it fetches for a cell; the machine's where nothing is said" },
+	{ .name = "net.connections", .type = CONFIG_INT, .otherwise = "128", .least = 1, .most = 4096,
+	  .about = "connections out of one cell at once; more wait" },
+	{ .name = "net.task_connections", .type = CONFIG_INT, .otherwise = "10000", .least = 1, .most = 1000000,
+	  .about = "connections of one task" },
+	{ .name = "net.idle", .type = CONFIG_DURATION, .otherwise = "2m", .least = 1000, .most = DAY_MS,
+	  .about = "how long nothing may move on a connection" },
+	{ .name = "net.time", .type = CONFIG_DURATION, .otherwise = "1h", .least = 1000, .most = 30 * DAY_MS,
+	  .about = "how long a connection may last" },
+	{ .name = "net.bytes", .type = CONFIG_BYTES, .otherwise = "1G", .least = 1024, .most = 1ll << 50,
+	  .about = "what one connection may move, both ways together" },
+	{ .name = "net.task_bytes", .type = CONFIG_BYTES, .otherwise = "8G", .least = 1024, .most = 1ll << 50,
+	  .about = "what all connections of a task may move" },
 	{ .name = "color", .type = CONFIG_CHOICE, .otherwise = "auto", .choices = "auto always never", .project = true,
 	  .about = "colour on a terminal" },
 };
@@ -67,7 +85,7 @@ struct config {
 	struct agents *agents;
 	struct prices *prices;
 	struct secrets *secrets;
-	bool section_locked[3];
+	bool section_locked[4];
 	char *untrusted;
 };
 
@@ -244,6 +262,13 @@ static int read_secrets(struct config *config, const struct yaml_node *map, cons
 	return secrets_read(config->secrets, map, locked, err);
 }
 
+static int read_sanitize(struct config *config, const struct yaml_node *map, const struct file_layer *layer, bool locked,
+                         struct err *err)
+{
+	(void)config, (void)layer;
+	return sanitize_read(map, locked, err);
+}
+
 /* Adding one: a row here, its part of struct config, a getter in config.h. */
 static const struct section {
 	const char *name;
@@ -254,6 +279,7 @@ static const struct section {
 	{ "agents", true, read_agents },
 	{ "prices", false, read_prices },
 	{ "secrets", false, read_secrets },
+	{ "sanitize", false, read_sanitize },
 };
 _Static_assert(COUNT(sections) == COUNT(((struct config *)NULL)->section_locked), "a lock for each section");
 
@@ -463,6 +489,7 @@ int config_load(const struct config_sources *sources, struct config **ret, struc
 {
 	AUTO(config_freep) struct config *config = xcalloc(1, sizeof *config);
 
+	leaks_allow_none();
 	config->agents = agents_new();
 	config->secrets = secrets_new();
 	config->prices = prices_new();

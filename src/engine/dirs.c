@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "engine/trust.h"
+#include "policy/probe.h"
 #include "base/banned.h"
 
 /* A variable that is set to nothing is not set. */
@@ -81,6 +83,20 @@ char *dirs_user_config(void)
 	return home() != NULL ? xasprintf("%s/.config/mishri/config.yaml", home()) : NULL;
 }
 
+static bool is_below(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+bool dirs_lies_in(const char *path, const char *dir)
+{
+	AUTO(freep) char *resolved = resolve_path(NULL, path);
+
+	return is_below(path, dir) || (resolved != NULL && is_below(resolved, dir));
+}
+
 /* The list itself must be above doubt: ours or root's, and nobody else may write it. */
 static int read_trusted(const char *data, struct buf *ret)
 {
@@ -95,51 +111,40 @@ static int read_trusted(const char *data, struct buf *ret)
 	return io_read_fd(fd, ret, NULL);
 }
 
-bool trust_check(const char *data, const char *directory)
+/* A line is "SHA256 PATH"; of an older version the path alone, which says nothing about the files. */
+static bool line_is(struct str line, const char *real, struct str *ret_digest)
+{
+	*ret_digest = STR("");
+	if (line.len > SHA256_HEX_LEN && line.ptr[SHA256_HEX_LEN] == ' ') {
+		*ret_digest = (struct str){ line.ptr, SHA256_HEX_LEN };
+		line = str_skip(line, SHA256_HEX_LEN + 1);
+	}
+	return str_eq(line, str_of(real));
+}
+
+enum trust trust_state(const char *data, const char *directory)
 {
 	AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_FILE_BYTES);
 	AUTO(freep) char *real = realpath(directory, NULL);
-	struct str line;
+	struct str line, digest;
 
 	if (real == NULL || read_trusted(data, &text) < 0)
-		return false;
-	for (struct str rest = buf_str(&text); str_next(&rest, '\n', &line);)
-		if (str_eq(line, str_of(real)))
-			return true;
-	return false;
+		return TRUST_NONE;
+	for (struct str rest = buf_str(&text); str_next(&rest, '\n', &line);) {
+		if (!line_is(line, real, &digest))
+			continue;
+		AUTO(freep) char *hex = xstrndup(digest.ptr, digest.len);
+		return trust_holds(real, hex) ? TRUST_OK : TRUST_CHANGED;
+	}
+	return TRUST_NONE;
 }
 
-int trust_add(const char *data, const char *directory, struct err *err)
+bool trust_check(const char *data, const char *directory)
 {
-	AUTO(freep) char *real = realpath(directory, NULL);
-	AUTO(freep) char *path = xasprintf("%s/trusted", data);
-	struct stat st;
-
-	if (real == NULL || stat(real, &st) < 0)
-		return err_sys(err, "cannot trust '%s'", directory);
-	if (!S_ISDIR(st.st_mode))
-		return err_set(err, ENOTDIR, "cannot trust '%s': it is no directory", directory);
-	if (strchr(real, '\n') != NULL)
-		return err_set(err, EINVAL, "cannot trust a directory with a line break in its name: rename it");
-	if (trust_check(data, real))
-		return 0;
-	int r = io_mkdirs(data, err);
-	if (r < 0)
-		return r;
-	AUTO(fd_closep) int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	AUTO(freep) char *line = xasprintf("%s\n", real);
-	if (fd < 0)
-		return err_sys(err, "%s", path);
-	r = io_write_all(fd, line, strlen(line));
-	if (r < 0 || fsync(fd) < 0)
-		return err_set(err, r < 0 ? -r : errno, "%s: cannot be written", path);
-	if (!trust_check(data, real))
-		return err_set(err, EPERM, "%s: must be yours, and nobody else may be able to write it (chmod 600)",
-		               path);
-	return 0;
+	return trust_state(data, directory) == TRUST_OK;
 }
 
-int trust_list(const char *data, struct buf *ret, struct err *err)
+static int read_list(const char *data, struct buf *ret, struct err *err)
 {
 	int r = read_trusted(data, ret);
 
@@ -169,21 +174,76 @@ static int write_trusted(const char *data, struct str text, struct err *err)
 	return 0;
 }
 
-int trust_remove(const char *data, const char *directory, struct err *err)
+int trust_list(const char *data, struct buf *ret, struct err *err)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_FILE_BYTES);
+	struct str line;
+	int r = read_list(data, &text, err);
+
+	for (struct str rest = buf_str(&text); r == 0 && str_next(&rest, '\n', &line);) {
+		bool bound = line.len > SHA256_HEX_LEN && line.ptr[SHA256_HEX_LEN] == ' ';
+		if (line.len == 0)
+			continue;
+		buf_add_str(ret, bound ? str_skip(line, SHA256_HEX_LEN + 1) : line);
+		buf_add_char(ret, '\n');
+	}
+	return r;
+}
+
+/* The list without one directory, and with `owned_line` at its end, where it is not NULL. */
+static int replace(const char *data, const char *real, const char *line_added, bool *ret_found, struct err *err)
 {
 	AUTO(buf_done) struct buf old = BUF_INIT(LIMIT_FILE_BYTES), left = BUF_INIT(LIMIT_FILE_BYTES);
-	AUTO(freep) char *real = realpath(directory, NULL);
-	struct str line, name = str_of(real != NULL ? real : directory);
+	struct str line, digest;
+	int r = read_list(data, &old, err);
 
-	int r = trust_list(data, &old, err);
+	*ret_found = false;
 	if (r < 0)
 		return r;
-	for (struct str rest = buf_str(&old); str_next(&rest, '\n', &line);)
-		if (line.len > 0 && !str_eq(line, name)) {
-			buf_add_str(&left, line);
-			buf_add_char(&left, '\n');
-		}
-	if (left.len == old.len)
-		return err_set(err, ENOENT, "'%s' is not trusted; `mishri trust --list` shows what is", directory);
+	for (struct str rest = buf_str(&old); str_next(&rest, '\n', &line);) {
+		bool is = line_is(line, real, &digest);
+		*ret_found |= is;
+		if (line.len == 0 || is)
+			continue;
+		buf_add_str(&left, line);
+		buf_add_char(&left, '\n');
+	}
+	if (line_added != NULL)
+		buf_add_text(&left, line_added);
+	else if (!*ret_found)
+		return 0;
 	return write_trusted(data, buf_str(&left), err);
+}
+
+int trust_add(const char *data, const char *directory, struct err *err)
+{
+	AUTO(freep) char *real = realpath(directory, NULL);
+	char hex[SHA256_HEX_LEN + 1];
+	struct stat st;
+	bool had;
+
+	if (real == NULL || stat(real, &st) < 0)
+		return err_sys(err, "cannot trust '%s'", directory);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, ENOTDIR, "cannot trust '%s': it is no directory", directory);
+	if (strchr(real, '\n') != NULL)
+		return err_set(err, EINVAL, "cannot trust a directory with a line break in its name: rename it");
+	int r = trust_bind(data, real, hex, err);
+	if (r < 0)
+		return err_prefix(err, "cannot trust '%s'", directory);
+	AUTO(freep) char *line = xasprintf("%s %s\n", hex, real);
+	return replace(data, real, line, &had, err);
+}
+
+int trust_remove(const char *data, const char *directory, struct err *err)
+{
+	AUTO(freep) char *real = realpath(directory, NULL);
+	bool had;
+	int r = replace(data, real != NULL ? real : directory, NULL, &had, err);
+
+	if (r == 0 && !had)
+		return err_set(err, ENOENT, "'%s' is not trusted; `mishri trust --list` shows what is", directory);
+	if (r == 0)
+		trust_forget(data, real != NULL ? real : directory);
+	return r;
 }

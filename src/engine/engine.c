@@ -1,6 +1,8 @@
 /* engine.c - tasks enter here and leave here: started, taken over, brought to rest.
  * How a task goes on in between stands in run.c. */
 #include "engine/charge.h"
+#include "engine/egress.h"
+#include "engine/reload.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -152,6 +154,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
 	inbox_open(engine);
 	open_profile_models(engine);
+	policy_watch_start(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
 	return 0;
@@ -172,6 +175,7 @@ void engine_free(struct engine *engine)
 	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
 	json_decref(engine->warned);
 	json_decref(engine->fresh_grants);
+	policy_watch_end(engine);
 	while (engine->models != NULL) {
 		struct opened_model *m = engine->models;
 		engine->models = m->next;
@@ -373,6 +377,8 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 	json_put(data, "tools", tools_of_role(role, "auto", depth < max_depth, rights));
 	json_put(data, "policies", json_incref(parent->policies));
 	json_put(data, "limits", limits_data(&limits));
+	if (t->taint_count > 0)
+		json_put(data, "taint", task_taint_json(t));
 	json_t *config = config_data(parent->engine, profile, model, max_depth, rights, t->config);
 	files_config(config, json_get_text(t->config, "workspace_mode", NULL), files_layer_bytes(t->config), profile);
 	if (t->patient)
@@ -602,9 +608,9 @@ enum run_failure_kind run_failure_kind(const struct run *run)
 
 /* ---- the environment of tools ------------------------------------------------------------------------ */
 
-char **tool_environment(const char *workspace, const char *user, const char *tmp)
+char **tool_environment(const char *workspace, const char *user, const char *tmp, bool proxy)
 {
-	char **env = xcalloc(16, sizeof *env);
+	char **env = xcalloc(32, sizeof *env);
 	size_t n = 0;
 
 	env[n++] = xstrdup("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -616,12 +622,16 @@ char **tool_environment(const char *workspace, const char *user, const char *tmp
 	env[n++] = xasprintf("USER=%s", user);
 	env[n++] = xasprintf("LOGNAME=%s", user);
 	env[n++] = xasprintf("PWD=%s", workspace);
+	for (size_t i = 0; proxy && egress_environment[i] != NULL; i++)
+		env[n++] = xstrdup(egress_environment[i]);
 	env[n] = NULL;
 	return env;
 }
 
 void tool_environment_free(char **env)
 {
+	for (size_t i = 0; env != NULL && env[i] != NULL; i++)
+		explicit_bzero(env[i], strlen(env[i])); /* it may hold a secret */
 	for (size_t i = 0; env != NULL && env[i] != NULL; i++)
 		free(env[i]);
 	free(env);

@@ -15,6 +15,7 @@
 #include "tools/tool.h"
 
 struct engine;
+struct secrets;                        /* secrets.h */
 struct run;                            /* a task that this engine holds */
 
 /* What a configuration says of an agent; NULL and 0: as the run has it. What `tools` leaves out, no task below has either. */
@@ -42,13 +43,16 @@ struct engine_setup {
 	struct loop *loop;             /* all borrowed; must outlive the engine */
 	struct store *store;           /* registered as an engine already */
 	struct warden *warden;
-	const struct policy *policy;
+	const struct policy *policy;   /* at the start */
+	struct egress_base *egress;    /* NULL: no cell has a network */
+	struct policy_home *policy_home; /* of reload.h: where its files are; NULL: it never changes */
 	struct llm *llm;
 	struct llm_model *model;
 	const char *user;
 	const struct agent_profile *profiles;
 	size_t profile_count;
 	const struct prices *prices;   /* of the configuration; NULL: the built-in table alone */
+	struct secrets *secrets;       /* fetched; NULL: none */
 	int64_t context_tokens;        /* of every model; 0: by the model's name */
 	bool loops_ignored;            /* nobody looks whether a task goes round in circles */
 	int64_t reply_tokens;          /* at most, of one reply; 0: as the provider has it, or as a budget allows */
@@ -121,9 +125,14 @@ void exec_decide(const struct policy *policy, const struct cell_exec *exec, cons
 /* The line that a refused program leaves on its stderr. Appends to ret. */
 void exec_message(const struct cell_exec *exec, const struct decision *decision, struct buf *ret);
 
+struct net_target;
+/* May this connection be made? The same. secret: that it would carry; NULL: none. */
+void net_decide(const struct policy *policy, const struct net_target *target, const char *secret, const struct facts *facts,
+                struct decision *ret);
+
 /* The environment of tools: complete, nothing inherited. tmp: the cell's own directory for what is not
- * kept, as its mechanisms say. The caller frees the array and its texts. */
-MUST_USE char **tool_environment(const char *workspace, const char *user, const char *tmp);
+ * kept, as its mechanisms say. proxy: it has a network, by egress.h. The caller frees the array and its texts. */
+MUST_USE char **tool_environment(const char *workspace, const char *user, const char *tmp, bool proxy);
 void tool_environment_free(char **env);
 
 #endif

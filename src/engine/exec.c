@@ -1,6 +1,7 @@
 /* exec.c - the exec gate's policy side: a program stands before its first instruction, and here is
  * decided whether it may go on. Reading the program is the cell's work (cell/inspect.c). */
 #include "engine/charge.h"
+#include "engine/reload.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -79,6 +80,7 @@ static json_t *exec_event(const struct run *run, const struct cell_exec *exec, c
 	json_put_text(data, "origin", name_of(origins, COUNT(origins), (size_t)exec->origin));
 	json_put(data, "argv", argv);
 	json_put_text(data, "cwd", exec->cwd);
+	secret_redact(run, EVENT_EXEC_DECIDED, data); /* a person is shown it before it is an event */
 	return data;
 }
 
@@ -93,6 +95,7 @@ static void held_free(struct held_exec *h)
 {
 	free(h->refusal);
 	json_decref(h->facts);
+	json_decref(h->shape);
 	free(h);
 }
 
@@ -165,7 +168,8 @@ void exec_gone(struct run *run, uint32_t id)
 }
 
 /* A person must say: the program stands still, nothing else does. Without a person the answer is no. */
-void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_data, const struct decision *d)
+void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_data, json_t *owned_shape,
+               const struct decision *d)
 {
 	const char *call = json_get_text(owned_data, "call", "");
 	AUTO(freep) char *refusal = owned_refusal;
@@ -178,12 +182,15 @@ void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_
 	if (approval_by_grant(run, &ask, grant)) {
 		AUTO(freep) char *reason = xasprintf("as remembered: grant %s", grant);
 		go_on(run, id, owned_data, refusal, true, reason);
+		json_decref(owned_shape);
 		return;
 	}
 	struct held_exec *h = xcalloc(1, sizeof *h);
 	h->refusal = TAKE(refusal);
 	h->id = id;
 	h->facts = owned_data;
+	h->shape = owned_shape;
+	h->by_limit = d->rule_digest != NULL && d->rule_digest == d->rule;
 	approval_request(run, &ask, h->approval);
 	h->next = run->held;
 	run->held = h;
@@ -194,23 +201,89 @@ void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_
 		approval_lapse(run, h->approval, "lapsed", "it needs a person's approval, and nobody is there to ask");
 }
 
+/* What a decision reads of a program beside what the event says. */
+json_t *exec_shape(const struct cell_exec *exec)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < exec->name_count; i++)
+		json_array_append_new(names, json_of_str(str_of(exec->names[i])));
+	return json_pack("{s:o, s:I, s:I}", "names", names, "trusted", (json_int_t)exec->trusted_names, "origin", (json_int_t)exec->origin);
+}
+
+static size_t texts_of(const json_t *list, const char **ret, size_t max)
+{
+	size_t count = MIN(json_array_size(list), max);
+
+	for (size_t i = 0; i < count; i++)
+		ret[i] = json_string_value(json_array_get(list, i));
+	return count;
+}
+
+static void decide_held(const struct run *run, const struct held_exec *h, struct decision *ret)
+{
+	const json_t *argv = json_object_get(h->facts, "argv");
+	AUTO(freep) const char **words = xcalloc(json_array_size(argv) + 1, sizeof *words);
+	const char *names[LIMIT_CELL_NAMES];
+	struct action action = { .kind = ACTION_EXEC };
+	struct facts facts;
+
+	action.exec.program = json_get_text(h->facts, "program", "");
+	action.exec.names = names;
+	action.exec.name_count = texts_of(json_object_get(h->shape, "names"), names, COUNT(names));
+	action.exec.trusted_names = (size_t)json_get_int(h->shape, "trusted", 0);
+	action.exec.origin = (enum origin)json_get_int(h->shape, "origin", ORIGIN_UNTRUSTED);
+	action.exec.argv = words;
+	action.exec.argc = texts_of(argv, words, json_array_size(argv));
+	action.exec.cwd = json_get_text(h->facts, "cwd", "");
+	facts_of(run, &facts);
+	policy_decide(run->engine->setup.policy, &action, &facts, ret);
+}
+
+/* What a new policy allows or denies needs no person; what the same rule asks is asked already, and another asks anew. */
+void exec_decide_afresh(struct run *run)
+{
+	struct held_exec *next;
+
+	for (struct held_exec *h = run->held; h != NULL; h = next) {
+		const struct approval *a = task_approval(run->task, h->approval);
+		struct decision d;
+		next = h->next;
+		decide_held(run, h, &d);
+		if (h->by_limit || a == NULL || approval_still_asked(a, a->action, &d))
+			continue;
+		unlink_held(run, h->approval, 0);
+		call_hold(run, call_tag(json_get_text(h->facts, "call", "")), false);
+		json_put_text(h->facts, "rule", d.rule);
+		json_put_text(h->facts, "source", d.source);
+		json_put_text(h->facts, "policy", policy_digest(run->engine->setup.policy));
+		approval_lapse(run, h->approval, "withdrawn", "the policy has changed, and the program is decided on afresh");
+		AUTO(freep) char *why = xasprintf("the policy changed: %s", d.reason);
+		if (d.effect == EFFECT_ASK)
+			exec_hold(run, h->id, TAKE(h->refusal), TAKE(h->facts), TAKE(h->shape), &d);
+		else
+			go_on(run, h->id, TAKE(h->facts), h->refusal, d.effect == EFFECT_ALLOW, why);
+		held_free(h);
+	}
+}
+
 static void hold(struct run *run, const struct cell_exec *exec, const struct decision *d, json_t *owned_data)
 {
 	struct buf words = BUF_INIT(KIB(8));
 
 	exec_command(exec, d->rule, &words);
-	exec_hold(run, exec->id, buf_take(&words), owned_data, d);
+	exec_hold(run, exec->id, buf_take(&words), owned_data, exec_shape(exec), d);
 }
 
 void exec_arrived(struct run *run, const struct cell_exec *exec)
 {
-	const struct policy *policy = run->engine->setup.policy;
 	struct decision d;
 	struct facts facts;
 	struct buf message = BUF_INIT(KIB(8));
 
+	engine_look_at_policy(run->engine);
 	facts_of(run, &facts);
-	exec_decide(policy, exec, &facts, &d);
+	exec_decide(run->engine->setup.policy, exec, &facts, &d);
 	if (d.effect == EFFECT_ASK && !call_may_ask(run, exec->call)) {
 		d.effect = EFFECT_DENY;
 		snprintf(d.reason, sizeof d.reason, "%d programs of this call were refused; no more is asked for", LIMIT_EXEC_EVENTS);

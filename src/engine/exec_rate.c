@@ -12,6 +12,7 @@ struct counted_exec {
 	uint32_t id;
 	uint64_t call;
 	json_t *data;                  /* exec.decided as it will be written */
+	json_t *shape;                 /* exec_shape */
 	char *refusal;                 /* the line for its stderr, up to the reason */
 	struct store_charge charge;
 	struct decision_limit limits[LIMIT_POLICY_HITS];
@@ -24,6 +25,7 @@ static void counted_free(struct counted_exec *x)
 {
 	watch_free(x->timer);
 	json_decref(x->data);
+	json_decref(x->shape);
 	free(x->refusal);
 	free(x);
 }
@@ -110,7 +112,7 @@ static void ask_about_limit(struct counted_exec *x, size_t at, const char *reaso
 	struct decision d;
 
 	limit_decision(x->limits[at].id, x->limits[at].source, reason, x->high_risk, &d);
-	exec_hold(x->run, x->id, TAKE(x->refusal), TAKE(x->data), &d);
+	exec_hold(x->run, x->id, TAKE(x->refusal), TAKE(x->data), TAKE(x->shape), &d);
 }
 
 static void over(struct counted_exec *x)
@@ -199,7 +201,7 @@ bool exec_rate(struct run *run, const struct cell_exec *exec, const struct decis
 	if (count == 0)
 		return false;
 	struct counted_exec *x = xcalloc(1, sizeof *x);
-	*x = (struct counted_exec){ .run = run, .id = exec->id, .call = exec->call, .data = data, .high_risk = d->high_risk };
+	*x = (struct counted_exec){ .run = run, .id = exec->id, .call = exec->call, .data = data, .shape = exec_shape(exec), .high_risk = d->high_risk };
 	for (int i = 0; i < count; i++) {
 		struct charge_rate *to = &x->charge.rates[x->charge.rate_count];
 		x->limits[x->charge.rate_count++] = (struct decision_limit){ hits[i].id, hits[i].source, hits[i].over };

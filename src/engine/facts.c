@@ -23,6 +23,20 @@ static int64_t tree_cost(const struct run *of)
 	return nanos;
 }
 
+/* What a connection that is still open has brought: its net.finished will say so of the task. */
+static void add_network(struct facts *facts)
+{
+	static const char *labels[LIMIT_TASK_TAINTS + 1];
+
+	for (size_t i = 0; i < facts->taint_count; i++) {
+		labels[i] = facts->taints[i];
+		if (strcmp(labels[i], "network") == 0)
+			return;
+	}
+	labels[facts->taint_count++] = "network";
+	facts->taints = labels;
+}
+
 void facts_of(const struct run *run, struct facts *ret)
 {
 	const struct task *t = run->task;
@@ -35,6 +49,8 @@ void facts_of(const struct run *run, struct facts *ret)
 		.workspace = t->workspace,
 		.interactive = run->engine->setup.interactive,
 		.depth = t->depth,
+		.taints = (const char *const *)t->taints,
+		.taint_count = t->taint_count,
 		.calls = t->calls_total,
 		.session = t->session,
 		.root = t->root,
@@ -43,6 +59,8 @@ void facts_of(const struct run *run, struct facts *ret)
 		.time_us = clock_wall_us(),
 		.resolve = resolve_path,
 	};
+	if (net_comes_in(run))
+		add_network(ret);
 }
 
 json_t *effect_fields(const struct decision *d, const struct policy *policy)

@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/yaml.h"
 #include "engine/dirs.h"
+#include "engine/trust.h"
 #include "tools/tool.h"
 #include "base/banned.h"
 
@@ -108,7 +109,8 @@ static void read_agents_md(const char *data, const char *workspace, say_fn *say,
 		return;
 	AUTO(freep) char *path = xasprintf("%s/AGENTS.md", dir);
 	if (!trust_check(data, dir)) {
-		tell(say, "%s is not read: its directory is not trusted; `mishri trust %s` changes that", path, dir);
+		AUTO(freep) char *why = trust_complaint(data, dir, path);
+		tell(say, "%s", why);
 		return;
 	}
 	AUTO(fd_closep) int at = open_dir(dir);
@@ -249,7 +251,9 @@ static void read_skills(const char *data, const char *workspace, say_fn *say, js
 		if (!holds(workspace, places[i]))
 			continue;
 		if (!trust_check(data, workspace)) {
-			tell(say, "%s/%s is not read: this directory is not trusted; `mishri trust %s` changes that", workspace, places[i], workspace);
+			AUTO(freep) char *place = xasprintf("%s/%s", workspace, places[i]);
+			AUTO(freep) char *why = trust_complaint(data, workspace, place);
+			tell(say, "%s", why);
 			continue;
 		}
 		int count = scandirat(dir, places[i], &entries, is_visible, alphasort);

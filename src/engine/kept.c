@@ -14,16 +14,14 @@ static const char *why_not(const struct run *run, const struct buf *all)
 }
 
 /* Keeps the whole output where `shown` leaves some out, and says first in `text` how to read it. */
-void kept_write(struct run *run, const char *call, const struct output *whole, const struct output *shown, struct buf *text)
+bool kept_write(struct run *run, const char *call, const struct output *whole, const struct output *shown, struct buf *text)
 {
-	struct buf all = BUF_INIT(LIMIT_KEPT_OUTPUTS_BYTES), ignored = BUF_INIT(LIMIT_EVENT_BYTES);
+	struct buf all = BUF_INIT(LIMIT_KEPT_OUTPUTS_BYTES);
 	struct findings found;
 
-	output_render_found(shown, &ignored, &found);
-	buf_done(&ignored);
-	if (found.left_out == 0)
-		return;
-	output_render(whole, &all);
+	if (!output_cut(shown))
+		return false;
+	output_render_found(whole, &all, &found);
 	const char *why = why_not(run, &all);
 	if (why != NULL) {
 		buf_printf(text, "[head and tail; what is left out is not kept: %s]\n", why);
@@ -34,6 +32,7 @@ void kept_write(struct run *run, const char *call, const struct output *whole, c
 		buf_printf(text, "[head and tail; read_output with call \"%s\" shows the rest]\n", call);
 	}
 	buf_done(&all);
+	return found.redacted > 0;
 }
 
 /* ---- read_output ------------------------------------------------------------------------------------ */

@@ -247,8 +247,10 @@ int layer_open_dirs(const char *data, const char *root, struct overlay *ret, str
 	if (r < 0)
 		return r;
 	AUTO(freep) char *upper = xasprintf("%s/upper", layer.path);
+	AUTO(freep) char *journal = xasprintf("%s/journal", layer.path);
 	layer.upper = open(upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (layer.upper < 0)
+	/* A crash may have come while the layer was emptied; who looks after that needs none. */
+	if (layer.upper < 0 && access(journal, F_OK) < 0)
 		return err_sys(err, "the layer '%s'", upper);
 	layer.lower = open(layer.workspace, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (layer.lower < 0)

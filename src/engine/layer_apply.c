@@ -458,16 +458,23 @@ static int step_undo(const struct apply *a, size_t i)
 	struct stat now, kept;
 	char staged[32];
 
+	int reason = errno;
+
 	name_of_step(i, staged);
+	bool has = lies_there(a->stage, staged, &kept);
+	if ((s->kind == STEP_PUT && has && kept.st_ino == s->fresh) || (s->kind == STEP_TAKE && !has))
+		return 0;                    /* it was never done */
+	if (parent < 0 && s->kind != STEP_PUT && s->kind != STEP_TAKE)
+		return 0;                    /* what it was done to went with its directory */
 	if (parent < 0)
-		return errno == ENOENT ? 0 : -errno;
-	bool there = lies_there(parent, name, &now), has = lies_there(a->stage, staged, &kept);
+		return -reason;
+	bool there = lies_there(parent, name, &now);
 	switch (s->kind) {
 	case STEP_PUT:
-		if (!there || now.st_ino != s->fresh || (has && kept.st_ino == s->fresh))
+		if (!there || now.st_ino != s->fresh)
 			return 0;
 		return rename2(parent, name, a->stage, staged, has ? RENAME_EXCHANGE : RENAME_NOREPLACE);
-	case STEP_TAKE: return has ? rename2(a->stage, staged, parent, name, RENAME_NOREPLACE) : 0;
+	case STEP_TAKE: return rename2(a->stage, staged, parent, name, RENAME_NOREPLACE);
 	case STEP_DIRECTORY:
 		return there && S_ISDIR(now.st_mode) && unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY ? -errno : 0;
 	case STEP_MODE: return there ? mode_set(parent, name, s->old_mode) : 0;

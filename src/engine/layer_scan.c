@@ -341,6 +341,9 @@ int layer_open(const char *data, const char *root, struct overlay *ret, struct e
 	AUTO(freep) struct scan *s = xcalloc(1, sizeof *s);
 	int r = layer_open_dirs(data, root, &layer, err);
 
+	if (r == 0 && layer.upper < 0)
+		r = err_set(err, EBUSY, "the changes of task %s were being applied when that was interrupted: finish it with"
+		            " `mishri apply %s`", root, root);
 	if (r < 0)
 		return r;
 	s->layer = &layer;

@@ -36,6 +36,7 @@ void run_free(struct run *run)
 	call_drop_live(run);
 	background_drop(run);
 	exec_drop(run);
+	net_close(run);
 	exec_rate_drop(run);
 	charge_drop(run);
 	watch_free(run->cell_readable);
@@ -99,6 +100,7 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 	call_drop_live(run);
 	background_drop(run);
 	exec_drop(run);
+	net_close(run);
 	exec_rate_drop(run);
 	charge_drop(run);
 	charge_withdraw(run);
@@ -123,10 +125,11 @@ static void set_spans(const struct task *t, const char *what, const char *name, 
 	}
 }
 
-/* A program that was let go on: nothing waits for its event, and where many start, one commit does for all. */
+/* A program that was let go on, a connection that is over: nothing waits for the event, and where there are many, one
+ * commit does for all. */
 static bool can_wait(const struct event *e)
 {
-	return e->type == EVENT_EXEC_DECIDED && strcmp(json_get_text(e->data, "effect", ""), "allow") == 0;
+	return e->type == EVENT_NET_FINISHED || (e->type == EVENT_EXEC_DECIDED && strcmp(json_get_text(e->data, "effect", ""), "allow") == 0);
 }
 
 void run_event(struct run *run, enum event_type type, const char *what, const char *name, json_t *owned_data, struct event *ret)
@@ -134,6 +137,7 @@ void run_event(struct run *run, enum event_type type, const char *what, const ch
 	struct task *t = run->task;
 	struct event e = { .type = type, .time_us = clock_wall_us(), .attempt = 1, .data = owned_data };
 
+	secret_redact(run, type, owned_data);
 	memcpy(e.session, t->session, sizeof e.session);
 	memcpy(e.task, t->id, sizeof e.task);
 	memcpy(e.parent, t->parent, sizeof e.parent);
@@ -227,6 +231,7 @@ static void start_deferred(struct run *run, const struct deferred *effect)
 		if (call != NULL && call->phase == CALL_RUNNING)
 			begin_control(run, call);
 		break;
+	case DO_CONNECT: net_connect(run, effect->name); break;
 	case DO_START_CHILDREN:
 		call = task_call_find(run->task, effect->name);
 		/* a task that was parked meanwhile finds them again when it is resumed */

@@ -1,82 +1,66 @@
-/* builtin.c - the policy that holds where no file is loaded: an agent may work in its workspace, and asks before
- * anything else. It is loaded like any file, so its tests run at every start. */
+/* builtin.c - the policies that come with the program, out of data/policies. They are loaded like any file, so their tests
+ * run each time. The one that holds where no file is loaded is `workspace`. */
+#include "base/embedded.h"
+#include "policy/files.h"
 #include "policy/rules.h"
 
 #include "base/banned.h"
 
-const char builtin_policy[] =
-"version: 1\n"
-"name: workspace\n"
-"default: ask\n"
-"\n"
-"rules:\n"
-"  - id: work-in-the-workspace             # read and write what the person pointed at, and nothing else\n"
-"    allow: tool\n"
-"    category: [read, write]\n"
-"    args: { path: { within: \"${workspace}\" } }\n"
-"\n"
-"  - id: look-around-the-workspace         # these start in the workspace where no path is given\n"
-"    allow: tool\n"
-"    tool: [list_dir, search]\n"
-"    unless: { args: { path: \"*\" } }\n"
-"\n"
-"  - id: patch-the-workspace               # its paths are in the patch; the tool and the cell keep it inside\n"
-"    allow: tool\n"
-"    tool: apply_patch\n"
-"    risk: low\n"
-"\n"
-"  - id: see-again-what-it-printed         # of the task's own calls\n"
-"    allow: tool\n"
-"    tool: read_output\n"
-"\n"
-"  - id: shell-in-the-cell                 # what it starts is decided program by program, below\n"
-"    allow: tool\n"
-"    tool: [shell, background]\n"
-"\n"
-"  - id: high-risk-asks\n"
-"    ask: tool\n"
-"    risk: high\n"
-"    unless: { tool: [shell, background] }\n"
-"\n"
-"  - id: system-programs                   # installed by the administrator; read-only in the cell\n"
-"    allow: exec\n"
-"    program: { from: system }\n"
-"\n"
-"  - id: workspace-programs                # the project's own scripts and builds\n"
-"    allow: exec\n"
-"    program: { from: workspace }\n"
-"\n"
-"  - id: no-untrusted-programs\n"
-"    deny: exec\n"
-"    program: { from: untrusted }\n"
-"    reason: \"programs run from the system or from the workspace; move it there if it belongs to the project\"\n"
-"\n"
-"  - id: think\n"
-"    allow: model\n"
-"\n"
-"  - id: share-work\n"
-"    allow: delegate\n"
-"\n"
-"tests:\n"
-"  - { call: { tool: read_file, category: read, risk: low, args: { path: src/a.c } }"
-	", expect: allow, rule: work-in-the-workspace }\n"
-"  - { call: { tool: write_file, category: write, risk: low, args: { path: /workspace/a } }, expect: allow }\n"
-"  - { call: { tool: write_file, category: write, risk: low, args: { path: ../a } }, expect: ask }\n"
-"  - { call: { tool: read_file, category: read, risk: low, args: { path: /etc/shadow } }, expect: ask }\n"
-"  - { call: { tool: read_file, category: read, risk: low }, expect: ask }\n"
-"  - { call: { tool: search, category: read, risk: low, args: { text: x } }, expect: allow, rule: look-around-the-workspace }\n"
-"  - { call: { tool: search, category: read, risk: low, args: { path: /etc } }, expect: ask }\n"
-"  - { call: { tool: write_file, category: write, risk: high, args: { path: a } }, expect: ask, rule: high-risk-asks }\n"
-"  - { call: { tool: shell, category: exec, risk: high, args: { command: ls } }, expect: allow, rule: shell-in-the-cell }\n"
-"  - { call: { tool: background, category: exec, risk: low, args: { action: read } }, expect: allow, rule: shell-in-the-cell }\n"
-"  - { call: { tool: apply_patch, category: write, risk: low, args: { patch: x } }, expect: allow, rule: patch-the-workspace }\n"
-"  - { call: { tool: read_output, category: read, risk: low, args: { call: \"1.1\" } }, expect: allow }\n"
-"  - { call: { tool: http_fetch, category: network, risk: low, args: { url: \"https://x/\" } }, expect: ask }\n"
-"  - { call: { exec: [ls, -l] }, expect: allow, rule: system-programs }\n"
-"  - { call: { exec: [./build.sh] }, expect: allow, rule: workspace-programs }\n"
-"  - { call: { exec: [/tmp/x] }, expect: deny, rule: no-untrusted-programs }\n"
-"  - { call: { exec: [../x] }, expect: deny, rule: no-untrusted-programs }\n"
-"  - { call: { net: \"example.com:443\" }, expect: ask }\n"
-"  - { call: { model: openai/gpt }, expect: allow, rule: think }\n"
-"  - { call: { delegate: worker }, expect: allow, rule: share-work }\n"
-"  - { call: { schedule: \"0 9 * * *\", goal: report }, expect: ask }\n";
+#define PREFIX "builtin:"
+
+static const struct embedded_file *ready(const char *name)
+{
+	for (const struct embedded_file *f = ready_policies; f->path != NULL; f++) {
+		size_t len = strlen(f->path) - strlen(".yaml");
+		if (strlen(name) == len && strncmp(f->path, name, len) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+bool policy_is_ready_made(const char *path)
+{
+	return strncmp(path, PREFIX, strlen(PREFIX)) == 0;
+}
+
+size_t policy_ready_names(char ret[][POLICY_NAME_BYTES], size_t max)
+{
+	size_t count = 0;
+
+	for (const struct embedded_file *f = ready_policies; f->path != NULL && count < max; f++, count++) {
+		size_t len = MIN(strlen(f->path) - strlen(".yaml"), (size_t)POLICY_NAME_BYTES - 1);
+		memcpy(ret[count], f->path, len);
+		ret[count][len] = '\0';
+	}
+	return count;
+}
+
+int policy_ready_text(const char *path, struct str *ret, struct err *err)
+{
+	char names[16][POLICY_NAME_BYTES];
+	const char *known[16], *name = policy_is_ready_made(path) ? path + strlen(PREFIX) : path;
+	const struct embedded_file *f = ready(name);
+	AUTO(buf_done) struct buf all = BUF_INIT(KIB(1));
+
+	if (f != NULL) {
+		*ret = (struct str){ (const char *)f->bytes, f->len };
+		return 0;
+	}
+	size_t count = policy_ready_names(names, COUNT(names));
+	for (size_t i = 0; i < count; i++) {
+		known[i] = names[i];
+		buf_printf(&all, "%s%s", i > 0 ? ", " : "", names[i]);
+	}
+	const char *near = name_nearest(known, count, name);
+	if (near != NULL)
+		return err_set(err, EINVAL, "there is no ready-made policy '%.40s': did you mean '%s'?", name, near);
+	return err_set(err, EINVAL, "there is no ready-made policy '%.40s': there are %s", name, buf_text(&all));
+}
+
+struct str builtin_policy(void)
+{
+	const struct embedded_file *f = ready("workspace");
+
+	assert(f != NULL);
+	return (struct str){ (const char *)f->bytes, f->len };
+}

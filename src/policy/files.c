@@ -143,6 +143,12 @@ static int check_dir(const char *path, struct err *err)
 
 static int read_one(const struct policy_file *file, struct buf *ret, struct err *err)
 {
+	struct str ready;
+
+	if (policy_is_ready_made(file->path)) {
+		int r = policy_ready_text(file->path, &ready, err);
+		return r < 0 ? r : buf_add_str(ret, ready);
+	}
 	AUTO(fd_closep) int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 

@@ -6,6 +6,13 @@
 
 #define POLICY_ADMIN_DIR "/etc/mishri/policy.d"
 
+/* The policies that come with the program: "builtin:readonly" stands wherever a policy file does. */
+enum { POLICY_NAME_BYTES = 32 };
+bool policy_is_ready_made(const char *path);
+size_t policy_ready_names(char ret[][POLICY_NAME_BYTES], size_t max);
+/* The text of one, by name, with or without "builtin:". -EINVAL: err names those that there are. */
+MUST_USE int policy_ready_text(const char *path, struct str *ret, struct err *err);
+
 /* Where to look. NULL: not there. */
 struct policy_places {
 	const char *admin_dir;       /* POLICY_ADMIN_DIR: every *.yaml in it, in the order of the names */

@@ -186,7 +186,7 @@ static void digest_set(struct policy *p)
 int policy_load(const struct policy_source *sources, size_t count, const char *const *tools, size_t tool_count,
                 struct policy **ret, struct err *err)
 {
-	const struct policy_source builtin = { LAYER_BUILTIN, "built-in:workspace", str_of(builtin_policy) };
+	const struct policy_source builtin = { LAYER_BUILTIN, "built-in:workspace", builtin_policy() };
 	AUTO(policy_freep) struct policy *p = xcalloc(1, sizeof *p);
 	struct loader l = { .policy = p, .tools = tools, .tool_count = tool_count, .err = err };
 

@@ -46,6 +46,16 @@ static const char *const channels[] = { "cli", "http", "schedule", "mcp" };
 static const char *const origins[] = { "untrusted", "workspace", "system" };
 static const char *const weekdays[] = { "sun", "mon", "tue", "wed", "thu", "fri", "sat" };
 
+size_t operator_names(enum form form, const char **ret, size_t max)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < COUNT(operators) && count < max; i++)
+		if (operators[i].forms & BIT(form))
+			ret[count++] = operators[i].name;
+	return count;
+}
+
 /* ---- lifetime ---- */
 
 static void matcher_done(struct matcher *m)
@@ -454,11 +464,8 @@ static int operand_parse(const struct loader *l, const struct operator *o, const
 static int map_parse(const struct loader *l, const struct yaml_node *n, enum form form, struct matcher *ret)
 {
 	const char *names[COUNT(operators)];
-	size_t count = 0;
+	size_t count = operator_names(form, names, COUNT(names));
 
-	for (size_t i = 0; i < COUNT(operators); i++)
-		if (operators[i].forms & BIT(form))
-			names[count++] = operators[i].name;
 	if (count == 0)
 		return yaml_err(n, l->err, "a map of keys here: write the value itself, or a list of them");
 	if (yaml_count(n) == 0)

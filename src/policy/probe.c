@@ -203,8 +203,6 @@ int probe_set_net(struct probe *p, const char *host_port, const char *scheme, st
 	if (colon == NULL || colon == host_port || str_to_u64(str_of(colon + 1), &port) != 0 || port < 1 || port > 65535)
 		return err_set(err, EINVAL, "'%.80s' is no HOST:PORT: write api.example.com:443", host_port);
 	struct str name = { host_port, (size_t)(colon - host_port) };
-	if (memchr(name.ptr, ':', name.len) != NULL && name.ptr[0] != '[')
-		return err_set(err, EINVAL, "'%.80s' is no HOST:PORT: an IPv6 address stands in brackets, [::1]:443", host_port);
 	if (host_read(name, &host, err) < 0)
 		return -EINVAL;
 	p->action = (struct action){ .kind = ACTION_NET };

@@ -192,6 +192,7 @@ extern const char *const layer_names[LAYER_COUNT];
 /* matcher.c: YAML to matchers. 0 or -EINVAL. */
 MUST_USE int clause_parse(struct loader *l, const struct yaml_node *map, const char *const *also, size_t also_count,
                           enum action_kind kind, struct clause *ret);
+size_t operator_names(enum form form, const char **ret, size_t max);   /* that may stand in {} */
 void clause_done(struct clause *clause);
 bool text_is_plain_list(const struct matcher *m);          /* only literals and globs, any of them */
 
@@ -261,6 +262,6 @@ bool path_is_within(const char *path, const char *dir);    /* both clean */
 void decide_by(const struct policy *policy, size_t file, const struct action *action, const struct facts *facts,
                struct decision *ret);
 
-extern const char builtin_policy[];
+struct str builtin_policy(void);                           /* the one that holds where there is no file */
 
 #endif

@@ -10,7 +10,7 @@
 
 static const char *const test_keys[] = { "call", "when", "expect", "rule" };
 static const char *const call_keys[] = { "tool", "args", "category", "risk", "exec", "program", "cwd", "sha256", "net",
-                                         "scheme", "method", "address", "delegate", "schedule", "goal", "model" };
+                                         "scheme", "method", "address", "delegate", "schedule", "goal", "model", "secret" };
 
 static const char *text_of(const struct yaml_node *call, const char *key)
 {
@@ -103,11 +103,11 @@ static int call_model(struct loader *l, const struct yaml_node *call, const stru
 static const struct call_row {
 	const char *key;
 	int (*read)(struct loader *l, const struct yaml_node *call, const struct yaml_node *n, struct probe *p);
-	const char *with[3];
+	const char *with[4];
 } call_rows[KIND_COUNT] = {
-	[ACTION_TOOL] = { "tool", call_tool, { "args", "category", "risk" } },
+	[ACTION_TOOL] = { "tool", call_tool, { "args", "category", "risk", "secret" } },
 	[ACTION_EXEC] = { "exec", call_exec, { "program", "cwd", "sha256" } },
-	[ACTION_NET] = { "net", call_net, { "scheme", "method", "address" } },
+	[ACTION_NET] = { "net", call_net, { "scheme", "method", "address", "secret" } },
 	[ACTION_DELEGATE] = { "delegate", call_other },
 	[ACTION_SCHEDULE] = { "schedule", call_other, { "goal" } },
 	[ACTION_MODEL] = { "model", call_model },
@@ -139,7 +139,9 @@ static int call_read(struct loader *l, const struct yaml_node *call, struct prob
 		if (strcmp(key, "exec") != 0 && strcmp(key, "args") != 0 && yaml_want(n, YAML_TEXT, "this", l->err) != 0)
 			return -EINVAL;
 	}
-	return row->read(l, call, yaml_get(call, row->key), p);
+	int r = row->read(l, call, yaml_get(call, row->key), p);
+	p->action.secret = text_of(call, "secret");
+	return r;
 }
 
 static int env_read(struct loader *l, const struct yaml_node *map, struct probe *p)

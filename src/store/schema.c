@@ -83,6 +83,13 @@ static const char *const migrations[] = {
 	"CREATE TABLE raises (budget TEXT NOT NULL, scope TEXT NOT NULL, unit TEXT NOT NULL, amount INTEGER NOT NULL,"
 	" PRIMARY KEY (budget, scope, unit)) STRICT, WITHOUT ROWID;",
 
+	/* Notes of users (memory.c), and the index of their words. */
+	"CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL, key TEXT NOT NULL, time_us INTEGER NOT NULL,"
+	" task TEXT NOT NULL, text TEXT NOT NULL, tags TEXT NOT NULL, taints TEXT NOT NULL) STRICT;"
+	"CREATE UNIQUE INDEX notes_key ON notes (user, key);"
+	"CREATE INDEX notes_user ON notes (user, id);"
+	"CREATE VIRTUAL TABLE notes_words USING fts5(text, tags);",
+
 	/* Approvals and grants. What was asked is read from the event `seq`. state: pending, or the answer; expires_us 0:
 	 * never. A grant counts while until_us (0: no end) has not come and revoked_us is null. */
 	"CREATE TABLE approvals (seq INTEGER PRIMARY KEY, approval TEXT NOT NULL UNIQUE, task TEXT NOT NULL, call TEXT NOT NULL,"

@@ -40,7 +40,7 @@ const struct tool tool_background = {
 		 "what it printed since the last read and whether it still runs; stop ends it. It ends with the task.",
 	.category = "exec",
 	.risk = "low",
-	.permissions = "fs.read fs.write exec",
+	.permissions = "fs.read fs.write exec secrets",
 	.nature = NATURE_AT_MOST_ONCE,
 	.polls = true,
 	.hosted = true,

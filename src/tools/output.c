@@ -1,11 +1,12 @@
-/* output.c - what a program printed, bounded and made fit to be read. It keeps raw bytes, head and tail,
+/* output.c - what a program printed, bounded, without its secrets, and made fit to be read. It keeps raw bytes, head and tail,
  * and looks at characters only when it renders, so that the same stream gives the same text however it
  * was cut into pieces. It refuses to pass on anything that acts on a terminal or hides from a reader.
  *
  * How things are shown: control bytes and DEL as \x1b; CR LF as a newline, a CR alone as \x0d; other
  * control, bidirectional, invisible and tag characters as <U+200B>; a byte that is no UTF-8 as U+FFFD.
  * A text that already has "\x1b" in it looks the same: the form is for reading, not for decoding. */
-#include "tools/tool.h"
+#include "tools/hidden.h"
+#include "tools/leaks.h"
 
 #include "base/banned.h"
 
@@ -73,75 +74,14 @@ void output_add(struct output *output, const void *bytes, size_t len)
 	tail_add(output, (const char *)bytes + first, len - first);
 }
 
+bool output_cut(const struct output *output)
+{
+	return output->tail_total > output->tail_max;
+}
+
 uint64_t output_total(const struct output *output)
 {
 	return output->head_len + output->tail_total;
-}
-
-struct range {
-	uint32_t first, last;
-	size_t found; /* offset of a counter in struct findings */
-};
-
-#define BIDI offsetof(struct findings, bidirectional)
-#define INVISIBLE offsetof(struct findings, invisible)
-#define CONTROL offsetof(struct findings, control)
-#define TAG offsetof(struct findings, tags)
-
-/* Sorted. From the Unicode 15 properties Bidi_Control, Default_Ignorable_Code_Point and the control
- * and format categories; without the Arabic and Syriac number signs, which are visible. */
-static const struct range hidden[] = {
-	{ 0x80, 0x9f, CONTROL },
-	{ 0xad, 0xad, INVISIBLE },   /* soft hyphen */
-	{ 0x34f, 0x34f, INVISIBLE }, /* combining grapheme joiner */
-	{ 0x61c, 0x61c, BIDI },
-	{ 0x115f, 0x1160, INVISIBLE }, /* Hangul fillers */
-	{ 0x17b4, 0x17b5, INVISIBLE },
-	{ 0x180b, 0x180f, INVISIBLE },
-	{ 0x200b, 0x200d, INVISIBLE },
-	{ 0x200e, 0x200f, BIDI },
-	{ 0x2028, 0x2029, CONTROL }, /* line and paragraph separator */
-	{ 0x202a, 0x202e, BIDI },
-	{ 0x2060, 0x2065, INVISIBLE },
-	{ 0x2066, 0x2069, BIDI },
-	{ 0x206a, 0x206f, INVISIBLE },
-	{ 0x3164, 0x3164, INVISIBLE },
-	{ 0xfe00, 0xfe0f, INVISIBLE }, /* variation selectors, but see plain_style */
-	{ 0xfeff, 0xfeff, INVISIBLE },
-	{ 0xffa0, 0xffa0, INVISIBLE },
-	{ 0xfff0, 0xfffb, INVISIBLE },
-	{ 0x13430, 0x1343f, INVISIBLE },
-	{ 0x1bca0, 0x1bca3, INVISIBLE },
-	{ 0x1d173, 0x1d17a, INVISIBLE },
-	{ 0xe0000, 0xe007f, TAG },
-	{ 0xe0080, 0xe0fff, INVISIBLE }, /* with the supplementary variation selectors */
-};
-
-static const struct range *hidden_find(uint32_t c)
-{
-	size_t low = 0, high = COUNT(hidden);
-
-	if (c < hidden[0].first)
-		return NULL;
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		if (c > hidden[middle].last)
-			low = middle + 1;
-		else if (c < hidden[middle].first)
-			high = middle;
-		else
-			return &hidden[middle];
-	}
-	return NULL;
-}
-
-static uint32_t decode(const unsigned char *s, size_t len)
-{
-	uint32_t c = len == 1 ? s[0] : s[0] & (0xffu >> (len + 1));
-
-	for (size_t i = 1; i < len; i++)
-		c = c << 6 | (s[i] & 0x3fu);
-	return c;
 }
 
 /* The two selectors that say "as text" and "as emoji" stand behind one visible character: they are in
@@ -177,8 +117,8 @@ static size_t clean_one(struct str s, bool *visible, struct buf *ret, struct fin
 		buf_add_text(ret, "\xef\xbf\xbd");
 		return 1;
 	}
-	uint32_t c = decode(at, len);
-	const struct range *range = hidden_find(c);
+	uint32_t c = utf8_decode(at, len);
+	const struct hidden *range = hidden_find(c);
 	if (len == 1) {
 		found->control++;
 		buf_printf(ret, "\\x%02x", (unsigned)c);
@@ -217,6 +157,42 @@ void sanitize_text(struct str text, struct buf *ret)
 	clean(text, ret, &found);
 }
 
+static void redact(struct str text, struct buf *ret, struct findings *found)
+{
+	AUTO(leak_hits_done) struct leak_hits hits = { 0 };
+	size_t at = 0;
+
+	leaks_find(text, &hits);
+	for (size_t i = 0; i < hits.count; i++) {
+		const struct leak_hit *hit = &hits.list[i];
+		clean((struct str){ text.ptr + at, hit->start - at }, ret, found);
+		buf_printf(ret, "[redacted:%s]", leak_kind(hit->row));
+		found->redacted++;
+		found->sure += hit->sure;
+		found->kinds[hit->row]++;
+		at = hit->end;
+	}
+	clean(str_skip(text, at), ret, found);
+}
+_Static_assert((int)LEAK_ROWS <= (int)FINDINGS_KINDS, "every row can be counted");
+
+void sanitize_shown(struct str text, struct buf *ret)
+{
+	struct findings found = { 0 };
+
+	redact(text, ret, &found);
+}
+
+json_t *findings_redactions(const struct findings *found)
+{
+	json_t *all = found->redacted > 0 ? json_object() : NULL;
+
+	for (size_t i = 0; i < LEAK_ROWS; i++)
+		if (found->kinds[i] > 0)
+			json_put_int(all, leak_kind(i), json_get_int(all, leak_kind(i), 0) + found->kinds[i]);
+	return all;
+}
+
 /* The head without a character, or a CR LF, that the gap would cut in two. */
 static size_t whole_head(struct str head)
 {
@@ -230,6 +206,23 @@ static size_t whole_head(struct str head)
 			break;
 	}
 	return head.len;
+}
+
+/* A word that the gap cuts in two is left out whole where it is long: half a key is no key to the table. */
+enum { CUT_WORD_LEAST = 12, CUT_WORD_MOST = 400 };
+
+static bool of_word(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || strchr("_-.+/=~", c) != NULL;
+}
+
+static size_t cut_word(struct str s, bool at_end)
+{
+	size_t n = 0;
+
+	while (n < s.len && n < CUT_WORD_MOST && s.ptr[at_end ? s.len - 1 - n : n] != '\0' && of_word(s.ptr[at_end ? s.len - 1 - n : n]))
+		n++;
+	return n < CUT_WORD_LEAST ? 0 : n;
 }
 
 static size_t broken_start(struct str tail)
@@ -258,16 +251,18 @@ void output_render_found(const struct output *output, struct buf *ret, struct fi
 	if (found->bytes > raw.len) {
 		head.len = whole_head((struct str){ head.ptr, output->head_len });
 		tail = str_skip(tail, broken_start(tail));
+		head.len -= cut_word(head, true);
+		tail = str_skip(tail, cut_word(tail, false));
 		found->left_out = found->bytes - head.len - tail.len;
 	}
 	size_t start = ret->len;
-	clean(head, ret, found);
+	redact(head, ret, found);
 	if (found->left_out == 0)
 		return;
 	if (ret->len > start && ret->ptr[ret->len - 1] != '\n')
 		buf_add_char(ret, '\n');
 	buf_printf(ret, "[... %llu bytes left out ...]\n", (unsigned long long)found->left_out);
-	clean(tail, ret, found);
+	redact(tail, ret, found);
 }
 
 void output_render(const struct output *output, struct buf *ret)

@@ -53,7 +53,7 @@ const struct tool tool_shell = {
 		 "Nobody can type into it: standard input is empty.",
 	.category = "exec",
 	.risk = "low",
-	.permissions = "fs.read fs.write exec",
+	.permissions = "fs.read fs.write exec secrets",
 	.nature = NATURE_AT_MOST_ONCE,
 	.schema = schema,
 	.plan = shell_plan,

@@ -9,7 +9,7 @@
 
 static const struct tool *const tools[] = {
 	&tool_read_file, &tool_list_dir, &tool_search, &tool_edit_file, &tool_write_file, &tool_apply_patch, &tool_shell,
-	&tool_background, &tool_read_output,
+	&tool_background, &tool_read_output, &tool_memory, &tool_system_info, &tool_http_fetch,
 	&tool_plan_steps, &tool_delegate, &tool_ask_user, &tool_finish,
 };
 
@@ -31,6 +31,11 @@ void tool_plan_done(struct tool_plan *plan)
 	free(plan->argv);
 	free(plan->input);
 	*plan = (struct tool_plan){ 0 };
+}
+
+const char *tool_risk(const struct tool *tool, const json_t *args)
+{
+	return tool->risk_of != NULL ? tool->risk_of(args) : tool->risk;
 }
 
 int tool_plan_make(const struct tool *tool, const json_t *args, const char *workspace, struct tool_plan *ret, struct err *err)

@@ -25,6 +25,7 @@ struct tool {
 	const char *category;        /* read, write, exec, network, agent, schedule */
 	const char *risk;            /* low, high */
 	const char *permissions;     /* "fs.read", "fs.read fs.write exec" */
+	const char *taints;          /* labels that every result gives the task, "network untrusted"; NULL: none */
 	enum nature nature;
 	bool polls;                  /* made to be called again and again with the same arguments: no loop */
 	const char *schema;          /* JSON Schema of the arguments, as text */
@@ -34,9 +35,11 @@ struct tool {
 	int (*plan)(const json_t *args, const char *workspace, struct tool_plan *ret, struct err *err);
 	/* For tools that start no program; runs inside the cell, writes to fd 1. NULL otherwise. */
 	int (*run)(const json_t *args, const char *workspace);
+	const char *(*risk_of)(const json_t *args);  /* where it depends on the arguments; NULL: `risk` */
 	const struct own *own;       /* a tool that a person defined; NULL: one of ours */
 };
 
+const char *tool_risk(const struct tool *tool, const json_t *args);   /* of a checked call: low, high */
 /* The plan of a call, whoever defined the tool. 0 or -EINVAL. */
 MUST_USE int tool_plan_make(const struct tool *tool, const json_t *args, const char *workspace, struct tool_plan *ret,
                             struct err *err);
@@ -44,7 +47,7 @@ MUST_USE int tool_plan_make(const struct tool *tool, const json_t *args, const c
 /* The control tools, which the engine carries out. */
 extern const struct tool tool_plan_steps, tool_delegate, tool_ask_user, tool_finish;
 /* The hosted ones: about what ran, and about what runs beside the calls. */
-extern const struct tool tool_read_output, tool_background;
+extern const struct tool tool_read_output, tool_background, tool_memory;
 
 /* Ours first, then those by manifest (own.h), once they are loaded. */
 const struct tool *tool_find(const char *name);              /* NULL: none */
@@ -64,17 +67,25 @@ MUST_USE struct output *output_new(size_t max_bytes);        /* max: what is kep
 void output_free(struct output *output);
 void output_freep(struct output **output);
 void output_add(struct output *output, const void *bytes, size_t len);
+bool output_cut(const struct output *output);                /* more came than is kept */
 uint64_t output_total(const struct output *output);          /* raw bytes seen */
 /* UTF-8 without control bytes but \n and \t: others, and bidirectional and zero-width characters, are
- * shown escaped; invalid bytes as U+FFFD; "[... N bytes left out ...]" in the gap. Appends to ret. */
+ * shown escaped; invalid bytes as U+FFFD; secrets as "[redacted:KIND]"; "[... N bytes left out ...]" in the gap. Appends to ret. */
 void output_render(const struct output *output, struct buf *ret);
 /* The same, and what was found: counts of what the text shows escaped, replaced or left out. */
+enum { FINDINGS_KINDS = 192 };
 struct findings {
 	uint64_t bytes, left_out;    /* of the raw stream */
 	uint64_t control, bidirectional, invisible, tags, invalid;
+	uint64_t redacted, sure;     /* secrets; those that a checksum or an inner form confirms */
+	uint32_t kinds[FINDINGS_KINDS]; /* secrets by row of leaks.def */
 };
 void output_render_found(const struct output *output, struct buf *ret, struct findings *found);
-/* The same for one text, e.g. for a terminal. */
+MUST_USE json_t *findings_redactions(const struct findings *found);  /* {KIND: count}; NULL where there is none */
+
+/* The same for one text, e.g. for a terminal: characters and secrets. */
+void sanitize_shown(struct str text, struct buf *ret);
+/* Only characters, for what a person must see as it is: an action to approve, a file to trust. */
 void sanitize_text(struct str text, struct buf *ret);
 
 #endif

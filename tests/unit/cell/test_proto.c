@@ -14,7 +14,8 @@
 static const char *words[] = { "git", "", "push --force" };
 
 static const struct msg samples[] = {
-	{.type = MSG_OPEN, .id = 7, .level = 2, .workspace = "/w", .readonly = 1, .memory_bytes = 5, .processes = 9},
+	{.type = MSG_OPEN, .id = 7, .level = 2, .workspace = "/w", .readonly = 1, .memory_bytes = 5, .processes = 9, .layer = "/l",
+	 .hide = {words, 3}, .keep = {words, 2}, .writable = {words, 1}},
 	{.type = MSG_PROBE},
 	{.type = MSG_MADE, .id = UINT32_MAX, .text = "{}"},
 	{.type = MSG_UNMADE, .id = 1, .code = 2, .text = "no"},
@@ -43,6 +44,8 @@ static const struct msg samples[] = {
 	 .why = ""},
 	{.type = MSG_GONE, .id = 1},
 	{.type = MSG_LIMIT, .call = 1, .limit = 2, .reached = 300, .most = 200},
+	{.type = MSG_GUARD, .id = 4, .workspace = "/w", .hide = {words, 3}, .keep = {words, 1}},
+	{.type = MSG_GUARDED, .id = 4, .code = 7, .text = "[]"},
 	{.type = MSG_EXIT, .call = 1, .status = 255, .signal = 9, .execs = 3},
 };
 
@@ -65,6 +68,10 @@ static void round_trip(void **state)
 		assert_int_equal(got.call, samples[i].call);
 		assert_int_equal(got.status, samples[i].status);
 		assert_int_equal(got.argv.count, samples[i].argv.count);
+		assert_int_equal(got.hide.count, samples[i].hide.count);
+		assert_int_equal(got.keep.count, samples[i].keep.count);
+		assert_int_equal(got.writable.count, samples[i].writable.count);
+		assert_string_equal(shown(got.layer), shown(samples[i].layer));
 		for (size_t n = 0; n < got.argv.count; n++)
 			assert_string_equal(got.argv.at[n], words[n]);
 		assert_string_equal(shown(got.text), shown(samples[i].text));

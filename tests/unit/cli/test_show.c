@@ -1,4 +1,4 @@
-/* test_show.c - what a person sees of a stranger's text, and of two texts that differ. */
+/* test_show.c - what a person sees of a stranger's text. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "base/limits.h"
-#include "cli/diff.h"
 #include "cli/visible.h"
 
 #include "base/banned.h"
@@ -38,34 +37,10 @@ static void look_alikes_are_told(void **state UNUSED)
 	}
 }
 
-static void a_diff_says_what_changes(void **state UNUSED)
-{
-	static const struct { const char *before, *after, *want; } rows[] = {
-		{ "", "", "" },
-		{ "a\n", "a\n", "" },
-		{ "", "a\n", "@@ -0,0 +1,1 @@\n+a\n" },
-		{ "a\n", "", "@@ -1,1 +0,0 @@\n-a\n" },
-		{ "a\nb\nc\n", "a\nx\nc\n", "@@ -1,3 +1,3 @@\n a\n-b\n+x\n c\n" },
-		{ "a", "a\n", "@@ -1,1 +1,1 @@\n-a\n\\ No newline at end of file\n+a\n" },
-		{ "1\n2\n3\n4\n5\n6\n7\n8\n9\n", "1\n2\n3\n4\n5\n6\n7\n8\nx\n", "@@ -6,4 +6,4 @@\n 6\n 7\n 8\n-9\n+x\n" },
-		{ "a\n2\n3\n4\n5\n6\n7\n8\n9\nb\n", "x\n2\n3\n4\n5\n6\n7\n8\n9\ny\n",
-		  "@@ -1,4 +1,4 @@\n-a\n+x\n 2\n 3\n 4\n@@ -7,4 +7,4 @@\n 7\n 8\n 9\n-b\n+y\n" },
-		{ "a\nb\na\nb\n", "b\na\nb\na\n", "@@ -1,4 +1,4 @@\n-a\n b\n a\n b\n+a\n" },
-	};
-
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		AUTO(buf_done) struct buf got = BUF_INIT(KIB(4));
-		diff_text(str_of(rows[i].before), str_of(rows[i].after), &got);
-		if (strcmp(buf_text(&got), rows[i].want) != 0)
-			fail_msg("row %zu: '%s', not '%s'", i, buf_text(&got), rows[i].want);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(look_alikes_are_told),
-		cmocka_unit_test(a_diff_says_what_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,69 @@
+/* trace_html.c - a trace as one page that works by itself: data/trace/trace.html with the spans put in as JSON. What
+ * models and tools wrote is data in it and nothing else: no character of it can end the element that holds it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/embedded.h"
+#include "cli/trace.h"
+
+#include "base/banned.h"
+
+static const char marker[] = "@DATA@";
+
+static json_t *relative(const struct trace *t, int64_t at_us)
+{
+	return at_us != 0 ? json_integer(at_us - t->start_us) : json_null();
+}
+
+/* Short keys: there may be two hundred thousand. */
+static json_t *span_data(const struct trace *t, const struct span *s)
+{
+	json_t *o = json_object();
+
+	json_put_int(o, "p", s->parent != NULL ? json_get_int(t->by_id, s->parent->id, -1) : -1);
+	json_put_text(o, "k", span_kind_name(s->kind));
+	json_put_text(o, "n", s->name);
+	json_put_text(o, "l", s->label);
+	json_put_text(o, "x", s->text);
+	json_put_text(o, "s", s->status);
+	json_put_text(o, "w", s->why);
+	json_put_bool(o, "d", s->denied);
+	json_put_bool(o, "f", s->failed);
+	json_put(o, "t0", relative(t, s->start_us));
+	json_put(o, "t1", s->kind == SPAN_EXEC && s->end_us == 0 ? relative(t, s->start_us) : relative(t, s->end_us));
+	json_put(o, "a", json_incref(s->attributes));
+	json_put(o, "c", s->content != NULL ? json_incref(s->content) : json_object());
+	return o;
+}
+
+/* In JSON a '<' stands in strings only, and there it may be written by its number. */
+static void print_safe(const json_t *value)
+{
+	AUTO(freep) char *text = json_text(value);
+
+	for (const char *c = text; *c != '\0'; c++) {
+		if (*c == '<')
+			fputs("\\u003c", stdout);
+		else
+			putchar(*c);
+	}
+}
+
+void trace_print_html(const struct trace *t)
+{
+	struct str page = { (const char *)trace_files[0].bytes, trace_files[0].len };
+	const char *at = memmem(page.ptr, page.len, marker, strlen(marker));
+
+	assert(at != NULL);
+	fwrite(page.ptr, 1, (size_t)(at - page.ptr), stdout);
+	printf("{\"task\":\"%s\",\"now\":%lld,\"left_out\":%zu,\"spans\":[", t->task, (long long)(t->end_us - t->start_us), t->left_out);
+	for (size_t i = 0; i < t->count; i++) {
+		AUTO(json_decrefp) json_t *span = span_data(t, t->spans[i]);
+		if (i > 0)
+			putchar(',');
+		print_safe(span);
+	}
+	fputs("]}", stdout);
+	at += strlen(marker);
+	fwrite(at, 1, page.len - (size_t)(at - page.ptr), stdout);
+}

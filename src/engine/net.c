@@ -1,0 +1,319 @@
+/* net.c - the policy side of a task's network: what a connection out of its cell wants is decided, written down, and
+ * only then let go. How it is carried is egress.c. */
+#include "engine/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/egress.h"
+
+#include "base/banned.h"
+
+struct link {                          /* a connection that was decided on */
+	uint32_t id;
+	json_t *facts;                 /* net.decided, as it was or will be written */
+	char approval[ID_LEN + 1];     /* "": nobody is asked */
+	char *refusal;                 /* for the client, should the answer be no; the reason is added */
+	struct link *next;
+};
+
+struct net {
+	struct run *run;
+	struct egress *egress;
+	struct link *links;
+	size_t held;
+	struct watch *kick;            /* events wait for run_step, which may end the cell: not in the middle of a connection */
+};
+
+static void link_free(struct link *l)
+{
+	json_decref(l->facts);
+	free(l->refusal);
+	free(l);
+}
+
+static struct link *link_take(struct net *net, const char *approval, uint32_t id)
+{
+	for (struct link **at = &net->links; *at != NULL; at = &(*at)->next) {
+		struct link *l = *at;
+		if (approval != NULL ? strcmp(l->approval, approval) != 0 : l->id != id)
+			continue;
+		*at = l->next;
+		net->held -= l->approval[0] != '\0';
+		return l;
+	}
+	return NULL;
+}
+
+static void link_put(struct net *net, struct link *l)
+{
+	l->next = net->links;
+	net->links = l;
+	net->held += l->approval[0] != '\0';
+}
+
+static void emit(struct net *net, enum event_type type, json_t *owned_data)
+{
+	AUTO(freep) char *call = xstrdup(json_get_text(owned_data, "call", ""));
+
+	run_emit(net->run, type, call[0] != '\0' ? "call" : "task", call, owned_data);
+	watch_arm(net->kick, 0);
+}
+
+static void on_kick(void *userdata)
+{
+	const struct net *net = userdata;
+
+	run_step(net->run);
+}
+
+/* ---- decisions ---- */
+
+void net_decide(const struct policy *policy, const struct net_target *target, const char *secret, const struct facts *facts,
+                struct decision *ret)
+{
+	struct action action = { .kind = ACTION_NET, .secret = secret };
+
+	action.net.host = target->host;
+	action.net.port = target->port;
+	action.net.scheme = target->scheme;
+	action.net.method = target->method;
+	action.net.address = target->class;
+	action.net.resolved = target->address;
+	policy_decide(policy, &action, facts, ret);
+}
+
+static void on_decide(void *userdata, const struct net_target *target, struct decision *ret)
+{
+	const struct net *net = userdata;
+	struct facts facts;
+
+	facts_of(net->run, &facts);
+	net_decide(net->run->engine->setup.policy, target, NULL, &facts, ret);
+}
+
+static json_t *decided_data(const struct net *net, uint32_t id, const struct net_target *t, const struct decision *d)
+{
+	json_t *data = effect_fields(d, net->run->engine->setup.policy);
+
+	json_put_text(data, "call", call_running(net->run));
+	json_put_int(data, "connection", id);
+	json_put_text(data, "host", t->host);
+	json_put_int(data, "port", t->port);
+	json_put_text(data, "scheme", t->scheme);
+	json_put_text(data, "method", t->method);
+	json_put_text(data, "address", t->address);
+	json_put_bool(data, "private", t->class != ADDRESS_PUBLIC);
+	return data;
+}
+
+/* The line that the model reads beside what the program itself says. */
+static void hint(const struct net *net, const char *line)
+{
+	call_hint(net->run, line);
+}
+
+static void write_denied(struct net *net, json_t *owned_data)
+{
+	if (egress_sums(net->egress).denied <= LIMIT_NET_DENIED_EVENTS)
+		emit(net, EVENT_NET_DECIDED, owned_data);
+	else
+		json_decref(owned_data);
+}
+
+/* ---- a person must say ---- */
+
+static void go_on(struct net *net, struct link *l, bool allow, const char *reason)
+{
+	l->approval[0] = '\0';
+	json_put_text(l->facts, "effect", allow ? "allow" : "deny");
+	json_put_text(l->facts, "reason", reason);
+	emit(net, EVENT_NET_DECIDED, json_incref(l->facts));
+	if (allow) {
+		char id[16];
+		link_put(net, l);
+		snprintf(id, sizeof id, "%u", l->id);
+		run_defer(net->run, DO_CONNECT, id);
+		return;
+	}
+	AUTO(freep) char *message = xasprintf("%s (%s)", l->refusal, reason);
+	hint(net, message);
+	egress_refuse(net->egress, l->id, json_get_text(l->facts, "rule", NULL), message);
+	link_free(l);
+}
+
+void net_settled(struct run *run, const char *approval, bool allow, const char *reason)
+{
+	struct link *l = run->net != NULL ? link_take(run->net, approval, 0) : NULL;
+
+	if (l != NULL)
+		go_on(run->net, l, allow, reason);
+}
+
+void net_lapse(struct run *run, const char *reason)
+{
+	for (struct link *l = run->net != NULL ? run->net->links : NULL, *next; l != NULL; l = next) {
+		next = l->next;
+		if (l->approval[0] != '\0')
+			approval_lapse(run, l->approval, "withdrawn", reason);
+	}
+}
+
+static json_t *action_of(const json_t *facts)
+{
+	static const char *const keys[] = { "host", "port", "scheme", "method", "address" };
+	json_t *action = json_pack("{s:s}", "kind", "net");
+
+	for (size_t i = 0; i < COUNT(keys); i++)
+		json_object_set(action, keys[i], json_object_get(facts, keys[i]));
+	return action;
+}
+
+static void hold(struct net *net, struct link *l, const struct net_target *t, const struct decision *d)
+{
+	struct run *run = net->run;
+	AUTO(json_decrefp) json_t *action = action_of(l->facts);
+	struct ask ask = { .kind = "net", .call = json_get_text(l->facts, "call", ""), .action = action, .decision = d };
+	char id[ID_LEN + 1];
+
+	l->refusal = xasprintf("mishri: denied by %s: net %s:%d", d->rule != NULL ? d->rule : "default", t->host, t->port);
+	watch_arm(net->kick, 0);
+	if (approval_by_grant(run, &ask, id)) {
+		AUTO(freep) char *reason = xasprintf("as remembered: grant %s", id);
+		go_on(net, l, true, reason);
+		return;
+	}
+	bool full = net->held >= LIMIT_NET_HELD;
+	approval_request(run, &ask, id);
+	memcpy(l->approval, id, sizeof l->approval);
+	link_put(net, l);
+	if (!approval_can_wait(run))
+		approval_lapse(run, id, "lapsed", "it needs a person's approval, and nobody is there to ask");
+	else if (full)
+		approval_lapse(run, id, "lapsed", "too many connections wait for a person already");
+	else
+		run_defer(run, DO_ASK_PERSON, id);
+}
+
+/* ---- the life of a connection ---- */
+
+static void on_decided(void *userdata, uint32_t id, const struct net_target *t, const struct decision *d)
+{
+	struct net *net = userdata;
+	json_t *data = decided_data(net, id, t, d);
+	char name[16];
+
+	if (d->effect == EFFECT_DENY) {
+		AUTO(buf_done) struct buf line = BUF_INIT(KIB(4));
+		egress_message(t, d, &line);
+		hint(net, buf_text(&line));
+		write_denied(net, data);
+		return;
+	}
+	struct link *l = xcalloc(1, sizeof *l);
+	l->id = id;
+	l->facts = data;
+	if (d->effect == EFFECT_ASK && t->unresolved == NULL) {
+		hold(net, l, t, d);
+		return;
+	}
+	link_put(net, l);
+	emit(net, EVENT_NET_DECIDED, json_incref(data));
+	if (t->unresolved != NULL)
+		return;
+	snprintf(name, sizeof name, "%u", id);
+	run_defer(net->run, DO_CONNECT, name);
+}
+
+void net_connect(struct run *run, const char *name)
+{
+	uint64_t id;
+
+	if (run->net != NULL && str_to_u64(str_of(name), &id) == 0)
+		egress_go(run->net->egress, (uint32_t)id);
+}
+
+/* What became of one that a person was asked about, or that waited for its event. */
+static void on_gone(void *userdata, uint32_t id)
+{
+	struct net *net = userdata;
+	struct link *l = link_take(net, NULL, id);
+
+	if (l == NULL)
+		return;
+	if (l->approval[0] != '\0') {
+		approval_lapse(net->run, l->approval, "withdrawn", "the program left while it waited");
+		watch_arm(net->kick, 0);
+	}
+	link_free(l);
+}
+
+static void on_finished(void *userdata, uint32_t id, const struct net_end *end)
+{
+	struct net *net = userdata;
+	struct link *l = link_take(net, NULL, id);
+	json_t *data = json_object();
+	static const char *const keys[] = { "call", "connection", "host", "port", "address" };
+
+	if (l == NULL) {
+		json_decref(data);
+		return;
+	}
+	for (size_t i = 0; i < COUNT(keys); i++)
+		json_object_set(data, keys[i], json_object_get(l->facts, keys[i]));
+	json_put_text(data, "how", end->how);
+	json_put_text(data, "detail", end->detail);
+	json_put(data, "status", end->status != 0 ? json_integer(end->status) : json_null());
+	json_put_int(data, "bytes_up", end->up);
+	json_put_int(data, "bytes_down", end->down);
+	json_put_int(data, "ms", end->ms);
+	if (end->down > 0)
+		json_put(data, "taint", json_pack("[s]", "network"));
+	emit(net, EVENT_NET_FINISHED, data);
+	link_free(l);
+}
+
+static int on_secret(void *userdata, const char *name, const struct net_target *target, struct buf *ret, struct err *err)
+{
+	const struct net *net = userdata;
+
+	return egress_secret(net->run, name, target, ret, err);
+}
+
+void net_open(struct run *run)
+{
+	const struct engine_setup *setup = &run->engine->setup;
+	int listener = setup->egress != NULL ? cell_take_listener(run->cell) : -1;
+
+	if (listener < 0)
+		return;
+	struct net *net = run->net = xcalloc(1, sizeof *net);
+	const struct egress_callbacks callbacks = {
+		.decide = on_decide, .decided = on_decided, .gone = on_gone, .finished = on_finished, .secret = on_secret, .userdata = net,
+	};
+	const struct egress_sums before = { run->task->net.connections, 0, run->task->net.up, run->task->net.down };
+	net->run = run;
+	net->kick = watch_timer(setup->loop, on_kick, net);
+	net->egress = egress_new(setup->egress, listener, &before, &callbacks);
+}
+
+void net_close(struct run *run)
+{
+	struct net *net = run->net;
+
+	if (net == NULL)
+		return;
+	egress_free(net->egress);
+	watch_free(net->kick);
+	while (net->links != NULL) {
+		struct link *l = net->links;
+		net->links = l->next;
+		link_free(l);
+	}
+	free(TAKE(run->net));
+}
+
+bool net_comes_in(const struct run *run)
+{
+	return run->net != NULL && egress_sums(run->net->egress).down > run->task->net.down;
+}
