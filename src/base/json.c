@@ -28,19 +28,32 @@ static bool too_deep(struct str text)
 	return false;
 }
 
-int json_parse(struct str text, json_t **ret, struct err *err)
+static int parse(struct str text, bool any_number, json_t **ret, struct err *err)
 {
+	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
 	json_error_t why;
 
 	if (text.len > LIMIT_JSON_BYTES)
 		return err_set(err, EFBIG, "JSON of more than %zu bytes", LIMIT_JSON_BYTES);
 	if (too_deep(text))
 		return err_set(err, EINVAL, "JSON nested deeper than %d levels", LIMIT_JSON_DEPTH);
-	json_t *value = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+	json_t *value = json_loadb(text.ptr, text.len, flags, &why);
+	if (value == NULL && any_number && json_error_code(&why) == json_error_numeric_overflow)
+		value = json_loadb(text.ptr, text.len, flags | JSON_DECODE_INT_AS_REAL, &why);
 	if (value == NULL)
 		return err_set(err, EINVAL, "line %d, column %d: %s", why.line, why.column, why.text);
 	*ret = value;
 	return 0;
+}
+
+int json_parse(struct str text, json_t **ret, struct err *err)
+{
+	return parse(text, false, ret, err);
+}
+
+int json_parse_any(struct str text, json_t **ret, struct err *err)
+{
+	return parse(text, true, ret, err);
 }
 
 size_t json_depth(const json_t *value)

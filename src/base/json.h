@@ -12,6 +12,9 @@
 /* One whole value; any value, not only objects. The caller owns *ret. err: "line L, column C: why". */
 MUST_USE int json_parse(struct str text, json_t **ret, struct err *err);
 
+/* The same for JSON that others define: where an integer is beyond 64 bits all numbers become reals, nearest to what they were. */
+MUST_USE int json_parse_any(struct str text, json_t **ret, struct err *err);
+
 /* How deep arrays and objects are nested: 0 for a plain value. */
 size_t json_depth(const json_t *value);
 

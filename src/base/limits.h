@@ -105,6 +105,7 @@
 #define LIMIT_CELL_OPEN_FILES       4096
 #define LIMIT_CELL_FILE_BYTES       MIB(4096)
 #define LIMIT_CELL_TMP_BYTES        MIB(1024)
+#define LIMIT_CELL_TMP_FILES_LEAST  1024     /* files that a small /tmp can hold; a large one a file for each 4 KiB */
 #define LIMIT_CELL_DENY_STUB_MS     100
 #define LIMIT_CELL_WATCH_LEAST_MS   10       /* between two looks at what a cell uses, the shorter the less is left */
 #define LIMIT_CELL_WATCH_MOST_MS    1000
@@ -135,6 +136,9 @@
 #define LIMIT_FILES_DEPTH           200
 #define LIMIT_FILES_LINKED          4096     /* guarded files that have a second name somewhere */
 #define LIMIT_LAYER_MOST_BYTES      (1ll << 40) /* of what one task tree changes, whatever the configuration says */
+#define LIMIT_TMP_KEPT_BYTES        MIB(64)  /* the /tmp of a parked task, as a stream; a larger one is not kept */
+#define LIMIT_TMP_KEPT_MS           600000   /* how long it waits for the return */
+#define LIMIT_TMP_KEEPING_MS        5000     /* that a park or a return waits for it */
 #define LIMIT_LAYER_LOOK_MS         1000     /* how often it is measured while something runs */
 #define LIMIT_LAYER_LOOK_ENTRIES    512      /* names measured without a pause */
 #define LIMIT_LAYER_CHANGES         500000   /* of one layer */
@@ -218,6 +222,11 @@
 #define LIMIT_LEAK_BYTES            4096     /* of one value behind a name such as "token" */
 #define LIMIT_PRIVATE_KEY_BYTES     KIB(64)  /* from its first to its last line */
 #define LIMIT_SANITIZE_ALLOW        64       /* patterns of what is never hidden */
+#define LIMIT_SCHEMA_NODES          100000   /* schemas in one document */
+#define LIMIT_SCHEMA_STEPS          2000000  /* keywords compared with one value */
+#define LIMIT_SCHEMA_DEPTH          400      /* of schemas in schemas, references followed */
+#define LIMIT_SCHEMA_DOUBTS         20       /* unknown keywords that a person is told of */
+#define LIMIT_REGEX_HEAP_KIB        4096     /* of one match in a schema */
 #define LIMIT_SANITIZE_BYTES        MIB(64)  /* the largest --max-output */
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */

@@ -255,7 +255,7 @@ static bool look_v1(struct cgroup_root *root)
 
 /* ---- what a dead warden left ---- */
 
-/* proc(5): field 22; the name is field 2 and may hold anything. */
+/* proc(5): field 22; the name is field 2 and may hold anything. 0 for who is dead, also where nobody buries him. */
 static uint64_t started(pid_t pid)
 {
 	AUTO(buf_done) struct buf text = BUF_INIT(KIB(8));
@@ -268,7 +268,7 @@ static uint64_t started(pid_t pid)
 		return 0;
 	rest = str_of(strrchr(buf_text(&text), ')') + 2);
 	for (int i = 3; i <= 22; i++)
-		if (!str_next(&rest, ' ', &field))
+		if (!str_next(&rest, ' ', &field) || (i == 3 && (field.ptr[0] == 'Z' || field.ptr[0] == 'X')))
 			return 0;
 	return str_to_u64(field, &ticks) == 0 ? ticks : 0;
 }

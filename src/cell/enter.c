@@ -171,9 +171,11 @@ static int devices(struct err *err)
 /* /tmp and /dev/shm are two directories of one file system, so that one size bounds both. */
 static int scratch(const struct plan *plan, struct err *err)
 {
-	char options[64];
+	char options[96];
 
-	snprintf(options, sizeof options, "size=%llu,mode=0755", (unsigned long long)plan->tmp_bytes);
+	/* empty files take memory of the kernel's: as many as there is room for small ones */
+	snprintf(options, sizeof options, "size=%llu,nr_inodes=%llu,mode=0755", (unsigned long long)plan->tmp_bytes,
+	         (unsigned long long)MAX(plan->tmp_bytes / KIB(4), (uint64_t)LIMIT_CELL_TMP_FILES_LEAST));
 	if (mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
 		return err_sys(err, "cell: cannot mount /tmp");
 	if (mkdir("tmp/tmp", 01777) < 0 || mkdir("tmp/shm", 01777) < 0 ||

@@ -9,6 +9,7 @@
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -34,6 +35,8 @@ static const struct refused {
 	{ "io_uring_setup", ENOSYS }, { "io_uring_enter", ENOSYS }, { "io_uring_register", ENOSYS }, { "bpf", EPERM },
 	{ "perf_event_open", EPERM }, { "userfaultfd", EPERM }, { "keyctl", EPERM }, { "add_key", EPERM },
 	{ "request_key", EPERM }, { "vmsplice", EPERM },
+	/* takes room on a disk without writing, which nobody counts: programs then write */
+	{ "fallocate", EOPNOTSUPP },
 	/* the machine itself */
 	{ "init_module", EPERM }, { "finit_module", EPERM }, { "delete_module", EPERM }, { "kexec_load", EPERM },
 	{ "kexec_file_load", EPERM }, { "reboot", EPERM }, { "swapon", EPERM }, { "swapoff", EPERM }, { "acct", EPERM },
@@ -75,6 +78,8 @@ static const struct refused_with {
 	{ SYS_mknodat, 2, S_ISUID | S_ISGID, ANY },
 	/* the limits of another process: no signal, and yet it can end one. Pid 1 is one of them */
 	{ SYS_prlimit64, 0, UINT32_MAX, ANY },
+	/* who hides from pid 1 is not counted */
+	{ SYS_prctl, 0, UINT32_MAX, PR_SET_DUMPABLE },
 	{ SYS_setpriority, 0, UINT32_MAX, ANY, true }, { SYS_setpriority, 1, UINT32_MAX, ANY, true },
 	/* memory and queues that others can open and that no process's end removes */
 	{ SYS_shmget, 0, 0, 0, true }, { SYS_shmat, 0, 0, 0, true }, { SYS_shmctl, 0, 0, 0, true },

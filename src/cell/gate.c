@@ -21,6 +21,7 @@ struct tracee {
 	uint32_t held;                /* id of the open question; 0: none */
 	int64_t ending_ms;            /* refused: when it should have ended; 0: not */
 	struct sample last;           /* what it used, when the meter looked */
+	bool told, unread;            /* the meter looked at its end; it could not, and this is a process */
 	struct tracee *next;
 };
 
@@ -297,6 +298,10 @@ static void on_stop(struct gate *gate, struct tracee *t, int event, int signal)
 		on_fork(gate, t);
 		let_go(t->pid, 0);
 		return;
+	case PTRACE_EVENT_EXIT:
+		t->told = gate->events->dying(gate->userdata, t->run, t->pid, &t->last);
+		let_go(t->pid, 0);
+		return;
 	case PTRACE_EVENT_STOP:
 		if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU)
 			ptrace(PTRACE_LISTEN, t->pid, NULL, NULL);
@@ -318,6 +323,9 @@ static void on_end(struct gate *gate, pid_t pid, int status, const struct rusage
 	struct tracee *t = *slot_of(gate, pid);
 	struct gate_run *run = t != NULL && t->run->leader == pid ? t->run : NULL;
 
+	/* The kernel's sum has its children in it, too: too much is better than nothing. */
+	if (t != NULL && t->unread)
+		t->last.written = MAX(t->last.written, (uint64_t)used->ru_oublock * 512);
 	if (t != NULL)
 		tracee_settle(gate, t);
 	if (t != NULL && !t->run->killed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
@@ -338,6 +346,15 @@ static void on_end(struct gate *gate, pid_t pid, int status, const struct rusage
 	tracee_forget(gate, pid);
 }
 
+/* Who stands at his end already is woken by no signal. */
+static void end_for_certain(pid_t pid, int event)
+{
+	if (event == PTRACE_EVENT_EXIT)
+		let_go(pid, 0);
+	else
+		kill(pid, SIGKILL);
+}
+
 static void on_report(struct gate *gate, pid_t pid, int status, const struct rusage *used)
 {
 	if (WIFEXITED(status) || WIFSIGNALED(status))
@@ -346,18 +363,19 @@ static void on_report(struct gate *gate, pid_t pid, int status, const struct rus
 	if (t == NULL) {
 		struct gate_run *run = run_by_kin(gate, pid);
 		if (run == NULL) {
-			kill(pid, SIGKILL);
+			end_for_certain(pid, status >> 16);
 			return;
 		}
 		t = tracee_admit(gate, pid, run);
 	}
 	if (t->run->killed || gate->closing)
-		kill(pid, SIGKILL);
+		end_for_certain(pid, status >> 16);
 	else
 		on_stop(gate, t, status >> 16, WSTOPSIG(status));
 }
 
-/* Who has something to report. Of one that has ended the kernel still tells what it used, until it is reaped. */
+/* Who has something to report. Of one that was killed, and so did not stop at its end, the kernel still tells a part of
+ * what it used, until it is reaped. */
 static pid_t peek(struct gate *gate)
 {
 	siginfo_t info = { 0 };
@@ -365,8 +383,9 @@ static pid_t peek(struct gate *gate)
 	if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) < 0 || info.si_pid == 0)
 		return 0;
 	struct tracee *t = *slot_of(gate, info.si_pid);
-	if (t != NULL && (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED))
-		gate->events->dying(gate->userdata, t->run, t->pid, &t->last);
+	bool over = info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED;
+	if (t != NULL && over && !t->told)
+		t->unread = !gate->events->dying(gate->userdata, t->run, t->pid, &t->last) && is_process(t->pid);
 	return info.si_pid;
 }
 
@@ -390,7 +409,8 @@ bool gate_reports(struct gate *gate)
 
 static int seize(const struct gate *gate, pid_t pid)
 {
-	long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL |
+	long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXIT |
+	               PTRACE_O_EXITKILL |
 	               (gate->asks ? PTRACE_O_TRACEEXEC : 0);
 
 	return ptrace(PTRACE_SEIZE, pid, NULL, (void *)options) < 0 ? -errno : 0;

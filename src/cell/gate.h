@@ -42,8 +42,8 @@ struct gate_events {
 	void (*gone)(void *userdata, uint32_t id);
 	void (*ended)(void *userdata, struct gate_run *run, int status, const struct rusage *used);
 	void (*over)(void *userdata, const struct gate_run *run);              /* it went beyond a limit, and is killed */
-	/* For the meter: a thread is about to be reaped; SIGKILL came from nobody here. */
-	void (*dying)(void *userdata, struct gate_run *run, pid_t pid, struct sample *last);
+	/* For the meter: a thread ends (false: what it wrote cannot be known any more); SIGKILL came from nobody here. */
+	bool (*dying)(void *userdata, struct gate_run *run, pid_t pid, struct sample *last);
 	void (*killed)(void *userdata, struct gate_run *run);
 };
 

@@ -149,11 +149,11 @@ static void tell_over(void *userdata, const struct gate_run *run)
 	});
 }
 
-static void on_dying(void *userdata, struct gate_run *run, pid_t pid, struct sample *last)
+static bool on_dying(void *userdata, struct gate_run *run, pid_t pid, struct sample *last)
 {
 	struct init *init = userdata;
 
-	meter_dying(&init->meter, run, pid, last);
+	return meter_dying(&init->meter, run, pid, last);
 }
 
 static void on_killed(void *userdata, struct gate_run *run)
@@ -169,6 +169,8 @@ static void tell_ended(void *userdata, struct gate_run *run, int status, const s
 	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	uint64_t rss = (uint64_t)used->ru_maxrss * 1024;
 
+	if (status != 0)
+		meter_check_tmp(&init->meter, run);
 	run->now = (struct usage){ 0 };
 	gate_each(&init->gate, add_living, run);
 	/* a kernel that does not tell of each thread tells of the first process at least */

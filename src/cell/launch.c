@@ -45,13 +45,12 @@ static void limit(__rlimit_resource_t resource, uint64_t value)
 }
 
 /* What one process may have at most. For memory, processes and time of the whole tree this is a second line, behind the
- * group and the meter, so it is a little wider. */
+ * group and the meter, so it is wider. */
 static void limits_set(const struct plan *plan, const struct msg *run)
 {
-	uint64_t memory = tighter(plan->memory_bytes, run->memory_bytes);
-
-	if (plan->cgroup_version == 0)         /* not AS: node and java reserve far more than they use */
-		limit(RLIMIT_DATA, memory < UINT64_MAX / 2 ? 2 * memory : memory);
+	/* not AS: node and java reserve far more than they use, and so does each thread for its stack */
+	if (plan->cgroup_version == 0 && plan->memory_bytes < UINT64_MAX / 8)
+		limit(RLIMIT_DATA, 4 * plan->memory_bytes + plan->processes * MIB(8));
 	limit(RLIMIT_FSIZE, tighter(plan->file_bytes, run->file_bytes));
 	limit(RLIMIT_NOFILE, tighter(plan->open_files, run->open_files));
 	limit(RLIMIT_CORE, 0);

@@ -46,7 +46,7 @@ static void add_thread(void *userdata, struct gate_run *run, pid_t pid, struct s
 	struct look *look = userdata;
 	struct sample before;
 
-	sample_read(pid, last, &before);
+	(void)sample_read(pid, last, &before);
 	run->used.cpu_ns += before.cpu_ns;
 	run->used.written += before.written;
 	look->meter->gate->written += before.written;
@@ -242,14 +242,15 @@ void meter_started(struct meter *meter)
 
 /* ---- what the gate tells ---- */
 
-void meter_dying(struct meter *meter, struct gate_run *run, pid_t pid, struct sample *last)
+bool meter_dying(struct meter *meter, struct gate_run *run, pid_t pid, struct sample *last)
 {
 	struct sample before;
+	bool all = sample_read(pid, last, &before);
 
-	sample_read(pid, last, &before);
 	run->used.cpu_ns += before.cpu_ns;
 	run->used.written += before.written;
 	meter->gate->written += before.written;
+	return all;
 }
 
 /* The kernel says how often it killed in the group, not whom: it was one that was killed by nobody else. A limit of the
@@ -266,6 +267,16 @@ void meter_killed(struct meter *meter, struct gate_run *run)
 	} else if (run->bounds.cpu_ns != 0 && cpu_ns >= run->bounds.cpu_ns) {
 		over(meter, run, BOUND_CPU, cpu_ns / 1000000, run->bounds.cpu_ns / 1000000);
 	}
+}
+
+void meter_check_tmp(const struct meter *meter, struct gate_run *run)
+{
+	struct statvfs fs;
+
+	if (run->hit.what != BOUND_NONE || meter->plan->level != CELL_FULL || statvfs("/tmp", &fs) < 0 || fs.f_bfree > 0)
+		return;
+	int64_t size = (int64_t)(fs.f_blocks * fs.f_frsize);
+	run->hit = (struct bound_hit){ BOUND_TMP, size, size };
 }
 
 json_t *meter_mechanisms(const struct meter *meter)

@@ -23,9 +23,12 @@ int meter_timeout_ms(const struct meter *meter);       /* for poll; -1: nothing 
 void meter_tick(struct meter *meter);                  /* looks, when it is time */
 void meter_started(struct meter *meter);               /* a run begins */
 
-/* For the gate: a thread is about to be reaped; a process of the run was killed by nobody here. */
-void meter_dying(struct meter *meter, struct gate_run *run, pid_t pid, struct sample *last);
+/* For the gate: a thread ends (false: what it wrote is not known); a process of the run was killed by nobody here. */
+bool meter_dying(struct meter *meter, struct gate_run *run, pid_t pid, struct sample *last);
 void meter_killed(struct meter *meter, struct gate_run *run);
+
+/* A run failed: was it for want of room in /tmp? */
+void meter_check_tmp(const struct meter *meter, struct gate_run *run);
 
 /* How each limit is kept, for the mechanisms of the cell; the caller owns it. */
 MUST_USE json_t *meter_mechanisms(const struct meter *meter);

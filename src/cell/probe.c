@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "cell/cgroup.h"
 #include "cell/filter.h"
 #include "cell/gate.h"
 #include "cell/landlock.h"
+#include "cell/sample.h"
 #include "base/banned.h"
 
 static void add(json_t *list, const char *name, bool ok, const char *detail, const char *fix)
@@ -92,6 +94,29 @@ static void probe_gate(json_t *list)
 	    "set the sysctl kernel.yama.ptrace_scope to 0 or 1, and allow ptrace where a container forbids it");
 }
 
+/* Not missing where there is no group: then pid 1 of each cell watches. */
+static void probe_limits(json_t *list)
+{
+	static struct cgroup_root root;
+	char detail[PATH_MAX + 128];
+
+	cgroup_look(&root);
+	if (root.version != 0)
+		snprintf(detail, sizeof detail, "cgroup v%d in %s", root.version, root.memory);
+	else
+		snprintf(detail, sizeof detail, "watchdog (%s; systemd-run --user --scope -p Delegate=yes gives one)", root.why);
+	add(list, "limits: memory", true, detail, "");
+	if (root.version != 0 && root.pids[0] != '\0')
+		snprintf(detail, sizeof detail, "cgroup v%d in %s, and the exec gate", root.version, root.pids);
+	else
+		snprintf(detail, sizeof detail, "user namespace, and the exec gate");
+	add(list, "limits: processes", true, detail, "");
+	bool tells = sample_works();
+	add(list, "limits: cpu, disk", tells, tells ? "watchdog" : "the kernel does not tell what each thread used",
+	    "use a kernel with CONFIG_SCHED_INFO and CONFIG_TASK_IO_ACCOUNTING; until then processor time is limited for each process"
+	    " by itself, and what is written is not");
+}
+
 char *probe_text(void)
 {
 	AUTO(json_decrefp) json_t *list = json_array();
@@ -101,5 +126,6 @@ char *probe_text(void)
 	probe_landlock(list);
 	probe_seccomp(list);
 	probe_gate(list);
+	probe_limits(list);
 	return json_text(list);
 }

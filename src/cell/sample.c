@@ -38,7 +38,7 @@ static void update(uint64_t *value, uint64_t now, uint64_t *before)
 	*value = now;
 }
 
-void sample_read(pid_t thread, struct sample *sample, struct sample *ret_before)
+bool sample_read(pid_t thread, struct sample *sample, struct sample *ret_before)
 {
 	char path[64], text[512];
 
@@ -47,8 +47,10 @@ void sample_read(pid_t thread, struct sample *sample, struct sample *ret_before)
 	if (read_small(path, text, sizeof text))
 		update(&sample->cpu_ns, strtoull(text, NULL, 10), &ret_before->cpu_ns);
 	snprintf(path, sizeof path, "/proc/%d/task/%d/io", thread, thread);
-	if (read_small(path, text, sizeof text))
-		update(&sample->written, number_after(text, "\nwrite_bytes: "), &ret_before->written);
+	if (!read_small(path, text, sizeof text))
+		return false;
+	update(&sample->written, number_after(text, "\nwrite_bytes: "), &ret_before->written);
+	return true;
 }
 
 bool sample_works(void)

@@ -13,8 +13,8 @@ struct sample {
 };
 
 /* Reads both again. What an id that now means another thread had used before is returned in *ret_before, to be added
- * to the sums. Nothing changes where nothing can be read. */
-void sample_read(pid_t thread, struct sample *sample, struct sample *ret_before);
+ * to the sums. What cannot be read stays as it was; false: the bytes are among it, as they are of who is dead already. */
+bool sample_read(pid_t thread, struct sample *sample, struct sample *ret_before);
 bool sample_works(void);               /* does this kernel tell processor time and bytes written of each thread? */
 
 /* Memory of a process that nobody else has: its own pages, and shared ones. 0 for a thread that is no process. */

@@ -27,6 +27,7 @@ static const struct { enum event_type type; const char *fields[7]; } shown[] = {
 	{ EVENT_APPROVAL_REQUESTED, { "approval", "call", "kind", "rule", "action" } },
 	{ EVENT_APPROVAL_DECIDED, { "approval", "call", "answer", "by", "reason" } },
 	{ EVENT_CALL_STARTED, { "call", "tool", "nature" } },
+	{ EVENT_RESOURCE_EXCEEDED, { "call", "status", "text" } },
 	{ EVENT_OUTPUT_KEPT, { "call", "size" } },
 	{ EVENT_CALL_FINISHED, { "call", "status", "exit", "ms", "bytes", "taint", "output" } },
 	{ EVENT_EXEC_DECIDED, { "call", "effect", "argv", "rule", "reason" } },

@@ -16,6 +16,7 @@
 static const struct option_row options[] = {
 	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
 	{ "--workspace", 'w', "DIR", "what the program may see and change (default: this directory)", false },
+	{ "--config", 'c', "KEY=VALUE", "set a configuration key, such as limits.memory=512M; may be repeated", true },
 	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
 	{ "--config", 'c', "KEY=VALUE", "set a configuration key, such as net.resolver; may be repeated", true },
 	{ "--workspace-mode", 0, "MODE", "direct (default), overlay (changes are listed and thrown away) or readonly", false },
@@ -41,6 +42,8 @@ struct execution {
 	int signals;
 	struct cell_exit ended;
 	bool refused;                  /* the first program itself was */
+	struct bounds bounds;
+	struct bound_hit hit;
 };
 
 static void on_warden(void *userdata)
@@ -136,7 +139,7 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 	char **env = tool_environment(x->workspace, x->user, json_get_text(mechanisms, "tmp", "/tmp"), x->egress != NULL);
 	struct cell_run what = {
 		.call = 1, .argv = x->argv, .env = (const char *const *)env, .cwd = x->workspace,
-		.fds = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
+		.fds = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO }, .cpu_ms = x->bounds.at[BOUND_CPU],
 	};
 	int r = cell_run(x->cell, &what, &err);
 	tool_environment_free(env);
@@ -172,11 +175,23 @@ static void on_exec_gone(void *userdata UNUSED, uint32_t id UNUSED)
 {
 }
 
+static void on_limit(void *userdata, uint64_t call UNUSED, const struct bound_hit *hit)
+{
+	struct execution *x = userdata;
+	AUTO(buf_done) struct buf text = BUF_INIT(KIB(1));
+
+	x->hit = *hit;
+	bound_describe(hit, NULL, &text);
+	fprintf(stderr, "mishri: %s%s\n", hit->what != BOUND_TMP ? "stopped: " : "", buf_text(&text));
+}
+
 static void on_ended(void *userdata, const struct cell_exit *ended)
 {
 	struct execution *x = userdata;
 
 	x->ended = *ended;
+	if (x->hit.what == BOUND_NONE && ended->hit.what != BOUND_NONE)
+		on_limit(x, ended->call, &ended->hit);
 	if (!x->refused)
 		x->code = ended->status;
 	loop_stop(x->loop);
@@ -212,9 +227,14 @@ static void on_sigterm(void *userdata)
 
 static void report(const struct execution *x)
 {
-	AUTO(json_decrefp) json_t *object = json_pack("{s:i, s:i, s:I, s:I, s:I, s:I}", "exit", x->code, "signal",
+	AUTO(json_decrefp) json_t *object = json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "exit", x->code, "signal",
 		x->ended.signal, "cpu_ms", (json_int_t)x->ended.cpu_ms, "max_rss_bytes", (json_int_t)x->ended.max_rss_bytes,
-		"execs", (json_int_t)x->ended.execs, "denied", (json_int_t)x->ended.denied);
+		"memory_bytes", (json_int_t)x->ended.memory_bytes, "written_bytes", (json_int_t)x->ended.written_bytes,
+		"processes", (json_int_t)x->ended.processes, "execs", (json_int_t)x->ended.execs, "denied", (json_int_t)x->ended.denied);
+	if (x->hit.what != BOUND_NONE) {
+		json_put(object, "limit", bound_json(&x->hit));
+		json_put_text(object, "status", bound_row(x->hit.what)->status);
+	}
 	AUTO(freep) char *text = json_text(object);
 
 	fprintf(stderr, "%s\n", text);
@@ -277,8 +297,15 @@ static int execute(struct execution *x, enum cell_level level)
 {
 	static const struct cell_callbacks callbacks = {
 		.on_open = on_open, .on_exec = on_exec, .on_exec_gone = on_exec_gone, .on_exit = on_ended, .on_lost = on_lost,
+		.on_limit = on_limit,
 	};
-	struct cell_plan plan = { .level = level, .workspace = x->workspace, .workspace_readonly = x->readonly, .layer = x->layer };
+	const int64_t *most = x->bounds.at;
+	struct cell_plan plan = {
+		.level = level, .workspace = x->workspace, .memory_bytes = (uint64_t)most[BOUND_MEMORY],
+		.tmp_bytes = (uint64_t)most[BOUND_TMP], .file_bytes = (uint64_t)most[BOUND_FILE],
+		.disk_bytes = (uint64_t)most[BOUND_DISK], .processes = (int)most[BOUND_PROCESSES],
+		.open_files = (int)most[BOUND_OPEN_FILES], .workspace_readonly = x->readonly, .layer = x->layer,
+	};
 	AUTO(cell_files_done) struct cell_files files = { 0 };
 	struct err err = ERR_NONE;
 
@@ -307,6 +334,19 @@ static int execute(struct execution *x, enum cell_level level)
 	return x->code;
 }
 
+/* Of the configuration only the limits count here: who waits for the program sees its time and its output. */
+static int read_limits(struct execution *x, const struct options *o)
+{
+	AUTO(config_freep) struct config *config = NULL;
+	struct err err = ERR_NONE;
+	bool usage;
+
+	if (cli_config(o, x->workspace, NULL, 0, &config, &usage, &err) < 0)
+		return complain(usage ? EXIT_USAGE : EXIT_CONFIG, "%s", err.text);
+	x->bounds = config_bounds(config);
+	return 0;
+}
+
 static int prepare(struct execution *x, const struct options *o, char **ret_workspace, enum cell_level *ret_level)
 {
 	static const char *const levels[] = { "full", "reduced", "none" }, *const modes[] = { "direct", "overlay", "readonly" };
@@ -331,6 +371,9 @@ static int prepare(struct execution *x, const struct options *o, char **ret_work
 	if (cli_workspace(option_text(o, "--workspace", "."), ret_workspace, &err) < 0)
 		return complain(EXIT_USAGE, "%s", err.text);
 	x->workspace = *ret_workspace;
+	int code = read_limits(x, o);
+	if (code != 0)
+		return code;
 	size_t count = option_all(o, "--policy", policies, COUNT(policies));
 	if (cli_check_data(o, x->workspace, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);

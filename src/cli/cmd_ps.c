@@ -30,6 +30,7 @@ static char *doing(const struct event *e)
 	case EVENT_NET_DECIDED: return xasprintf("connects to %s:%lld, call %s", json_get_text(e->data, "host", ""),
 	                                         (long long)json_get_int(e->data, "port", 0), call);
 	case EVENT_CALL_KILLED: return xasprintf("ends call %s: %s", call, reason);
+	case EVENT_RESOURCE_EXCEEDED: return xasprintf("ends call %s: %s", call, json_get_text(e->data, "text", ""));
 	case EVENT_APPROVAL_REQUESTED: return xasprintf("waits for a person, call %s: %s", call, reason);
 	case EVENT_APPROVAL_VOTED:
 		return xasprintf("waits for more people, call %s: %s said yes", call, json_get_text(e->data, "by", ""));

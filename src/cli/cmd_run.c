@@ -192,6 +192,7 @@ static int read_config(struct wish *w)
 		.calls = config_number(w->config, "max_calls"),
 		.timeout_ms = config_number(w->config, "timeout"),
 		.output_bytes = config_number(w->config, "output_limit"),
+		.bounds = config_bounds(w->config),
 	};
 	w->leads = strcmp(w->plan, "never") != 0;
 	int code = choose_agent(w);

@@ -1,5 +1,5 @@
 /* cmd_sanitize.c - `mishri sanitize`: what a model and a terminal would get to see of standard input. */
-#include "cli/command.h"
+#include "cli/common.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -71,6 +71,11 @@ static int run(int argc, char **argv)
 	if (str_to_bytes(str_of(size), &max) < 0 || max > LIMIT_SANITIZE_BYTES)
 		return complain(EXIT_USAGE, "--max-output: '%s' must be a size of at most %zuM, such as 64k", size,
 		                LIMIT_SANITIZE_BYTES >> 20);
+	AUTO(config_freep) struct config *config = NULL; /* its section `sanitize:` holds from here on */
+	struct err err;
+	bool usage;
+	if (cli_config(o, NULL, NULL, 0, &config, &usage, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
 	return pass_through((size_t)max);
 }
 

@@ -357,6 +357,14 @@ static void on_exec(struct progress *p, const struct worker *w, const struct eve
 	        PLAIN(p), json_get_text(e->data, "rule", "default"), program, words, reason);
 }
 
+static void on_exceeded(struct progress *p, const struct worker *w, const struct event *e)
+{
+	char prefix[16];
+
+	buf_printf(&p->out, "       %s%slimit reached%s: %s\n", who(w, prefix, sizeof prefix), RED(p), PLAIN(p),
+	           json_get_text(e->data, "text", ""));
+}
+
 static void on_net(struct progress *p, const struct worker *w, const struct event *e)
 {
 	char prefix[16];
@@ -578,6 +586,7 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_CALL_PROPOSED: on_proposed(p, w, e); break;
 	case EVENT_CALL_DECIDED: on_decided(p, w, e); break;
 	case EVENT_EXEC_DECIDED: on_exec(p, w, e); break;
+	case EVENT_RESOURCE_EXCEEDED: on_exceeded(p, w, e); break;
 	case EVENT_NET_DECIDED: on_net(p, w, e); break;
 	case EVENT_CALL_FINISHED: on_call_finished(p, w, e); break;
 	case EVENT_CONVERSATION_COMPACTED: on_compacted(p, w, e); break;

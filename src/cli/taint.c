@@ -14,14 +14,14 @@ static bool take(void *userdata, const struct event_row *row)
 
 	if (event_parse(row->text, &e, NULL) < 0)
 		return true;
-	task_taint(userdata, json_object_get(e.data, "taint"));
+	task_taint_event(userdata, &e);
 	event_done(&e);
 	return true;
 }
 
 int cli_taint(struct store *store, const char *task, json_t **ret, struct err *err)
 {
-	static const char *const types[] = { "task.created", "call.finished", "task.reported" };
+	static const char *const types[] = { "task.created", "call.finished", "task.reported", "net." };
 	AUTO(task_freep) struct task *t = task_new();
 	int r = 0;
 

@@ -155,7 +155,7 @@ void bound_describe(const struct bound_hit *hit, const char *by, struct buf *ret
 	char reached[BOUND_TEXT_BYTES], limit[BOUND_TEXT_BYTES];
 	const char *slot = strstr(done[hit->what], "%s");
 
-	bound_text(hit->what, hit->reached, reached);
+	bound_text(hit->what, hit->what == BOUND_WALL ? hit->limit : hit->reached, reached);
 	bound_text(hit->what, hit->limit, limit);
 	buf_printf(ret, "%.*s%s%s", (int)(slot - done[hit->what]), done[hit->what], reached, slot + 2);
 	if (hit->what != BOUND_WALL)

@@ -246,8 +246,34 @@ static bool ask_model(const struct task *t, int64_t now_us, struct step *ret)
 	return true;
 }
 
+/* Sums, and what a cell said while a call was still under way. */
+static bool spends_too_much(const struct task *t, struct bound_hit *ret)
+{
+	const int64_t cpu_ms = t->used.cpu_ms + t->below.cpu_ms, written = t->used.written + t->below.written;
+	const int64_t *most = t->limits.bounds.at;
+
+	*ret = t->spent;
+	if (ret->what == BOUND_NONE && most[BOUND_TASK_CPU] > 0 && cpu_ms >= most[BOUND_TASK_CPU])
+		*ret = (struct bound_hit){ BOUND_TASK_CPU, cpu_ms, most[BOUND_TASK_CPU] };
+	else if (ret->what == BOUND_NONE && most[BOUND_DISK] > 0 && written >= most[BOUND_DISK])
+		*ret = (struct bound_hit){ BOUND_DISK, written, most[BOUND_DISK] };
+	return ret->what != BOUND_NONE;
+}
+
+static bool used_up(const struct task *t, const struct task_input *input, const struct bound_hit *hit, struct step *ret)
+{
+	struct buf text = BUF_INIT(KIB(1));
+
+	buf_add_text(&text, "The task was ended: ");
+	bound_describe(hit, NULL, &text);
+	buf_add_char(&text, '.');
+	return end_early(t, input, bound_row(hit->what)->status, "failed", 8, buf_take(&text), ret);
+}
+
 bool task_decide(const struct task *t, const struct task_input *input, struct step *ret)
 {
+	struct bound_hit hit;
+
 	if (t->phase != PHASE_ACTIVE)
 		return false;
 	if (input->cancelled)
@@ -267,6 +293,8 @@ bool task_decide(const struct task *t, const struct task_input *input, struct st
 		*ret = (struct step){ .type = STEP_EXPIRE, .approval = late };
 		return true;
 	}
+	if (spends_too_much(t, &hit))
+		return used_up(t, input, &hit, ret);
 	/* One call after another, in the order in which the model asked: effects are never reordered. */
 	for (size_t i = 0; i < t->call_count; i++) {
 		struct call *c = &t->calls[i];

@@ -60,7 +60,7 @@ FIELDS(task_created) = {
 	{ "plan", TEXT, 0, "auto, always or never" },
 	{ "tools", ARRAY, 0, "names of the tools the agent has" },
 	{ "policies", ARRAY, 0, "policy files given with -p, absolute" },
-	{ "limits", OBJECT, 0, "turns, calls, timeout_ms, output_bytes" },
+	{ "limits", OBJECT, 0, "turns, calls, timeout_ms, output_bytes, and what holds for the cell and each call: memory_bytes, ..." },
 	{ "config", OBJECT, OPTIONAL, "other settings that a resume must repeat" },
 	{ "taint", ARRAY, OPTIONAL, "labels that the task above had when it delegated" },
 };
@@ -82,6 +82,7 @@ FIELDS(task_reported) = {
 	{ "denied", INT, 0, "denied calls and program starts" },
 	{ "usage", OBJECT, 0, "tokens: input, cache_read, cache_write, output" },
 	{ "usd_nanos", INT, NULLABLE, "cost; null where unknown" },
+	{ "used", OBJECT, OPTIONAL, "by their calls: cpu_ms, written_bytes" },
 	{ "taint", ARRAY, OPTIONAL, "labels of what it has read: they are the reporting task's and now this one's, too" },
 };
 FIELDS(plan_updated) = {
@@ -307,6 +308,15 @@ FIELDS(call_killed) = {
 	{ "call", TEXT, 0, "id within the task" },
 	{ "reason", TEXT, 0, "timeout, cancelled, output_limit, cell_lost" },
 };
+FIELDS(resource_exceeded) = {
+	{ "call", TEXT, 0, "the call whose processes went beyond it; it may have ended and left them behind" },
+	{ "what", TEXT, 0, "memory_bytes, processes, file_bytes, tmp_bytes, disk_bytes, cpu_ms, wall_ms, printed_bytes, task_cpu_ms" },
+	{ "reached", INT, 0, "the figure, in the unit that the name ends in" },
+	{ "limit", INT, 0, "what was permitted" },
+	{ "key", TEXT, 0, "the key of the configuration that it belongs to" },
+	{ "status", TEXT, 0, "what the call is closed with, if it still runs" },
+	{ "text", TEXT, 0, "the same in a sentence" },
+};
 FIELDS(output_kept) = {
 	{ "call", TEXT, 0, "the call whose output it is; call.finished has only a part of it" },
 	{ "size", INT, 0, "bytes of the text" },
@@ -315,13 +325,16 @@ FIELDS(output_kept) = {
 FIELDS(call_finished) = {
 	{ "call", TEXT, 0, "id within the task" },
 	{ "tool", TEXT, 0, "name" },
-	{ "status", TEXT, 0, "ok, error, denied, invalid, timeout, killed, cancelled, unknown" },
+	{ "status", TEXT, 0, "ok, error, denied, invalid, killed, cancelled, unknown; by a limit: out_of_memory, process_limit, file_limit, disk_limit, "
+	  "cpu_limit, timeout, output_limit" },
 	{ "exit", INT, NULLABLE, "exit status of the program; 128 + signal where one ended it; null where none ran" },
 	{ "output", TEXT, 0, "what the model is given" },
 	{ "bytes", INT, 0, "size of the output before it was capped" },
 	{ "execs", INT, 0, "program starts" },
 	{ "denied_execs", INT, 0, "program starts that were refused" },
 	{ "ms", INT, 0, "from start to end" },
+	{ "limit", OBJECT, OPTIONAL, "the limit that ended it: what, reached, limit, key" },
+	{ "used", OBJECT, OPTIONAL, "by all that it started: cpu_ms, memory_bytes and processes (at most at once), written_bytes" },
 	{ "files", ARRAY, OPTIONAL, "what it saw or left in files: path below the workspace, sha256 (null: nothing is there)" },
 	{ "redactions", OBJECT, OPTIONAL, "secrets that were hidden in the output: kind and how many" },
 	{ "taint", ARRAY, OPTIONAL, "labels that the result gives the task: untrusted, secret, network" },
@@ -379,6 +392,7 @@ FIELDS(cell_opened) = {
 FIELDS(cell_closed) = {
 	{ "cell", TEXT, 0, "id" },
 	{ "reason", TEXT, 0, "finished, parked, cancelled, lost" },
+	{ "tmp", TEXT, OPTIONAL, "what became of its /tmp when the task was parked: kept, or why not" },
 };
 
 FIELDS(files_violated) = {
@@ -442,6 +456,7 @@ static const struct row rows[] = {
 	[EVENT_BUDGET_RAISED] = ROW("budget.raised", budget_raised, "A person gave a budget more."),
 	[EVENT_CALL_STARTED] = ROW("call.started", call_started, "The call is about to run; written before it does."),
 	[EVENT_CALL_KILLED] = ROW("call.killed", call_killed, "The engine ends a running call."),
+	[EVENT_RESOURCE_EXCEEDED] = ROW("resource.exceeded", resource_exceeded, "What a call started went beyond a limit and was ended."),
 	[EVENT_OUTPUT_KEPT] = ROW("output.kept", output_kept, "A long output, kept for read_output."),
 	[EVENT_CALL_FINISHED] = ROW("call.finished", call_finished, "The call has its result; every proposed call gets exactly one."),
 	[EVENT_EXEC_DECIDED] = ROW("exec.decided", exec_decided, "Whether a program may start in the cell."),

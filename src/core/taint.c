@@ -26,6 +26,15 @@ void task_taint(struct task *t, const json_t *labels)
 	}
 }
 
+void task_taint_event(struct task *t, const struct event *e)
+{
+	task_taint(t, json_object_get(e->data, "taint"));
+	if (e->type == EVENT_NET_DECIDED && strcmp(json_get_text(e->data, "effect", ""), "allow") == 0) {
+		AUTO(json_decrefp) json_t *labels = json_pack("[s, s]", "network", "untrusted");
+		task_taint(t, labels); /* before the first byte came: what it brings is somebody else's */
+	}
+}
+
 json_t *task_taint_json(const struct task *t)
 {
 	json_t *all = json_array();

@@ -173,6 +173,7 @@ static int on_created(struct task *t, const struct event *e, struct err *err)
 		.calls = json_get_int(limits, "calls", LIMIT_TASK_CALLS),
 		.timeout_ms = json_get_int(limits, "timeout_ms", LIMIT_TASK_TIMEOUT_MS),
 		.output_bytes = json_get_int(limits, "output_bytes", LIMIT_CALL_OUTPUT_BYTES),
+		.bounds = bounds_read(limits),
 	};
 	task_taint(t, json_object_get(e->data, "taint"));
 	t->config = json_incref(json_object_get(e->data, "config"));
@@ -593,6 +594,8 @@ static int on_reported(struct task *t, const struct event *e, struct err *err)
 	t->below.output += json_get_int(usage, "output", 0);
 	t->below.usd_nanos += json_get_int(e->data, "usd_nanos", 0);
 	t->below.usd_unknown |= !json_is_integer(usd);
+	t->below.cpu_ms += json_get_int(json_object_get(e->data, "used"), "cpu_ms", 0);
+	t->below.written += json_get_int(json_object_get(e->data, "used"), "written_bytes", 0);
 	task_taint(t, json_object_get(e->data, "taint"));
 	t->unanswered += json_get_int(e->data, "exit", 0) == 9;
 	return 0;
@@ -675,6 +678,8 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	c->phase = CALL_CLOSED;
 	approvals_drop_call(t, c->id, e->time_us);
 	t->denied += json_get_int(e->data, "denied_execs", 0);
+	t->used.cpu_ms += json_get_int(json_object_get(e->data, "used"), "cpu_ms", 0);
+	t->used.written += json_get_int(json_object_get(e->data, "used"), "written_bytes", 0);
 	if (strcmp(c->tool, "finish") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0)
 		set_text(&t->last_word, e, "output");
 	task_taint(t, json_object_get(e->data, "taint"));
@@ -699,11 +704,26 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	return 0;
 }
 
+/* Most end one call. What belongs to the whole task is used up. */
+static int on_exceeded(struct task *t, const struct event *e, struct err *err)
+{
+	static const enum bound whole[] = { BOUND_DISK, BOUND_TASK_CPU };
+	const char *what = json_get_text(e->data, "what", "");
+
+	if (t->phase != PHASE_ACTIVE)
+		return out_of_place(t, e, err);
+	for (size_t i = 0; i < COUNT(whole); i++)
+		if (strcmp(bound_row(whole[i])->field, what) == 0)
+			t->spent = (struct bound_hit){ whole[i], json_get_int(e->data, "reached", 0), json_get_int(e->data, "limit", 0) };
+	return 0;
+}
+
 static int on_net_decided(struct task *t, const struct event *e, struct err *err)
 {
 	bool allowed = strcmp(json_get_text(e->data, "effect", ""), "allow") == 0;
 
 	(void)err;
+	task_taint_event(t, e);
 	t->net.connections += allowed;
 	t->denied += !allowed;
 	return 0;
@@ -772,6 +792,7 @@ static apply_fn *const appliers[] = {
 	[EVENT_BUDGET_RAISED] = on_nothing,
 	[EVENT_CALL_STARTED] = on_started,
 	[EVENT_CALL_KILLED] = on_killed,
+	[EVENT_RESOURCE_EXCEEDED] = on_exceeded,
 	[EVENT_OUTPUT_KEPT] = on_kept,
 	[EVENT_CALL_FINISHED] = on_call_finished,
 	[EVENT_EXEC_DECIDED] = on_nothing,

@@ -10,6 +10,7 @@
 #define MISHRI_CORE_TASK_H
 
 #include "core/approval.h"
+#include "core/bounds.h"
 #include "core/event.h"
 
 enum task_phase { PHASE_NEW, PHASE_ACTIVE, PHASE_PARKED, PHASE_ENDED };
@@ -92,6 +93,7 @@ struct loop_finding {
 
 struct task_limits {
 	int64_t turns, calls, timeout_ms, output_bytes;
+	struct bounds bounds;          /* of its cell and of each call; 0: the default */
 };
 
 struct task {
@@ -159,8 +161,13 @@ struct task {
 	bool usd_unknown;
 	struct {                       /* the same, of all tasks below */
 		int64_t turns, calls, denied, input, cache_read, cache_write, output, usd_nanos;
+		int64_t cpu_ms, written;
 		bool usd_unknown;
 	} below;
+	struct {                       /* by the calls that have ended */
+		int64_t cpu_ms, written;
+	} used;
+	struct bound_hit spent;        /* a limit of the whole task that was reached */
 	int64_t created_us, last_us;   /* first and newest event */
 	int64_t active_us;             /* time spent in runs that ended */
 	int64_t run_since_us;          /* start of this run */
@@ -225,6 +232,7 @@ int64_t task_wakeup_us(const struct task *task);
 
 /* Labels (taint.c); a list of texts. What is no text, and more than LIMIT_TASK_TAINTS, is passed over. */
 void task_taint(struct task *task, const json_t *labels);
+void task_taint_event(struct task *task, const struct event *event);   /* those that an event brings */
 bool task_has_taint(const struct task *task, const char *label);
 json_t *task_taint_json(const struct task *task);           /* the caller owns it */
 

@@ -167,6 +167,26 @@ static int read_limits(const struct yaml_node *map, struct agent_profile *p, str
 	return 0;
 }
 
+static int read_bounds(const struct yaml_node *map, struct agent_profile *p, struct err *err)
+{
+	const struct yaml_node *node = yaml_get(map, "limits");
+	const char *names[BOUND_COUNT];
+	size_t count = bound_names(names);
+	struct err why;
+
+	if (node == NULL)
+		return 0;
+	int r = yaml_want(node, YAML_MAP, "limits", err);
+	if (r == 0)
+		r = yaml_only_keys(node, names, count, err);
+	for (const struct yaml_node *n = yaml_first(node); r == 0 && n != NULL; n = yaml_next(n)) {
+		enum bound bound = bound_find(yaml_text(yaml_key(n)));
+		if (bound_parse(bound, yaml_is_scalar(n) ? yaml_text(n) : "", &p->bounds.at[bound], &why) < 0)
+			r = yaml_err(n, err, "%s: limits: %s", p->name, why.text);
+	}
+	return r;
+}
+
 /* A profile can tighten only. */
 static int read_mode(const struct yaml_node *map, struct agent_profile *p, struct err *err)
 {
@@ -183,7 +203,9 @@ static int read_mode(const struct yaml_node *map, struct agent_profile *p, struc
 
 static int read_row(const struct yaml_node *node, bool project, struct row *row, struct err *err)
 {
-	static const char *const keys[] = { "role", "model", "prompt", "tools", "max_turns", "timeout", "workspace_mode" };
+	static const char *const keys[] = {
+		"role", "model", "prompt", "tools", "max_turns", "timeout", "workspace_mode", "limits",
+	};
 	struct agent_profile *p = &row->profile;
 	int r = check_name(yaml_key(node), err);
 
@@ -204,7 +226,9 @@ static int read_row(const struct yaml_node *node, bool project, struct row *row,
 		r = read_tools(node, p, err);
 	if (r == 0)
 		r = read_mode(node, p, err);
-	return r == 0 ? read_limits(node, p, err) : r;
+	if (r == 0)
+		r = read_limits(node, p, err);
+	return r == 0 ? read_bounds(node, p, err) : r;
 }
 
 /* ---- all of them ---------------------------------------------------------------------------------------- */
@@ -295,6 +319,9 @@ json_t *agents_json(const struct agents *agents)
 		json_put_text(one, "workspace_mode", p->readonly ? "readonly" : NULL);
 		json_put(one, "max_turns", p->turns > 0 ? json_integer(p->turns) : json_null());
 		json_put(one, "timeout_ms", p->timeout_ms > 0 ? json_integer(p->timeout_ms) : json_null());
+		json_t *limits = json_object();
+		bounds_write(&p->bounds, limits);
+		json_put(one, "limits", limits);
 		json_put_text(one, "origin", agents->rows[i].origin);
 		json_put(all, p->name, one);
 	}

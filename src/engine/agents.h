@@ -19,7 +19,7 @@ const struct agent_profile *agents_all(const struct agents *agents, size_t *ret_
 const char *agents_origin(const struct agents *agents, size_t i);                         /* "FILE:LINE" */
 const struct agent_profile *agents_find(const struct agents *agents, const char *name);   /* NULL */
 
-/* {NAME: {"role","model","prompt","tools","max_turns","timeout_ms","origin"}}; null: as the run has it. */
+/* {NAME: {"role","model","prompt","tools","max_turns","timeout_ms","limits","origin"}}; null: as the run has it. */
 MUST_USE json_t *agents_json(const struct agents *agents);
 
 #endif

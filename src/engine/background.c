@@ -1,7 +1,7 @@
 /* background.c - programs that run beside the calls of a task. Each is a run of the cell under the id of the call that
  * began it, so that what it starts is decided and written down as that call's. It ends with the cell; after a resume it is
  * gone, and whoever asks is told so. */
-#include "engine/run.h"
+#include "engine/limits.h"
 
 #include <signal.h>
 #include <string.h>
@@ -22,6 +22,9 @@ struct background {
 	int64_t started_ms;
 	bool ended, told;              /* told: its end was told to the model */
 	int status, signal;
+	struct call_limits limits;
+	struct bound_hit hit;          /* what ended it */
+	int64_t cpu_ms, written;       /* not told yet */
 	int64_t execs, execs_told, denied, denied_told;
 	char stopping[CALL_ID_BYTES];  /* the call that waits for its end; "" */
 };
@@ -137,7 +140,8 @@ static void start(struct run *run, const struct call *c, struct tool_plan *plan)
 	struct background *b = xcalloc(1, sizeof *b);
 	*b = (struct background){ .run = run, .tag = call_tag(c->id), .out = -1, .started_ms = clock_mono_ms() };
 	memcpy(b->id, c->id, sizeof b->id);
-	int r = call_launch(run, b->tag, &tool_background, c->args, plan, -1, &b->out, &err);
+	limits_of_call(run->task, &tool_background, plan, &b->limits);
+	int r = call_launch(run, b->tag, &tool_background, c->args, plan, -1, &b->limits, &b->out, &err);
 	if (r < 0) {
 		AUTO(freep) char *why = xasprintf("Not started: %s", err.text);
 		background_free(b);
@@ -162,7 +166,11 @@ static void describe(const struct background *b, struct buf *text)
 
 	if (!b->ended)
 		buf_printf(text, "[it runs, since %s]", clock_span(clock_mono_ms() - b->started_ms, span, sizeof span));
-	else if (b->signal != 0)
+	else if (b->hit.what != BOUND_NONE) {
+		buf_add_text(text, "[it was ended: ");
+		limits_describe(&b->limits, &b->hit, text);
+		buf_add_char(text, ']');
+	} else if (b->signal != 0)
 		buf_printf(text, "[it has ended, by signal %d (%s)]", b->signal, strsignal(b->signal));
 	else
 		buf_printf(text, "[it has ended, with exit status %d]", b->status);
@@ -189,6 +197,9 @@ static void report(struct background *b, const char *call, const char *status)
 	b->output = output_new((size_t)run->task->limits.output_bytes);
 	b->told = b->ended;
 	json_t *counts = call_counts((int64_t)bytes, b->execs - b->execs_told, b->denied - b->denied_told, 0);
+	if (b->cpu_ms > 0 || b->written > 0)
+		json_put(counts, "used", json_pack("{s:I, s:I}", "cpu_ms", (json_int_t)b->cpu_ms, "written_bytes", (json_int_t)b->written));
+	b->cpu_ms = b->written = 0;
 	taint_put(counts, &tool_background, &found, false);
 	call_finish(run, call, status, b->ended ? b->status : -1, buf_str(&text), counts);
 	b->execs_told = b->execs;
@@ -267,6 +278,17 @@ bool background_kill(struct run *run, const struct call *c)
 	return false;
 }
 
+bool background_limit(struct run *run, uint64_t tag, const struct bound_hit *hit)
+{
+	struct background *b = by_tag(run, tag);
+
+	if (b == NULL)
+		return false;
+	b->hit = limits_hit(run, &b->limits, hit);
+	limits_reached(run, b->id, &b->limits, &b->hit);
+	return true;
+}
+
 void background_ended(struct run *run, const struct cell_exit *ended)
 {
 	struct background *b = by_tag(run, ended->call);
@@ -276,6 +298,8 @@ void background_ended(struct run *run, const struct cell_exit *ended)
 	b->ended = true;
 	b->status = ended->status;
 	b->signal = ended->signal;
+	b->cpu_ms = ended->cpu_ms;
+	b->written = ended->written_bytes;
 	if (b->stopping[0] == '\0')
 		return;
 	watch_free(TAKE(b->timer));

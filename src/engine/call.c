@@ -1,6 +1,7 @@
 /* call.c - one tool call: checked, decided, run in the cell, its output made fit for a model.
  * Nothing of a tool runs in this process. */
 #include "engine/charge.h"
+#include "engine/limits.h"
 #include "engine/reload.h"
 
 #include <fcntl.h>
@@ -26,7 +27,8 @@ struct live_call {
 	int mailbox;                   /* of a tool that runs no program; -1 */
 	int64_t mail_from;
 	int64_t started_ms;            /* monotonic */
-	int64_t wall_ms;
+	struct call_limits limits;
+	struct bound_hit hit;          /* what is ending it */
 	int64_t execs, denied;
 	bool terminated;               /* SIGTERM was sent; SIGKILL is next */
 	int held;                      /* programs that wait for a person */
@@ -69,8 +71,7 @@ static int check_args(const struct tool *tool, const struct call *c, struct err 
 {
 	if (!json_is_object(c->args))
 		return err_set(err, EINVAL, "the arguments are no JSON object; see the schema of '%s'", tool->name);
-	AUTO(json_decrefp) json_t *schema = tool_schema_of(tool);
-	return schema_check(schema, c->args, err);
+	return schema_check_text(tool->schema, c->args, err);
 }
 
 static void unknown_tool(struct run *run, const struct call *c)
@@ -263,12 +264,28 @@ static bool drain(const struct live_call *live)
 	return drain_both(live->out, live->guard, (struct outputs){ live->output, live->whole });
 }
 
+/* Nobody waits for the last words of who floods. */
+static void check_printed(struct run *run)
+{
+	struct live_call *live = run->live;
+	int64_t printed = (int64_t)output_total(live->output), most = live->limits.bounds.at[BOUND_PRINTED];
+
+	if (printed <= most || live->hit.what != BOUND_NONE)
+		return;
+	live->hit = (struct bound_hit){ BOUND_PRINTED, printed, most };
+	limits_reached(run, live->id, &live->limits, &live->hit);
+	cell_kill(run->cell, live->tag, SIGKILL);
+	run_step(run);
+}
+
 static void on_output(void *userdata)
 {
-	struct live_call *live = userdata;
+	struct run *run = userdata;
+	struct live_call *live = run->live;
 
 	if (!drain(live))
 		watch_free(TAKE(live->readable));
+	check_printed(run);
 }
 
 /* Out of its time, or asked to end: first politely, then for certain. */
@@ -279,6 +296,11 @@ static void on_timer(void *userdata)
 	struct call *c = task_call_find(run->task, live->id);
 
 	if (!c->killing) {
+		if (live->hit.what == BOUND_NONE) {
+			int64_t most = live->limits.bounds.at[BOUND_WALL];
+			live->hit = (struct bound_hit){ BOUND_WALL, MAX(clock_mono_ms() - live->started_ms, most), most };
+			limits_reached(run, live->id, &live->limits, &live->hit);
+		}
 		call_kill(run, c, "timeout");
 		run_step(run);
 	} else {
@@ -316,12 +338,14 @@ void call_stop(struct run *run, const char *why)
 }
 
 /* The run could not even begin: that is a result too. */
-static void failed_to_start(struct run *run, const char *id, const char *why)
+static void failed_to_start(struct run *run, const char *id, int code, const char *why)
 {
-	AUTO(freep) char *text = xasprintf("The tool could not be run: %s", why);
+	bool refused = code == -EINVAL || code == -E2BIG || code == -EAGAIN || code == -EEXIST || code == -EMFILE;
+	AUTO(freep) char *text = refused ? xasprintf("The tool could not be run: %s", why)
+	                                 : xasprintf("Outcome unknown: the sandbox ended when this was given to it (%s).", why);
 
 	call_drop_live(run);
-	call_finish(run, id, "error", -1, str_of(text), call_counts(0, 0, 0, 0));
+	call_finish(run, id, refused ? "error" : "unknown", -1, str_of(text), call_counts(0, 0, 0, 0));
 	run_step(run);
 }
 
@@ -343,7 +367,7 @@ static bool is_readonly(const struct tool *tool)
 }
 
 int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
-                int mailbox, int *ret_out, struct err *err)
+                int mailbox, const struct call_limits *limits, int *ret_out, struct err *err)
 {
 	AUTO(fd_closep) int null = plan->input != NULL ? input_open(plan->input) : open("/dev/null", O_RDONLY | O_CLOEXEC);
 	AUTO(fd_closep) int in = -1;
@@ -360,10 +384,11 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp, run->net != NULL);
 	env_append(&env, xasprintf("MISHRI_ISOLATION=%s", cell_level_name(run->level)));
 	r = secret_enter(run, tool, args, plan, &env, err);
+	AUTO(json_decrefp) json_t *sent = secret_args(run, tool, args);
 	struct cell_run what = {
 		.call = tag,
 		.builtin = plan->builtin,
-		.args = args,
+		.args = sent,
 		.readonly = is_readonly(tool),
 		.memory_bytes = tool->own != NULL ? (int64_t)tool->own->memory_bytes : 0,
 		.argv = (const char *const *)plan->argv,
@@ -371,6 +396,7 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		.cwd = run->task->workspace,
 		.fds = { mailbox >= 0 ? mailbox : null, in, in },
 	};
+	limits_of_run(limits, &what);
 	if (r == 0)
 		r = cell_run(run->cell, &what, err);
 	tool_environment_free(env);
@@ -401,19 +427,20 @@ static void run_in_cell(struct run *run, const struct call *c, const struct tool
 	struct err err = ERR_NONE;
 	int r = 0;
 
+	limits_of_call(run->task, tool, plan, &live->limits);
+	live->limits.bounds.at[BOUND_WALL] = MIN(live->limits.bounds.at[BOUND_WALL], charge_time_left_ms(run));
 	r = files_guard(run, &err);
 	if (r == 0 && plan->builtin != NULL)
 		r = seen_open(run->task->seen, &live->mailbox, &live->mail_from, &err);
 	if (r == 0)
-		r = call_launch(run, live->tag, tool, c->args, plan, live->mailbox, &live->out, &err);
+		r = call_launch(run, live->tag, tool, c->args, plan, live->mailbox, &live->limits, &live->out, &err);
 	if (r < 0) {
-		failed_to_start(run, c->id, err.text);
+		failed_to_start(run, c->id, r, err.text);
 		return;
 	}
-	live->wall_ms = MIN(plan->wall_ms > 0 ? plan->wall_ms : LIMIT_CALL_WALL_MS, charge_time_left_ms(run));
-	live->readable = watch_fd(run->engine->setup.loop, live->out, on_output, live);
+	live->readable = watch_fd(run->engine->setup.loop, live->out, on_output, run);
 	live->timer = watch_timer(run->engine->setup.loop, on_timer, run);
-	watch_arm(live->timer, live->wall_ms);
+	watch_arm(live->timer, live->limits.bounds.at[BOUND_WALL]);
 }
 
 void call_run(struct run *run, struct call *c)
@@ -424,7 +451,7 @@ void call_run(struct run *run, struct call *c)
 
 	assert(run->live == NULL && tool != NULL);
 	if (tool_plan_make(tool, c->args, run->task->workspace, &plan, &err) < 0)
-		failed_to_start(run, c->id, err.text);
+		failed_to_start(run, c->id, -EINVAL, err.text);
 	else if (tool == &tool_read_output)
 		kept_read(run, c);
 	else if (tool == &tool_background)
@@ -474,7 +501,7 @@ void call_hold(struct run *run, uint64_t tag, bool held)
 		watch_arm(live->timer, -1);
 	} else if (before == 1 && !held) {
 		live->held_ms += clock_mono_ms() - live->held_since_ms;
-		watch_arm(live->timer, MAX(live->wall_ms - (clock_mono_ms() - live->started_ms - live->held_ms), 1));
+		watch_arm(live->timer, MAX(live->limits.bounds.at[BOUND_WALL] - (clock_mono_ms() - live->started_ms - live->held_ms), 1));
 	}
 }
 
@@ -488,18 +515,23 @@ bool call_may_ask(struct run *run, uint64_t tag)
 
 /* ---- the end ------------------------------------------------------------------------------------------ */
 
+static void render_limit(const struct live_call *live, struct buf *text)
+{
+	buf_add_text(text, live->hit.what == BOUND_TMP ? "[" : "[stopped: ");
+	limits_describe(&live->limits, &live->hit, text);
+	buf_add_char(text, ']');
+}
+
 static void render(const struct live_call *live, const struct call *c, const struct cell_exit *ended, struct buf *text,
                    struct findings *found)
 {
-	char span[32];
-
 	output_render_found(live->output, text, found);
 	if (text->len > 0 && text->ptr[text->len - 1] != '\n')
 		buf_add_char(text, '\n');
 	if (ended == NULL)
 		buf_add_text(text, "[the sandbox ended while this ran]");
-	else if (c->killing && strcmp(c->killed_why, "timeout") == 0)
-		buf_printf(text, "[stopped: it ran longer than %s]", clock_span(live->wall_ms, span, sizeof span));
+	else if (live->hit.what != BOUND_NONE)
+		render_limit(live, text);
 	else if (c->killing && strcmp(c->killed_why, "layer_limit") == 0)
 		buf_add_text(text, "[stopped: what was changed in the workspace holds more than its quota; delete what is not needed]");
 	else if (c->killing)
@@ -512,13 +544,35 @@ static void render(const struct live_call *live, const struct call *c, const str
 		buf_add_text(text, "[no output]");
 }
 
-static const char *status_of(const struct call *c, const struct cell_exit *ended)
+static const char *status_of(const struct live_call *live, const struct call *c, const struct cell_exit *ended)
 {
 	if (ended == NULL)
 		return "unknown";
+	if (live->hit.what != BOUND_NONE)
+		return bound_row(live->hit.what)->status;
 	if (c->killing)
 		return strcmp(c->killed_why, "timeout") == 0 ? "timeout" : "killed";
 	return ended->status == 0 ? "ok" : "error";
+}
+
+/* The run of what left something behind is over for the call, and its id free again: then it is only written down. */
+void call_limit(struct run *run, uint64_t tag, const struct bound_hit *hit)
+{
+	struct live_call *live = run->live;
+	char id[CALL_ID_BYTES];
+
+	if (live != NULL && live->tag == tag) {
+		if (live->hit.what != BOUND_NONE)
+			return;
+		live->hit = limits_hit(run, &live->limits, hit);
+		limits_reached(run, live->id, &live->limits, &live->hit);
+	} else if (!background_limit(run, tag, hit)) {
+		const struct call_limits none = { 0 };
+		struct bound_hit whole = limits_hit(run, &none, hit);
+		call_id_of(tag, id);
+		limits_reached(run, id, &none, &whole);
+	}
+	run_step(run);
 }
 
 void call_ended(struct run *run, const struct cell_exit *ended)
@@ -533,11 +587,17 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 		drain(live);
 	redact_stream_end(live->guard, take, &(struct outputs){ live->output, live->whole });
 	run->live = NULL;
+	if (ended != NULL && live->hit.what == BOUND_NONE)
+		live->hit = ended->hit;
 	files_touched(run);
 	const struct call *c = task_call_find(run->task, live->id);
 	struct buf text = BUF_INIT(LIMIT_EVENT_BYTES / 2);
 	json_t *counts = call_counts((int64_t)output_total(live->output), live->execs, live->denied,
 	                             clock_mono_ms() - live->started_ms);
+	if (ended != NULL)
+		json_put(counts, "used", limits_used(ended));
+	if (live->hit.what != BOUND_NONE)
+		json_put(counts, "limit", bound_json(&live->hit));
 	json_t *files = live->mailbox >= 0 ? seen_collect(live->mailbox, live->mail_from) : NULL;
 	if (files != NULL)
 		json_put(counts, "files", files);
@@ -546,7 +606,7 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	render(live, c, ended, &text, &found);
 	taint_put(counts, tool_find(c->tool), &found, kept_secret);
 	secret_taint(tool_find(c->tool), c->args, counts);
-	const char *status = owntool_status(c->tool, status_of(c, ended), &text);
+	const char *status = owntool_status(c->tool, status_of(live, c, ended), &text);
 	call_finish(run, live->id, status, ended != NULL ? ended->status : -1, buf_str(&text), counts);
 	buf_done(&text);
 	live_free(live);

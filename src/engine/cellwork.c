@@ -1,5 +1,5 @@
 /* cellwork.c - the life of a task's cell: opened before the task's first step, closed with it. */
-#include "engine/run.h"
+#include "engine/limits.h"
 
 #include <string.h>
 
@@ -26,7 +26,11 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 	run->tmp = xstrdup(json_get_text(mechanisms, "tmp", "/tmp"));
 	run->cell_readable = watch_fd(run->engine->setup.loop, cell_fd(run->cell), on_readable, run);
 	net_open(run);
-	run_opened(run, mechanisms);
+	const char *brought = tmp_kept_bring(run);
+	AUTO(json_decrefp) json_t *all = json_copy((json_t *)mechanisms);
+	if (brought != NULL)
+		json_put_text(all, "tmp_kept", brought);
+	run_opened(run, all);
 }
 
 static void on_exec(void *userdata, const struct cell_exec *exec)
@@ -41,7 +45,14 @@ static void on_exec_gone(void *userdata, uint32_t id)
 
 static void on_ended(void *userdata, const struct cell_exit *ended)
 {
+	if (tmp_kept_ended(userdata, ended))
+		return;
 	call_ended(userdata, ended);
+}
+
+static void on_limit(void *userdata, uint64_t tag, const struct bound_hit *hit)
+{
+	call_limit(userdata, tag, hit);
 }
 
 /* The kernel or an administrator killed it. The call in it has an unknown outcome; a new cell is made. */
@@ -68,11 +79,13 @@ void run_open_cell(struct run *run)
 {
 	static const struct cell_callbacks callbacks = {
 		.on_open = on_open, .on_exec = on_exec, .on_exec_gone = on_exec_gone, .on_exit = on_ended, .on_lost = on_lost,
+		.on_limit = on_limit,
 	};
 	struct cell_plan plan = { .level = run->level, .workspace = run->workspace };
 	AUTO(cell_files_done) struct cell_files files = { 0 };
 	AUTO(freep) char *layer = NULL;
 
+	limits_of_cell(run, &plan);
 	id_new(run->cell_id);
 	if (files_plan(run, &plan, &files, &layer, &run->failure) < 0) {
 		run->wakeup = watch_timer(run->engine->setup.loop, on_no_layer, run);
@@ -92,6 +105,7 @@ void run_close_cell(struct run *run, const char *reason)
 	exec_lapse(run, "it ended with its sandbox");
 	net_lapse(run, "it ended with its sandbox");
 	files_close(run);
+	const char *kept = strcmp(reason, "parked") == 0 ? tmp_kept_save(run) : NULL;
 	meter_stop(run);
 	exec_drop(run);
 	call_drop_live(run);
@@ -99,5 +113,8 @@ void run_close_cell(struct run *run, const char *reason)
 	net_close(run);
 	watch_free(TAKE(run->cell_readable));
 	cell_close(TAKE(run->cell));
-	run_emit(run, EVENT_CELL_CLOSED, "task", "", json_pack("{s:s, s:s}", "cell", run->cell_id, "reason", reason));
+	json_t *closed = json_pack("{s:s, s:s}", "cell", run->cell_id, "reason", reason);
+	if (kept != NULL)
+		json_put_text(closed, "tmp", kept);
+	run_emit(run, EVENT_CELL_CLOSED, "task", "", closed);
 }

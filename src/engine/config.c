@@ -9,6 +9,7 @@
 
 #include "base/io.h"
 #include "base/yaml.h"
+#include "core/bounds.h"
 #include "engine/agents.h"
 #include "engine/dirs.h"
 #include "engine/sanitize.h"
@@ -53,6 +54,10 @@ static const struct config_key keys[] = {
 	  .about = "what is kept of the output of one call" },
 	{ .name = "budget", .type = CONFIG_MONEY, .least = 0, .most = 1000000000ll * 1000000000ll,
 	  .about = "US dollars that one run may spend; no limit where nothing is said" },
+#define BOUND(id, name_, field, status, unit, text, number, least_, most_, about_) \
+	{ .name = "limits." name_, .type = CONFIG_##unit, .otherwise = text, .least = least_, .most = most_, .about = about_ },
+#include "core/bounds.def"
+#undef BOUND
 	{ .name = "net.resolver", .type = CONFIG_TEXT,
 	  .about = "name servers that names for cells are asked of, such as 127.0.0.1:53; those of the machine where nothing is said" },
 	{ .name = "net.ca_file", .type = CONFIG_TEXT,
@@ -85,7 +90,7 @@ struct config {
 	struct agents *agents;
 	struct prices *prices;
 	struct secrets *secrets;
-	bool section_locked[4];
+	bool section_locked[5];
 	char *untrusted;
 };
 
@@ -225,6 +230,7 @@ static int read_regular(const char *path, uid_t owner, bool owned, struct buf *r
 struct file_layer {
 	const char *path;
 	bool admin, project, locked_only;
+	const struct yaml_node *root;  /* while it is applied */
 };
 
 /* ---- sections: keys that hold a map ---- */
@@ -255,6 +261,28 @@ static int read_prices(struct config *config, const struct yaml_node *map, const
 	return r;
 }
 
+static int apply_node(struct config *config, const struct file_layer *layer, const struct yaml_node *node, const char *key,
+                      struct err *err);
+static bool is_locked_in(const struct yaml_node *root, const char *key);
+
+/* The keys limits.NAME, one below the other. */
+static int read_limits(struct config *config, const struct yaml_node *map, const struct file_layer *layer, bool locked UNUSED,
+                       struct err *err)
+{
+	const char *names[BOUND_COUNT];
+	size_t count = bound_names(names);
+	int r = yaml_want(map, YAML_MAP, "limits", err);
+
+	if (r == 0)
+		r = yaml_only_keys(map, names, count, err);
+	for (const struct yaml_node *n = yaml_first(map); r == 0 && n != NULL; n = yaml_next(n)) {
+		AUTO(freep) char *key = xasprintf("limits.%s", yaml_text(yaml_key(n)));
+		if (!layer->locked_only || is_locked_in(layer->root, "limits") || is_locked_in(layer->root, key))
+			r = apply_node(config, layer, n, key, err);
+	}
+	return r;
+}
+
 static int read_secrets(struct config *config, const struct yaml_node *map, const struct file_layer *layer, bool locked,
                         struct err *err)
 {
@@ -278,6 +306,7 @@ static const struct section {
 } sections[] = {
 	{ "agents", true, read_agents },
 	{ "prices", false, read_prices },
+	{ "limits", false, read_limits },
 	{ "secrets", false, read_secrets },
 	{ "sanitize", false, read_sanitize },
 };
@@ -300,10 +329,10 @@ static int apply_section(struct config *config, const struct file_layer *layer, 
 	return sections[section].read(config, node, layer, config->section_locked[section], err);
 }
 
-static int apply_node(struct config *config, const struct file_layer *layer, const struct yaml_node *node,
+static int apply_node(struct config *config, const struct file_layer *layer, const struct yaml_node *node, const char *key,
                       struct err *err)
 {
-	int at = key_find(yaml_text(yaml_key(node)), err);
+	int at = key_find(key, err);
 	struct err why;
 
 	assert(at >= 0); /* yaml_only_keys has been here */
@@ -320,6 +349,14 @@ static int apply_node(struct config *config, const struct file_layer *layer, con
 	return 0;
 }
 
+static void lock_below(struct config *config, const char *section)
+{
+	size_t len = strlen(section);
+
+	for (size_t i = 0; i < COUNT(keys); i++)
+		config->values[i].locked |= strncmp(keys[i].name, section, len) == 0 && keys[i].name[len] == '.';
+}
+
 /* Marks the locked keys; after this put() changes them no more. */
 static int apply_locks(struct config *config, const struct yaml_node *locked, struct err *err)
 {
@@ -330,6 +367,7 @@ static int apply_locks(struct config *config, const struct yaml_node *locked, st
 		int section = yaml_is_text(n) ? section_find(yaml_text(n)) : -1;
 		if (section >= 0) {
 			config->section_locked[section] = true;
+			lock_below(config, sections[section].name);
 			continue;
 		}
 		int at = yaml_is_text(n) ? key_find(yaml_text(n), &why)
@@ -361,6 +399,9 @@ static int apply_file(struct config *config, const struct file_layer *layer, str
 	if (r < 0)
 		return r;
 	const struct yaml_node *root = yaml_root(yaml), *locked = yaml_get(root, "locked");
+	struct file_layer here = *layer;
+
+	here.root = root;
 	for (size_t i = 0; i < COUNT(sections); i++)
 		names[count++] = sections[i].name;
 	if (locked != NULL && !layer->admin)
@@ -370,10 +411,11 @@ static int apply_file(struct config *config, const struct file_layer *layer, str
 	r = yaml_only_keys(root, names, count, err);
 	for (const struct yaml_node *n = yaml_first(root); r == 0 && n != NULL; n = yaml_next(n)) {
 		const char *name = yaml_text(yaml_key(n));
-		if (n == locked || (layer->locked_only && !is_locked_in(root, name)))
-			continue;
 		int section = section_find(name);
-		r = section >= 0 ? apply_section(config, layer, section, n, err) : apply_node(config, layer, n, err);
+		bool looks_itself = section >= 0 && sections[section].read == read_limits;
+		if (n == locked || (layer->locked_only && !looks_itself && !is_locked_in(root, name)))
+			continue;
+		r = section >= 0 ? apply_section(config, &here, section, n, err) : apply_node(config, layer, n, name, err);
 	}
 	return r == 0 && locked != NULL ? apply_locks(config, locked, err) : r;
 }
@@ -566,6 +608,15 @@ const char *config_text(const struct config *config, const char *key)
 int64_t config_number(const struct config *config, const char *key)
 {
 	return value_of(config, key)->number;
+}
+
+struct bounds config_bounds(const struct config *config)
+{
+	struct bounds bounds = { { 0 } };
+
+	for (int i = BOUND_NONE + 1; i < BOUND_COUNT; i++)
+		bounds.at[i] = config_number(config, bound_row((enum bound)i)->key);
+	return bounds;
 }
 
 const char *config_origin(const struct config *config, const char *key)

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/json.h"
+#include "core/bounds.h"
 
 enum config_type {
 	CONFIG_TEXT, CONFIG_MODEL, CONFIG_CHOICE, CONFIG_INT,
@@ -62,6 +63,7 @@ MUST_USE int config_set_pair(struct config *config, const char *pair, struct err
 const char *config_text(const struct config *config, const char *key);
 int64_t config_number(const struct config *config, const char *key);
 const char *config_origin(const struct config *config, const char *key); /* "built-in", "FILE:LINE", "MISHRI_MODEL", "--model" */
+struct bounds config_bounds(const struct config *config);                /* of all keys limits.* */
 bool config_locked(const struct config *config, const char *key);
 
 /* The project file that was passed over because its directory is not trusted; NULL: none. Borrowed. */

@@ -206,6 +206,8 @@ static void report_task(struct run *run, const char *call, const struct task *t)
 		(json_int_t)(t->output + t->below.output), "usd_nanos",
 		unknown ? json_null() : json_integer(t->usd_nanos + t->below.usd_nanos));
 
+	json_put(sums, "used", json_pack("{s:I, s:I}", "cpu_ms", (json_int_t)(t->used.cpu_ms + t->below.cpu_ms), "written_bytes",
+	                               (json_int_t)(t->used.written + t->below.written)));
 	if (t->taint_count > 0)
 		json_put(sums, "taint", task_taint_json(t));
 	report(run, call, t->id, t->state, t->exit, t->result, sums);

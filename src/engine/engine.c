@@ -2,6 +2,7 @@
  * How a task goes on in between stands in run.c. */
 #include "engine/charge.h"
 #include "engine/egress.h"
+#include "engine/limits.h"
 #include "engine/reload.h"
 
 #include <string.h>
@@ -198,8 +199,12 @@ static json_t *strings(const char *const *texts, size_t count)
 
 static json_t *limits_data(const struct task_limits *limits)
 {
-	return json_pack("{s:I, s:I, s:I, s:I}", "turns", (json_int_t)limits->turns, "calls", (json_int_t)limits->calls,
-	                 "timeout_ms", (json_int_t)limits->timeout_ms, "output_bytes", (json_int_t)limits->output_bytes);
+	json_t *data = json_pack("{s:I, s:I, s:I, s:I}", "turns", (json_int_t)limits->turns, "calls",
+	                         (json_int_t)limits->calls, "timeout_ms", (json_int_t)limits->timeout_ms, "output_bytes",
+	                         (json_int_t)limits->output_bytes);
+
+	bounds_write(&limits->bounds, data);
+	return data;
 }
 
 static int64_t at_most(int64_t wanted, int64_t limit)
@@ -235,6 +240,8 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 
 	limits.turns = at_most(profile != NULL ? profile->turns : 0, limits.turns);
 	limits.timeout_ms = at_most(profile != NULL ? profile->timeout_ms : 0, limits.timeout_ms);
+	if (profile != NULL)
+		bounds_tighten(&limits.bounds, &profile->bounds);
 	json_put_text(data, "goal", spec->goal);
 	json_put_text(data, "agent", spec->agent);
 	json_put_text(data, "role", spec->role);
@@ -357,6 +364,7 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 		.calls = MAX(t->limits.calls - t->calls_total - t->below.calls, 1),
 		.timeout_ms = at_most(profile != NULL ? profile->timeout_ms : 0, MAX(t->limits.timeout_ms - spent_us / 1000, 1)),
 		.output_bytes = t->limits.output_bytes,
+		.bounds = limits_of_child(t, profile),
 	};
 	json_t *data = json_object();
 	const char *model = profile != NULL && profile->model != NULL ? profile->model : t->model;

@@ -26,6 +26,7 @@ struct agent_profile {
 	size_t tool_count;
 	bool readonly;                 /* sees the workspace, and changes nothing in it; nor does a task below */
 	int64_t turns, timeout_ms;     /* at most; a parent's limits hold all the same */
+	struct bounds bounds;          /* the same */
 };
 
 struct question {                      /* an action that needs a person's answer, or a question of the model's; borrowed */

@@ -105,6 +105,7 @@ int files_plan(struct run *run, struct cell_plan *plan, struct cell_files *ret_f
 /* A layer in which nothing was changed is nobody's business. */
 void files_end(struct run *run)
 {
+	tmp_kept_drop(run);
 	if (run->parent != NULL || files_layer_bytes(run->task->config) == 0)
 		return;
 	AUTO(freep) char *data = layer_data_dir(run->engine->setup.store);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/egress.h"
+#include "engine/net_link.h"
 
 #include "base/banned.h"
 
@@ -14,6 +15,7 @@ struct link {                          /* a connection that was decided on */
 	json_t *facts;                 /* net.decided, as it was or will be written */
 	char approval[ID_LEN + 1];     /* "": nobody is asked */
 	char *refusal;                 /* for the client, should the answer be no; the reason is added */
+	bool high_risk;
 	struct link *next;
 };
 
@@ -69,17 +71,24 @@ static void on_kick(void *userdata)
 
 /* ---- decisions ---- */
 
+static void net_action(const struct net_target *target, struct action *ret)
+{
+	*ret = (struct action){ .kind = ACTION_NET };
+	ret->net.host = target->host;
+	ret->net.port = target->port;
+	ret->net.scheme = target->scheme;
+	ret->net.method = target->method;
+	ret->net.address = target->class;
+	ret->net.resolved = target->address;
+}
+
 void net_decide(const struct policy *policy, const struct net_target *target, const char *secret, const struct facts *facts,
                 struct decision *ret)
 {
-	struct action action = { .kind = ACTION_NET, .secret = secret };
+	struct action action;
 
-	action.net.host = target->host;
-	action.net.port = target->port;
-	action.net.scheme = target->scheme;
-	action.net.method = target->method;
-	action.net.address = target->class;
-	action.net.resolved = target->address;
+	net_action(target, &action);
+	action.secret = secret;
 	policy_decide(policy, &action, facts, ret);
 }
 
@@ -90,6 +99,7 @@ static void on_decide(void *userdata, const struct net_target *target, struct de
 
 	facts_of(net->run, &facts);
 	net_decide(net->run->engine->setup.policy, target, NULL, &facts, ret);
+	secret_net(net->run, target, &facts, ret);
 }
 
 static json_t *decided_data(const struct net *net, uint32_t id, const struct net_target *t, const struct decision *d)
@@ -169,14 +179,20 @@ static json_t *action_of(const json_t *facts)
 	return action;
 }
 
-static void hold(struct net *net, struct link *l, const struct net_target *t, const struct decision *d)
+static char *refusal_of(const json_t *facts, const char *rule)
+{
+	return xasprintf("mishri: denied by %s: net %s:%lld", rule != NULL ? rule : "default", json_get_text(facts, "host", ""),
+	                 (long long)json_get_int(facts, "port", 0));
+}
+
+static void hold(struct net *net, struct link *l, const struct decision *d)
 {
 	struct run *run = net->run;
 	AUTO(json_decrefp) json_t *action = action_of(l->facts);
 	struct ask ask = { .kind = "net", .call = json_get_text(l->facts, "call", ""), .action = action, .decision = d };
 	char id[ID_LEN + 1];
 
-	l->refusal = xasprintf("mishri: denied by %s: net %s:%d", d->rule != NULL ? d->rule : "default", t->host, t->port);
+	l->refusal = refusal_of(l->facts, d->rule);
 	watch_arm(net->kick, 0);
 	if (approval_by_grant(run, &ask, id)) {
 		AUTO(freep) char *reason = xasprintf("as remembered: grant %s", id);
@@ -197,6 +213,56 @@ static void hold(struct net *net, struct link *l, const struct net_target *t, co
 
 /* ---- the life of a connection ---- */
 
+static bool is_counted(const struct net *net, uint32_t id, const struct net_target *t)
+{
+	struct action action;
+	struct facts facts;
+
+	net_action(t, &action);
+	facts_of(net->run, &facts);
+	return net_rate(net->run, id, &action, &facts);
+}
+
+json_t *net_link_facts(const struct run *run, uint32_t id)
+{
+	const struct link *l = run->net != NULL ? run->net->links : NULL;
+
+	while (l != NULL && l->id != id)
+		l = l->next;
+	return l != NULL ? l->facts : NULL;
+}
+
+void net_link_go(struct run *run, uint32_t id)
+{
+	if (run->net != NULL)
+		egress_go(run->net->egress, id);
+}
+
+void net_link_over(struct run *run, uint32_t id, const char *rule, const char *source, const char *reason, bool ask)
+{
+	struct net *net = run->net;
+	struct link *l = net != NULL ? link_take(net, NULL, id) : NULL;
+
+	if (l == NULL)
+		return;
+	json_put_text(l->facts, "rule", rule);
+	json_put_text(l->facts, "source", source);
+	if (ask) {
+		struct decision d;
+		limit_decision(rule, source, reason, l->high_risk, &d);
+		hold(net, l, &d);
+		return;
+	}
+	json_put_text(l->facts, "effect", "deny");
+	json_put_text(l->facts, "reason", reason);
+	AUTO(freep) char *refusal = refusal_of(l->facts, rule);
+	AUTO(freep) char *message = xasprintf("%s (%s)", refusal, reason);
+	hint(net, message);
+	write_denied(net, json_incref(l->facts));
+	egress_refuse(net->egress, id, rule, message);
+	link_free(l);
+}
+
 static void on_decided(void *userdata, uint32_t id, const struct net_target *t, const struct decision *d)
 {
 	struct net *net = userdata;
@@ -213,11 +279,14 @@ static void on_decided(void *userdata, uint32_t id, const struct net_target *t, 
 	struct link *l = xcalloc(1, sizeof *l);
 	l->id = id;
 	l->facts = data;
+	l->high_risk = d->high_risk;
 	if (d->effect == EFFECT_ASK && t->unresolved == NULL) {
-		hold(net, l, t, d);
+		hold(net, l, d);
 		return;
 	}
 	link_put(net, l);
+	if (t->unresolved == NULL && is_counted(net, id, t))
+		return;
 	emit(net, EVENT_NET_DECIDED, json_incref(data));
 	if (t->unresolved != NULL)
 		return;
@@ -239,6 +308,7 @@ static void on_gone(void *userdata, uint32_t id)
 	struct net *net = userdata;
 	struct link *l = link_take(net, NULL, id);
 
+	net_rate_gone(net->run, id);
 	if (l == NULL)
 		return;
 	if (l->approval[0] != '\0') {
@@ -268,7 +338,7 @@ static void on_finished(void *userdata, uint32_t id, const struct net_end *end)
 	json_put_int(data, "bytes_down", end->down);
 	json_put_int(data, "ms", end->ms);
 	if (end->down > 0)
-		json_put(data, "taint", json_pack("[s]", "network"));
+		json_put(data, "taint", json_pack("[s, s]", "network", "untrusted"));
 	emit(net, EVENT_NET_FINISHED, data);
 	link_free(l);
 }
@@ -303,6 +373,7 @@ void net_close(struct run *run)
 
 	if (net == NULL)
 		return;
+	net_rate_drop(run);
 	egress_free(net->egress);
 	watch_free(net->kick);
 	while (net->links != NULL) {

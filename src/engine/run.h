@@ -13,7 +13,10 @@ struct deferred {
 	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_PERSON: of the approval; DO_CONNECT: number */
 };
 
+struct call_limits;
 struct live_call;                      /* a call that runs in the cell */
+
+struct secret;
 
 struct background;                     /* a program that runs beside the calls */
 
@@ -66,6 +69,7 @@ struct run {
 	char cell_id[ID_LEN + 1];
 	int64_t cell_asked_ns;
 	bool cell_ready;
+	int tmp_status;                /* of the run that packs or unpacks /tmp; -1: not over yet */
 	bool files_dirty;              /* something may have been made since the files of the policy were guarded */
 	json_t *files_told;            /* places that an event named */
 	struct layer_meter *meter;     /* of the layer of changes; NULL: none */
@@ -75,6 +79,8 @@ struct run {
 	int64_t request_ms;            /* monotonic start */
 
 	struct live_call *live;
+	char secret_word[ID_LEN * 2 + 1]; /* of the live call; "" where none may have the proxy use a secret */
+	bool exposed[LIMIT_SECRETS];   /* secrets that a program of this cell was given, by their order */
 	struct background *background; /* oldest first */
 	int64_t stray_execs, stray_denied;
 	struct {
@@ -83,6 +89,7 @@ struct run {
 	struct held_exec *held;
 	int64_t inbox_seen;            /* the newest message that was taken */
 	struct net *net;               /* NULL: the cell has no network */
+	struct counted_net *counted_net;   /* net_rate.c */
 	struct counted_exec *counted;  /* exec_rate.c */
 	struct charging *charging;     /* charge.c: an intent on its way; nothing else is decided meanwhile */
 	int64_t max_output;            /* tokens of the next reply; 0: as the provider has it */
@@ -149,6 +156,13 @@ void files_touched(struct run *run);                             /* behind one t
 void files_close(struct run *run);                               /* before the cell is closed */
 void files_end(struct run *run);                                 /* the task is over */
 
+/* tmp_kept.c: the cell's /tmp while a task is parked, for its return within LIMIT_TMP_KEPT_MS. Both wait for a few seconds at
+ * most. The word is for the event: "kept", "brought back", or why not; NULL where there is nothing to say. */
+const char *tmp_kept_save(struct run *run);
+const char *tmp_kept_bring(struct run *run);
+void tmp_kept_drop(const struct run *run);                       /* the task is over */
+bool tmp_kept_ended(struct run *run, const struct cell_exit *ended);   /* false: another run of the cell */
+
 /* layer_meter.c: how much a layer holds, measured while something runs; more than is allowed ends what runs. */
 void meter_start(struct run *run, const char *layer, int64_t most_bytes);
 void meter_stop(struct run *run);
@@ -169,12 +183,13 @@ void call_run(struct run *run, struct call *call);               /* the effect *
 void call_kill(struct run *run, struct call *call, const char *why);
 void call_close(struct run *run, struct call *call, const char *status, const char *text);
 void call_ended(struct run *run, const struct cell_exit *ended); /* from the cell; NULL: the cell is lost */
+void call_limit(struct run *run, uint64_t tag, const struct bound_hit *hit); /* from the cell: its run is being ended */
 void call_finish(struct run *run, const char *id, const char *status, int exit, struct str output, json_t *owned_counts);
 json_t *call_started(const struct call *call);                     /* data of the event; the caller owns it */
 json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms);
 /* Starts a plan in the cell, its output into *ret_out (not blocking). mailbox: see tools/seen.h; -1: none. */
 MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
-                         int mailbox, int *ret_out, struct err *err);
+                         int mailbox, const struct call_limits *limits, int *ret_out, struct err *err);
 bool call_drain(int out, struct redact_stream *guard, struct output *output);    /* false at its end */
 bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one of too many to be written down */
 void call_hold(struct run *run, uint64_t tag, bool held);       /* a program of this call waits: its time stands still, too */
@@ -234,6 +249,15 @@ void secret_taint(const struct tool *tool, const json_t *args, json_t *fields);
 /* Puts values into the environment of a program, and variables in the place of references into its command. */
 MUST_USE int secret_enter(struct run *run, const struct tool *tool, const json_t *args, struct tool_plan *plan, char ***env,
                           struct err *err);
+/* The arguments of a tool of ours in the cell, with a word in each reference that only this call has: what else runs in the
+ * cell cannot have the proxy use the secret. The caller owns it. */
+MUST_USE json_t *secret_args(struct run *run, const struct tool *tool, const json_t *args);
+bool secret_granted(const struct run *run, const char *name, size_t name_len, const char *word);
+/* Makes a decision on a connection stricter by the secrets that programs of this cell were given. */
+struct net_target;
+void secret_net(const struct run *run, const struct net_target *target, const struct facts *facts, struct decision *decision);
+bool secret_may_go(const struct run *run, const struct secret *secret, const struct net_target *target, const struct facts *facts,
+                   struct decision *ret);
 void env_append(char ***env, char *owned);                        /* one more line at its end */
 MUST_USE char *secret_command(const char *command);              /* the caller owns it */
 void secret_redact(const struct run *run, enum event_type type, json_t *data);   /* in place */
@@ -248,6 +272,8 @@ void background_act(struct run *run, const struct call *call, struct tool_plan *
 bool background_kill(struct run *run, const struct call *call);  /* false: this call waits for no program */
 void background_ended(struct run *run, const struct cell_exit *ended);
 bool background_counters(const struct run *run, uint64_t tag, int64_t **execs, int64_t **denied);   /* false: not its tag */
+/* False: not its tag. */
+bool background_limit(struct run *run, uint64_t tag, const struct bound_hit *hit);
 void background_stop(struct run *run);                           /* kills them; their ends are told as any */
 void background_drop(struct run *run);                           /* all of them; their cell ends */
 

@@ -2,6 +2,7 @@
  * down. A value goes into the environment of that one call, under MISHRI_SECRET_NAME; the command line, the arguments and
  * the events only have the name. It refuses a reference where no value could be put. */
 #include "engine/run.h"
+#include "engine/egress.h"
 #include "engine/secrets.h"
 #include "policy/probe.h"
 #include "tools/own.h"
@@ -278,11 +279,85 @@ int secret_enter(struct run *run, const struct tool *tool, const json_t *args, s
 		const struct secret *s = secrets_find(secrets_of(run), refs.names[i]);
 		if (s == NULL || s->value == NULL)
 			return err_set(err, EACCES, "the secret %s is not there any more", refs.names[i]);
+		for (size_t k = 0; k < secrets_count(secrets_of(run)); k++)
+			run->exposed[k] |= secrets_at(secrets_of(run), k) == s;
 		env_append(env, xasprintf(SECRET_VARIABLE "%s=%s", s->name, s->value));
 	}
 	if (tool->own == NULL)
 		rewrite(plan);
 	return 0;
+}
+
+/* ---- by the proxy -------------------------------------------------------------------------------------------------------- */
+
+static json_t *with_word(const char *text, const char *word)
+{
+	struct buf out = BUF_INIT(LIMIT_CALL_ARGS_BYTES * 2);
+
+	for (const char *open; (open = strstr(text, OPEN)) != NULL;) {
+		size_t len = strcspn(open, "}");
+		buf_add(&out, text, (size_t)(open - text) + len);
+		buf_printf(&out, ".%s", word);
+		text = open + len;
+	}
+	buf_add_text(&out, text);
+	json_t *value = json_of_str(buf_str(&out));
+	buf_done(&out);
+	return value;
+}
+
+json_t *secret_args(struct run *run, const struct tool *tool, const json_t *args)
+{
+	struct refs refs;
+	const char *key;
+	json_t *value;
+
+	run->secret_word[0] = '\0';
+	if (tool->run == NULL || refs_of(tool, args, &refs, NULL) < 0 || refs.count == 0)
+		return json_incref((json_t *)args);
+	id_new(run->secret_word);
+	id_new(run->secret_word + ID_LEN);
+	json_t *sent = json_deep_copy(args), *headers = json_object_get(sent, "headers");
+	json_object_foreach(headers, key, value)
+		if (json_is_string(value) && strstr(json_string_value(value), OPEN) != NULL)
+			json_object_set_new(headers, key, with_word(json_string_value(value), run->secret_word));
+	return sent;
+}
+
+bool secret_granted(const struct run *run, const char *name, size_t name_len, const char *word)
+{
+	const struct call *c = task_call_find(run->task, call_running(run));
+	const struct tool *tool = c != NULL ? tool_find(c->tool) : NULL;
+	struct refs refs;
+
+	if (tool == NULL || run->secret_word[0] == '\0' || strcmp(word, run->secret_word) != 0 || refs_of(tool, c->args, &refs, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < refs.count; i++)
+		if (strlen(refs.names[i]) == name_len && memcmp(refs.names[i], name, name_len) == 0)
+			return true;
+	return false;
+}
+
+bool secret_may_go(const struct run *run, const struct secret *s, const struct net_target *target, const struct facts *facts,
+                   struct decision *ret)
+{
+	net_decide(run->engine->setup.policy, target, s->name, facts, ret);
+	if (ret->effect == EFFECT_DENY)
+		return false;
+	if (s->has_allow ? secret_allows_host(s, target->host) : is_persons(run, ret->secret_source))
+		return true;
+	deny(ret, s, "the secret %s is not for %.120s: its `allow` in the configuration must name the host, or a rule for net the secret",
+	     s->name, target->host);
+	return false;
+}
+
+void secret_net(const struct run *run, const struct net_target *target, const struct facts *facts, struct decision *d)
+{
+	for (size_t i = 0; i < secrets_count(secrets_of(run)) && d->effect != EFFECT_DENY; i++) {
+		struct decision one;
+		if (run->exposed[i] && (!secret_may_go(run, secrets_at(secrets_of(run), i), target, facts, &one) || one.effect < d->effect))
+			*d = one;
+	}
 }
 
 /* ---- what is written down ---------------------------------------------------------------------------------------------- */

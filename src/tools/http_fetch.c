@@ -196,17 +196,25 @@ static void headline(const struct fetch *f, struct buf *said)
 		buf_printf(said, "; it redirects to %.*s", (int)MIN(to.len, 500), to.ptr);
 }
 
+/* Looked at before anything is asked for: an answer that cannot be kept should not be fetched. */
+static int find_place(const json_t *args, const char *workspace, struct place *ret, struct err *err)
+{
+	if (json_object_get(args, "save") == NULL)
+		return 0;
+	int r = place_find(workspace, arg_str(args, "save").ptr, ret, err);
+	if (r == 0 && ret->exists)
+		r = err_set(err, EEXIST, "%s: is there already; nothing was written. Give a name that is free", ret->given);
+	return r;
+}
+
 static int save(const struct fetch *f, const char *workspace, struct buf *said, struct err *err)
 {
 	AUTO(place_done) struct place place = PLACE_NONE;
 	char hex[SHA256_HEX_LEN + 1];
-	const char *path = arg_str(f->args, "save").ptr;
-	int r = place_find(workspace, path, &place, err);
+	int r = find_place(f->args, workspace, &place, err);
 
 	if (r < 0)
 		return r;
-	if (place.exists)
-		return err_set(err, EEXIST, "%s: is there already; nothing was written. Give a name that is free", place.given);
 	if (f->reply.cut)
 		return err_set(err, EFBIG, "the answer has more than %zu MiB; nothing was written", LIMIT_FETCH_BODY_BYTES >> 20);
 	r = place_write(&place, buf_str(&f->reply.body), true, err);
@@ -291,12 +299,13 @@ static int http_fetch_run(const json_t *args, const char *workspace)
 	AUTO(fetch_done) struct fetch f = { .args = args, .proxy = getenv("HTTP_PROXY"), .method = json_get_text(args, "method", "GET"),
 	                                    .body = arg_str(args, "body") };
 	AUTO(buf_done) struct buf said = BUF_INIT(LIMIT_FETCH_BODY_BYTES);
+	AUTO(place_done) struct place place = PLACE_NONE;
 	struct err err = ERR_NONE;
-	int r;
+	int r = find_place(args, workspace, &place, &err);
 
-	if (f.proxy == NULL)
+	if (r == 0 && f.proxy == NULL)
 		r = err_set(&err, ENETUNREACH, "there is no network in this cell");
-	else
+	else if (r == 0)
 		r = url_parse(arg_str(args, "url"), &f.url, &err);
 	while (r == 0) {
 		r = one_hop(&f, &err);
@@ -304,7 +313,7 @@ static int http_fetch_run(const json_t *args, const char *workspace)
 			break;
 		r = MIN(r, 0);
 	}
-	if (r == 0 && reply_header(&f.reply, "mishri-denied").len > 0)
+	if (r == 0 && f.reply.status == 403 && reply_header(&f.reply, "mishri-reason").len > 0)
 		return denied(&f);
 	if (r == 0)
 		r = body_unpack(&f.reply, &err);

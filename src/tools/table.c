@@ -2,6 +2,7 @@
  * a single tool: that is in the tool's own file. */
 #include "tools/own.h"
 #include "tools/rows.h"
+#include "tools/tmp_kept.h"
 
 #include <string.h>
 
@@ -68,6 +69,9 @@ size_t tool_names(const char **ret, size_t max)
 	return count;
 }
 
+/* What the engine itself has done in a cell; no tool of an agent's. */
+static const struct cell_builtin more[] = { { TMP_KEEP, tmp_keep }, { TMP_BRING, tmp_bring } };
+
 size_t tool_builtins(struct cell_builtin *ret, size_t max)
 {
 	size_t count = 0;
@@ -75,6 +79,8 @@ size_t tool_builtins(struct cell_builtin *ret, size_t max)
 	for (size_t i = 0; i < COUNT(tools) && count < max; i++)
 		if (tools[i]->run != NULL)
 			ret[count++] = (struct cell_builtin){ tools[i]->name, tools[i]->run };
+	for (size_t i = 0; i < COUNT(more) && count < max; i++)
+		ret[count++] = more[i];
 	return count;
 }
 

@@ -4,6 +4,7 @@
 #define MISHRI_TOOLS_TOOL_H
 
 #include "cell/cell.h"
+#include "tools/schema.h"
 
 enum nature { NATURE_AT_MOST_ONCE, NATURE_IDEMPOTENT, NATURE_PURE };   /* 0 is the safest */
 const char *nature_name(enum nature nature);
@@ -27,6 +28,7 @@ struct tool {
 	const char *permissions;     /* "fs.read", "fs.read fs.write exec" */
 	const char *taints;          /* labels that every result gives the task, "network untrusted"; NULL: none */
 	enum nature nature;
+	const struct bounds *limits; /* tighter than a task's; NULL: none but those of its kind */
 	bool polls;                  /* made to be called again and again with the same arguments: no loop */
 	const char *schema;          /* JSON Schema of the arguments, as text */
 	bool control;                /* carried out by the engine itself, about the task; has neither plan nor run */
@@ -55,11 +57,6 @@ const struct tool *tool_at(size_t i);                        /* NULL past the en
 size_t tool_names(const char **ret, size_t max);             /* fills names; returns how many */
 size_t tool_builtins(struct cell_builtin *ret, size_t max);  /* the rows that have `run` */
 json_t *tool_schema_of(const struct tool *tool);             /* parsed; the caller owns it */
-
-/* Does the value match the schema? 0 or -EINVAL; err: "/path: what: what would be right". The
- * keywords that are understood are listed in schema.c; a schema with others is refused by schema_lint. */
-MUST_USE int schema_check(const json_t *schema, const json_t *value, struct err *err);
-MUST_USE int schema_lint(const json_t *schema, struct err *err);
 
 /* Keeps head and tail of a stream within a bound, and makes it fit for a model and a terminal. */
 struct output;

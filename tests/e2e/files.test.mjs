@@ -206,6 +206,34 @@ for (const { name, as_nobody } of USERS) {
 			assert.match((await about(w, 'diff', '--stat')).out, /^added {4}small\n$/);
 		});
 
+		test('/tmp is kept for a return within ten minutes', async (t) => {
+			for (const row of [{ late: false, says: /text\n.*r-x.*link -> f.*1000/s }, { late: true, says: /No such file/ }, { large: true, says: /No such file/ }]) {
+				const w = world(t, { files: { 'a.txt': 'one\n' }, as_nobody });
+				const fill = row.large ? 'head -c 70000000 /dev/zero > /tmp/large; ' : '';
+				const model = record(w, [
+					{ calls: [shell(`${fill}mkdir -p /tmp/d/e; echo text > /tmp/d/e/f; ln -s f /tmp/d/e/link; touch -d @1000 /tmp/d/e/f; chmod 555 /tmp/d/e/f; mkfifo /tmp/p`)] },
+					{ calls: [shell('touch started; sleep 60')] },
+					{ calls: [shell('cat /tmp/d/e/link; ls -l /tmp/d/e; stat -c %Y /tmp/d/e/f; test ! -e /tmp/p')] },
+					{ text: 'Done.' },
+				]);
+				const run = w.start(w.runArgs('Do it', '-m', model));
+				for (let end = Date.now() + 20000; !w.has('started'); await sleep(50))
+					assert.ok(Date.now() < end, run.err);
+				run.kill('SIGINT');
+				await run.done;
+				exited(run, 130);
+				const kept = path.join(w.data, 'tmp');
+				assert.equal(w.events('cell.closed')[0].data.tmp, row.large ? 'not kept: too large' : 'kept');
+				assert.equal(fs.readdirSync(kept).length, row.large ? 0 : 1);
+				if (row.late)
+					fs.utimesSync(path.join(kept, w.task()), 1000, 1000);
+				exited(await w.mishri(w.resumeArgs(w.task())), 0);
+				assert.match(results(w)['3.1'].output, row.says);
+				assert.deepEqual(fs.readdirSync(kept), []);
+				await w.leftNothing();
+			}
+		});
+
 		test('one program in a layer', async (t) => {
 			const w = world(t, { files: { 'a.txt': 'one\n' }, as_nobody });
 			const run = await w.mishri(['exec', ...w.places(), '-p', w.policy, '-w', w.ws, ...overlay, '--', 'sh', '-c', 'echo 2 > a.txt; echo n > n; cat a.txt']);

@@ -278,6 +278,39 @@ describe('bounds', () => {
 		const { run } = await runs(t, LOCAL, `for i in $(seq 40); do ${CURL} http://localhost:${plain}/ & done; wait`, { args: ['-c', 'net.connections=4'] });
 		assert.equal(run.out.match(/hello/g)?.length, 40, run.err);
 	});
+	const many = `import socket, struct
+conns = []
+for i in range(1000):
+    c = socket.socket(); c.setblocking(False)
+    try: c.connect(('127.0.0.1', 3128))
+    except BlockingIOError: pass
+    conns.append(c)
+for c in conns[:100]:
+    c.setblocking(True)
+    c.sendall(b'GET http://localhost:PORT/never HTTP/1.1\\r\\nHost: loc')
+for c in conns: c.close()
+def rest(c):
+    data = b''
+    while True:
+        piece = c.recv(65536)
+        if not piece: return data[:15]
+        data += piece
+def begin(text):
+    c = socket.create_connection(('127.0.0.1', 3128), timeout=20); c.sendall(text); return c
+c = begin(b'POST http://localhost:PORT/gone HTTP/1.1\\r\\nHost: localhost:PORT\\r\\nContent-Length: 9000000\\r\\n\\r\\n' + b'x' * 99999)
+c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); c.close()
+c = begin(b'GET http://localhost:PORT/half HTTP/1.1\\r\\nHost: localhost:PORT\\r\\n\\r\\n'); c.shutdown(socket.SHUT_WR); print(rest(c))
+c = begin(b'CONNECT localhost:PORT HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); print(c.recv(100)[:12])
+c.sendall(b'GET /half HTTP/1.0\\r\\n\\r\\n'); c.shutdown(socket.SHUT_WR); print(rest(c))
+`;
+	test('a thousand connections, clients that vanish, halves of connections', async (t) => {
+		const w = world(t, { policy: policyOf(LOCAL), files: { 'many.py': many.replaceAll('PORT', String(plain)).replaceAll('\\\\', '\\') } });
+		const run = await inCell(w, 'python3 many.py');
+		if (/not found/.test(run.err))
+			return t.skip('no python3');
+		assert.equal(run.out, "b'HTTP/1.1 200 OK'\nb'HTTP/1.1 200'\nb'HTTP/1.1 200 OK'\n", run.err);
+		assert.ok(!hits.some((hit) => hit.url === '/never'));
+	});
 	test('a wrong setting is refused with what would be right', async (t) => {
 		const { run } = await runs(t, LOCAL, 'true', { args: ['-c', 'net.resolver=dns.example'] });
 		assert.equal(run.code, 3);
@@ -342,6 +375,23 @@ describe('in a task', () => {
 		model.setScenario({ replies: [{ calls: [shell(`${CURL} http://localhost:${plain}/nobody`)] }, { text: 'Done.' }] });
 		await w.run(model, 'x');
 		assert.match(toldModel(model)[0], /denied by asks[^]*nobody is there to ask/);
+	});
+
+	test('a limit counts connections, and the next one waits or is refused', async (t) => {
+		const limit = (over) => `limits:\n  - { id: few, on: net, per: task, rate: 2/h, over: ${over} }\n`;
+		const get = (n) => `${CURL} http://localhost:${plain}/limit${n}`;
+		const w = world(t, { policy: `${policyOf(LOCAL)}${limit('deny')}` });
+		model.setScenario({ replies: [{ calls: [shell(`${get(1)}; ${get(2)}; ${get(3)}`)] }, { text: 'Done.' }] });
+		exited(await w.run(model, 'x'), 0);
+		assert.match(toldModel(model)[0], /hello[^]*hello[^]*mishri: denied by few: net localhost:\d+ \(the limit few of/);
+		assert.deepEqual(w.events('net.decided').map((e) => e.data.effect), ['allow', 'allow', 'deny']);
+		assert.equal(w.events('limit.reached')[0].data.on, 'net');
+		w.checkChain();
+		const slow = world(t, { policy: `${policyOf(LOCAL)}limits:\n  - { id: slow, on: net, per: task, rate: 60/min, burst: 1, over: wait }\n` });
+		model.setScenario({ replies: [{ calls: [shell(`${get(4)}; ${get(5)}`)] }, { text: 'Done.' }] });
+		exited(await slow.run(model, 'x'), 0);
+		assert.match(toldModel(model)[0], /hello[^]*hello/);
+		assert.equal(slow.events('net.finished').length, 2);
 	});
 
 	// By TLS of the engine, into the one header, to the one host; the value is nowhere else.

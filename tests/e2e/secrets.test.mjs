@@ -1,6 +1,7 @@
 // Secrets through the whole program: they reach the one call that may have them, and nothing else ever shows them.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
@@ -192,6 +193,34 @@ test('an own tool has the secrets of its manifest in its environment, and no oth
 	assert.equal(done['1.3'].status, 'denied');
 	nowhere(everything(w, ran, model));
 	assert.ok(toldModel(model).length > 0);
+});
+
+test('a cell in which a program was given a secret connects to the hosts of that secret only', async (t) => {
+	const server = http.createServer((req, res) => res.end('reached\n'));
+	const port = await new Promise((done) => server.listen(0, '127.0.0.1', () => done(server.address().port)));
+	t.after(() => server.close());
+	const net = '  - { id: here, allow: net, host: [localhost, 127.0.0.1], private: true }\n';
+	const policy = (more) => `version: 1\nrules:\n  - { id: tools, allow: tool, tool: "*" }\n  - { id: sys, allow: exec, program: { from: system } }\n${net}${more}`;
+	const curl = (host) => shell(`curl -sS -m 20 --noproxy none http://${host}:${port}/`);
+	const given = shell('echo {{secret:TOKEN}} | wc -c');
+	const rows = [
+		[', allow: { tools: [shell], hosts: [localhost] }', '', [true, true, false]],
+		[', allow: { tools: [shell] }', '', [true, false, false]],
+		['', '  - { id: s, allow: tool, tool: shell, secret: TOKEN }\n  - { id: n, allow: net, host: 127.0.0.1, private: true, secret: TOKEN }\n', [true, false, true]],
+	];
+	for (const [allow, more, [before, local, number]] of rows) {
+		const w = world(t, { policy: policy(more) });
+		config(w, `secrets: { TOKEN: { env: TOKEN_VAR${allow} } }\n`);
+		const model = await modelOf(t, { calls: [curl('127.0.0.1')] }, { calls: [given] }, { calls: [curl('localhost'), curl('127.0.0.1')] });
+		const ran = await run(w, model);
+		exited(ran, 0);
+		const done = results(w);
+		const reached = ['1.1', '3.1', '3.2'].map((call) => done[call].output.includes('reached'));
+		assert.deepEqual(reached, [before, local, number], `${allow} ${more}: ${JSON.stringify(done)}`);
+		if (!number)
+			assert.match(done['3.2'].output, /the secret TOKEN is not for 127\.0\.0\.1/);
+		nowhere(everything(w, ran, model));
+	}
 });
 
 test('mishri secrets, and what is wrong in the section', async (t) => {

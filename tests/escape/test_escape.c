@@ -95,6 +95,9 @@ static const struct kept {
 	{ "connect-abstract $ABSTRACT", "Connection refused", ANYBODY },
 	{ "fast-open $PORT", "Operation not permitted", ANYBODY },
 	{ "socket 2 2 0", "Operation not permitted", ANYBODY },       /* UDP */
+	{ "socket 10 2 0", "Operation not permitted", ANYBODY },      /* UDP over IPv6: name servers too */
+	{ "socket 2 3 1", "Operation not permitted", ROOT_ALONE },    /* raw ICMP */
+	{ "socket 10 3 58", "Operation not permitted", ROOT_ALONE },  /* raw ICMPv6 */
 	{ "socket 2 1 262", "Operation not permitted", NO_PROOF },    /* MPTCP */
 	{ "socket 16 3 0", "Operation not permitted", ANYBODY },      /* netlink */
 	{ "socket 40 1 0", "Operation not permitted", NO_PROOF },     /* vsock */
@@ -238,6 +241,49 @@ static void unreadable_is_untrusted(void **state UNUSED)
 	forget("hidden");
 }
 
+static bool comes_in(int listener)
+{
+	struct pollfd p = { listener, POLLIN, 0 };
+
+	if (poll(&p, 1, 0) <= 0)
+		return false;
+	close(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+	return true;
+}
+
+/* The way out leads to the engine, which has the socket, and to nobody else: not to the proxy of another cell, not to
+ * what listens there on the host. */
+static void the_proxy_is_the_cells_own(void **state UNUSED)
+{
+	static struct rig other;
+	static const char connect_there[] = "exec ./attempt connect 3128";
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(LIMIT_CELL_PROXY_PORT) };
+	AUTO(fd_closep) int host = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	/* where somebody else listens there, that is as good */
+	bool ours = bind(host, (struct sockaddr *)&in, sizeof in) == 0 && listen(host, 4) == 0;
+	other.warden = rig.warden;
+	memcpy(other.workspace, rig.workspace, sizeof other.workspace);
+	assert_true(rig_open_plan(&other, &(struct cell_plan){ .level = CELL_FULL, .workspace = other.workspace }));
+	AUTO(fd_closep) int mine = cell_take_listener(rig.cell), others = cell_take_listener(other.cell);
+	assert_true(mine >= 0 && others >= 0);
+	assert_int_equal(cell_take_listener(rig.cell), -1);
+	rig.deny = NULL;
+	rig.deny_untrusted = rig.deny_workspace = false;
+	if (rig_sh(&rig, connect_there) != 0)
+		fail_msg("the proxy is not there: %s", rig.output);
+	assert_true(comes_in(mine));
+	assert_false(comes_in(others) || (ours && comes_in(host)));
+	assert_int_equal(rig_sh(&other, connect_there), 0);
+	assert_true(comes_in(others));
+	assert_false(comes_in(mine) || (ours && comes_in(host)));
+	fd_close(&mine);
+	assert_int_equal(rig_sh(&rig, connect_there), 1);       /* without the engine there is no way at all */
+	assert_non_null(strstr(rig.output, "refused"));
+	rig_close(&other);
+}
+
 /* Mounts of the host as it sees them: a cell adds none. */
 static size_t mounts(void)
 {
@@ -280,22 +326,17 @@ static void a_bomb_leaves_nothing(void **state UNUSED)
 {
 	size_t before = mounts();
 	static struct rig other;
-	struct cell_run run = { .argv = RIG_ARGV("bash", "-c", "f() { setsid sleep $0 & f & f; }; f", nap()) };
+	const struct cell_run run = { .argv = RIG_ARGV("bash", "-c", "f() { setsid sleep $0 & f & f; }; f", nap()) };
 
 	other.warden = rig.warden;
 	memcpy(other.workspace, rig.workspace, sizeof other.workspace);
 	assert_true(rig_open_plan(
 		&other, &(struct cell_plan){.level = CELL_FULL, .workspace = other.workspace, .processes = 60}));
-	int out = rig_start(&other, &run);
-	int64_t until = clock_mono_ms() + 1000;
-	while (clock_mono_ms() < until)
-		rig_turn(&other, 10);
-	assert_true(processes_of_cells() > 0);
-	assert_true(processes_of_cells() <= 61);
+	assert_int_equal(rig_run(&other, run), 128 + SIGKILL);
+	assert_int_equal(other.last.hit.what, BOUND_PROCESSES);
 	rig_close(&other);
 	assert_int_equal(processes_of_cells(), 0);
 	assert_int_equal(mounts(), before);
-	close(out);
 }
 
 /* ---- what there is to reach outside ---- */
@@ -372,7 +413,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_kernel_keeps), cmocka_unit_test(the_gate_sees_every_spelling),
-		cmocka_unit_test(unreadable_is_untrusted), cmocka_unit_test(a_bomb_leaves_nothing),
+		cmocka_unit_test(unreadable_is_untrusted), cmocka_unit_test(the_proxy_is_the_cells_own), cmocka_unit_test(a_bomb_leaves_nothing),
 	};
 
 	if (argc != 2 || access(argv[1], X_OK) < 0) {

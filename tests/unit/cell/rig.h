@@ -40,6 +40,7 @@ struct rig {
 	struct rig_exec seen[RIG_SEEN];
 	size_t seen_count;
 	struct cell_exit last;
+	struct bound_hit hit;         /* the last limit that was reached */
 	char output[65536];
 	uint64_t next_call;
 };
@@ -119,7 +120,13 @@ static void rig_on_lost(void *userdata, const char *why UNUSED)
 	((struct rig *)userdata)->lost = true;
 }
 
-static const struct cell_callbacks rig_callbacks = { rig_on_open, rig_on_exec, rig_on_gone, rig_on_exit, rig_on_lost };
+static void rig_on_limit(void *userdata, uint64_t call UNUSED, const struct bound_hit *hit)
+{
+	((struct rig *)userdata)->hit = *hit;
+}
+
+static const struct cell_callbacks rig_callbacks = { rig_on_open, rig_on_exec, rig_on_gone, rig_on_exit, rig_on_lost,
+                                                     rig_on_limit };
 
 /* One turn of the loop. */
 UNUSED static void rig_turn(struct rig *rig, int timeout_ms)
@@ -195,6 +202,7 @@ UNUSED static int rig_start(struct rig *rig, struct cell_run *run)
 	run->fds[0] = null;
 	run->fds[1] = run->fds[2] = out;
 	rig->ended = false;
+	rig->hit = (struct bound_hit){ 0 };
 	rig->seen_count = rig->held_count = rig->gone_count = 0;
 	int r = cell_run(rig->cell, run, &err);
 	close(null);

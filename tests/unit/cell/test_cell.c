@@ -632,12 +632,10 @@ static void reduced_bounds_processes(void **state UNUSED)
 	assert_true(rig_open_plan(&other, &(struct cell_plan){ .level = CELL_REDUCED, .workspace = other.workspace,
 	                                                       .memory_bytes = RIG_MEMORY_BYTES, .processes = 20 }));
 	rig_run(&other, (struct cell_run){.argv = RIG_ARGV("bash", "-c",
-							   "for i in {1..40}; do sleep $0 & done; exec true", nap())});
-	assert_true(wait_for_naps(&other, 10));
-	int64_t until = clock_mono_ms() + RIG_PATIENCE_MS;      /* one too many is killed, which takes a moment */
-	while (processes_with(nap()) > 20 && clock_mono_ms() < until)
-		usleep(5000);
-	assert_true(processes_with(nap()) <= 20);
+							   "for i in {1..40}; do sleep $0 & done; wait", nap())});
+	assert_int_equal(other.last.hit.what, BOUND_PROCESSES);
+	assert_int_equal(other.last.hit.reached, 21);
+	assert_int_equal(other.last.hit.limit, 20);
 	rig_close(&other);
 	assert_int_equal(processes_with(nap()), 0);
 	other_rig_remove(&other, secret);

@@ -46,7 +46,7 @@ static const struct msg samples[] = {
 	{.type = MSG_LIMIT, .call = 1, .limit = 2, .reached = 300, .most = 200},
 	{.type = MSG_GUARD, .id = 4, .workspace = "/w", .hide = {words, 3}, .keep = {words, 1}},
 	{.type = MSG_GUARDED, .id = 4, .code = 7, .text = "[]"},
-	{.type = MSG_EXIT, .call = 1, .status = 255, .signal = 9, .execs = 3},
+	{.type = MSG_EXIT, .call = 1, .status = 255, .signal = 9, .execs = 3, .limit = 2, .reached = 41, .most = 40},
 };
 
 static const char *shown(const char *text)

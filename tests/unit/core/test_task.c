@@ -23,7 +23,7 @@ static json_t *data_of(const char *word, const char *arg, enum event_type *ret)
 		{ "created", EVENT_TASK_CREATED,
 		  "{\"goal\":\"g\",\"agent\":\"a\",\"role\":\"worker\",\"depth\":0,\"model\":\"m/m\",\"workspace\":\"/w\",\"isolation\":\"full\","
 		  "\"channel\":\"cli\",\"interactive\":true,\"plan\":\"never\",\"tools\":[],\"policies\":[],"
-		  "\"limits\":{\"turns\":2,\"calls\":3,\"timeout_ms\":60000,\"output_bytes\":1000}}" },
+		  "\"limits\":{\"turns\":2,\"calls\":3,\"timeout_ms\":60000,\"output_bytes\":1000,\"task_cpu_ms\":500}}" },
 		{ "resumed", EVENT_TASK_RESUMED, "{\"engine\":\"e\",\"generation\":2,\"reason\":\"crash\"}" },
 		{ "parked", EVENT_TASK_PARKED, "{\"reason\":\"interrupted\"}" },
 		{ "asked", EVENT_MODEL_REQUESTED, "{\"turn\":1,\"provider\":\"p\",\"model\":\"m\",\"messages\":1}" },
@@ -72,6 +72,17 @@ static json_t *data_of(const char *word, const char *arg, enum event_type *ret)
 	if (strcmp(word, "killed") == 0) {
 		*ret = EVENT_CALL_KILLED;
 		return json_pack("{s:s, s:s}", "call", call, "reason", "timeout");
+	}
+	if (strcmp(word, "exceeded") == 0) {
+		*ret = EVENT_RESOURCE_EXCEEDED;
+		return json_pack("{s:s, s:s, s:i, s:i, s:s, s:s, s:s}", "call", call, "what", value, "reached", 9, "limit", 8, "key", "k",
+		                 "status", "s", "text", "t");
+	}
+	if (strcmp(word, "used") == 0) {
+		*ret = EVENT_CALL_FINISHED;
+		return json_pack("{s:s, s:s, s:s, s:n, s:s, s:i, s:i, s:i, s:i, s:{s:i, s:i}}", "call", call, "tool", "shell", "status", "ok",
+		                 "exit", "output", "o", "bytes", 1, "execs", 1, "denied_execs", 0, "ms", 1, "used", "cpu_ms",
+		                 (int)strtol(value, NULL, 10), "written_bytes", (int)strtol(value, NULL, 10));
 	}
 	assert_string_equal(word, "finished");
 	*ret = EVENT_CALL_FINISHED;
@@ -153,6 +164,15 @@ static void what_comes_next(void **state)
 		{ RUNS("pure") AGAIN AGAIN AGAIN " resumed", 0, "run 1.1" },
 		{ RUNS("pure") AGAIN AGAIN AGAIN AGAIN " resumed", 0, "close 1.1 unknown" },
 		{ RUNS("pure") " finished:1.1", 0, "model" },
+		/* what a call runs into ends the call; what the task has used up ends the task, after its call */
+		{ RUNS("pure") " exceeded:1.1=memory_bytes", 0, "nothing" },
+		{ RUNS("pure") " exceeded:1.1=memory_bytes finished:1.1", 0, "model" },
+		{ RUNS("pure") " exceeded:1.1=disk_bytes", 0, "kill 1.1 disk_limit" },
+		{ RUNS("pure") " exceeded:1.1=disk_bytes killed:1.1", 0, "nothing" },
+		{ RUNS("pure") " exceeded:1.1=disk_bytes killed:1.1 finished:1.1", 0, "finish failed 8" },
+		{ RUNS("pure") " exceeded:9.1=task_cpu_ms killed:1.1 finished:1.1", 0, "finish failed 8" },
+		{ RUNS("pure") " used:1.1=499", 0, "model" },
+		{ RUNS("pure") " used:1.1=500", 0, "finish failed 8" },
 		{ RUNS("pure") " finished:1.1 resumed", 0, "model" },
 		{ "created asked replied:2 proposed:1.1 proposed:1.2 allow:1.1", 0, "run 1.1" },
 		{ "created asked replied:2 proposed:1.1 proposed:1.2 deny:1.1 finished:1.1", 0, "check 1.2" },

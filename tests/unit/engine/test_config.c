@@ -124,6 +124,20 @@ static void the_strongest_layer_wins(void **state)
 		{ { .user = "plan: always", .only_flags = true, .flags = { "plan=never" } }, "plan", "never", "-c" },
 		{ { .user = "nonsense: 1", .only_flags = true }, "plan", "auto", "built-in" },
 		{ { .admin = "plan: never\nlocked: [plan]", .only_flags = true }, "plan", "never", "D/admin.yaml:1" },
+		/* limits: one by one or as a section */
+		{ { NULL }, "limits.memory", "4G", "built-in" },
+		{ { .user = "limits:\n  memory: 2G" }, "limits.memory", "2G", "D/user.yaml:2" },
+		{ { .user = "limits.memory: 2G" }, "limits.memory", "2G", "D/user.yaml:1" },
+		{ { .user = "limits: { memory: 2G }", .env = { "MISHRI_LIMITS_MEMORY=1G" } }, "limits.memory", "1G", "MISHRI_LIMITS_MEMORY" },
+		{ { .env = { "MISHRI_LIMITS_OPEN_FILES=64" } }, "limits.open_files", "64", "MISHRI_LIMITS_OPEN_FILES" },
+		{ { .user = "limits: { memory: 2G }", .flags = { "limits.memory=3G" } }, "limits.memory", "3G", "-c" },
+		{ { .admin = "limits: { memory: 1G }\nlocked: [limits]", .user = "limits: { memory: 2G }" }, "limits.memory", "1G", "D/admin.yaml:1" },
+		{ { .admin = "limits: { memory: 1G }\nlocked: [limits.memory]", .user = "limits: { memory: 2G, cpu: 5m }" }, "limits.memory", "1G",
+		  "D/admin.yaml:1" },
+		{ { .admin = "limits: { memory: 1G, cpu: 1m }\nlocked: [limits.memory]", .only_flags = true }, "limits.memory", "1G",
+		  "D/admin.yaml:1" },
+		{ { .admin = "limits: { memory: 1G, cpu: 1m }\nlocked: [limits.memory]", .only_flags = true }, "limits.cpu", "30m", "built-in" },
+		{ { NULL }, "limits.task_cpu", NULL, "built-in" },
 	};
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -189,6 +203,14 @@ static void what_is_wrong_is_said(void **state)
 		{ { .flags = { "plna=x" } }, "-c: unknown key 'plna': did you mean 'plan'?" },
 		{ { .flags = { "zzzzzz=x" } }, "-c: unknown key 'zzzzzz'; `mishri config` lists the keys" },
 		{ { .flags = { "plan=" } }, "-c: plan: is empty" },
+		{ { .user = "limits: { memroy: 1G }" }, "memory" },
+		{ { .user = "limits: { memory: 1k }" }, "/user.yaml:1:19: limits.memory: 1k is too little" },
+		{ { .user = "limits: [memory]" }, "/user.yaml:1:9: limits is a list here" },
+		{ { .user = "limits: { memory: [1G] }" }, "limits.memory: must be one value, not a list" },
+		{ { .project = "limits: { memory: 1G }" }, "limits: is not for a project file" },
+		{ { .project = "limits.memory: 1G" }, "limits.memory: is not for a project file" },
+		{ { .admin = "locked: [limits]", .flags = { "limits.memory=8G" } }, "-c: limits.memory is locked to '4G' (built-in)" },
+		{ { .env = { "MISHRI_LIMITS_MEMRY=1G" } }, "did you mean 'MISHRI_LIMITS_MEMORY'?" },
 	};
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -260,6 +282,9 @@ static void wrong_agents(void **state)
 		{ { .user = "agents: { a: { prompt: '' } }" }, "a: prompt: must be a text" },
 		{ { .user = "agents: { a: { max_turns: 0 } }" }, "/user.yaml:1:27: a: max_turns: must be a whole number" },
 		{ { .user = "agents: { a: { timeout: 31d } }" }, "a: timeout: must be a time from 1s to 30d" },
+		{ { .user = "agents: { a: { limits: { memory: 1k } } }" }, "/user.yaml:1:34: a: limits: memory: 1k must be between" },
+		{ { .user = "agents: { a: { limits: { memroy: 1G } } }" }, "memory" },
+		{ { .user = "agents: { a: { limits: 5 } }" }, "limits is a" },
 		{ { .project = "agents: { a: { model: x/y } }" }, "/.mishri/config.yaml:1:16: a: model: is not for an agent of a project file" },
 		{ { .user = "agents: { a: { tools: [] } }", .project = "agents: { a: {} }" }, "'a' is defined in " },
 		{ { .admin = "locked: [agents]", .user = "agents: { a: { role: boss } }" }, "role: must be" },
