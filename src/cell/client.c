@@ -579,9 +579,11 @@ void cell_guard(struct cell *cell)
 	if (cell->state != CELL_OPEN || cell->guarding || (cell->hide == NULL && cell->keep == NULL))
 		return;
 	cell->guarding = true;
-	if (msg_send(warden->fd, &(struct msg){
+	const struct msg guard = {
 		.type = MSG_GUARD, .id = cell->id, .workspace = cell->workspace,
-		.hide = texts_of((const char *const *)cell->hide), .keep = texts_of((const char *const *)cell->keep) }) < 0)
+		.hide = texts_of((const char *const *)cell->hide), .keep = texts_of((const char *const *)cell->keep),
+	};
+	if (msg_send(warden->fd, &guard) < 0)
 		shutdown(warden->fd, SHUT_RDWR);
 }
 

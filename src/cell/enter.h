@@ -31,7 +31,8 @@ struct trees {
 };
 void trees_close(struct trees *trees);
 
-/* In the new namespaces, ids mapped: mounts, root, network, privileges, Landlock. A failure leaves a process that is good for nothing but to say so and exit. */
+/* In the new namespaces, ids mapped: mounts, root, network, privileges, Landlock. A failure leaves a process that is good
+ * for nothing but to say so and exit. */
 MUST_USE int enter_full(const struct plan *plan, const struct trees *trees, struct entered *ret, struct err *err);
 /* Without namespaces. */
 MUST_USE int enter_plain(const struct plan *plan, struct entered *ret, struct err *err);

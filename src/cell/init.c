@@ -317,7 +317,7 @@ static char *mechanisms(const struct init *init)
 {
 	const struct plan *plan = init->setup->plan;
 	AUTO(json_decrefp) json_t *out = json_object();
-	static const char *const networks[] = { "its own loopback and the proxy on " CELL_PROXY, "no sockets but Unix", "the host's" };
+	static const char *const networks[] = { ("its own loopback and the proxy on " CELL_PROXY), "no sockets but Unix", "the host's" };
 	bool full = plan->level == CELL_FULL;
 
 	json_put_text(out, "level", cell_level_name(plan->level));

@@ -137,7 +137,8 @@ static _Noreturn void nursling_main(const struct keeper *w, const struct plan *p
 	init_main(&setup);
 }
 
-static int spawn(struct keeper *w, const struct plan *plan, const struct trees *trees, const int *group, struct nursling *child, struct err *err)
+static int spawn(struct keeper *w, const struct plan *plan, const struct trees *trees, const int *group,
+                 struct nursling *child, struct err *err)
 {
 	const struct filter *filters = NULL;
 	int ends[2], pidfd = -1, r = filters_get(w, plan->level, &filters, err);

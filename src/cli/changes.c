@@ -100,3 +100,58 @@ void changes_list(const struct overlay *layer, FILE *to)
 		fprintf(to, "refused  %s  (%s: it is never applied)\n", buf_text(&line), json_get_text(row, "why", ""));
 	}
 }
+
+void changes_note(json_t *notes, const struct event *e)
+{
+	if (e->type != EVENT_FILES_VIOLATED && e->type != EVENT_CHANGES_APPLIED && e->type != EVENT_CHANGES_DROPPED)
+		return;
+	json_t *note = json_deep_copy(e->data);
+	json_put_text(note, "event", event_name(e->type));
+	json_put_text(note, "user", e->user);
+	json_array_append_new(notes, note);
+}
+
+static void print_places(const json_t *places, bool colour)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(places, i, row) {
+		printf("  %snew%s where the policy says files.%s: ", ink(colour, INK_BAD), ink(colour, INK_PLAIN),
+		       json_get_text(row, "kind", ""));
+		print_line(json_get_text(row, "path", ""), 120);
+		putchar('\n');
+	}
+}
+
+void changes_print_notes(const json_t *notes, bool colour)
+{
+	const json_t *note;
+	size_t i;
+
+	if (json_array_size(notes) > 0)
+		printf("\n%sfiles%s\n", ink(colour, INK_BOLD), ink(colour, INK_PLAIN));
+	json_array_foreach(notes, i, note) {
+		const json_t *sums = json_object_get(note, "sums"), *forced = json_object_get(note, "forced");
+		print_places(json_object_get(note, "places"), colour);
+		if (sums == NULL)
+			continue;
+		printf("  changes were %s by %s: %lld added, %lld changed, %lld deleted, %lld modes",
+		       strcmp(json_get_text(note, "event", ""), "changes.applied") == 0 ? "applied" : "dropped",
+		       json_get_text(note, "user", ""), (long long)json_get_int(sums, "added", 0),
+		       (long long)json_get_int(sums, "changed", 0), (long long)json_get_int(sums, "deleted", 0),
+		       (long long)json_get_int(sums, "mode", 0));
+		if (json_array_size(forced) > 0)
+			printf(", %zu over what had changed meanwhile", json_array_size(forced));
+		putchar('\n');
+	}
+}
+
+void changes_hint(const struct store *store, const struct task *task)
+{
+	AUTO(freep) char *data = layer_data_dir(store);
+
+	if (json_get_int(task->config, "layer_bytes", 0) > 0 && task->phase == PHASE_ENDED && layer_exists(data, task->id))
+		complain(0, "what it changed waits in a layer: look with `mishri diff %s`, then `mishri apply %s` or `mishri drop %s`",
+		         task->id, task->id, task->id);
+}

@@ -22,6 +22,13 @@ int changes_find(struct changes *c, const struct options *o, unsigned store_flag
 int changes_read(struct changes *c);
 void changes_done(struct changes *c);
 
+/* Behind a run, on stderr: its changes wait in a layer. */
+void changes_hint(const struct store *store, const struct task *task);
+
+/* Events about files, for whoever tells a task's story: kept in an array, printed as lines. */
+void changes_note(json_t *notes, const struct event *e);
+void changes_print_notes(const json_t *notes, bool colour);
+
 /* One line a change: kind, path, what there is to say. Sanitised. */
 void changes_list(const struct overlay *layer, FILE *to);
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/common.h"
+#include "cli/changes.h"
 #include "core/task.h"
 #include "cli/print.h"
 
@@ -133,6 +133,7 @@ static void add_detail(json_t *call, const struct event *e)
 
 struct story {
 	json_t *turns;
+	json_t *files;               /* events about files */
 	struct task *task;           /* NULL: the events do not fit together */
 };
 
@@ -144,6 +145,7 @@ static bool add_event(void *userdata, const struct event_row *row)
 	if (event_parse(row->text, &e, NULL) < 0)
 		return true;
 	e.seq = row->seq;
+	changes_note(story->files, &e);
 	json_t *call = has_detail(&e) ? call_of(story->turns, json_get_text(e.data, "call", "")) : NULL;
 	if (call != NULL)
 		add_detail(call, &e);
@@ -261,6 +263,7 @@ static json_t *json_task(const struct task_row *row, const struct sums *sums, co
 	json_put(task, "total", json_sums(sums));
 	json_put(task, "plan", story->task != NULL && story->task->plan != NULL ? json_incref(story->task->plan) : json_null());
 	json_put(task, "taint", story->task != NULL ? task_taint_json(story->task) : json_array());
+	json_put(task, "files", json_incref(story->files));
 	json_put(task, "steps", json_incref(story->turns));
 	return task;
 }
@@ -502,6 +505,7 @@ static void print_task(const struct task_row *row, const struct sums *sums, cons
 		print_plan(story->task->plan, colour);
 	}
 	print_turns(story->turns, colour);
+	changes_print_notes(story->files, colour);
 	if (row->result != NULL) {
 		printf("\n%sresult%s\n", ink(colour, INK_BOLD), ink(colour, INK_PLAIN));
 		print_block("  ", row->result, RESULT_LINES);
@@ -511,7 +515,7 @@ static void print_task(const struct task_row *row, const struct sums *sums, cons
 static int show_task(const struct options *o, struct store *store, const char *task, struct err *err)
 {
 	AUTO(task_row_done) struct task_row row = { 0 };
-	struct story story = { .turns = json_array(), .task = task_new() };
+	struct story story = { .turns = json_array(), .files = json_array(), .task = task_new() };
 	struct sums sums = { 0 };
 
 	int r = store_task_get(store, task, &row, err);
@@ -524,6 +528,7 @@ static int show_task(const struct options *o, struct store *store, const char *t
 		print_task(&row, &sums, &story, print_colour(o));
 	}
 	json_decref(story.turns);
+	json_decref(story.files);
 	task_free(story.task);
 	return r;
 }

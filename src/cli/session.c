@@ -8,6 +8,7 @@
 
 #include "base/io.h"
 #include "cli/ask.h"
+#include "cli/changes.h"
 #include "cli/progress.h"
 #include "engine/dirs.h"
 #include "engine/egress.h"
@@ -263,5 +264,6 @@ int session_finish(struct session *s)
 		                                   "interrupted", t->id);
 		return print_result(s->format, result_object(t, "parked", text, exit, elapsed_ms));
 	}
+	changes_hint(s->store, t);
 	return print_result(s->format, result_object(t, t->state, t->result, t->exit, elapsed_ms));
 }

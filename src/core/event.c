@@ -465,7 +465,7 @@ static const struct row rows[] = {
 	[EVENT_CELL_OPENED] = ROW("cell.opened", cell_opened, "A sandbox was made for the task."),
 	[EVENT_CELL_CLOSED] = ROW("cell.closed", cell_closed, "The sandbox and every process in it ended."),
 	[EVENT_FILES_VIOLATED] =
-		ROW("files.violated", files_violated, "Something came to be where the policy hides or keeps files; no tool could be kept from it."),
+		ROW("files.violated", files_violated, "Something came to be where the policy hides or keeps files."),
 	[EVENT_CHANGES_APPLIED] = ROW("changes.applied", changes_applied, "What a task changed in its layer went to the workspace."),
 	[EVENT_CHANGES_DROPPED] = ROW("changes.dropped", changes_dropped, "What a task changed in its layer was thrown away."),
 };

@@ -429,8 +429,7 @@ static void run_in_cell(struct run *run, const struct call *c, const struct tool
 
 	limits_of_call(run->task, tool, plan, &live->limits);
 	live->limits.bounds.at[BOUND_WALL] = MIN(live->limits.bounds.at[BOUND_WALL], charge_time_left_ms(run));
-	r = files_guard(run, &err);
-	if (r == 0 && plan->builtin != NULL)
+	if (plan->builtin != NULL)
 		r = seen_open(run->task->seen, &live->mailbox, &live->mail_from, &err);
 	if (r == 0)
 		r = call_launch(run, live->tag, tool, c->args, plan, live->mailbox, &live->limits, &live->out, &err);
@@ -451,6 +450,8 @@ void call_run(struct run *run, struct call *c)
 
 	assert(run->live == NULL && tool != NULL);
 	if (tool_plan_make(tool, c->args, run->task->workspace, &plan, &err) < 0)
+		failed_to_start(run, c->id, -EINVAL, err.text);
+	else if (files_guard(run, &err) < 0)
 		failed_to_start(run, c->id, -EINVAL, err.text);
 	else if (tool == &tool_read_output)
 		kept_read(run, c);

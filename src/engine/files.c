@@ -183,13 +183,30 @@ static int note_found(struct run *run, struct err *err)
 	return 0;
 }
 
+/* Does anything else write to the workspace while this task does nothing? */
+static bool is_shared(const struct run *run)
+{
+	if (run->background != NULL)
+		return true;
+	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
+		if (other != run && !other->told && other->cell_ready && strcmp(other->workspace, run->workspace) == 0)
+			return true;
+	return false;
+}
+
 int files_guard(struct run *run, struct err *err)
 {
-	if (!run->files_dirty && run->background == NULL)
+	bool shared = is_shared(run);
+
+	if (!run->files_dirty && !shared)
 		return 0;
-	cell_guard(run->cell);
+	/* What was asked for when the last call ended is enough, where nobody wrote since. */
 	int r = note_found(run, err);
-	run->files_dirty = r < 0;
+	if (r == 0 && shared) {
+		cell_guard(run->cell);
+		r = note_found(run, err);
+	}
+	run->files_dirty = r < 0 || shared;
 	return r;
 }
 

@@ -585,6 +585,7 @@ int layer_recover(const char *data, const char *root, bool *ret_applied, json_t 
 	r = journal_read(&a, &phase);
 	if (r < 0)
 		return r;
+	assert(phase != NULL);
 	if (strcmp(phase, "apply") == 0) {
 		r = stage_open(&a, false);
 		r = r < 0 ? err_set(err, -r, "'%s/%s', which an interrupted apply needs, cannot be opened: %s", a.stage_parent,

@@ -169,7 +169,7 @@ static size_t typed(struct str text, size_t at)
 /* Behind the name: quotes and blanks, one sign that assigns, quotes and blanks. `quote`: the one that opens the value, or 0. */
 static bool skip_assignment(struct str text, size_t *at, char *quote, char *sign)
 {
-	static const char *const signs[] = { ":::=", "::=", ":=", "=>", "?=", ".=", "||=", "?""?=", "==", "=", ":", ">", ",", "(" };
+	static const char *const signs[] = { ":::=", "::=", ":=", "=>", "?=", ".=", "||=", "\?\?=", "==", "=", ":", ">", ",", "(" };
 	size_t i = *at;
 
 	if (i < text.len && text.ptr[i] == '\\')

