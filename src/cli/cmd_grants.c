@@ -55,7 +55,6 @@ static void add_json(json_t *list, const struct grant_row *row)
 
 static void print_what(const json_t *made)
 {
-	AUTO(buf_done) struct buf line = BUF_INIT(KIB(64));
 	const char *covers = json_get_text(made, "covers", "");
 
 	print_line(covers, 120);
