@@ -178,7 +178,8 @@ static void add_reach(struct page *p, const struct approval *a, const struct ask
 	if (tool == NULL)
 		return;
 	if (itself)
-		reach = xasprintf("%s: %s, in the sandbox of the task", tool->category, tool->permissions[0] != '\0' ? tool->permissions : "nothing outside the task");
+		reach = xasprintf("%s: %s, in the sandbox of the task", tool->category, tool->permissions[0] != '\0' ? tool->permissions
+		                   : "nothing outside the task");
 	else
 		reach = xasprintf("what the sandbox of the task lets through; held in a call of %s", tool->name);
 	add_text(p, "reach", reach);

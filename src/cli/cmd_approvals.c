@@ -130,7 +130,8 @@ static int approvals(int argc, char **argv)
 	if (options_parse(&cmd_approvals, argc, argv, &o) < 0)
 		return EXIT_USAGE;
 	if (option_positionals(o, &words) > 0)
-		return complain(EXIT_USAGE, "approvals: '%s' is one word too many; one of them is answered by `mishri approve %s`", words[0], words[0]);
+		return complain(EXIT_USAGE, "approvals: '%s' is one word too many; one of them is answered by `mishri approve %s`",
+		                words[0], words[0]);
 	int r = cli_open_store(o, STORE_READ_ONLY, &store, &err);
 	if (r < 0 && r != -ENOENT)
 		return complain(EXIT_FAILED, "%s", err.text);
