@@ -68,6 +68,13 @@
 #define LIMIT_LEASE_RENEW_MS        15000
 #define LIMIT_INBOX_POLL_MS         500
 
+/* people */
+#define LIMIT_APPROVAL_MS           86400000ll   /* no answer in a day is a no, where the rule sets no other time */
+#define LIMIT_APPROVAL_MOST_MS      31536000000ll /* a year */
+#define LIMIT_ANSWER_WAIT_MS        5000         /* how long `approve` waits for the engine's word on an answer */
+#define LIMIT_REASON_BYTES          KIB(4)
+#define LIMIT_APPROVALS_SHOWN       1000         /* in one list */
+
 /* policy */
 #define LIMIT_POLICY_BYTES          MIB(1)
 #define LIMIT_POLICY_RULES          10000

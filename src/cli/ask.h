@@ -1,5 +1,5 @@
-/* ask.h - questions to the person at the terminal: one at a time, never blocking the loop. Silence and
- * everything but a clear yes is a no. */
+/* ask.h - questions to the person at the terminal: one at a time, never blocking the loop. Silence and everything but a
+ * clear yes is a no, and what was typed before a question was on the screen is no answer to it. */
 #ifndef MISHRI_CLI_ASK_H
 #define MISHRI_CLI_ASK_H
 
@@ -7,12 +7,17 @@
 
 struct asker;
 
-/* answer: called with the person's word. Reads stdin, writes stderr. */
-typedef void answer_fn(void *userdata, const char *approval, bool allow, const char *reason);
-MUST_USE struct asker *asker_new(struct loop *loop, answer_fn *answer,
-                                 void (*pause)(void *userdata, bool paused), void *userdata);
+struct asker_calls {
+	int (*answer)(void *userdata, const struct answer *answer, struct err *err);   /* as engine_answer */
+	void (*say)(void *userdata, const char *question, const char *words);
+	void (*pause)(void *userdata, bool paused);            /* nothing else may draw meanwhile */
+	void *userdata;
+};
+
+/* Reads stdin, writes stderr; both must be terminals. */
+MUST_USE struct asker *asker_new(struct loop *loop, const struct asker_calls *calls);
 void asker_free(struct asker *asker);
 void asker_ask(struct asker *asker, const struct question *question);
-void asker_withdraw(struct asker *asker, const char *approval);
+void asker_withdraw(struct asker *asker, const char *approval, const char *why);
 
 #endif

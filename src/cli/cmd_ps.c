@@ -32,6 +32,8 @@ static char *doing(const struct event *e)
 	case EVENT_CALL_KILLED: return xasprintf("ends call %s: %s", call, reason);
 	case EVENT_RESOURCE_EXCEEDED: return xasprintf("ends call %s: %s", call, json_get_text(e->data, "text", ""));
 	case EVENT_APPROVAL_REQUESTED: return xasprintf("waits for a person, call %s: %s", call, reason);
+	case EVENT_APPROVAL_VOTED:
+		return xasprintf("waits for more people, call %s: %s said yes", call, json_get_text(e->data, "by", ""));
 	case EVENT_QUESTION_ASKED: return xasprintf("asks a person: %s", json_get_text(e->data, "question", ""));
 	case EVENT_TASK_DELEGATED:
 	case EVENT_TASK_REPORTED: return xstrdup("waits for its workers");
@@ -59,6 +61,10 @@ static char *doing(const struct event *e)
 	case EVENT_CALL_PROPOSED:
 	case EVENT_CALL_DECIDED:
 	case EVENT_APPROVAL_DECIDED:
+	case EVENT_APPROVAL_REFUSED:
+	case EVENT_GRANT_MADE:
+	case EVENT_GRANT_USED:
+	case EVENT_GRANT_REVOKED:
 	case EVENT_CALL_FINISHED:
 	case EVENT_NET_FINISHED:
 	case EVENT_CELL_OPENED:

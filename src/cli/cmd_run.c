@@ -29,6 +29,7 @@ static const struct option_row options[] = {
 	{ "--resume", 0, "TASK", "go on with a task that was interrupted", false },
 	{ "--session", 0, "ID", "the session that the task belongs to", false },
 	{ "--user", 0, "NAME", "act for this user (root only)", false },
+	{ "--wait-for-approval", 0, NULL, "without a terminal, wait for `mishri approve` instead of taking an ask for a no", false },
 	{ "--config", 'c', "KEY=VALUE", "set a configuration key; may be repeated", true },
 };
 
@@ -361,6 +362,7 @@ static int start(struct session *s, struct wish *w)
 		.plan = w->plan, .channel = "cli", .session = w->session, .level = w->level, .mode = config_text(w->config, "workspace_mode"),
 		.layer_bytes = config_number(w->config, "workspace_quota"), .limits = w->limits,
 		.policies = w->policies, .policy_count = w->policy_count,
+		.wait_for_approval = option_given(w->o, "--wait-for-approval"),
 		.max_depth = w->leads ? (int)config_number(w->config, "max_depth") : 0,
 	};
 	s->run = engine_start(s->engine, &spec);
@@ -384,7 +386,7 @@ static int run_new_goal(struct session *s, struct wish *w)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
 	if (load_policy(s, w, w->policy_count, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
-	if (cli_open_store(w->o, STORE_CREATE, &s->store, &err) < 0 || store_engine_register(s->store, "", &err) < 0)
+	if (cli_open_store(w->o, STORE_CREATE, &s->store, &err) < 0 || session_register(s, w->o, &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
 	return start(s, w);
 }
@@ -459,7 +461,7 @@ static int run_again(struct session *s, struct wish *w)
 		return code;
 	if (load_policy(s, w, given, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
-	if (store_engine_register(s->store, "", &err) < 0)
+	if (session_register(s, w->o, &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
 	w->model = t->model;
 	w->agent = t->agent;
@@ -482,7 +484,8 @@ static int run_again(struct session *s, struct wish *w)
 	s->reply_tokens = config_number(w->config, "reply_tokens");
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
-	r = engine_resume(s->engine, id, json_object_get(created, "policies"), &s->run, &err);
+	r = engine_resume(s->engine, id, json_object_get(created, "policies"),
+	                  option_given(w->o, "--wait-for-approval"), &s->run, &err);
 	if (r < 0)
 		return refuse(w, r == -EBUSY ? EXIT_USAGE : EXIT_FAILED, "%s", err.text);
 	return session_finish(s);

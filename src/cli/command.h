@@ -51,6 +51,8 @@ MUST_USE int option_count(const struct options *o, const char *name, int64_t oth
 /* --since: a span ("90m", "7d") back from now, or a local date ("2026-11-22", "2026-11-22T15:04"); 0 without it.
  * Microseconds since 1970. */
 MUST_USE int option_since_us(const struct options *o, const char *name, int64_t *ret);
+/* The same forwards: "30d" from now, or a local date, in microseconds since 1970. -EINVAL. */
+MUST_USE int until_parse(const char *text, int64_t *ret);
 size_t option_positionals(const struct options *o, const char *const **ret);
 
 /* "mishri: TEXT" on stderr; returns `code`. */

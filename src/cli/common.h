@@ -80,7 +80,12 @@ struct session {
 	int signo;                     /* the first signal that asked to stop; 0: none */
 	struct run *run;               /* the one that is waited for */
 	int64_t since_ms;              /* monotonic */
+	int poke_fd;                   /* with poke_path, where others say that there is a message */
+	char *poke_path;
 };
+
+/* Writes this process into the store as an engine, with a socket where one can be had. */
+MUST_USE int session_register(struct session *s, const struct options *o, struct err *err);
 
 /* Makes loop, model client and engine of a session whose warden, store, policy, model and user are
  * set. ask: questions may go to the terminal. */

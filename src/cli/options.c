@@ -246,6 +246,17 @@ int option_since_us(const struct options *o, const char *name, int64_t *ret)
 	return 0;
 }
 
+int until_parse(const char *text, int64_t *ret)
+{
+	int64_t ms;
+
+	if (str_to_duration_ms(str_of(text), &ms) == 0 && ms > 0 && ms <= LIMIT_APPROVAL_MOST_MS)
+		*ret = clock_wall_us() + ms * 1000;
+	else if (!read_date(text, ret))
+		return -EINVAL;
+	return 0;
+}
+
 static void help_rows(const struct option_row *rows, size_t count, FILE *to)
 {
 	for (size_t i = 0; i < count; i++) {

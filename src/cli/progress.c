@@ -31,6 +31,7 @@ struct worker {                        /* a task whose lines are shown */
 struct progress {
 	struct watch *tick;
 	bool terminal, color, paused, ended;
+	bool patient;                  /* it waits for answers although nobody is here */
 	struct buf out;                /* lines that are not printed yet */
 	struct live *live;
 	json_t *plan;                  /* steps of the root task; NULL: none */
@@ -512,6 +513,29 @@ static void on_reported(struct progress *p, const struct event *e)
 	        state, PLAIN(p), result);
 }
 
+/* What waits for people is named, so that another terminal can answer. */
+static void on_approval(struct progress *p, struct worker *w, const struct event *e)
+{
+	const char *id = json_get_text(e->data, "approval", "");
+	AUTO(freep) char *by = brief(json_get_text(e->data, "by", ""), 60);
+	AUTO(freep) char *reason = brief(json_get_text(e->data, "reason", ""), 140);
+	AUTO(freep) char *covers = brief(json_get_text(e->data, "covers", ""), 100);
+
+	if (e->type == EVENT_APPROVAL_REQUESTED && p->patient) {
+		doing(w, "waiting for a person");
+		buf_printf(&p->out, "  %swaits for approval %s%s: mishri approvals · mishri approve %s\n", BOLD(p), id, PLAIN(p), id);
+	} else if (e->type == EVENT_APPROVAL_VOTED && json_get_int(e->data, "votes", 0) < json_get_int(e->data, "needed", 0)) {
+		buf_printf(&p->out, "  %s says yes to %s; %lld of %lld\n", by, id, (long long)json_get_int(e->data, "votes", 0),
+		           (long long)json_get_int(e->data, "needed", 0));
+	} else if (e->type == EVENT_APPROVAL_REFUSED) {
+		buf_printf(&p->out, "  %sthe answer of %s does not count%s: %s\n", BOLD(p), by, PLAIN(p), reason);
+	} else if (e->type == EVENT_GRANT_MADE) {
+		buf_printf(&p->out, "  remembered as grant %s: %s\n", json_get_text(e->data, "grant", ""), covers);
+	} else if (e->type == EVENT_GRANT_USED) {
+		buf_printf(&p->out, "  allowed as remembered (grant %s)\n", json_get_text(e->data, "grant", ""));
+	}
+}
+
 static void on_warned(struct progress *p, const struct event *e)
 {
 	enum budget_unit unit = BUDGET_USD;
@@ -541,6 +565,8 @@ void progress_event(struct progress *p, const struct event *e)
 		return; /* of the engine, not of a task */
 	struct worker *w = worker_of(p, e);
 
+	p->patient |= json_get_bool(e->type == EVENT_TASK_CREATED ? json_object_get(e->data, "config") : e->data,
+	                            "wait_for_approval", false);
 	switch (e->type) {
 	case EVENT_TASK_CREATED: on_created(p, e); break;
 	case EVENT_TASK_RESUMED:
@@ -564,6 +590,11 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_NET_DECIDED: on_net(p, w, e); break;
 	case EVENT_CALL_FINISHED: on_call_finished(p, w, e); break;
 	case EVENT_CONVERSATION_COMPACTED: on_compacted(p, w, e); break;
+	case EVENT_APPROVAL_REQUESTED:
+	case EVENT_APPROVAL_VOTED:
+	case EVENT_APPROVAL_REFUSED:
+	case EVENT_GRANT_MADE:
+	case EVENT_GRANT_USED: on_approval(p, w, e); break;
 	case EVENT_FILES_VIOLATED: on_violated(p, w, e); break;
 	case EVENT_LOOP_DETECTED: on_loop(p, w, e); break;
 	case EVENT_TASK_FINISHED: w->doing[0] = '\0'; break;
@@ -584,8 +615,8 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_QUESTION_ANSWERED:
 	case EVENT_TASK_CANCELLED:
 	case EVENT_MODEL_FAILED:
-	case EVENT_APPROVAL_REQUESTED:
 	case EVENT_APPROVAL_DECIDED:
+	case EVENT_GRANT_REVOKED:
 	case EVENT_CALL_KILLED:
 	case EVENT_CALL_STARTED:
 	case EVENT_OUTPUT_KEPT:

@@ -6,9 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "cli/ask.h"
 #include "cli/changes.h"
 #include "cli/progress.h"
+#include "engine/dirs.h"
 #include "engine/egress.h"
 #include "engine/secrets.h"
 
@@ -41,18 +43,25 @@ static void on_ask(void *userdata, const struct question *q)
 	asker_ask(s->asker, q);
 }
 
-static void on_ask_withdrawn(void *userdata, const char *approval)
+static void on_ask_withdrawn(void *userdata, const char *approval, const char *why)
 {
 	struct session *s = userdata;
 
-	asker_withdraw(s->asker, approval);
+	asker_withdraw(s->asker, approval, why);
 }
 
-static void on_answer(void *userdata, const char *approval, bool allow, const char *reason)
+static int on_answer(void *userdata, const struct answer *answer, struct err *err)
 {
 	struct session *s = userdata;
 
-	engine_answer(s->engine, approval, allow, reason);
+	return engine_answer(s->engine, answer, err);
+}
+
+static void on_say(void *userdata, const char *question, const char *words)
+{
+	struct session *s = userdata;
+
+	engine_say(s->engine, question, words);
 }
 
 static void on_pause(void *userdata, bool paused)
@@ -80,6 +89,18 @@ static void on_sigterm(void *userdata)
 	stop(userdata, SIGTERM);
 }
 
+int session_register(struct session *s, const struct options *o, struct err *err)
+{
+	AUTO(freep) char *data = NULL;
+	int r = cli_data_dir(o, &data, err);
+
+	if (r < 0)
+		return r;
+	AUTO(freep) char *dir = dirs_runtime(option_text(o, "--data", NULL), data);
+	s->poke_fd = inbox_socket(dir, &s->poke_path);
+	return store_engine_register(s->store, s->poke_path != NULL ? s->poke_path : "", err);
+}
+
 int session_open(struct session *s, bool ask, bool quiet, bool color, struct err *err)
 {
 	const char *term = getenv("TERM");
@@ -96,8 +117,10 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		return r;
 	if (!quiet)
 		s->progress = progress_new(s->loop, block, color);
-	if (ask)
-		s->asker = asker_new(s->loop, on_answer, on_pause, s);
+	if (ask) {
+		struct asker_calls calls = { .answer = on_answer, .say = on_say, .pause = on_pause, .userdata = s };
+		s->asker = asker_new(s->loop, &calls);
+	}
 	r = cli_egress(s->loop, s->config, &s->egress, err);
 	if (r < 0)
 		return r;
@@ -106,6 +129,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		.model = s->model, .user = s->user, .interactive = ask,
 		.on_event = on_event, .ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
+		.poke_fd = s->poke_path != NULL ? s->poke_fd : -1,
 		.loops_ignored = s->loops_ignored,
 	};
 	setup.policy_home = s->policy_home;
@@ -134,6 +158,11 @@ void session_close(struct session *s)
 	llm_model_close(s->model);
 	egress_base_free(s->egress);
 	loop_free(s->loop);
+	if (s->poke_path != NULL) {
+		unlink(s->poke_path);
+		fd_close(&s->poke_fd);
+		free(TAKE(s->poke_path));
+	}
 	policy_free(s->policy);
 	policy_home_free(s->policy_home);
 	store_close(s->store);
@@ -230,7 +259,9 @@ int session_finish(struct session *s)
 		bool loops = strcmp(t->park_reason, "loop") == 0;
 		int exit = loops ? EXIT_LOOP : s->signo == SIGTERM ? EXIT_SIGTERM : EXIT_SIGINT;
 		AUTO(freep) char *text = xasprintf("%s; go on with: mishri run --resume %s",
-		                                   loops ? "stopped, because it goes round in circles" : "interrupted", t->id);
+		                                   loops ? "stopped, because it goes round in circles" :
+		                                   t->approval_count > 0 ? "interrupted while it waits for a person (`mishri approvals`)" :
+		                                   "interrupted", t->id);
 		return print_result(s->format, result_object(t, "parked", text, exit, elapsed_ms));
 	}
 	changes_hint(s->store, t);

@@ -15,16 +15,19 @@ void step_done(struct step *step)
 	step->text = NULL;
 }
 
+/* Where nobody is there, the time that an answer takes is not the task's. */
 static int64_t deadline_us(const struct task *t)
 {
-	return t->run_since_us + t->limits.timeout_ms * 1000 - t->active_us;
+	if (t->patient && t->approval_count > 0)
+		return INT64_MAX;
+	return (t->patient ? t->waited_us : 0) + t->run_since_us + t->limits.timeout_ms * 1000 - t->active_us;
 }
 
 int64_t task_wakeup_us(const struct task *t)
 {
 	if (t->phase != PHASE_ACTIVE)
 		return INT64_MAX;
-	int64_t at = deadline_us(t);
+	int64_t at = MIN(deadline_us(t), approvals_wakeup_us(t));
 	for (size_t i = 0; i < t->call_count; i++)
 		if (t->calls[i].phase == CALL_WAITING)
 			at = MIN(at, t->calls[i].wait_until_us);
@@ -150,7 +153,7 @@ static bool park(const struct task *t, const struct task_input *input, struct st
 	enum settled settled = settle(t, input, "interrupted", false, ret);
 
 	if (settled == SETTLED)
-		*ret = (struct step){ STEP_PARK, .status = "interrupted" };
+		*ret = (struct step){ STEP_PARK, .status = t->approval_count > 0 ? "waiting" : "interrupted" };
 	return settled != WAITING;
 }
 
@@ -285,6 +288,11 @@ bool task_decide(const struct task *t, const struct task_input *input, struct st
 	if (t->calls_total > t->limits.calls)
 		return end_early(t, input, "the limit of calls was reached", "failed", 8,
 		                 xasprintf("The limit of %lld calls was reached.", (long long)t->limits.calls), ret);
+	const struct approval *late = approvals_expired(t, input->now_us);
+	if (late != NULL) {
+		*ret = (struct step){ .type = STEP_EXPIRE, .approval = late };
+		return true;
+	}
 	if (spends_too_much(t, &hit))
 		return used_up(t, input, &hit, ret);
 	/* One call after another, in the order in which the model asked: effects are never reordered. */

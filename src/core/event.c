@@ -104,6 +104,7 @@ FIELDS(task_resumed) = {
 	{ "engine", TEXT, 0, "the engine that goes on" },
 	{ "generation", INT, 0, "of the lease; higher than every one before" },
 	{ "reason", TEXT, 0, "crash, parked" },
+	{ "wait_for_approval", BOOL, OPTIONAL, "from now on it waits for answers although nobody is there" },
 };
 FIELDS(task_parked) = {
 	{ "reason", TEXT, 0, "interrupted, loop, waiting, store" },
@@ -199,20 +200,66 @@ FIELDS(call_decided) = {
 };
 FIELDS(approval_requested) = {
 	{ "approval", TEXT, 0, "id" },
-	{ "call", TEXT, 0, "the call that waits; '' for a model call" },
+	{ "call", TEXT, 0, "the call that waits, or in which the program or connection is held; '' for a model call" },
 	{ "kind", TEXT, 0, "tool, exec, net or model" },
-	{ "action", OBJECT, 0, "the exact action" },
-	{ "digest", TEXT, 0, "SHA-256 of the canonical action" },
+	{ "action", OBJECT, 0, "the exact action, with its directory" },
+	{ "digest", TEXT, 0, "SHA-256 of the canonical action and the text of the rule: what an answer is good for" },
 	{ "rule", TEXT, NULLABLE, "the rule that asks" },
+	{ "source", TEXT, OPTIONAL | NULLABLE, "FILE:LINE of the rule" },
+	{ "rule_digest", TEXT, OPTIONAL | NULLABLE, "SHA-256 of the rule's own text" },
 	{ "reason", TEXT, 0, "why" },
+	{ "terms", OBJECT, OPTIONAL, "from, members, count, remember, remember_ms, same, risk" },
+	{ "expires_us", INT, OPTIONAL | NULLABLE, "microseconds since 1970: no answer until then is a no" },
+};
+FIELDS(approval_voted) = {
+	{ "approval", TEXT, 0, "id" },
+	{ "call", TEXT, 0, "the call that waits" },
+	{ "by", TEXT, 0, "the user who said yes" },
+	{ "digest", TEXT, 0, "what the user saw" },
+	{ "remember", TEXT, 0, "once, task, session or date" },
+	{ "until_us", INT, OPTIONAL | NULLABLE, "with date: microseconds since 1970" },
+	{ "word", TEXT, 0, "id of this answer" },
+	{ "votes", INT, 0, "how many have said yes" },
+	{ "needed", INT, 0, "how many must" },
+};
+FIELDS(approval_refused) = {
+	{ "approval", TEXT, 0, "id" },
+	{ "call", TEXT, 0, "the call that waits; '' where nothing waits" },
+	{ "by", TEXT, 0, "the user whose answer does not count" },
+	{ "word", TEXT, 0, "id of the answer" },
+	{ "reason", TEXT, 0, "why it does not" },
 };
 FIELDS(approval_decided) = {
 	{ "approval", TEXT, 0, "id" },
 	{ "call", TEXT, 0, "the call that waited" },
-	{ "answer", TEXT, 0, "allow, deny or lapsed" },
+	{ "answer", TEXT, 0, "allow, deny, edit, expired (nobody in time), lapsed (nobody there), withdrawn (no longer asked)" },
 	{ "by", TEXT, 0, "the user, or 'nobody' when it lapsed" },
 	{ "digest", TEXT, 0, "what was answered" },
 	{ "reason", TEXT, 0, "the person's sentence, or why it lapsed" },
+	{ "word", TEXT, OPTIONAL, "id of the answer that decided" },
+	{ "args", OBJECT, OPTIONAL, "with edit: the arguments that the person put in the place of the model's" },
+};
+FIELDS(grant_made) = {
+	{ "grant", TEXT, 0, "id" },
+	{ "approval", TEXT, 0, "the answer that it comes from" },
+	{ "scope", TEXT, 0, "task (with all tasks of its tree), session or date" },
+	{ "until_us", INT, NULLABLE, "its end in microseconds since 1970; null: it ends with its scope, or when revoked" },
+	{ "digest", TEXT, 0, "what it covers: of one action, or of a program and its subcommand, with the rule" },
+	{ "covers", TEXT, 0, "the same in words: tool NAME, program PATH SUBCOMMAND" },
+	{ "same", TEXT, 0, "action or program" },
+	{ "action", OBJECT, 0, "the action that was approved" },
+	{ "rule", TEXT, NULLABLE, "the rule that asked" },
+	{ "by", TEXT, 0, "who approved; several are separated by a comma" },
+};
+FIELDS(grant_used) = {
+	{ "grant", TEXT, 0, "id" },
+	{ "call", TEXT, 0, "the call that needed no new answer" },
+	{ "kind", TEXT, 0, "tool, exec or net" },
+	{ "digest", TEXT, 0, "of the action and the rule, as in approval.requested" },
+};
+FIELDS(grant_revoked) = {
+	{ "grant", TEXT, 0, "id" },
+	{ "by", TEXT, 0, "the user" },
 };
 FIELDS(limit_reached) = {
 	{ "limit", TEXT, 0, "id of the limit" },
@@ -402,7 +449,12 @@ static const struct row rows[] = {
 	[EVENT_CALL_PROPOSED] = ROW("call.proposed", call_proposed, "The model asked for a tool call."),
 	[EVENT_CALL_DECIDED] = ROW("call.decided", call_decided, "Whether the call may happen."),
 	[EVENT_APPROVAL_REQUESTED] = ROW("approval.requested", approval_requested, "A person is asked."),
+	[EVENT_APPROVAL_VOTED] = ROW("approval.voted", approval_voted, "One person said yes; approval.decided follows when enough have."),
+	[EVENT_APPROVAL_REFUSED] = ROW("approval.refused", approval_refused, "An answer that does not count, and why."),
 	[EVENT_APPROVAL_DECIDED] = ROW("approval.decided", approval_decided, "The answer, or that nobody gave one."),
+	[EVENT_GRANT_MADE] = ROW("grant.made", grant_made, "An answer that is remembered."),
+	[EVENT_GRANT_USED] = ROW("grant.used", grant_used, "A remembered answer spared a question."),
+	[EVENT_GRANT_REVOKED] = ROW("grant.revoked", grant_revoked, "A remembered answer counts no more."),
 	[EVENT_LIMIT_REACHED] = ROW("limit.reached", limit_reached, "Something happened as often as a limit allows."),
 	[EVENT_BUDGET_WARNED] = ROW("budget.warned", budget_warned, "A part of a budget is spent."),
 	[EVENT_BUDGET_EXCEEDED] = ROW("budget.exceeded", budget_exceeded, "The next step might take more than a budget has."),

@@ -95,6 +95,6 @@ bool over_answered(struct task *t, const struct event *e)
 		return true;
 	AUTO(freep) char *why = xasprintf("%s No more was given: %s.", json_get_text(t->over, "reason", ""),
 	                                  json_get_text(e->data, "reason", ""));
-	end_task(t, strcmp(answer, "lapsed") == 0 ? 9 : exit_of(t->over), why);
+	end_task(t, strcmp(answer, "lapsed") == 0 || strcmp(answer, "expired") == 0 ? 9 : exit_of(t->over), why);
 	return true;
 }

@@ -30,6 +30,8 @@ static void call_done(struct call *c)
 	free(c->reason);
 	free(c->rule);
 	free(c->answer);
+	free(c->edited_by);
+	free(c->edited_rule);
 	json_decref(c->args);
 	json_decref(c->over);
 	for (size_t i = 0; i < c->child_count; i++) {
@@ -57,6 +59,7 @@ void task_free(struct task *t)
 	if (t == NULL)
 		return;
 	drop_calls(t);
+	approvals_free(t);
 	char *texts[] = { t->goal,    t->agent, t->role,   t->model,         t->workspace,    t->isolation,
 		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result,
 		          t->plan_mode, t->last_word, t->park_reason, t->context.summary, t->over_text };
@@ -175,6 +178,7 @@ static int on_created(struct task *t, const struct event *e, struct err *err)
 	};
 	task_taint(t, json_object_get(e->data, "taint"));
 	t->config = json_incref(json_object_get(e->data, "config"));
+	t->patient = json_get_bool(t->config, "wait_for_approval", false);
 	t->loops.off = !json_get_bool(t->config, "loop_detect", true);
 	t->context.window_tokens = json_get_int(t->config, "context_tokens", 0);
 	t->context.prompt_bytes = PROMPT_BYTES + told_bytes(t->config);
@@ -193,14 +197,26 @@ static void background_gone(struct task *t)
 		json_put_bool(t->background, id, false);
 }
 
-/* Whoever ran the task before is gone. What it had under way is lost; what it had only intended is not. */
+/* What of the run counts as the task's own time. */
+static void run_ends(struct task *t, int64_t at_us)
+{
+	if (t->approval_count > 0)
+		t->waited_us += at_us - t->waiting_since_us;
+	t->active_us += at_us - t->run_since_us - (t->patient ? t->waited_us : 0);
+	t->waited_us = 0;
+	t->waiting_since_us = at_us;
+}
+
+/* Whoever ran the task before is gone. What it had under way is lost; what it had only intended is not, and a person
+ * who was asked may still answer. */
 static int on_resumed(struct task *t, const struct event *e, struct err *err)
 {
 	if (t->phase != PHASE_ACTIVE && t->phase != PHASE_PARKED)
 		return out_of_place(t, e, err);
 	if (t->phase == PHASE_ACTIVE) /* a crash: the run lasted as long as its last event tells */
-		t->active_us += t->last_us - t->run_since_us;
-	t->run_since_us = e->time_us;
+		run_ends(t, t->last_us);
+	t->run_since_us = t->waiting_since_us = e->time_us;
+	t->patient |= json_get_bool(e->data, "wait_for_approval", false);
 	t->phase = PHASE_ACTIVE;
 	t->failures = 0;
 	bool due = t->loops.answers_due;
@@ -209,14 +225,13 @@ static int on_resumed(struct task *t, const struct event *e, struct err *err)
 	background_gone(t);
 	if (t->model_phase == MODEL_ASKED || t->model_phase == MODEL_FAILED)
 		t->model_phase = MODEL_IDLE;
-	else if (t->model_phase == MODEL_HELD)
+	else if (t->model_phase == MODEL_HELD && task_approval(t, t->model_approval) == NULL)
 		t->model_phase = MODEL_OVER;
 	for (size_t i = 0; i < t->call_count; i++)
 		if (t->calls[i].phase == CALL_RUNNING) {
 			t->calls[i].phase = CALL_LOST;
 			t->calls[i].asks_person = false;
-		} else if (t->calls[i].phase == CALL_HELD) /* whoever was being asked must be asked again */
-			t->calls[i].phase = CALL_ASKED;
+		}
 	return 0;
 }
 
@@ -224,7 +239,7 @@ static int on_parked(struct task *t, const struct event *e, struct err *err)
 {
 	if (t->phase != PHASE_ACTIVE)
 		return out_of_place(t, e, err);
-	t->active_us += e->time_us - t->run_since_us;
+	run_ends(t, e->time_us);
 	set_text(&t->park_reason, e, "reason");
 	t->phase = PHASE_PARKED;
 	return 0;
@@ -390,6 +405,8 @@ static int on_decided(struct task *t, const struct event *e, struct err *err)
 	const char *effect = json_get_text(e->data, "effect", "deny");
 	set_text(&c->reason, e, "reason");
 	set_text(&c->rule, e, "rule");
+	c->approved[0] = '\0';
+	approvals_drop_call(t, c->id, e->time_us); /* it was asked before, and is no longer the question */
 	c->invalid = strcmp(json_get_text(e->data, "by", ""), "schema") == 0;
 	c->phase = strcmp(effect, "allow") == 0 ? CALL_ALLOWED : strcmp(effect, "ask") == 0 ? CALL_ASKED : CALL_REFUSED;
 	t->denied += c->phase == CALL_REFUSED && !c->invalid;
@@ -398,43 +415,93 @@ static int on_decided(struct task *t, const struct event *e, struct err *err)
 	return 0;
 }
 
-/* A question about a program that stands at the exec gate changes nothing for the call it belongs to
- * (which may even have ended, and left the program behind). */
+/* A question about a program or a connection that is held changes nothing for the call it belongs to (which may even
+ * have ended, and left the program behind). */
 static int on_asked(struct task *t, const struct event *e, struct err *err)
 {
 	const char *kind = json_get_text(e->data, "kind", "tool");
 	struct call *c;
+	int r = 0;
 
-	if (strcmp(kind, "exec") == 0 || strcmp(kind, "net") == 0)
-		return 0;
-	if (strcmp(kind, "model") == 0)
-		return over_asked(t, e, err);
-	int r = call_of(t, e, &c, err);
-	if (r < 0)
-		return r;
-	snprintf(c->approval, sizeof c->approval, "%s", json_get_text(e->data, "approval", ""));
-	c->phase = CALL_HELD;
+	if (t->phase != PHASE_ACTIVE || task_approval(t, json_get_text(e->data, "approval", "")) != NULL)
+		return out_of_place(t, e, err);
+	if (strcmp(kind, "tool") == 0) {
+		if ((r = call_of(t, e, &c, err)) < 0)
+			return r;
+		snprintf(c->approval, sizeof c->approval, "%s", json_get_text(e->data, "approval", ""));
+		c->phase = CALL_HELD;
+	} else if (strcmp(kind, "model") == 0) {
+		r = over_asked(t, e, err);
+	}
+	if (r == 0)
+		approvals_add(t, e);
+	return r;
+}
+
+static int on_voted(struct task *t, const struct event *e, struct err *err)
+{
+	if (t->phase != PHASE_ACTIVE)
+		return out_of_place(t, e, err);
+	approvals_voted(t, e);
 	return 0;
+}
+
+/* The arguments are others now: everything is looked at afresh, the schema too. */
+static void edit_call(struct call *c, const struct event *e, const char *rule_digest)
+{
+	json_decref(c->args);
+	c->args = json_incref(json_object_get(e->data, "args"));
+	set_text(&c->edited_by, e, "by");
+	free(c->edited_rule);
+	c->edited_rule = xstrdup(rule_digest);
+	json_decref(TAKE(c->over));
+	c->phase = CALL_PROPOSED;
 }
 
 static int on_answered(struct task *t, const struct event *e, struct err *err)
 {
 	struct call *c = task_call_find(t, json_get_text(e->data, "call", ""));
-	const char *answer = json_get_text(e->data, "answer", "lapsed");
-	bool allowed = strcmp(answer, "allow") == 0;
+	const char *answer = json_get_text(e->data, "answer", "lapsed"), *id = json_get_text(e->data, "approval", "");
+	const char *digest = json_get_text(e->data, "digest", "");
+	const struct approval *a = task_approval(t, id);
+	bool allowed = strcmp(answer, "allow") == 0, edited = strcmp(answer, "edit") == 0;
+	bool withdrawn = strcmp(answer, "withdrawn") == 0;
 
-	if (t->phase != PHASE_ACTIVE)
+	if (t->phase != PHASE_ACTIVE || (a != NULL && (allowed || edited) && strcmp(digest, a->digest) != 0))
 		return out_of_place(t, e, err);
-	t->unanswered += strcmp(answer, "lapsed") == 0;
-	if (over_answered(t, e))
+	t->unanswered += strcmp(answer, "lapsed") == 0 || strcmp(answer, "expired") == 0;
+	if (over_answered(t, e)) {
+		approvals_drop(t, id, e->time_us);
 		return 0;
-	if (c == NULL || c->phase != CALL_HELD || strcmp(c->approval, json_get_text(e->data, "approval", "")) != 0)
+	}
+	if (c != NULL && c->phase == CALL_HELD && strcmp(c->approval, id) == 0) {
+		t->denied += !allowed && !edited && !withdrawn;
+		c->phase = allowed ? CALL_ALLOWED : withdrawn ? CALL_PROPOSED : CALL_REFUSED;
+		c->waived = allowed && c->over != NULL;
+		if (allowed)
+			snprintf(c->approved, sizeof c->approved, "%s", digest);
+		else if (edited)
+			edit_call(c, e, a != NULL ? a->rule_digest : "");
+		else
+			set_text(&c->reason, e, "reason");
+	}
+	approvals_drop(t, id, e->time_us);
+	return 0;
+}
+
+static int on_granted(struct task *t, const struct event *e, struct err *err)
+{
+	struct call *c;
+
+	if (strcmp(json_get_text(e->data, "kind", "tool"), "tool") != 0)
 		return 0;
-	t->denied += !allowed;
-	c->phase = allowed ? CALL_ALLOWED : CALL_REFUSED;
-	c->waived = allowed && c->over != NULL;
-	if (!allowed)
-		set_text(&c->reason, e, "reason");
+	int r = call_of(t, e, &c, err);
+	if (r < 0)
+		return r;
+	if (c->phase != CALL_ASKED)
+		return out_of_place(t, e, err);
+	c->phase = CALL_ALLOWED;
+	snprintf(c->approved, sizeof c->approved, "%s", json_get_text(e->data, "digest", ""));
 	return 0;
 }
 
@@ -612,6 +679,7 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	if (r < 0)
 		return r;
 	c->phase = CALL_CLOSED;
+	approvals_drop_call(t, c->id, e->time_us);
 	t->denied += json_get_int(e->data, "denied_execs", 0);
 	t->used.cpu_ms += json_get_int(json_object_get(e->data, "used"), "cpu_ms", 0);
 	t->used.written += json_get_int(json_object_get(e->data, "used"), "written_bytes", 0);
@@ -715,7 +783,12 @@ static apply_fn *const appliers[] = {
 	[EVENT_CALL_PROPOSED] = on_proposed,
 	[EVENT_CALL_DECIDED] = on_decided,
 	[EVENT_APPROVAL_REQUESTED] = on_asked,
+	[EVENT_APPROVAL_VOTED] = on_voted,
+	[EVENT_APPROVAL_REFUSED] = on_nothing,
 	[EVENT_APPROVAL_DECIDED] = on_answered,
+	[EVENT_GRANT_MADE] = on_nothing,
+	[EVENT_GRANT_USED] = on_granted,
+	[EVENT_GRANT_REVOKED] = on_nothing,
 	[EVENT_LIMIT_REACHED] = over_reached,
 	[EVENT_BUDGET_WARNED] = on_nothing,
 	[EVENT_BUDGET_EXCEEDED] = over_reached,

@@ -9,6 +9,7 @@
 #ifndef MISHRI_CORE_TASK_H
 #define MISHRI_CORE_TASK_H
 
+#include "core/approval.h"
 #include "core/bounds.h"
 #include "core/event.h"
 
@@ -54,6 +55,8 @@ struct call {
 	char *reason;                  /* why it was refused or asked; NULL before */
 	char *rule;                    /* NULL: none */
 	char approval[ID_LEN + 1];     /* of the question, once asked */
+	char approved[SHA256_HEX_LEN + 1]; /* what a person or a grant said yes to; "" where nobody was asked */
+	char *edited_by, *edited_rule; /* who changed the arguments, when which rule asked; NULL */
 	int64_t wait_until_us;         /* with CALL_WAITING */
 	json_t *over;                  /* the limit.reached or budget.exceeded that it met; NULL: none */
 	bool waived;                   /* a person allowed it nevertheless */
@@ -112,6 +115,10 @@ struct task {
 	json_t *messages;              /* the conversation in the neutral form of llm.h, without the system prompt */
 	struct call *calls;            /* of the current turn */
 	size_t call_count;
+	struct approval *approvals;    /* those that wait, of calls and of programs at the gate */
+	size_t approval_count;
+	bool patient;                  /* nobody is there, and it waits for an answer from elsewhere */
+	int64_t waiting_since_us, waited_us; /* for people, in this run */
 	json_t *plan;                  /* array of steps as in plan.updated; NULL: none */
 	json_t *seen;                  /* path → SHA-256 of the bytes that a tool showed or wrote; null: nothing was there */
 	json_t *background;            /* id of each that was started → did its cell last until now */
@@ -182,7 +189,8 @@ MUST_USE int task_apply(struct task *task, const struct event *event, struct err
 
 enum step_type {
 	STEP_CHECK_CALL,            /* schema, limits, policy → call.decided */
-	STEP_ASK_PERSON,            /* → approval.requested */
+	STEP_ASK_PERSON,            /* → approval.requested, or grant.used */
+	STEP_EXPIRE,                /* nobody answered in time → approval.decided */
 	STEP_RUN_CALL,              /* → call.started, then run it */
 	STEP_KILL_CALL,             /* → call.killed, then end it; its end brings call.finished */
 	STEP_END_DELEGATION,        /* every child has reported → call.finished with their reports */
@@ -200,6 +208,7 @@ enum step_type {
 struct step {
 	enum step_type type;
 	struct call *call;             /* the *_CALL steps and ASK_PERSON; borrowed from the task */
+	const struct approval *approval; /* EXPIRE; borrowed from the task */
 	const char *status;            /* CLOSE_CALL: of call.finished; KILL_CALL: the reason */
 	const char *state;             /* FINISH */
 	int exit;                      /* FINISH */

@@ -32,6 +32,8 @@ struct live_call {
 	struct bound_hit hit;          /* what is ending it */
 	int64_t execs, denied;
 	bool terminated;               /* SIGTERM was sent; SIGKILL is next */
+	int held;                      /* programs that wait for a person */
+	int64_t held_since_ms, held_ms; /* held_ms: so long, until now */
 };
 
 uint64_t call_tag(const char *id)
@@ -86,8 +88,9 @@ static void unknown_tool(struct run *run, const struct call *c)
 	buf_done(&text);
 }
 
-static void decide_call(const struct run *run, const struct tool *tool, const struct call *c, struct decision *ret)
+void call_decide(const struct run *run, const struct call *c, struct decision *ret)
 {
+	const struct tool *tool = tool_find(c->tool);
 	struct action action = {
 		.kind = ACTION_TOOL,
 		.tool = { .name = tool->name, .category = tool->category, .risk = tool_risk(tool, c->args), .args = c->args },
@@ -134,90 +137,8 @@ void call_check(struct run *run, struct call *c)
 		return;
 	}
 	engine_look_at_policy(run->engine);
-	decide_call(run, tool, c, &d);
+	call_decide(run, c, &d);
 	write_decision(run, c, &d);
-}
-
-/* What a limit asked about is not the policy's rules' business. */
-void call_decide_afresh(struct run *run, struct call *c)
-{
-	const struct engine_setup *setup = &run->engine->setup;
-	const struct tool *tool = tool_find(c->tool);
-	char approval[ID_LEN + 1];
-	struct decision d;
-
-	if (c->over != NULL)
-		return;
-	decide_call(run, tool, c, &d);
-	if (d.effect == EFFECT_ASK && strcmp(d.rule != NULL ? d.rule : "", c->rule != NULL ? c->rule : "") == 0)
-		return;
-	memcpy(approval, c->approval, sizeof approval);
-	if (setup->ask_withdrawn != NULL)
-		setup->ask_withdrawn(setup->userdata, approval);
-	write_decision(run, c, &d);
-	call_answer(run, c, "deny", "nobody", "the policy changed, and it was decided afresh");
-}
-
-/* ---- a person must say ----------------------------------------------------------------------------- */
-
-static json_t *action_of(const struct run *run, const struct call *c)
-{
-	return json_pack("{s:s, s:s, s:O, s:s}", "kind", "tool", "tool", c->tool, "args", c->args, "cwd", run->task->workspace);
-}
-
-static void action_digest(const json_t *action, char hex[static SHA256_HEX_LEN + 1])
-{
-	struct buf canonical = BUF_INIT(LIMIT_JSON_BYTES);
-
-	json_write_canonical(action, &canonical);
-	sha256_hex1(buf_str(&canonical), hex);
-	buf_done(&canonical);
-}
-
-void call_answer(struct run *run, struct call *c, const char *answer, const char *by, const char *reason)
-{
-	AUTO(json_decrefp) json_t *action = action_of(run, c);
-	char digest[SHA256_HEX_LEN + 1];
-
-	action_digest(action, digest);
-	run_emit(run, EVENT_APPROVAL_DECIDED, "call", c->id,
-	         json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "approval", c->approval, "call", c->id, "answer", answer, "by",
-	                   by, "digest", digest, "reason", json_of_str(str_of(reason))));
-}
-
-static const char *rule_of(const struct call *c)
-{
-	return c->rule != NULL && c->rule[0] != '\0' ? c->rule : NULL;
-}
-
-void call_ask(struct run *run, struct call *c)
-{
-	const struct engine_setup *setup = &run->engine->setup;
-	AUTO(json_decrefp) json_t *action = action_of(run, c);
-	char approval[ID_LEN + 1], digest[SHA256_HEX_LEN + 1];
-
-	id_new(approval);
-	action_digest(action, digest);
-	json_t *data = json_pack("{s:s, s:s, s:s, s:O, s:s, s:s}", "approval", approval, "call", c->id, "kind", "tool",
-	                         "action", action, "digest", digest, "reason", c->reason);
-	json_put_text(data, "rule", rule_of(c));
-	run_emit(run, EVENT_APPROVAL_REQUESTED, "call", c->id, data);
-	if (!setup->interactive || setup->ask == NULL) {
-		call_answer(run, c, "lapsed", "nobody", "it needs a person's approval, and nobody is there to ask");
-		return;
-	}
-	run_defer(run, DO_ASK_TOOL, c->id);
-}
-
-void call_put_question(struct run *run, const struct call *c)
-{
-	const struct engine_setup *setup = &run->engine->setup;
-	const struct tool *tool = tool_find(c->tool);
-	AUTO(json_decrefp) json_t *action = action_of(run, c);
-
-	setup->ask(setup->userdata, &(struct question){
-		.approval = c->approval, .task = run->task->id, .user = run->task->user, .kind = "tool", .action = action,
-		.rule = rule_of(c), .reason = c->reason, .high_risk = tool != NULL && strcmp(tool_risk(tool, c->args), "high") == 0 });
 }
 
 /* ---- running ----------------------------------------------------------------------------------------- */
@@ -249,7 +170,14 @@ json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms)
 void call_finish(struct run *run, const char *id, const char *status, int exit, struct str output, json_t *owned_counts)
 {
 	const struct call *c = task_call_find(run->task, id);
+	AUTO(buf_done) struct buf told = BUF_INIT(LIMIT_EVENT_BYTES / 2);
 
+	if (c->edited_by != NULL) { /* else the model would take the outcome for that of its own words */
+		AUTO(freep) char *args = json_text(c->args);
+		buf_printf(&told, "[a person changed the arguments of this call to: %s]\n", args);
+		buf_add_str(&told, output);
+		output = buf_str(&told);
+	}
 	json_put_text(owned_counts, "call", c->id);
 	json_put_text(owned_counts, "tool", c->tool);
 	json_put_text(owned_counts, "status", status);
@@ -263,7 +191,7 @@ void call_close(struct run *run, struct call *c, const char *status, const char 
 	const struct engine_setup *setup = &run->engine->setup;
 
 	if (c->phase == CALL_HELD && setup->ask_withdrawn != NULL)
-		setup->ask_withdrawn(setup->userdata, c->approval);
+		setup->ask_withdrawn(setup->userdata, c->approval, "the task goes on without it");
 	call_finish(run, c->id, status, -1, str_of(text), call_counts(0, 0, 0, 0));
 }
 
@@ -558,6 +486,26 @@ bool call_note_exec(struct run *run, uint64_t tag, bool denied)
 	*execs += 1;
 	*refused += denied;
 	return (denied ? *refused : *execs) <= LIMIT_EXEC_EVENTS;
+}
+
+/* The time that a person takes is not the call's. */
+void call_hold(struct run *run, uint64_t tag, bool held)
+{
+	struct live_call *live = run->live;
+
+	const struct call *c = live != NULL && live->tag == tag ? task_call_find(run->task, live->id) : NULL;
+
+	if (c == NULL || c->killing) /* what is being ended has little time, whoever waits */
+		return;
+	int before = live->held;
+	live->held = MAX(before + (held ? 1 : -1), 0);
+	if (before == 0 && held) {
+		live->held_since_ms = clock_mono_ms();
+		watch_arm(live->timer, -1);
+	} else if (before == 1 && !held) {
+		live->held_ms += clock_mono_ms() - live->held_since_ms;
+		watch_arm(live->timer, MAX(live->limits.bounds.at[BOUND_WALL] - (clock_mono_ms() - live->started_ms - live->held_ms), 1));
+	}
 }
 
 bool call_may_ask(struct run *run, uint64_t tag)

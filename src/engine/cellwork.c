@@ -102,6 +102,8 @@ void run_close_cell(struct run *run, const char *reason)
 {
 	if (run->cell == NULL)
 		return;
+	exec_lapse(run, "it ended with its sandbox");
+	net_lapse(run, "it ended with its sandbox");
 	files_close(run);
 	const char *kept = strcmp(reason, "parked") == 0 ? tmp_kept_save(run) : NULL;
 	meter_stop(run);

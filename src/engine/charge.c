@@ -521,26 +521,6 @@ static json_t *model_action(const struct run *run)
 	return action;
 }
 
-static void digest_of(const json_t *action, char hex[static SHA256_HEX_LEN + 1])
-{
-	struct buf canonical = BUF_INIT(LIMIT_JSON_BYTES);
-
-	json_write_canonical(action, &canonical);
-	sha256_hex1(buf_str(&canonical), hex);
-	buf_done(&canonical);
-}
-
-static void answer(struct run *run, const char *word, const char *by, const char *reason)
-{
-	AUTO(json_decrefp) json_t *action = model_action(run);
-	char digest[SHA256_HEX_LEN + 1];
-
-	digest_of(action, digest);
-	run_emit(run, EVENT_APPROVAL_DECIDED, "task", "",
-	         json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "approval", run->task->model_approval, "call", "", "answer", word, "by", by,
-	                   "digest", digest, "reason", json_of_str(str_of(reason))));
-}
-
 static const char *over_id(const struct task *t)
 {
 	return json_get_text(t->over, "budget", json_get_text(t->over, "limit", ""));
@@ -548,42 +528,18 @@ static const char *over_id(const struct task *t)
 
 void charge_ask_model(struct run *run)
 {
-	const struct engine_setup *setup = &run->engine->setup;
 	AUTO(json_decrefp) json_t *action = model_action(run);
-	char approval[ID_LEN + 1], digest[SHA256_HEX_LEN + 1];
+	const json_t *over = run->task->over;
+	struct decision d;
+	char id[ID_LEN + 1];
 
-	id_new(approval);
-	digest_of(action, digest);
-	run_emit(run, EVENT_APPROVAL_REQUESTED, "task", "",
-	         json_pack("{s:s, s:s, s:s, s:O, s:s, s:s, s:s}", "approval", approval, "call", "", "kind", "model", "action", action,
-	                   "digest", digest, "rule", over_id(run->task), "reason", json_get_text(run->task->over, "reason", "")));
-	if (!setup->interactive || setup->ask == NULL) {
-		answer(run, "lapsed", "nobody", "it needs a person's approval, and nobody is there to ask");
-		return;
-	}
-	run_defer(run, DO_ASK_MODEL, "");
-}
-
-void charge_put_question(struct run *run)
-{
-	const struct engine_setup *setup = &run->engine->setup;
-	const struct task *t = run->task;
-	AUTO(json_decrefp) json_t *action = model_action(run);
-
-	if (t->model_phase != MODEL_HELD)
-		return;
-	setup->ask(setup->userdata, &(struct question){
-		.approval = t->model_approval, .task = t->id, .user = t->user, .kind = "model", .action = action, .rule = over_id(t),
-		.reason = json_get_text(t->over, "reason", "") });
-}
-
-bool charge_answered(struct run *run, const char *approval, bool allow, const char *by, const char *reason)
-{
-	if (run->task->model_phase != MODEL_HELD || strcmp(run->task->model_approval, approval) != 0)
-		return false;
-	answer(run, allow ? "allow" : "deny", by, reason);
-	run_step(run);
-	return true;
+	limit_decision(over_id(run->task), json_get_text(over, "source", NULL), json_get_text(over, "reason", ""), false, &d);
+	struct ask ask = { .kind = "model", .call = "", .action = action, .decision = &d };
+	approval_request(run, &ask, id);
+	if (approval_can_wait(run))
+		run_defer(run, DO_ASK_PERSON, id);
+	else
+		approval_lapse(run, id, "lapsed", "it needs a person's approval, and nobody is there to ask");
 }
 
 void charge_withdraw(struct run *run)
@@ -591,7 +547,7 @@ void charge_withdraw(struct run *run)
 	const struct engine_setup *setup = &run->engine->setup;
 
 	if (run->task->model_phase == MODEL_HELD && setup->ask_withdrawn != NULL)
-		setup->ask_withdrawn(setup->userdata, run->task->model_approval);
+		setup->ask_withdrawn(setup->userdata, run->task->model_approval, "the task goes on without it");
 }
 
 /* ---- how much is spent ---- */

@@ -26,8 +26,6 @@ bool charge_flush(struct run *run);
 void charge_drop(struct run *run);
 
 void charge_ask_model(struct run *run);                          /* STEP_ASK_MODEL */
-void charge_put_question(struct run *run);                       /* the effect */
-bool charge_answered(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void charge_withdraw(struct run *run);                           /* the question, when the run comes to rest */
 int64_t charge_time_left_ms(const struct run *run);              /* of budgets of time, at least 1; INT64_MAX: none */
 /* An event became durable: says how much of the budgets is spent now. */
@@ -43,7 +41,7 @@ bool exec_rate_gone(struct run *run, uint32_t id);               /* the program 
 void exec_rate_drop(struct run *run);
 /* exec.c */
 json_t *exec_shape(const struct cell_exec *exec);                /* the caller owns it */
-void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_data, json_t *owned_shape, const char *rule,
-               const char *reason, bool high_risk);
+void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_data, json_t *owned_shape,
+               const struct decision *decision);
 
 #endif

@@ -132,7 +132,7 @@ void control_put_question(struct run *run, const char *call)
 		return;
 	setup->ask(setup->userdata, &(struct question){
 		.approval = run->asking.approval, .task = run->task->id, .user = run->task->user, .kind = "question",
-		.reason = json_get_text(c->args, "question", "") });
+		.text = json_get_text(c->args, "question", "") });
 }
 
 bool control_answer(struct run *run, const char *approval, const char *by, const char *words)

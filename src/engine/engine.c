@@ -154,6 +154,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	engine->warden_readable = watch_fd(setup->loop, warden_fd(setup->warden), on_warden, engine);
 	engine->lease_timer = watch_timer(setup->loop, on_lease_timer, engine);
 	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
+	inbox_open(engine);
 	open_profile_models(engine);
 	policy_watch_start(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
@@ -165,6 +166,7 @@ void engine_free(struct engine *engine)
 {
 	if (engine == NULL)
 		return;
+	inbox_close(engine);
 	watch_free(engine->lease_timer);
 	watch_free(engine->warden_readable);
 	while (engine->runs != NULL) {
@@ -174,6 +176,7 @@ void engine_free(struct engine *engine)
 	}
 	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
 	json_decref(engine->warned);
+	json_decref(engine->fresh_grants);
 	policy_watch_end(engine);
 	while (engine->models != NULL) {
 		struct opened_model *m = engine->models;
@@ -261,6 +264,8 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	if (spec->budget_nanos >= 0)
 		json_put_int(config, "budget_usd_nanos", spec->budget_nanos);
 	permit_task(config, NULL, profile);
+	if (spec->wait_for_approval)
+		json_put_bool(config, "wait_for_approval", true);
 	json_put(data, "config", config);
 	return data;
 }
@@ -303,6 +308,7 @@ void run_opened(struct run *run, const json_t *mechanisms)
 	run_emit(run, EVENT_CELL_OPENED, "task", "",
 	         json_pack("{s:s, s:s, s:o, s:I}", "cell", run->cell_id, "level", cell_level_name(run->level), "mechanisms",
 	                   copy != NULL ? copy : json_object(), "ms", (json_int_t)ms));
+	approvals_resume(run);
 	run_step(run);
 }
 
@@ -388,6 +394,8 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 	json_t *config = config_data(parent->engine, profile, model, max_depth, rights, t->config);
 	files_config(config, json_get_text(t->config, "workspace_mode", NULL), files_layer_bytes(t->config), profile);
 	permit_task(config, t->config, profile);
+	if (t->patient)
+		json_put_bool(config, "wait_for_approval", true);
 	json_put(data, "config", config);
 	return data;
 }
@@ -447,6 +455,8 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 	} else {
 		run->opening_type = EVENT_TASK_RESUMED;
 		run->opening = resumed_data(store, generation, run->task);
+		if (parent->task->patient)
+			json_put_bool(run->opening, "wait_for_approval", true);
 	}
 	run_open_cell(run);
 	return 0;
@@ -505,7 +515,8 @@ static int mark_tree(struct engine *engine, const char *root, struct err *err)
 	return store_events(engine->setup.store, &replied, mark_used, &used, err);
 }
 
-int engine_resume(struct engine *engine, const char *id, const json_t *policies, struct run **ret, struct err *err)
+int engine_resume(struct engine *engine, const char *id, const json_t *policies, bool wait_for_approval, struct run **ret,
+                  struct err *err)
 {
 	AUTO(task_freep) struct task *task = NULL;
 	struct store *store = engine->setup.store;
@@ -531,6 +542,8 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 	run->workspace = xstrdup(run->task->workspace);
 	run->opening_type = EVENT_TASK_RESUMED;
 	run->opening = resumed_data(store, generation, run->task);
+	if (wait_for_approval)
+		json_put_bool(run->opening, "wait_for_approval", true);
 	run_open_cell(run);
 	*ret = run;
 	return 0;
@@ -568,29 +581,27 @@ void engine_drain(struct engine *engine, const char *signal)
 	}
 }
 
-void engine_answer(struct engine *engine, const char *approval, bool allow, const char *reason)
+int engine_answer(struct engine *engine, const struct answer *answer, struct err *err)
 {
+	struct answer w = *answer;
+
+	w.by = engine->setup.user;
+	w.time_us = clock_wall_us();
 	for (struct run *run = engine->runs; run != NULL; run = run->next) {
-		if (control_answer(run, approval, engine->setup.user, reason != NULL ? reason : ""))
-			return;
-		if (charge_answered(run, approval, allow, engine->setup.user, reason != NULL && reason[0] != '\0' ? reason :
-		                    allow ? "approved" : "the person said no"))
-			return;
-		const char *words = reason != NULL && reason[0] != '\0' ? reason : allow ? "approved" : "the person said no";
-		if (exec_answer(run, approval, allow, engine->setup.user, words) ||
-		    net_answer(run, approval, allow, engine->setup.user, words)) {
-			run_step(run);
-			return;
-		}
-		for (size_t i = 0; i < run->task->call_count; i++) {
-			struct call *c = &run->task->calls[i];
-			if (c->phase != CALL_HELD || strcmp(c->approval, approval) != 0)
-				continue;
-			call_answer(run, c, allow ? "allow" : "deny", engine->setup.user, words);
-			run_step(run);
-			return;
-		}
+		if (run->over || task_approval(run->task, w.approval) == NULL)
+			continue;
+		int r = approval_take(run, &w, err);
+		run_step(run);
+		return r;
 	}
+	return err_set(err, ENOENT, "it does not wait any more");
+}
+
+void engine_say(struct engine *engine, const char *question, const char *words)
+{
+	for (struct run *run = engine->runs; run != NULL; run = run->next)
+		if (control_answer(run, question, engine->setup.user, words))
+			return;
 }
 
 const struct task *run_task(const struct run *run)

@@ -30,13 +30,15 @@ struct agent_profile {
 	struct bounds bounds;          /* the same */
 };
 
-struct question {                      /* an action that needs a person's answer, or a question of the model's */
-	const char *approval;          /* id, for engine_answer */
+struct question {                      /* an action that needs a person's answer, or a question of the model's; borrowed */
+	const char *approval;          /* id, for engine_answer or engine_say */
 	const char *task, *user;
 	const char *kind;              /* "tool", "exec", "net", or "question": any words are an answer */
-	const json_t *action;          /* the exact action; NULL for a question */
-	const char *rule, *reason;     /* rule: NULL for the default */
-	bool high_risk;
+	const char *text;              /* of a question */
+	const struct approval *request; /* of the others: action, rule, terms */
+	const struct tool *tool;       /* that is called, or in whose call the program or connection is held; NULL */
+	const char *path, *workspace;  /* path: who asks, from the root task down */
+	const char *explanation, *taints; /* how policy came to ask; labels of the task, "" for none */
 };
 
 struct engine_setup {
@@ -62,7 +64,8 @@ struct engine_setup {
 	void (*on_text)(void *userdata, const char *task, struct str text);
 	void (*on_over)(void *userdata, struct run *run);   /* ended, parked or failed; the last word about a run */
 	void (*ask)(void *userdata, const struct question *question);
-	void (*ask_withdrawn)(void *userdata, const char *approval);
+	void (*ask_withdrawn)(void *userdata, const char *approval, const char *why);
+	int poke_fd;                   /* of inbox_socket, borrowed; -1: the inbox is looked at now and then */
 	void *userdata;
 };
 
@@ -78,6 +81,7 @@ struct task_spec {
 	const char *const *policies;   /* -p files, absolute */
 	size_t policy_count;
 	int max_depth;                 /* of delegation; 0: none */
+	bool wait_for_approval;        /* although nobody is at a terminal */
 	int64_t budget_nanos;          /* nano-USD for the whole tree; -1: no bound */
 	const json_t *told;            /* of instructions_read, for this task and all below; NULL: nothing */
 };
@@ -91,7 +95,12 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec);
 
 /* Takes over a task that no living engine holds, by replay; `policies`: the -p files of its task.created.
  * -EBUSY, -ENOENT; -EALREADY: it has ended. */
-MUST_USE int engine_resume(struct engine *engine, const char *task, const json_t *policies, struct run **ret, struct err *err);
+MUST_USE int engine_resume(struct engine *engine, const char *task, const json_t *policies, bool wait_for_approval,
+                           struct run **ret, struct err *err);
+
+/* A datagram socket in `dir` on which other processes say that there is a message (inbox.c). -1: there is none, and the
+ * engine looks for messages by itself. The caller owns both, and removes the file at its end. */
+int inbox_socket(const char *dir, char **ret_path);
 
 /* The state of a task by replay, without taking it over. The caller owns *ret. */
 MUST_USE int engine_load(struct store *store, const char *task, struct task **ret, struct err *err);
@@ -102,8 +111,11 @@ void engine_loop(struct engine *engine);
 /* Come to rest: tasks park. A second call ends at once, without waiting for anything. */
 void engine_drain(struct engine *engine, const char *signal);
 
-/* The person's answer. Unknown ids are ignored: the question was withdrawn. reason may be NULL. */
-void engine_answer(struct engine *engine, const char *approval, bool allow, const char *reason);
+/* The answer of the engine's own user, who is at its terminal; `by` and the time are filled in here. 0: decided; 1: more
+ * people are needed; -errno: it does not count, and err says why (-ENOENT: it does not wait any more). */
+int engine_answer(struct engine *engine, const struct answer *answer, struct err *err);
+/* The words that answer a question of the model's. Unknown ids are ignored: it was withdrawn. */
+void engine_say(struct engine *engine, const char *question, const char *words);
 
 const struct task *run_task(const struct run *run);              /* borrowed */
 const struct err *run_failure(const struct run *run);            /* code 0: none; else it stopped, to be resumed */

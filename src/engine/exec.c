@@ -108,7 +108,6 @@ static void held_free(struct held_exec *h)
 {
 	free(h->refusal);
 	json_decref(h->facts);
-	json_decref(h->action);
 	json_decref(h->shape);
 	free(h);
 }
@@ -121,25 +120,15 @@ void exec_drop(struct run *run)
 		struct held_exec *h = run->held;
 		run->held = h->next;
 		if (setup->ask_withdrawn != NULL)
-			setup->ask_withdrawn(setup->userdata, h->approval);
+			setup->ask_withdrawn(setup->userdata, h->approval, "the program is gone");
 		held_free(h);
 	}
 }
 
-static void settle(struct run *run, struct held_exec *h, const char *answer, const char *by, const char *reason)
+void exec_lapse(struct run *run, const char *reason)
 {
-	bool allow = strcmp(answer, "allow") == 0;
-	AUTO(freep) char *call = xstrdup(json_get_text(h->facts, "call", ""));
-	AUTO(freep) char *message = xasprintf("%s (%s)", h->refusal, reason);
-
-	run_emit(run, EVENT_APPROVAL_DECIDED, "call", call,
-	         json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "approval", h->approval, "call", call, "answer", answer,
-	                   "by", by, "digest", h->digest, "reason", json_of_str(str_of(reason))));
-	cell_exec_answer(run->cell, h->id, allow, message);
-	call_note_exec(run, call_tag(call), !allow);
-	json_put_text(h->facts, "effect", allow ? "allow" : "deny");
-	json_put_text(h->facts, "reason", reason);
-	write_down(run, TAKE(h->facts));
+	while (run->held != NULL && task_approval(run->task, run->held->approval) != NULL)
+		approval_lapse(run, run->held->approval, "withdrawn", reason);
 }
 
 static struct held_exec *unlink_held(struct run *run, const char *approval, uint32_t id)
@@ -154,71 +143,77 @@ static struct held_exec *unlink_held(struct run *run, const char *approval, uint
 	return NULL;
 }
 
-bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason)
+static void go_on(struct run *run, uint32_t id, json_t *owned_facts, const char *refusal, bool allow, const char *reason)
+{
+	AUTO(freep) char *call = xstrdup(json_get_text(owned_facts, "call", ""));
+	AUTO(freep) char *message = xasprintf("%s (%s)", refusal, reason);
+
+	cell_exec_answer(run->cell, id, allow, message);
+	call_note_exec(run, call_tag(call), !allow);
+	json_put_text(owned_facts, "effect", allow ? "allow" : "deny");
+	json_put_text(owned_facts, "reason", reason);
+	write_down(run, owned_facts);
+}
+
+void exec_settled(struct run *run, const char *approval, bool allow, const char *reason)
 {
 	struct held_exec *h = unlink_held(run, approval, 0);
 
-	if (h == NULL)
-		return false;
-	settle(run, h, allow ? "allow" : "deny", by, reason);
+	if (h == NULL) /* it is gone already */
+		return;
+	call_hold(run, call_tag(json_get_text(h->facts, "call", "")), false);
+	go_on(run, h->id, TAKE(h->facts), h->refusal, allow, reason);
 	held_free(h);
-	return true;
 }
 
 void exec_gone(struct run *run, uint32_t id)
 {
-	const struct engine_setup *setup = &run->engine->setup;
 	struct held_exec *h = unlink_held(run, NULL, id);
 
 	if (h == NULL) {
 		exec_rate_gone(run, id);
 		return;
 	}
-	AUTO(freep) char *call = xstrdup(json_get_text(h->facts, "call", ""));
-	run_emit(run, EVENT_APPROVAL_DECIDED, "call", call,
-	         json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "approval", h->approval, "call", call, "answer", "deny", "by",
-	                   "nobody", "digest", h->digest, "reason", "the program ended while it waited"));
-	if (setup->ask_withdrawn != NULL)
-		setup->ask_withdrawn(setup->userdata, h->approval);
+	call_hold(run, call_tag(json_get_text(h->facts, "call", "")), false);
+	approval_lapse(run, h->approval, "withdrawn", "the program ended while it waited");
 	held_free(h);
 	run_step(run);
 }
 
 /* A person must say: the program stands still, nothing else does. Without a person the answer is no. */
-void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_data, json_t *owned_shape, const char *rule,
-               const char *reason, bool high_risk)
+void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_data, json_t *owned_shape,
+               const struct decision *d)
 {
-	const struct engine_setup *setup = &run->engine->setup;
-	struct held_exec *h = xcalloc(1, sizeof *h);
-	struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
+	const char *call = json_get_text(owned_data, "call", "");
+	AUTO(freep) char *refusal = owned_refusal;
+	AUTO(json_decrefp) json_t *action = json_pack("{s:s, s:O, s:O, s:O, s:O}", "kind", "exec", "program",
+		json_object_get(owned_data, "program"), "origin", json_object_get(owned_data, "origin"), "argv",
+		json_object_get(owned_data, "argv"), "cwd", json_object_get(owned_data, "cwd"));
+	struct ask ask = { .kind = "exec", .call = call, .action = action, .decision = d };
+	char grant[ID_LEN + 1];
 
-	h->refusal = owned_refusal;
+	if (json_object_get(owned_data, "sha256") != NULL) /* an answer counts for these very bytes */
+		json_put(action, "sha256", json_incref(json_object_get(owned_data, "sha256")));
+	if (approval_by_grant(run, &ask, grant)) {
+		AUTO(freep) char *reason = xasprintf("as remembered: grant %s", grant);
+		go_on(run, id, owned_data, refusal, true, reason);
+		json_decref(owned_shape);
+		return;
+	}
+	struct held_exec *h = xcalloc(1, sizeof *h);
+	h->refusal = TAKE(refusal);
 	h->id = id;
 	h->facts = owned_data;
 	h->shape = owned_shape;
-	id_new(h->approval);
-	h->high_risk = high_risk;
-	h->action = json_pack("{s:s, s:O, s:O, s:O, s:O}", "kind", "exec",
-		"program", json_object_get(owned_data, "program"), "origin", json_object_get(owned_data, "origin"),
-		"argv", json_object_get(owned_data, "argv"), "cwd", json_object_get(owned_data, "cwd"));
-	if (json_object_get(owned_data, "sha256") != NULL)        /* an answer counts for these very bytes */
-		json_put(h->action, "sha256", json_incref(json_object_get(owned_data, "sha256")));
-	json_write_canonical(h->action, &text);
-	sha256_hex1(buf_str(&text), h->digest);
-	buf_done(&text);
-	const char *call = json_get_text(owned_data, "call", "");
-	json_t *data = json_pack("{s:s, s:s, s:s, s:O, s:s, s:s}", "approval", h->approval, "call", call, "kind", "exec",
-	                         "action", h->action, "digest", h->digest, "reason", reason);
-	json_put_text(data, "rule", rule);
-	run_emit(run, EVENT_APPROVAL_REQUESTED, "call", call, data);
-	if (!setup->interactive || setup->ask == NULL) {
-		settle(run, h, "lapsed", "nobody", "it needs a person's approval, and nobody is there to ask");
-		held_free(h);
-		return;
-	}
+	h->by_limit = d->rule_digest != NULL && d->rule_digest == d->rule;
+	approval_request(run, &ask, h->approval);
 	h->next = run->held;
 	run->held = h;
-	run_defer(run, DO_ASK_EXEC, h->approval);
+	call_hold(run, call_tag(call), true);
+	if (approval_can_wait(run))
+		run_defer(run, DO_ASK_PERSON, h->approval);
+	else
+		approval_lapse(run, h->approval, "lapsed", "it needs a person's approval, and nobody is there to ask");
 }
 
 /* What a decision reads of a program beside what the event says. */
@@ -268,26 +263,29 @@ static void decide_held(const struct run *run, const struct held_exec *h, struct
 	policy_decide(run->engine->setup.policy, &action, &facts, ret);
 }
 
-/* What a new policy allows or denies needs no person; what it asks is asked for already. */
+/* What a new policy allows or denies needs no person; what the same rule asks is asked already, and another asks anew. */
 void exec_decide_afresh(struct run *run)
 {
-	const struct engine_setup *setup = &run->engine->setup;
 	struct held_exec *next;
 
 	for (struct held_exec *h = run->held; h != NULL; h = next) {
+		const struct approval *a = task_approval(run->task, h->approval);
 		struct decision d;
 		next = h->next;
 		decide_held(run, h, &d);
-		if (d.effect == EFFECT_ASK)
+		if (h->by_limit || a == NULL || approval_still_asked(a, a->action, &d))
 			continue;
 		unlink_held(run, h->approval, 0);
-		if (setup->ask_withdrawn != NULL)
-			setup->ask_withdrawn(setup->userdata, h->approval);
+		call_hold(run, call_tag(json_get_text(h->facts, "call", "")), false);
 		json_put_text(h->facts, "rule", d.rule);
 		json_put_text(h->facts, "source", d.source);
-		json_put_text(h->facts, "policy", policy_digest(setup->policy));
+		json_put_text(h->facts, "policy", policy_digest(run->engine->setup.policy));
+		approval_lapse(run, h->approval, "withdrawn", "the policy has changed, and the program is decided on afresh");
 		AUTO(freep) char *why = xasprintf("the policy changed: %s", d.reason);
-		settle(run, h, d.effect == EFFECT_ALLOW ? "allow" : "deny", "nobody", why);
+		if (d.effect == EFFECT_ASK)
+			exec_hold(run, h->id, TAKE(h->refusal), TAKE(h->facts), TAKE(h->shape), &d);
+		else
+			go_on(run, h->id, TAKE(h->facts), h->refusal, d.effect == EFFECT_ALLOW, why);
 		held_free(h);
 	}
 }
@@ -297,22 +295,7 @@ static void hold(struct run *run, const struct cell_exec *exec, const struct dec
 	struct buf words = BUF_INIT(KIB(8));
 
 	exec_command(exec, d->rule, &words);
-	exec_hold(run, exec->id, buf_take(&words), owned_data, exec_shape(exec), d->rule, d->reason, d->high_risk);
-}
-
-void exec_put_question(struct run *run, const char *approval)
-{
-	const struct engine_setup *setup = &run->engine->setup;
-	const struct held_exec *h = run->held;
-
-	while (h != NULL && strcmp(h->approval, approval) != 0)
-		h = h->next;
-	if (h == NULL) /* it ended before it could be asked for */
-		return;
-	setup->ask(setup->userdata, &(struct question){
-		.approval = h->approval, .task = run->task->id, .user = run->task->user, .kind = "exec",
-		.action = h->action, .rule = json_get_text(h->facts, "rule", NULL),
-		.reason = json_get_text(h->facts, "reason", ""), .high_risk = h->high_risk });
+	exec_hold(run, exec->id, buf_take(&words), owned_data, exec_shape(exec), d);
 }
 
 void exec_arrived(struct run *run, const struct cell_exec *exec)

@@ -106,6 +106,15 @@ static size_t deciding(const struct counted_exec *x)
 	return best;
 }
 
+/* What a limit asks is asked each time: an answer is about this use, and is never remembered. */
+static void ask_about_limit(struct counted_exec *x, size_t at, const char *reason)
+{
+	struct decision d;
+
+	limit_decision(x->limits[at].id, x->limits[at].source, reason, x->high_risk, &d);
+	exec_hold(x->run, x->id, TAKE(x->refusal), TAKE(x->data), TAKE(x->shape), &d);
+}
+
 static void over(struct counted_exec *x)
 {
 	struct run *run = x->run;
@@ -129,7 +138,7 @@ static void over(struct counted_exec *x)
 	json_put_text(x->data, "rule", x->limits[at].id);
 	json_put_text(x->data, "source", x->limits[at].source);
 	if (what == OVER_ASK)
-		exec_hold(run, x->id, TAKE(x->refusal), TAKE(x->data), TAKE(x->shape), x->limits[at].id, reason, x->high_risk);
+		ask_about_limit(x, at, reason);
 	else
 		refuse(x, reason);
 	done(x);

@@ -14,8 +14,7 @@
 struct link {                          /* a connection that was decided on */
 	uint32_t id;
 	json_t *facts;                 /* net.decided, as it was or will be written */
-	char approval[ID_LEN + 1], digest[SHA256_HEX_LEN + 1]; /* "": nobody is asked */
-	json_t *action;                /* what the person is shown */
+	char approval[ID_LEN + 1];     /* "": nobody is asked */
 	char *refusal;                 /* for the client, should the answer be no; the reason is added */
 	bool high_risk;
 	struct link *next;
@@ -32,7 +31,6 @@ struct net {
 static void link_free(struct link *l)
 {
 	json_decref(l->facts);
-	json_decref(l->action);
 	free(l->refusal);
 	free(l);
 }
@@ -137,14 +135,8 @@ static void write_denied(struct net *net, json_t *owned_data)
 
 /* ---- a person must say ---- */
 
-static void settle(struct net *net, struct link *l, const char *answer, const char *by, const char *reason)
+static void go_on(struct net *net, struct link *l, bool allow, const char *reason)
 {
-	const char *call = json_get_text(l->facts, "call", "");
-	bool allow = strcmp(answer, "allow") == 0;
-
-	emit(net, EVENT_APPROVAL_DECIDED,
-	     json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "approval", l->approval, "call", call, "answer", answer, "by", by,
-	               "digest", l->digest, "reason", json_of_str(str_of(reason))));
 	l->approval[0] = '\0';
 	json_put_text(l->facts, "effect", allow ? "allow" : "deny");
 	json_put_text(l->facts, "reason", reason);
@@ -160,6 +152,23 @@ static void settle(struct net *net, struct link *l, const char *answer, const ch
 	hint(net, message);
 	egress_refuse(net->egress, l->id, json_get_text(l->facts, "rule", NULL), message);
 	link_free(l);
+}
+
+void net_settled(struct run *run, const char *approval, bool allow, const char *reason)
+{
+	struct link *l = run->net != NULL ? link_take(run->net, approval, 0) : NULL;
+
+	if (l != NULL)
+		go_on(run->net, l, allow, reason);
+}
+
+void net_lapse(struct run *run, const char *reason)
+{
+	for (struct link *l = run->net != NULL ? run->net->links : NULL, *next; l != NULL; l = next) {
+		next = l->next;
+		if (l->approval[0] != '\0')
+			approval_lapse(run, l->approval, "withdrawn", reason);
+	}
 }
 
 static json_t *action_of(const json_t *facts)
@@ -178,54 +187,30 @@ static char *refusal_of(const json_t *facts, const char *rule)
 	                 (long long)json_get_int(facts, "port", 0));
 }
 
-static void hold(struct net *net, struct link *l, const char *rule, const char *reason)
+static void hold(struct net *net, struct link *l, const struct decision *d)
 {
-	const struct engine_setup *setup = &net->run->engine->setup;
-	struct buf text = BUF_INIT(LIMIT_JSON_BYTES);
+	struct run *run = net->run;
+	AUTO(json_decrefp) json_t *action = action_of(l->facts);
+	struct ask ask = { .kind = "net", .call = json_get_text(l->facts, "call", ""), .action = action, .decision = d };
+	char id[ID_LEN + 1];
 
-	id_new(l->approval);
-	l->refusal = refusal_of(l->facts, rule);
-	l->action = action_of(l->facts);
-	json_write_canonical(l->action, &text);
-	sha256_hex1(buf_str(&text), l->digest);
-	buf_done(&text);
-	json_t *data = json_pack("{s:s, s:s, s:s, s:O, s:s, s:s}", "approval", l->approval, "call", json_get_text(l->facts, "call", ""),
-	                         "kind", "net", "action", l->action, "digest", l->digest, "reason", reason);
-	json_put_text(data, "rule", rule);
-	emit(net, EVENT_APPROVAL_REQUESTED, data);
-	if (!setup->interactive || setup->ask == NULL) {
-		settle(net, l, "lapsed", "nobody", "it needs a person's approval, and nobody is there to ask");
-	} else if (net->held >= LIMIT_NET_HELD) {
-		settle(net, l, "lapsed", "nobody", "too many connections wait for a person already");
-	} else {
-		link_put(net, l);
-		run_defer(net->run, DO_ASK_NET, l->approval);
-	}
-}
-
-void net_put_question(struct run *run, const char *approval)
-{
-	const struct engine_setup *setup = &run->engine->setup;
-	const struct link *l = run->net != NULL ? run->net->links : NULL;
-
-	while (l != NULL && strcmp(l->approval, approval) != 0)
-		l = l->next;
-	if (l == NULL) /* it ended before it could be asked for */
+	l->refusal = refusal_of(l->facts, d->rule);
+	watch_arm(net->kick, 0);
+	if (approval_by_grant(run, &ask, id)) {
+		AUTO(freep) char *reason = xasprintf("as remembered: grant %s", id);
+		go_on(net, l, true, reason);
 		return;
-	setup->ask(setup->userdata, &(struct question){
-		.approval = l->approval, .task = run->task->id, .user = run->task->user, .kind = "net",
-		.action = l->action, .rule = json_get_text(l->facts, "rule", NULL),
-		.reason = json_get_text(l->facts, "reason", ""), .high_risk = l->high_risk });
-}
-
-bool net_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason)
-{
-	struct link *l = run->net != NULL && approval[0] != '\0' ? link_take(run->net, approval, 0) : NULL;
-
-	if (l == NULL)
-		return false;
-	settle(run->net, l, allow ? "allow" : "deny", by, reason);
-	return true;
+	}
+	bool full = net->held >= LIMIT_NET_HELD;
+	approval_request(run, &ask, id);
+	memcpy(l->approval, id, sizeof l->approval);
+	link_put(net, l);
+	if (!approval_can_wait(run))
+		approval_lapse(run, id, "lapsed", "it needs a person's approval, and nobody is there to ask");
+	else if (full)
+		approval_lapse(run, id, "lapsed", "too many connections wait for a person already");
+	else
+		run_defer(run, DO_ASK_PERSON, id);
 }
 
 /* ---- the life of a connection ---- */
@@ -265,7 +250,9 @@ void net_link_over(struct run *run, uint32_t id, const char *rule, const char *s
 	json_put_text(l->facts, "rule", rule);
 	json_put_text(l->facts, "source", source);
 	if (ask) {
-		hold(net, l, rule, reason);
+		struct decision d;
+		limit_decision(rule, source, reason, l->high_risk, &d);
+		hold(net, l, &d);
 		return;
 	}
 	json_put_text(l->facts, "effect", "deny");
@@ -296,7 +283,7 @@ static void on_decided(void *userdata, uint32_t id, const struct net_target *t, 
 	l->facts = data;
 	l->high_risk = d->high_risk;
 	if (d->effect == EFFECT_ASK && t->unresolved == NULL) {
-		hold(net, l, d->rule, d->reason);
+		hold(net, l, d);
 		return;
 	}
 	link_put(net, l);
@@ -321,18 +308,14 @@ void net_connect(struct run *run, const char *name)
 static void on_gone(void *userdata, uint32_t id)
 {
 	struct net *net = userdata;
-	const struct engine_setup *setup = &net->run->engine->setup;
 	struct link *l = link_take(net, NULL, id);
 
 	net_rate_gone(net->run, id);
 	if (l == NULL)
 		return;
 	if (l->approval[0] != '\0') {
-		emit(net, EVENT_APPROVAL_DECIDED,
-		     json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "approval", l->approval, "call", json_get_text(l->facts, "call", ""),
-		               "answer", "deny", "by", "nobody", "digest", l->digest, "reason", "the program left while it waited"));
-		if (setup->ask_withdrawn != NULL)
-			setup->ask_withdrawn(setup->userdata, l->approval);
+		approval_lapse(net->run, l->approval, "withdrawn", "the program left while it waited");
+		watch_arm(net->kick, 0);
 	}
 	link_free(l);
 }

@@ -192,9 +192,7 @@ static void decide_afresh(struct engine *engine)
 	for (struct run *run = engine->runs; run != NULL; run = run->next) {
 		if (run->over || run->opening != NULL || run->task->phase != PHASE_ACTIVE)
 			continue;
-		for (size_t i = 0; i < run->task->call_count; i++)
-			if (run->task->calls[i].phase == CALL_HELD)
-				call_decide_afresh(run, &run->task->calls[i]);
+		approvals_review(run);
 		exec_decide_afresh(run);
 	}
 }

@@ -225,21 +225,14 @@ static void start_deferred(struct run *run, const struct deferred *effect)
 		if (call != NULL && call->phase == CALL_RUNNING)
 			call_run(run, call);
 		break;
+	case DO_ASK_QUESTION: control_put_question(run, effect->name); break;
+	case DO_ASK_PERSON: approval_put_question(run, effect->name); break;
 	case DO_BEGIN_CONTROL:
 		call = task_call_find(run->task, effect->name);
 		if (call != NULL && call->phase == CALL_RUNNING)
 			begin_control(run, call);
 		break;
-	case DO_ASK_TOOL:
-		call = task_call_find(run->task, effect->name);
-		if (call != NULL && call->phase == CALL_HELD)
-			call_put_question(run, call);
-		break;
-	case DO_ASK_QUESTION: control_put_question(run, effect->name); break;
-	case DO_ASK_EXEC: exec_put_question(run, effect->name); break;
-	case DO_ASK_NET: net_put_question(run, effect->name); break;
 	case DO_CONNECT: net_connect(run, effect->name); break;
-	case DO_ASK_MODEL: charge_put_question(run); break;
 	case DO_START_CHILDREN:
 		call = task_call_find(run->task, effect->name);
 		/* a task that was parked meanwhile finds them again when it is resumed */
@@ -271,6 +264,7 @@ void run_published(struct run *run, const struct event *e)
 	if (setup->on_event != NULL)
 		publish(setup, e);
 	charge_noted(run, e);
+	approvals_noted(run, e);
 }
 
 void run_begin(struct run *run, int what, const char *name)
@@ -363,6 +357,7 @@ static void flush(struct run *run)
 		.events = run->pending,
 		.count = b->count,
 		.checkpoint = last,
+		.inbox_upto = all ? run->inbox_seen : 0,
 		.on_commit = on_commit,
 		.userdata = b,
 	};
@@ -425,6 +420,7 @@ static void obey(struct run *run, const struct step *c)
 	switch (c->type) {
 	case STEP_CHECK_CALL: call_check(run, c->call); break;
 	case STEP_ASK_PERSON: call_ask(run, c->call); break;
+	case STEP_EXPIRE: approval_expire(run, c->approval); break;
 	case STEP_RUN_CALL: begin_call(run, c->call); break;
 	case STEP_END_DELEGATION: control_end(run, c->call); break;
 	case STEP_KILL_CALL: call_kill(run, c->call, c->status); break;

@@ -9,10 +9,8 @@
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC,
-	       DO_ASK_NET, DO_CONNECT,
-	       DO_ASK_MODEL } what;
-	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC, DO_ASK_NET: of the approval; DO_CONNECT: number */
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_QUESTION, DO_ASK_PERSON, DO_CONNECT } what;
+	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_PERSON: of the approval; DO_CONNECT: number */
 };
 
 struct call_limits;
@@ -26,12 +24,11 @@ struct net;                            /* connections out of the cell */
 
 struct held_exec {                     /* a program that waits at the gate for a person */
 	uint32_t id;
-	char approval[ID_LEN + 1], digest[SHA256_HEX_LEN + 1];
+	char approval[ID_LEN + 1];
 	char *refusal;                 /* for its stderr, should the answer be no; the reason is added */
 	json_t *facts;                 /* exec.decided as it will be written */
-	json_t *action;                /* what the person is shown */
 	json_t *shape;                 /* exec_shape */
-	bool high_risk;
+	bool by_limit;                 /* what asks is no rule */
 	struct held_exec *next;
 };
 
@@ -90,6 +87,7 @@ struct run {
 		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
 	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
+	int64_t inbox_seen;            /* the newest message that was taken */
 	struct net *net;               /* NULL: the cell has no network */
 	struct counted_net *counted_net;   /* net_rate.c */
 	struct counted_exec *counted;  /* exec_rate.c */
@@ -115,7 +113,9 @@ struct engine {
 	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
 	int drains;                    /* how often engine_drain was called */
-	struct watch *store_readable, *warden_readable, *lease_timer;
+	struct watch *store_readable, *warden_readable, *lease_timer, *inbox_readable, *inbox_timer;
+	json_t *fresh_grants;          /* on their way to the disk; NULL: there were none */
+	int64_t inbox_last;            /* the newest message of all tasks that was looked for */
 };
 
 /* run.c */
@@ -177,10 +177,7 @@ void model_retry(struct run *run);
 
 /* call.c */
 void call_check(struct run *run, struct call *call);
-void call_decide_afresh(struct run *run, struct call *call);     /* a held one: the policy changed */
-void call_ask(struct run *run, struct call *call);               /* STEP_ASK_PERSON */
-void call_put_question(struct run *run, const struct call *call);/* the effect */
-void call_answer(struct run *run, struct call *call, const char *answer, const char *by, const char *reason);
+void call_decide(const struct run *run, const struct call *call, struct decision *ret);     /* of a tool that is there */
 void call_intend(struct run *run, struct call *call);            /* STEP_RUN_CALL */
 void call_run(struct run *run, struct call *call);               /* the effect */
 void call_kill(struct run *run, struct call *call, const char *why);
@@ -195,6 +192,7 @@ MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool,
                          int mailbox, const struct call_limits *limits, int *ret_out, struct err *err);
 bool call_drain(int out, struct redact_stream *guard, struct output *output);    /* false at its end */
 bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one of too many to be written down */
+void call_hold(struct run *run, uint64_t tag, bool held);       /* a program of this call waits: its time stands still, too */
 bool call_may_ask(struct run *run, uint64_t tag);                /* false: it was refused too often to be asked for */
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
@@ -202,6 +200,35 @@ const char *call_running(const struct run *run);                 /* id of the ca
 void call_hint(struct run *run, const char *line);               /* a line of ours into its output */
 void call_stop(struct run *run, const char *why);                /* what runs now, if anything does */
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
+
+/* approvals.c */
+struct ask { const char *kind, *call; const json_t *action; const struct decision *decision; };  /* kind: tool, exec, net, model */
+/* What a limit or a budget asks, as a decision. */
+void limit_decision(const char *id, const char *source, const char *reason, bool high_risk, struct decision *ret);
+json_t *approval_action(const struct run *run, const struct call *call);     /* the caller owns it */
+void call_ask(struct run *run, struct call *call);               /* STEP_ASK_PERSON */
+bool approval_can_wait(const struct run *run);                   /* false: nobody could answer */
+/* A remembered answer covers it: grant.used is written. */
+bool approval_by_grant(struct run *run, const struct ask *ask, char ret_grant[static ID_LEN + 1]);
+void approval_request(struct run *run, const struct ask *ask, char ret[static ID_LEN + 1]);
+/* Nobody's answer: lapsed, expired or withdrawn. What is held for it is told by exec_settled. */
+void approval_lapse(struct run *run, const char *approval, const char *answer, const char *reason);
+void approval_expire(struct run *run, const struct approval *approval);      /* STEP_EXPIRE */
+/* One person's word: as approval_judge; what it decides is written. */
+int approval_take(struct run *run, const struct answer *answer, struct err *err);
+/* Does policy still ask the very same? Then what is said about it counts. */
+bool approval_still_asked(const struct approval *approval, const json_t *action, const struct decision *decision);
+void approvals_noted(struct run *run, const struct event *event);            /* it became durable */
+void approvals_review(struct run *run);                          /* another policy may be in force: is it still asked? */
+void approvals_resume(struct run *run);                          /* the same, and what the last engine took with it */
+
+/* asked.c */
+void approval_put_question(struct run *run, const char *approval);   /* the effect of approval.requested */
+
+/* inbox.c */
+void inbox_open(struct engine *engine);
+void inbox_close(struct engine *engine);
+void inbox_read(struct run *run);                                /* takes what is there; run_step is the caller's */
 
 /* kept.c */
 /* True: there was a secret in what is kept. */
@@ -265,10 +292,10 @@ bool control_answer(struct run *run, const char *approval, const char *by, const
 /* exec.c */
 void exec_arrived(struct run *run, const struct cell_exec *exec);
 void exec_gone(struct run *run, uint32_t id);
+void exec_settled(struct run *run, const char *approval, bool allow, const char *reason);    /* a held program goes on, or not */
+void exec_lapse(struct run *run, const char *reason);            /* all that are held, while the run can still write it down */
 void exec_action(const struct cell_exec *exec, struct action *ret);       /* borrowed from exec */
 void exec_command(const struct cell_exec *exec, const char *rule, struct buf *ret);   /* "mishri: denied by RULE: PROGRAM ARG..." */
-void exec_put_question(struct run *run, const char *approval);   /* the effect of a held program's approval.requested */
-bool exec_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
 void exec_drop(struct run *run);
 void exec_decide_afresh(struct run *run);                        /* what is held: the policy changed */
 
@@ -290,8 +317,8 @@ unsigned permit_withheld(const struct run *run, uint64_t tag, const struct tool 
 /* net.c */
 void net_open(struct run *run);                                  /* serves the network of the cell, if it has one */
 void net_close(struct run *run);                                 /* ends every connection */
-void net_put_question(struct run *run, const char *approval);    /* the effect of a held connection's approval.requested */
-bool net_answer(struct run *run, const char *approval, bool allow, const char *by, const char *reason);
+void net_settled(struct run *run, const char *approval, bool allow, const char *reason);     /* a held connection goes on, or not */
+void net_lapse(struct run *run, const char *reason);             /* all that are held */
 void net_connect(struct run *run, const char *connection);       /* the effect of net.decided */
 bool net_comes_in(const struct run *run);                        /* has anything come, by connections that are open? */
 /* taint.c */

@@ -164,6 +164,29 @@ static void explain_private(const struct action *a, struct decision *ret)
 
 /* ---- the decision ---- */
 
+/* A rule that says nothing about it lets an answer be remembered for the task: what a person agreed to there. */
+static struct approval_terms terms_of(const struct policy *p, const struct rule *rule, bool high_risk)
+{
+	struct approval_terms terms = { .count = 1, .remember = high_risk ? "never" : "task" };
+
+	if (rule == NULL || !rule->approval.given)
+		return terms;
+	const struct approval *a = &rule->approval;
+	terms.from = a->from;
+	terms.count = a->count;
+	terms.expires_ms = a->expires_ms;
+	terms.remember_ms = a->remember_ms;
+	terms.same_program = a->same_program;
+	if (a->remember != NULL && !high_risk)
+		terms.remember = a->remember_ms > 0 ? "date" : a->remember;
+	for (size_t i = 0; a->from != NULL && i < p->group_count; i++)
+		if (strncmp(a->from, "group:", 6) == 0 && strcmp(p->groups[i].name, a->from + 6) == 0) {
+			terms.members = (const char *const *)p->groups[i].members;
+			terms.member_count = p->groups[i].count;
+		}
+	return terms;
+}
+
 static void fill(struct eval *e, size_t only, const struct say *says, const struct hits *hits, struct decision *ret)
 {
 	struct match match = deciding_match(says);
@@ -180,6 +203,7 @@ static void fill(struct eval *e, size_t only, const struct say *says, const stru
 	} else {
 		ret->rule = rule->id;
 		ret->source = rule->source;
+		ret->rule_digest = rule->digest;
 		explain_rule(rule, match.truth == YES, ret);
 	}
 	for (size_t i = 0; i < hits->count && ret->also_count < COUNT(ret->also); i++)
@@ -188,6 +212,7 @@ static void fill(struct eval *e, size_t only, const struct say *says, const stru
 	ret->high_risk = (!by_default && rule->high_risk) ||
 	                 (e->action->kind == ACTION_TOOL && e->action->tool.risk != NULL &&
 	                  strcmp(e->action->tool.risk, "high") == 0);
+	ret->approval = terms_of(e->policy, by_default ? NULL : rule, ret->high_risk);
 }
 
 /* Where a name is not known, every rule must be looked at. */

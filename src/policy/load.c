@@ -260,6 +260,8 @@ static json_t *approval_json(const struct approval *a)
 		json_put_int(o, "expires_ms", a->expires_ms);
 	if (a->remember != NULL)
 		json_put_text(o, "remember", a->remember);
+	if (a->same_program)
+		json_put_text(o, "same", "program");
 	return o;
 }
 

@@ -110,6 +110,18 @@ struct facts {
 	void *userdata;
 };
 
+/* What the answer to an `ask` must be like. Borrowed from the policy. */
+struct approval_terms {
+	const char *from;                /* "group:NAME" or "user:NAME"; NULL: anybody who can reach the task */
+	const char *const *members;      /* of the group */
+	size_t member_count;
+	int count;                       /* so many people must say yes */
+	int64_t expires_ms;              /* 0: the rule sets none */
+	const char *remember;            /* the widest: never, task, session, or "date" */
+	int64_t remember_ms;             /* "date": at most so long */
+	bool same_program;               /* a remembered answer covers the program and its subcommand */
+};
+
 struct decision {
 	enum effect effect;
 	const char *rule;            /* NULL: no rule matched, the default decided. Borrowed from the policy */
@@ -120,6 +132,8 @@ struct decision {
 	const char *secret_source;   /* "FILE:LINE" of an allow or ask rule that matched and names the secret; NULL: none. Borrowed */
 	bool high_risk;
 	unsigned withheld;           /* permissions (base/permission.h) that matching rules leave out; 0: none */
+	const char *rule_digest;     /* SHA-256 of the deciding rule's own text; NULL with rule. Borrowed */
+	struct approval_terms approval; /* with EFFECT_ASK */
 	int64_t ns;                  /* time spent */
 };
 

@@ -154,7 +154,7 @@ static int duration_read(struct loader *l, const struct yaml_node *n, const char
 static int remember_read(struct loader *l, const struct yaml_node *n, const struct rule *rule, struct approval *a)
 {
 	static const char *const words[] = { "never", "task", "session" };
-	int64_t ms;
+	int64_t ms = 0;
 
 	if (yaml_want(n, YAML_TEXT, "'remember'", l->err) != 0)
 		return -EINVAL;
@@ -164,12 +164,27 @@ static int remember_read(struct loader *l, const struct yaml_node *n, const stru
 	if (rule->high_risk && strcmp(yaml_text(n), "never") != 0)
 		return yaml_err(n, l->err, "an approval of high risk is never remembered: write 'remember: never'");
 	a->remember = xstrdup(yaml_text(n));
+	a->remember_ms = ms;
+	return 0;
+}
+
+static int same_read(struct loader *l, const struct yaml_node *n, const struct rule *rule, struct approval *a)
+{
+	if (yaml_want(n, YAML_TEXT, "'same'", l->err) != 0)
+		return -EINVAL;
+	if (strcmp(yaml_text(n), "program") != 0)
+		return yaml_err(n, l->err, "'same' cannot be '%.40s': write 'same: program', or leave it out for the very same action",
+		                yaml_text(n));
+	if (rule->kind != ACTION_EXEC)
+		return yaml_err(yaml_key(n), l->err, "'same: program' is for rules about programs: this one is about %s",
+		                kind_names[rule->kind]);
+	a->same_program = true;
 	return 0;
 }
 
 static int approval_read(struct loader *l, const struct yaml_node *node, struct rule *rule)
 {
-	static const char *const keys[] = { "from", "count", "expires", "remember" };
+	static const char *const keys[] = { "from", "count", "expires", "remember", "same" };
 	const struct yaml_node *map = yaml_get(node, "approval"), *n;
 
 	if (map == NULL)
@@ -189,6 +204,8 @@ static int approval_read(struct loader *l, const struct yaml_node *node, struct 
 	if ((n = yaml_get(map, "expires")) != NULL && duration_read(l, n, "'expires'", &a->expires_ms) != 0)
 		return -EINVAL;
 	if ((n = yaml_get(map, "remember")) != NULL && remember_read(l, n, rule, a) != 0)
+		return -EINVAL;
+	if ((n = yaml_get(map, "same")) != NULL && same_read(l, n, rule, a) != 0)
 		return -EINVAL;
 	return 0;
 }
@@ -248,6 +265,10 @@ static void describe(const struct yaml_node *node, struct rule *rule)
 	rule->means = rule_means(node, rule_keys, COUNT(rule_keys));
 	rule->exception = rule->has_unless ? shown(&exception, yaml_get(node, "unless")) : NULL;
 	AUTO(buf_done) struct buf json = BUF_INIT(LIMIT_POLICY_BYTES);
+	AUTO(json_decrefp) json_t *whole = yaml_to_json(node);
+	json_write_canonical(whole, &json);
+	sha256_hex1(buf_str(&json), rule->digest);
+	buf_reset(&json);
 	json_write_canonical(shape, &json);
 	rule->shape = buf_take(&json);
 	rule->shape_hash = name_hash(rule->shape);

@@ -90,11 +90,14 @@ struct approval {
 	int count;
 	int64_t expires_ms;        /* 0: no own end */
 	char *remember;            /* never, task, session, or a duration */
+	int64_t remember_ms;       /* of that duration; 0 with a word */
+	bool same_program;
 };
 
 struct rule {
 	char *id, *source, *reason;
 	char *means, *exception;   /* the matchers and the `unless` in the words of the file, for reasons */
+	char digest[SHA256_HEX_LEN + 1]; /* of the rule as canonical JSON */
 	char *shape;               /* the matchers as canonical JSON, for shadowing */
 	uint32_t shape_hash;
 	enum effect effect;

@@ -17,16 +17,24 @@ static const struct { enum event_type type; enum statement sql; } rows[] = {
 	{ EVENT_TASK_PARKED, SQL_SET_PARKED },
 	{ EVENT_TASK_CANCELLED, SQL_SET_CANCELLED },
 	{ EVENT_TASK_FINISHED, SQL_SET_FINISHED },
+	{ EVENT_TASK_FINISHED, SQL_LAPSE_TASK },
 	{ EVENT_MODEL_REPLIED, SQL_ADD_REPLY },
 	{ EVENT_CALL_PROPOSED, SQL_ADD_CALL },
 	{ EVENT_CALL_PROPOSED, SQL_COUNT_CALL },
 	{ EVENT_CALL_DECIDED, SQL_SET_DECISION },
 	{ EVENT_CALL_DECIDED, SQL_COUNT_DENIED },
+	{ EVENT_APPROVAL_REQUESTED, SQL_ADD_APPROVAL },
+	{ EVENT_APPROVAL_VOTED, SQL_ADD_VOTE },
 	{ EVENT_APPROVAL_DECIDED, SQL_COUNT_REFUSED },
+	{ EVENT_APPROVAL_DECIDED, SQL_SET_ANSWER },
+	{ EVENT_GRANT_MADE, SQL_ADD_GRANT },
+	{ EVENT_GRANT_USED, SQL_USE_GRANT },
+	{ EVENT_GRANT_REVOKED, SQL_REVOKE_GRANT },
 	{ EVENT_EXEC_DECIDED, SQL_COUNT_DENIED },
 	{ EVENT_NET_DECIDED, SQL_COUNT_DENIED },
 	{ EVENT_CALL_STARTED, SQL_SET_STARTED },
 	{ EVENT_CALL_FINISHED, SQL_SET_RESULT },
+	{ EVENT_CALL_FINISHED, SQL_LAPSE_CALL },
 	{ EVENT_MODEL_REQUESTED, SQL_RESERVE },
 	{ EVENT_MODEL_REPLIED, SQL_SPEND_REPLY },
 	{ EVENT_MODEL_REPLIED, SQL_UNRESERVE },
@@ -101,7 +109,7 @@ int project(struct db *db, enum event_type type, const struct fact *fact, struct
 {
 	int r = 0;
 
-	if (fact->task[0] == '\0')
+	if (fact->task[0] == '\0' && type != EVENT_GRANT_REVOKED) /* of an engine; a grant outlives its task */
 		return 0;
 	for (size_t i = 0; i < COUNT(rows) && r >= 0; i++) {
 		if (rows[i].type != type)
@@ -136,7 +144,7 @@ static int project_again(struct db *db, const struct query *q, struct err *err)
 static int rebuild(struct db *db, struct err *err)
 {
 	static const enum statement clear[] = { SQL_CLEAR_CALLS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS, SQL_CLEAR_SPENDING,
-	                                        SQL_CLEAR_RESERVATIONS, SQL_CLEAR_RAISES };
+	                                        SQL_CLEAR_RESERVATIONS, SQL_CLEAR_RAISES, SQL_CLEAR_APPROVALS, SQL_CLEAR_GRANTS };
 
 	for (size_t i = 0; i < COUNT(clear); i++) {
 		int r = db_run(db, err, clear[i], "");

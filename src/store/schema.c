@@ -89,6 +89,18 @@ static const char *const migrations[] = {
 	"CREATE UNIQUE INDEX notes_key ON notes (user, key);"
 	"CREATE INDEX notes_user ON notes (user, id);"
 	"CREATE VIRTUAL TABLE notes_words USING fts5(text, tags);",
+
+	/* Approvals and grants. What was asked is read from the event `seq`. state: pending, or the answer; expires_us 0:
+	 * never. A grant counts while until_us (0: no end) has not come and revoked_us is null. */
+	"CREATE TABLE approvals (seq INTEGER PRIMARY KEY, approval TEXT NOT NULL UNIQUE, task TEXT NOT NULL, call TEXT NOT NULL,"
+	" kind TEXT NOT NULL, expires_us INTEGER NOT NULL, state TEXT NOT NULL, votes INTEGER NOT NULL, voters TEXT NOT NULL,"
+	" by TEXT NOT NULL, word TEXT NOT NULL, reason TEXT NOT NULL, decided_us INTEGER) STRICT;"
+	"CREATE INDEX approvals_task ON approvals (task);"
+	"CREATE INDEX approvals_state ON approvals (state);"
+	"CREATE TABLE grants (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, approval TEXT NOT NULL, task TEXT NOT NULL,"
+	" root TEXT NOT NULL, session TEXT NOT NULL, user TEXT NOT NULL, scope TEXT NOT NULL, digest TEXT NOT NULL,"
+	" until_us INTEGER NOT NULL, uses INTEGER NOT NULL, used_us INTEGER, revoked_us INTEGER, revoked_by TEXT) STRICT;"
+	"CREATE INDEX grants_digest ON grants (digest);",
 };
 enum { VERSION = COUNT(migrations) };
 

@@ -108,6 +108,48 @@ MUST_USE int store_inbox_put(struct store *store, const char *task, const char *
 MUST_USE int store_inbox_read(struct store *store, const char *task, int64_t after,
                               void (*visit)(void *userdata, const struct inbox_message *message), void *userdata, struct err *err);
 
+/* The newest message of all tasks; 0: there is none. Cheap, to know whether there is anything to read. */
+MUST_USE int store_inbox_last(struct store *store, int64_t *ret, struct err *err);
+
+/* ---- approvals and grants ------------------------------------------------------------------------ */
+
+struct approval_row {             /* borrowed, but `request`, which the row owns */
+	char approval[ID_LEN + 1], task[ID_LEN + 1], call[24], kind[16], state[16];
+	const char *user, *task_state;    /* of the task */
+	const char *voters, *by, *reason; /* who said yes so far, separated by ", "; who decided, "" before */
+	char word[ID_LEN + 1];            /* id of the newest answer that counted */
+	int64_t expires_us, decided_us;   /* 0: never; not yet */
+	int votes;
+	bool alive;                       /* an engine that lives holds the task */
+	int64_t requested_us;
+	json_t *request;                  /* data of approval.requested, whole */
+};
+/* pending: those that wait, oldest first; else all, newest first. The row is the visitor's to read, not to keep. */
+MUST_USE int store_approvals(struct store *store, bool pending, int64_t limit,
+                             void (*visit)(void *userdata, const struct approval_row *row), void *userdata, struct err *err);
+/* A whole id or an unambiguous beginning of at least 3 characters. -ENOENT, -EEXIST; err suggests. */
+MUST_USE int store_approval_find(struct store *store, const char *name, char ret[static ID_LEN + 1], struct err *err);
+MUST_USE int store_approval_get(struct store *store, const char *approval,
+                                void (*visit)(void *userdata, const struct approval_row *row), void *userdata, struct err *err);
+/* Why the engine did not count an answer; *ret NULL: it said nothing about it. The caller owns it. */
+MUST_USE int store_answer_refused(struct store *store, const char *task, const char *word, char **ret, struct err *err);
+
+struct grant_row {                /* borrowed, but `made`, which the row owns */
+	char grant[ID_LEN + 1], approval[ID_LEN + 1], task[ID_LEN + 1], root[ID_LEN + 1], session[ID_LEN + 1];
+	const char *user, *scope, *revoked_by;
+	int64_t made_us, until_us, used_us, revoked_us; /* 0: no end, not yet, not */
+	int64_t uses;
+	json_t *made;                     /* data of grant.made */
+};
+MUST_USE int store_grants(struct store *store, int64_t limit, void (*visit)(void *userdata, const struct grant_row *row),
+                          void *userdata, struct err *err);
+MUST_USE int store_grant_find(struct store *store, const char *name, char ret[static ID_LEN + 1], struct err *err);
+MUST_USE int store_grant_get(struct store *store, const char *grant, void (*visit)(void *userdata, const struct grant_row *row),
+                             void *userdata, struct err *err);
+struct grant_wish { const char *digest, *program_digest, *user, *root, *session; int64_t now_us; }; /* program_digest: or NULL */
+/* A grant in force that covers this: 1 and its id, or 0. */
+MUST_USE int store_grant_match(struct store *store, const struct grant_wish *wish, char ret[static ID_LEN + 1], struct err *err);
+
 /* ---- reading ------------------------------------------------------------------------------------ */
 
 enum task_state { TASK_RUNNING, TASK_PARKED, TASK_DONE, TASK_FAILED, TASK_DENIED, TASK_CANCELLED, TASK_STATES };

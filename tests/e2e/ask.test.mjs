@@ -44,7 +44,7 @@ describe('a tool that asks, at a terminal', () => {
 		const shown = question(run);
 		assert.match(shown, /tool run\? Asked by rule writing-asks: .*writing is looked at/);
 		assert.match(shown, /\| tool +write_file/);
-		assert.match(shown, /\| args +.*"made\.txt"/);
+		assert.match(shown, /\| path +made\.txt/);
 		assert.match(shown, /hello/);
 		const [asked] = w.events('approval.requested');
 		const [answered] = w.events('approval.decided');
@@ -138,13 +138,13 @@ describe('a tool that asks, at a terminal', () => {
 		assert.doesNotMatch(raw.replaceAll('\r\n', '\n').replaceAll(/\r?\u001b\[K/g, ''), /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/);
 		assert.match(raw, /\\u202e|U\+202E|u\{202e\}|202e/i, 'it is shown, not left out');
 		for (const line of question(run).split('\n').slice(1, -2))
-			assert.match(line, /^ {2}(\||This|y =|\()/, `a line of the action is marked as such: ${line}`);
+			assert.match(line, /^ {2}(\||This|[yrt] =|\()/, `a line of the action is marked as such: ${line}`);
 		run.say('n\r');
 		await run.done;
 		exited(run, 0);
 	});
 
-	test('SIGINT while it asks parks the task; it asks again when resumed', async (t) => {
+	test('SIGINT while it asks parks the task; it asks the same again when resumed', async (t) => {
 		const { w, run } = ask(t, [write('hello')]);
 		await run.until(PROMPT, 'out');
 		run.say('\u0003');
@@ -158,7 +158,7 @@ describe('a tool that asks, at a terminal', () => {
 		await again.done;
 		exited(again, 0);
 		assert.equal(w.read('made.txt'), 'hello');
-		assert.equal(w.events('approval.requested').length, 2);
+		assert.equal(w.events('approval.requested').length, 1, 'the question is the same');
 		w.checkChain();
 	});
 });
@@ -202,7 +202,7 @@ describe('a program that asks at the gate', () => {
 		await run.done;
 		exited(run, 0);
 		assert.ok(!w.has('b') && w.has('c'));
-		assert.equal(w.events('approval.decided')[0].data.answer, 'deny');
+		assert.equal(w.events('approval.decided')[0].data.answer, 'withdrawn');
 	});
 
 	test('several at once are asked one after another, and one answer is for one question', async (t) => {

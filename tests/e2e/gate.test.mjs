@@ -169,7 +169,7 @@ for (const { name, as_nobody } of USERS) {
 			model.setScenario({ key: KEY, replies: [{ calls: [shell('sleep 1')] }, { text: 'ok' }] });
 			const run = w.startRun(model, 'x', { env: { OPENAI_API_KEY: KEY } });
 			await run.until(/1\.1/);
-			for (const file of fs.readdirSync(w.data))
+			for (const file of fs.readdirSync(w.data, { withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => entry.name))
 				assert.ok(!fs.readFileSync(path.join(w.data, file)).includes(KEY), file);
 			await run.done;
 			exited(run, 0);

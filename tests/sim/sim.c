@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/task.h"
+#include "people.h"
 
 #include "base/banned.h"
 
@@ -47,6 +48,7 @@ struct world {
 	size_t below_count;
 	int window;                    /* of the model, in tokens; often too small */
 	bool start_children;           /* waits for the commit, as run_call does */
+	struct people people;
 };
 
 static _Noreturn void broken(const struct world *w, const char *promise)
@@ -96,6 +98,7 @@ static void crash(struct world *w, const char *when)
 {
 	if (w->verbose)
 		printf("  crash %s\n", when);
+	people_crash(&w->people);
 	for (size_t i = 0; i < w->pending_count; i++)
 		event_done(&w->pending[i]);
 	w->pending_count = 0;
@@ -187,6 +190,7 @@ static void commit(struct world *w)
 		event_done(&w->pending[i]);
 	}
 	w->pending_count = 0;
+	people_forget(&w->people);
 	if (chance(w, 8)) {
 		crash(w, "after a commit");
 		return;
@@ -231,13 +235,49 @@ static void check_call(struct world *w, const struct call *c)
 	     "policy", "ns", 1));
 }
 
+/* What an answer is bound to: these very arguments, asked for by this rule. */
+static void digest_of(const struct call *c, char hex[static SHA256_HEX_LEN + 1])
+{
+	AUTO(json_decrefp) json_t *action = json_pack("{s:s, s:s, s:O}", "kind", "tool", "tool", c->tool, "args", c->args);
+
+	approval_bind(action, "r", hex);
+}
+
 static void ask_person(struct world *w, const struct call *c)
 {
-	char approval[ID_LEN + 1];
+	char approval[ID_LEN + 1], digest[SHA256_HEX_LEN + 1];
+	const char *remember = chance(w, 50) ? "task" : "never";
 
-	snprintf(approval, sizeof approval, "a%011d", pick(w, 1000000));
-	emit(w, EVENT_APPROVAL_REQUESTED, json_pack("{s:s, s:s, s:s, s:{}, s:s, s:s, s:s}", "approval", approval, "call",
-	     c->id, "kind", "tool", "action", "digest", "d", "rule", "r", "reason", "because"));
+	digest_of(c, digest);
+	const struct truth *t = people_truth(&w->people, digest);
+	if (t->remembered && !t->revoked) {
+		emit(w, EVENT_GRANT_USED, json_pack("{s:s, s:s, s:s, s:s}", "grant", "g", "call", c->id, "kind", "tool", "digest", digest));
+		return;
+	}
+	snprintf(approval, sizeof approval, "%012llu", (unsigned long long)(next_random(w) % 1000000000000u));
+	emit(w, EVENT_APPROVAL_REQUESTED, json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:O}, s:s, s:s, s:s, s:s, s:I, s:{s:i, s:s, s:s, s:s, s:[s,s,s]}}",
+	     "approval", approval, "call", c->id, "kind", "tool", "action", "kind", "tool", "tool", c->tool, "args", c->args, "digest", digest,
+	     "rule", "r", "rule_digest", "r", "reason", "because", "expires_us", (json_int_t)(w->now_us + 1000000 * (int64_t)(1 + pick(w, 300))),
+	     "terms", "count", 1 + pick(w, 2), "remember", remember, "risk", "low", "from", "group:g", "members", "a", "b", "c"));
+}
+
+/* An approval counts only for the exact bytes that people saw, and only where enough of the right ones said yes. */
+static void check_approved(struct world *w, const struct call *c)
+{
+	char digest[SHA256_HEX_LEN + 1];
+
+	if (c->approved[0] == '\0' || c->waived)
+		return;
+	digest_of(c, digest);
+	PROMISE(w, strcmp(digest, c->approved) == 0, "what runs is what was approved, to the byte");
+	PROMISE(w, people_agreed(people_truth(&w->people, digest)) >= 1, "somebody who may said yes to exactly this");
+}
+
+static void expire(struct world *w, const struct approval *a)
+{
+	PROMISE(w, w->now_us >= a->expires_us, "nothing expires early");
+	emit(w, EVENT_APPROVAL_DECIDED, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "approval", a->id, "call", a->call, "answer",
+	     "expired", "by", "nobody", "digest", a->digest, "reason", "because"));
 }
 
 static void ask_model(struct world *w)
@@ -335,7 +375,9 @@ static void obey(struct world *w, const struct step *cmd)
 	switch (cmd->type) {
 	case STEP_CHECK_CALL: check_call(w, c); break;
 	case STEP_ASK_PERSON: ask_person(w, c); break;
+	case STEP_EXPIRE: expire(w, cmd->approval); break;
 	case STEP_RUN_CALL:
+		check_approved(w, c);
 		if (meets_limit(w, c, c->waived))
 			break;
 		if (strcmp(c->tool, "delegate") == 0) {
@@ -443,12 +485,69 @@ static const struct call *held(const struct world *w)
 	return NULL;
 }
 
+static void decided(struct world *w, const struct approval *a, const char *answer, const char *by)
+{
+	json_t *data = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "approval", a->id, "call", a->call, "answer", answer, "by", by,
+	                         "digest", a->digest, "reason", "because");
+
+	if (strcmp(answer, "edit") == 0)
+		json_put(data, "args", json_pack("{s:i}", "edited", pick(w, 3)));
+	emit(w, EVENT_APPROVAL_DECIDED, data);
+}
+
+/* One word, as the engine takes it: judged by the core, and written down. */
+static void take_word(struct world *w, const struct word *word)
+{
+	const struct approval *a = task_approval(w->task, word->approval);
+	struct err err = ERR_NONE;
+	struct answer answer = { .say = word->say, .approval = word->approval, .digest = word->digest, .by = word->by, .word = "",
+	                         .reason = "", .remember = word->remember ? "task" : "once", .time_us = word->time_us };
+
+	if (a == NULL)
+		return;
+	int r = approval_judge(a, &answer, &err);
+	if (r < 0) {
+		w->people.refused++;
+		w->people.twice += r == -EALREADY;
+	} else if (word->say == SAY_NO) {
+		decided(w, a, "deny", word->by);
+	} else if (word->say == SAY_EDIT) {
+		decided(w, a, "edit", word->by);
+	} else {
+		w->people.voted++;
+		emit(w, EVENT_APPROVAL_VOTED, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i}", "approval", word->approval, "call",
+		     a->call, "by", word->by, "digest", word->digest, "remember", answer.remember, "word", "w", "votes", 1, "needed",
+		     approval_needed(a)));
+		a = task_approval(w->task, word->approval);
+		if (r == 0 && strcmp(a->remember, "task") == 0)
+			people_truth(&w->people, a->digest)->remembered = true;
+		PROMISE(w, r != 0 || people_agreed(people_truth(&w->people, a->digest)) >= approval_needed(a), "as many as the rule wants said yes");
+		if (r == 0)
+			decided(w, a, "allow", word->by);
+	}
+}
+
+static void take_words(struct world *w)
+{
+	for (size_t i = 0; i < w->people.word_count; i++) {
+		if (w->people.words[i].taken)
+			continue;
+		w->people.words[i].taken = true;
+		take_word(w, &w->people.words[i]);
+	}
+}
+
+/* Nobody, one or several at once say something about what waits; now and then a grant is revoked. */
 static void answer(struct world *w, const struct call *c)
 {
-	static const char *const answers[] = { "allow", "deny", "lapsed" };
+	const struct approval *a = task_approval_of(w->task, c->id);
 
-	emit(w, EVENT_APPROVAL_DECIDED, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "approval", c->approval, "call", c->id,
-	     "answer", answers[pick(w, COUNT(answers))], "by", "someone", "digest", "d", "reason", "because"));
+	PROMISE(w, a != NULL, "a call that is held waits for an answer");
+	for (int i = pick(w, 3); i > 0; i--)
+		people_speak(&w->people, a, w->now_us, next_random(w));
+	if (chance(w, 20) && w->people.truth_count > 0)
+		w->people.truths[pick(w, (int)w->people.truth_count)].revoked = true;
+	w->now_us += (int64_t)pick(w, 60) * 1000000;
 }
 
 static void answer_model(struct world *w)
@@ -521,6 +620,8 @@ static void dump(const struct task *t, struct buf *ret)
 		buf_printf(ret, "%s %d %d %d %d %lld %d\n", t->calls[i].id, t->calls[i].phase, t->calls[i].attempt,
 		           t->calls[i].repeatable, t->calls[i].killing, (long long)t->calls[i].wait_until_us, t->calls[i].waived);
 	buf_printf(ret, "%d %s %d\n", t->model_waived, t->over_text != NULL ? t->over_text : "", t->over_exit);
+	for (size_t i = 0; i < t->approval_count; i++)
+		buf_printf(ret, "%s %zu %s\n", t->approvals[i].id, json_array_size(t->approvals[i].voters), t->approvals[i].remember);
 	json_write_canonical(t->messages, ret);
 }
 
@@ -605,7 +706,7 @@ static void begin(struct world *w)
 		emit(w, EVENT_TASK_RESUMED, json_pack("{s:s, s:i, s:s}", "engine", "e", "generation", w->runs, "reason", "crash"));
 }
 
-static void run_seed(uint64_t seed, bool verbose, long *crashes, long *compactions, long *circles)
+static void run_seed(uint64_t seed, bool verbose, struct people *sums, long *crashes, long *compactions, long *circles)
 {
 	static const int windows[] = { 0, 500, 3000, 8000, 128000 };
 	struct world w = { .seed = seed, .random = seed, .verbose = verbose, .log = BUF_INIT(MIB(16)), .now_us = 1000000 };
@@ -622,6 +723,8 @@ static void run_seed(uint64_t seed, bool verbose, long *crashes, long *compactio
 			break;
 		w.input.now_us = w.now_us;
 		w.input.children_active = below_active(&w);
+		if (w.task->phase == PHASE_ACTIVE)
+			take_words(&w);
 		while (task_decide(w.task, &w.input, &c)) {
 			if (c.type == STEP_CALL_MODEL)
 				conversation_is_whole(&w);
@@ -649,6 +752,11 @@ static void run_seed(uint64_t seed, bool verbose, long *crashes, long *compactio
 	*crashes += w.crashes;
 	*compactions += w.compactions;
 	*circles += w.circles;
+	sums->voted += w.people.voted;
+	sums->refused += w.people.refused;
+	sums->drifted += w.people.drifted;
+	sums->late += w.people.late;
+	sums->twice += w.people.twice;
 	task_free(w.task);
 	buf_done(&w.log);
 }
@@ -657,14 +765,17 @@ int main(int argc, char **argv)
 {
 	uint64_t first = 1, count = 1000;
 	long crashes = 0, compactions = 0, circles = 0;
+	struct people sums = { 0 };
 
 	if (argc > 1 && str_to_u64(str_of(argv[1]), &first) < 0)
 		return 2;
 	if (argc > 2 && str_to_u64(str_of(argv[2]), &count) < 0)
 		return 2;
 	for (uint64_t seed = first; seed < first + count; seed++)
-		run_seed(seed, argc > 3, &crashes, &compactions, &circles);
+		run_seed(seed, argc > 3, &sums, &crashes, &compactions, &circles);
 	printf("%llu seeds, %ld crashes survived, %ld compactions, %ld circles told\n", (unsigned long long)count, crashes,
 	       compactions, circles);
+	printf("%ld yes counted, %ld answers refused: %ld about other bytes, %ld too late, %ld said before\n", sums.voted, sums.refused,
+	       sums.drifted, sums.late, sums.twice);
 	return 0;
 }
