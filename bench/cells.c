@@ -83,7 +83,8 @@ static int bench_many(struct warden *warden, const char *workspace, size_t count
 
 	for (size_t i = 0; i < count; i++) {
 		rigs[i].warden = warden;
-		rigs[i].cell = cell_open(warden, &(struct cell_plan){ .level = CELL_FULL, .workspace = workspace }, &rig_callbacks, &rigs[i]);
+		rigs[i].cell = cell_open(warden, &(struct cell_plan){ .level = CELL_FULL, .workspace = workspace }, &rig_callbacks,
+		                         &rigs[i]);
 	}
 	while (open < count && turn(warden))
 		for (size_t i = 0; i < count; i++) {
@@ -99,9 +100,11 @@ static int bench_many(struct warden *warden, const char *workspace, size_t count
 		pss += number_in(pids[i], "smaps_rollup", "\nPss:");
 	qsort(opened_ns, count, sizeof opened_ns[0], compare);
 	int64_t all_ns = opened_ns[count - 1];
-	printf("%-44s %9.1f ms, %.2f ms each; ready: median %.1f ms   p99 %.1f ms\n", "cells at once: open all", (double)all_ns / 1e6,
-	       (double)all_ns / 1e6 / (double)count, (double)opened_ns[count / 2] / 1e6, (double)opened_ns[count * 99 / 100] / 1e6);
-	printf("%-44s %9.0f KiB each (%zu processes)\n", "cells at once: memory of pid 1 (PSS)", (double)pss / (double)MAX(made, (size_t)1), made);
+	printf("%-44s %9.1f ms, %.2f ms each; ready: median %.1f ms   p99 %.1f ms\n", "cells at once: open all",
+	       (double)all_ns / 1e6, (double)all_ns / 1e6 / (double)count, (double)opened_ns[count / 2] / 1e6,
+	       (double)opened_ns[count * 99 / 100] / 1e6);
+	printf("%-44s %9.0f KiB each (%zu processes)\n", "cells at once: memory of pid 1 (PSS)",
+	       (double)pss / (double)MAX(made, (size_t)1), made);
 	start = clock_mono_ns();
 	for (size_t i = 0; i < count; i++)
 		rig_close(&rigs[i]);
@@ -125,7 +128,8 @@ static int bench_growth(struct warden *warden, const char *workspace, size_t cal
 			continue;
 		printf("after %6zu calls: RSS engine %llu, warden %llu, pid 1 %llu KiB; descriptors %zu, %zu, %zu\n", i,
 		       (unsigned long long)number_in(getpid(), "status", "\nVmRSS:"),
-		       (unsigned long long)number_in(keeper, "status", "\nVmRSS:"), (unsigned long long)number_in(first, "status", "\nVmRSS:"),
+		       (unsigned long long)number_in(keeper, "status", "\nVmRSS:"),
+		       (unsigned long long)number_in(first, "status", "\nVmRSS:"),
 		       fds_of(getpid()), fds_of(keeper), fds_of(first));
 		fflush(stdout);
 	}

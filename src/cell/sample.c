@@ -12,7 +12,7 @@
 #include "base/io.h"
 #include "base/banned.h"
 
-_Static_assert(COUNT(((struct memory_files *)NULL)->seen) == LIMIT_CELL_FILES_IN_MEMORY, "the list has the size that limits.h says");
+_Static_assert(COUNT(((struct memory_files *)NULL)->seen) == LIMIT_CELL_FILES_IN_MEMORY, "as limits.h says");
 
 /* These files are short and are read often: no memory is asked for. */
 static bool read_small(const char *path, char *text, size_t size)

@@ -105,7 +105,8 @@ static void on_net_finished(void *userdata UNUSED, uint32_t id UNUSED, const str
 {
 }
 
-static int on_secret(void *userdata UNUSED, const char *name, const struct net_target *target UNUSED, struct buf *ret UNUSED, struct err *err)
+static int on_secret(void *userdata UNUSED, const char *name, const struct net_target *target UNUSED, struct buf *ret UNUSED,
+                     struct err *err)
 {
 	return err_set(err, ENOENT, "no such secret: '%.64s'; `mishri exec` gives none", name);
 }

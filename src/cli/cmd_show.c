@@ -95,7 +95,8 @@ static json_t *pick(const json_t *data, const char *const *keys, size_t count)
 static bool has_detail(const struct event *e)
 {
 	return e->type == EVENT_CALL_DECIDED || e->type == EVENT_APPROVAL_DECIDED || e->type == EVENT_TASK_DELEGATED ||
-	       e->type == EVENT_NET_DECIDED || e->type == EVENT_NET_FINISHED || (e->type == EVENT_EXEC_DECIDED && strcmp(json_get_text(e->data, "effect", ""), "deny") == 0);
+	       e->type == EVENT_NET_DECIDED || e->type == EVENT_NET_FINISHED ||
+	       (e->type == EVENT_EXEC_DECIDED && strcmp(json_get_text(e->data, "effect", ""), "deny") == 0);
 }
 
 /* What a connection came to, beside what was decided of it. */
@@ -114,7 +115,8 @@ static void end_connection(json_t *connections, const json_t *data)
 static void add_detail(json_t *call, const struct event *e)
 {
 	static const char *const refused[] = { "program", "argv", "rule", "reason" }, *const answer[] = { "answer", "by", "reason" },
-	                         *const connection[] = { "connection", "host", "port", "scheme", "method", "address", "effect", "rule", "reason" },
+	                         *const connection[] = { "connection", "host", "port", "scheme", "method", "address", "effect", "rule",
+	                                                 "reason" },
 	                         *const child[] = { "child", "goal", "agent", "step" };
 
 	if (e->type == EVENT_CALL_DECIDED)

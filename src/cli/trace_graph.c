@@ -32,7 +32,8 @@ static void number(const struct trace *t, const struct span *s, char ret[static 
 /* Lines of a label, clean. */
 static size_t label(const struct span *s, struct buf lines[static 2])
 {
-	AUTO(freep) char *head = s->kind == SPAN_NET ? xasprintf("net %s DENIED %s", s->name, s->why) : s->kind == SPAN_EXEC ? xasprintf("exec DENIED %s", s->why)
+	AUTO(freep) char *head = s->kind == SPAN_NET ? xasprintf("net %s DENIED %s", s->name, s->why)
+		: s->kind == SPAN_EXEC ? xasprintf("exec DENIED %s", s->why)
 		: xasprintf("%s %s %s", s->label, s->name, s->denied ? "DENIED" : s->status != NULL ? s->status : "no result yet");
 
 	text_add(&lines[0], head, LABEL_COLUMNS);

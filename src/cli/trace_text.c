@@ -36,7 +36,8 @@ static void time_short(int64_t us, char text[static 24])
 static void add_bar(const struct page *p, const struct span *s, struct buf *ret)
 {
 	static const char marks[] = {
-		[SPAN_TASK] = '-', [SPAN_MODEL] = '=', [SPAN_CALL] = '#', [SPAN_EXEC] = '|', [SPAN_NET] = '~', [SPAN_PERSON] = '?', [SPAN_PARKED] = '.',
+		[SPAN_TASK] = '-', [SPAN_MODEL] = '=', [SPAN_CALL] = '#', [SPAN_EXEC] = '|',
+		[SPAN_NET] = '~', [SPAN_PERSON] = '?', [SPAN_PARKED] = '.',
 	};
 	int64_t columns = (int64_t)p->bar;
 	int64_t from = (s->start_us - p->start_us) * columns / p->span_us;
@@ -148,7 +149,8 @@ static void print_below(const struct page *p, const struct span *s, size_t depth
 static void print_sums(const struct trace *t)
 {
 	static const char *const nouns[SPAN_KINDS] = {
-		[SPAN_TASK] = "task", [SPAN_MODEL] = "turn", [SPAN_CALL] = "call", [SPAN_EXEC] = "program start", [SPAN_NET] = "connection", [SPAN_PERSON] = "question",
+		[SPAN_TASK] = "task", [SPAN_MODEL] = "turn", [SPAN_CALL] = "call", [SPAN_EXEC] = "program start",
+		[SPAN_NET] = "connection", [SPAN_PERSON] = "question",
 	};
 	int64_t counts[SPAN_KINDS] = { 0 }, denied = 0;
 

@@ -124,7 +124,7 @@ struct bounds bounds_read(const json_t *from)
 static const char *const done[BOUND_COUNT] = {
 	[BOUND_MEMORY] = "out of memory: %s were in use",
 	[BOUND_PROCESSES] = "too many processes: there were %s",
-	[BOUND_OPEN_FILES] = "too many open files: %s",
+	[BOUND_OPEN_FILES] = "more than one process may hold: %s",
 	[BOUND_FILE] = "a file became too large: more than %s",
 	[BOUND_TMP] = "/tmp is full: %s",
 	[BOUND_DISK] = "too much was written: %s by this task",

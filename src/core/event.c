@@ -278,8 +278,8 @@ FIELDS(output_kept) = {
 FIELDS(call_finished) = {
 	{ "call", TEXT, 0, "id within the task" },
 	{ "tool", TEXT, 0, "name" },
-	{ "status", TEXT, 0, "ok, error, denied, invalid, killed, cancelled, unknown; by a limit: out_of_memory, process_limit, file_limit, disk_limit, "
-	  "cpu_limit, timeout, output_limit" },
+	{ "status", TEXT, 0, "ok, error, denied, invalid, killed, cancelled, unknown; by a limit: out_of_memory, process_limit, "
+	  "file_limit, disk_limit, cpu_limit, timeout, output_limit" },
 	{ "exit", INT, NULLABLE, "exit status of the program; 128 + signal where one ended it; null where none ran" },
 	{ "output", TEXT, 0, "what the model is given" },
 	{ "bytes", INT, 0, "size of the output before it was capped" },

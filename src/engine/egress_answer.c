@@ -14,8 +14,8 @@
 #include "base/banned.h"
 
 const char *const egress_environment[] = {
-	"HTTP_PROXY=http://" CELL_PROXY, "http_proxy=http://" CELL_PROXY, "HTTPS_PROXY=http://" CELL_PROXY,
-	"https_proxy=http://" CELL_PROXY, "ALL_PROXY=socks5h://" CELL_PROXY, "all_proxy=socks5h://" CELL_PROXY,
+	("HTTP_PROXY=http://" CELL_PROXY), ("http_proxy=http://" CELL_PROXY), ("HTTPS_PROXY=http://" CELL_PROXY),
+	("https_proxy=http://" CELL_PROXY), ("ALL_PROXY=socks5h://" CELL_PROXY), ("all_proxy=socks5h://" CELL_PROXY),
 	"NO_PROXY=localhost,127.0.0.1,::1", "no_proxy=localhost,127.0.0.1,::1", NULL,
 };
 

@@ -239,6 +239,8 @@ int http_response_read(struct str text, bool to_head, struct http_head *ret, str
 		r = headers_take(&text, &head, err);
 	if (r == 0)
 		r = framing_read(&head, err);
+	if (r == 0)
+		r = connection_check(&head, err);
 	if (r < 0)
 		return r;
 	if (to_head || head.status < 200 || head.status == 204 || head.status == 304)

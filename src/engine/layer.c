@@ -185,7 +185,8 @@ static int upper_make(const char *path, const char *workspace, struct err *err)
 		return err_sys(err, "the layer '%s' cannot be made", path);
 	if (geteuid() == 0 && (chown(upper, st.st_uid, st.st_gid) < 0 || chown(work, st.st_uid, st.st_gid) < 0))
 		return err_sys(err, "the layer '%s' cannot be given to the owner of the workspace", path);
-	if (chmod(upper, st.st_mode & 0777) < 0)
+	/* The cell's user goes through it to the other two; nobody else gets as far as here. */
+	if (chmod(upper, st.st_mode & 0777) < 0 || chmod(path, 0711) < 0)
 		return err_sys(err, "%s", upper);
 	return 0;
 }

@@ -129,12 +129,19 @@ static void look_at_old(const struct scan *s, struct change *c, const struct sta
 		look_below(s, c, c->path, 0);
 }
 
-/* Was it copied from the workspace into the layer? Links cannot carry the mark. */
-static bool was_copied(const struct scan *s)
+/* Was it copied from the workspace into the layer, and did the directory that had it lose something since? What was renamed in
+ * the layer has the mark of a copy too, under a name that the workspace never had. Links cannot carry the mark. */
+static bool was_lost(const struct scan *s)
 {
 	AUTO(fd_closep) int fd = layer_at(s->layer->upper, s->path, O_RDONLY);
+	const char *slash = strrchr(s->path, '/');
+	AUTO(freep) char *above = slash != NULL ? xstrndup(s->path, (size_t)(slash - s->path)) : NULL;
+	struct stat dir;
 
-	return fd >= 0 && fgetxattr(fd, "user.overlay.origin", NULL, 0) >= 0;
+	if (fd < 0 || fgetxattr(fd, "user.overlay.origin", NULL, 0) < 0)
+		return false;
+	int r = above != NULL ? look(s->layer->lower, above, &dir) : fstat(s->layer->lower, &dir);
+	return r < 0 || changed_ns(&dir) >= s->layer->since_ns;
 }
 
 /* ---- one name ---- */
@@ -219,7 +226,7 @@ static void file_seen(struct scan *s, const struct stat *st, const struct stat *
 		c->old_mode = old->st_mode & PERMISSIONS;
 		c->replaces = S_ISDIR(old->st_mode);
 		look_at_old(s, c, old);
-	} else if (S_ISREG(st->st_mode) && was_copied(s)) {
+	} else if (S_ISREG(st->st_mode) && was_lost(s)) {
 		conflict(c, c->path, "was deleted in the workspace meanwhile");
 	}
 }
@@ -244,7 +251,7 @@ static int directory_seen(struct scan *s, const struct stat *st, const struct st
 			c->old_mode = old->st_mode & PERMISSIONS;
 			c->replaces = true;
 			look_at_old(s, c, old);
-		} else if (!opaque && was_copied(s)) {
+		} else if (!opaque && was_lost(s)) {
 			conflict(c, c->path, "was deleted in the workspace meanwhile");
 		}
 	} else if (((st->st_mode ^ old->st_mode) & PERMISSIONS) != 0) {

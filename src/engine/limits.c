@@ -95,9 +95,10 @@ struct bound_hit limits_hit(const struct run *run, const struct call_limits *lim
 	if (hit->what == BOUND_CPU && limits->cpu_is_tasks)
 		return (struct bound_hit){ BOUND_TASK_CPU, t->used.cpu_ms + t->below.cpu_ms + hit->reached,
 		                           t->limits.bounds.at[BOUND_TASK_CPU] };
-	if (hit->what == BOUND_DISK)           /* the cell knows only what was left */
-		return (struct bound_hit){ BOUND_DISK, t->used.written + t->below.written + hit->reached,
-		                           or_default(&t->limits.bounds, BOUND_DISK) };
+	if (hit->what == BOUND_DISK) {         /* the cell knows only what was left when it was opened */
+		int64_t most = or_default(&t->limits.bounds, BOUND_DISK);
+		return (struct bound_hit){ BOUND_DISK, most + hit->reached - hit->limit, most };
+	}
 	return *hit;
 }
 

@@ -129,7 +129,8 @@ static void set_spans(const struct task *t, const char *what, const char *name, 
  * commit does for all. */
 static bool can_wait(const struct event *e)
 {
-	return e->type == EVENT_NET_FINISHED || (e->type == EVENT_EXEC_DECIDED && strcmp(json_get_text(e->data, "effect", ""), "allow") == 0);
+	return e->type == EVENT_NET_FINISHED ||
+	       (e->type == EVENT_EXEC_DECIDED && strcmp(json_get_text(e->data, "effect", ""), "allow") == 0);
 }
 
 void run_event(struct run *run, enum event_type type, const char *what, const char *name, json_t *owned_data, struct event *ret)

@@ -9,7 +9,8 @@
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC, DO_ASK_NET, DO_CONNECT,
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_TOOL, DO_ASK_QUESTION, DO_ASK_EXEC,
+	       DO_ASK_NET, DO_CONNECT,
 	       DO_ASK_MODEL } what;
 	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_EXEC, DO_ASK_NET: of the approval; DO_CONNECT: number */
 };

@@ -147,7 +147,7 @@ describe('what a project tells', () => {
 		const run = await go(w);
 		exited(run, 0);
 		assert.doesNotMatch(system(), /Use tabs|release/);
-		assert.match(run.err, /AGENTS\.md is not read: its directory is not trusted/);
+		assert.match(run.err, /AGENTS\.md is not read: this directory is not trusted/);
 		assert.match(run.err, /skills is not read: this directory is not trusted/);
 	});
 

@@ -246,6 +246,18 @@ for (const { name, as_nobody } of USERS) {
 	});
 }
 
+test('a root engine over the workspace of somebody else', { skip: !AM_ROOT }, async (t) => {
+	const w = world(t, { files: { 'a.txt': 'one\n', 'd/b.txt': 'b\n', 'roots.txt': 'r\n' }, policy: POLICY + RULES });
+	for (const name of ['.', 'a.txt', 'd', 'd/b.txt'])
+		fs.chownSync(path.join(w.ws, name), 1234, 1234);
+	const done = await work(w, [{ calls: [shell('echo two >> a.txt; mkdir -p n/m; echo x > n/m/x; mv d/b.txt d/c.txt; cat roots.txt; echo no >> roots.txt || echo refused')] }], ...overlay);
+	assert.match(done['1.1'].output, /r\n.*refused/s);
+	exited(await about(w, 'apply'), 0);
+	for (const name of ['a.txt', 'n', 'n/m', 'n/m/x', 'd/c.txt'])
+		assert.equal(fs.statSync(path.join(w.ws, name)).uid, 1234, name);
+	assert.equal(w.read('a.txt') + w.read('roots.txt'), 'one\ntwo\nr\n');
+});
+
 test('what is wrong is said', async (t) => {
 	const w = world(t, { files: { 'a.txt': 'one\n' } });
 	const rows = [

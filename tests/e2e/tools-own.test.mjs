@@ -145,6 +145,7 @@ test('a project is read where it is trusted only, and follows no link', async (t
 	exited(check, 1);
 	assert.match(check.err, /did you mean 'first'/);
 	fs.symlinkSync('/etc/hostname', path.join(w.ws, '.mishri/tools/link.yaml'));
+	exited(await w.mishri(['trust', '--data', w.data]), 0);
 	const link = await w.mishri(['tools', 'list', '--data', w.data]);
 	exited(link, 3);
 	assert.match(link.err, /link\.yaml: is a link/);

@@ -141,10 +141,10 @@ test('trace: graphs hold whatever a model writes', async (t) => {
 
 test('trace: a format that is not there', async (t) => {
 	const w = world(t);
-	for (const format of ['html', 'TEXT', '', 'x\u001b[31m']) {
+	for (const format of ['pdf', 'TEXT', '', 'x\u001b[31m']) {
 		const run = await w.mishri(['trace', 'last', '--format', format, ...w.places()]);
 		exited(run, 2);
-		assert.match(run.err, /there are text, json, dot and mermaid/);
+		assert.match(run.err, /there are text, json, dot, mermaid and html/);
 		assert.equal(run.out, '');
 	}
 });

@@ -162,8 +162,8 @@ static struct left count_left(void)
 
 	cgroup_look(&groups);
 	snprintf(path, sizeof path, "/proc/%d/task/%d/children", warden_pid(), warden_pid());
-	return (struct left){ lines_of("/proc/self/mountinfo"), processes_in_workspace(), groups_in(groups.memory) + groups_in(groups.pids),
-	                      lines_of(path) };
+	return (struct left){ lines_of("/proc/self/mountinfo"), processes_in_workspace(),
+	                      groups_in(groups.memory) + groups_in(groups.pids), lines_of(path) };
 }
 
 static bool is_same(const struct left *a, const struct left *b)
@@ -357,8 +357,9 @@ static int remove_all(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_bomb_is_ended), cmocka_unit_test(every_bomb_is_ended_when_reduced), cmocka_unit_test(nobody_hides),
-		cmocka_unit_test(a_run_has_limits_of_its_own), cmocka_unit_test(what_was_used_is_told), cmocka_unit_test(calls_leave_nothing),
+		cmocka_unit_test(every_bomb_is_ended), cmocka_unit_test(every_bomb_is_ended_when_reduced),
+		cmocka_unit_test(nobody_hides), cmocka_unit_test(a_run_has_limits_of_its_own),
+		cmocka_unit_test(what_was_used_is_told), cmocka_unit_test(calls_leave_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, make_all, remove_all);

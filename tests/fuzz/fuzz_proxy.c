@@ -31,11 +31,14 @@ static void as_request(struct str text)
 	check_host(&wish.host);
 	assert(wish.port >= 1 && wish.port <= 65535);
 	if (wish.kind == KIND_REQUEST) {
-		struct http_head parsed;
+		struct http_head parsed, given;
 		wish_head(&wish, STR(""), &head);
+		if (http_request_read(text, &given, NULL) == 0 && given.count + 2 > LIMIT_NET_HEADERS)   /* up to two are added */
+			goto out;
 		assert(http_request_read(buf_str(&head), &parsed, NULL) == 0);
 		assert(parsed.framing == wish.body.framing && http_header_find(&parsed, "mishri-secret") == NULL);
 	}
+out:
 	wish_done(&wish);
 }
 
@@ -44,7 +47,8 @@ static void as_answer(struct str text)
 	AUTO(buf_done) struct buf out = BUF_INIT(MIB(1));
 	struct http_head head, again;
 
-	if (text.len > LIMIT_NET_HEAD_BYTES || http_response_read(text, false, &head, NULL) < 0)
+	/* one header is added */
+	if (text.len > LIMIT_NET_HEAD_BYTES || http_response_read(text, false, &head, NULL) < 0 || head.count == LIMIT_NET_HEADERS)
 		return;
 	answer_head(&head, &out);
 	assert(http_response_read(buf_str(&out), false, &again, NULL) == 0 && again.framing == head.framing);

@@ -72,6 +72,13 @@ static char *read_all(void)
 	return json_text(told);
 }
 
+/* What was changed by hand is trusted again by hand. */
+static void put_trusted(const char *at, const char *where, const char *text)
+{
+	put(at, text);
+	assert_int_equal(trust_add(data, where, NULL), 0);
+}
+
 static void the_closest_one_counts(void **state)
 {
 	(void)state;
@@ -89,10 +96,7 @@ static void the_closest_one_counts(void **state)
 	assert_int_equal(trust_add(data, repo, NULL), 0);
 	AUTO(freep) char *above = read_all();
 	assert_non_null(strstr(above, "of the repository"));
-	put("repo/sub/ws/AGENTS.md", "of the workspace");
-	AUTO(freep) char *changed = read_all();
-	assert_string_equal(changed, "{}"); /* nobody trusted this text */
-	assert_int_equal(trust_add(data, ws, NULL), 0);
+	put_trusted("repo/sub/ws/AGENTS.md", ws, "of the workspace");
 	AUTO(freep) char *own = read_all();
 	assert_non_null(strstr(own, "of the workspace"));
 	assert_null(strstr(own, "of the repository"));
@@ -110,21 +114,18 @@ static void it_is_bounded_and_shows_what_hides(void **state)
 		large[i] = i % 50 == 49 ? '\n' : 'x';
 	large[200000] = '\0';
 	assert_int_equal(trust_add(data, ws, NULL), 0);
-	put("repo/sub/ws/AGENTS.md", large);
-	assert_int_equal(trust_add(data, ws, NULL), 0);
+	put_trusted("repo/sub/ws/AGENTS.md", ws, large);
 	AUTO(json_decrefp) json_t *told = instructions_read(data, ws, say);
 	const char *text = json_get_text(json_object_get(told, "instructions"), "text", "");
 	assert_in_range(strlen(text), LIMIT_INSTRUCTIONS_BYTES - 100, LIMIT_INSTRUCTIONS_BYTES + 100);
 	assert_non_null(strstr(text, "bytes left out; the file has them"));
 	assert_non_null(strstr(buf_text(&said), "of 200000 bytes are used"));
 	memset(large, 'y', 200000); /* one endless line */
-	put("repo/sub/ws/AGENTS.md", large);
-	assert_int_equal(trust_add(data, ws, NULL), 0);
+	put_trusted("repo/sub/ws/AGENTS.md", ws, large);
 	AUTO(json_decrefp) json_t *line = instructions_read(data, ws, say);
 	assert_in_range(strlen(json_get_text(json_object_get(line, "instructions"), "text", "")), LIMIT_INSTRUCTIONS_BYTES - 100,
 	                LIMIT_INSTRUCTIONS_BYTES + 100);
-	put("repo/sub/ws/AGENTS.md", "be kind\xe2\x80\xae hidden \x1b[2J\n");
-	assert_int_equal(trust_add(data, ws, NULL), 0);
+	put_trusted("repo/sub/ws/AGENTS.md", ws, "be kind\xe2\x80\xae hidden \x1b[2J\n");
 	AUTO(freep) char *shown = read_all();
 	assert_non_null(strstr(shown, "be kind"));
 	assert_null(strstr(shown, "\xe2\x80\xae"));

@@ -122,6 +122,7 @@ static void what_is_read(void **state)
 		{ "mkdir -p d/e; echo a > d/e/a", "gone d", "echo b > ws/d/e/a", "deleted d !\n" },
 		{ "echo a > a", "echo 2 > a; mark a origin", "rm ws/a", "added a !\n" },
 		{ "mkdir d; echo a > d/a", "mkdir d; echo b > d/b", "echo c > ws/d/c", "added d/b\n" },
+		{ "mkdir d; echo a > d/a", "mkdir d; gone d/a; echo a > d/b; mark d/b origin", ":", "deleted d/a\nadded d/b\n" },
 		/* what is never applied */
 		{ ":", "mkfifo f; echo x > p; chmod 4755 p; echo y > g; chmod 2755 g; echo z > z", ":",
 		  "added z\nrefused f: a named pipe\nrefused g: a program with a set-user-ID or set-group-ID bit\n"

@@ -183,6 +183,7 @@ static const struct { const char *in; int framing; } answers[] = {
 	{ "HTTP/1.1 204 No\r\nContent-Length: 1\r\n\r\n", BODY_NONE }, { "HTTP/1.1 100 \r\n\r\n", BODY_NONE },
 	{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", BODY_CHUNKED }, { "HTTP/1.1 200\r\n\r\n", BODY_UNTIL_END },
 	{ "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", -1 }, { "HTTP/1.1 20 OK\r\n\r\n", -1 },
+	{ "HTTP/1.1 200 OK\r\nConnection: content-length\r\nContent-Length: 1\r\n\r\n", -1 },
 	{ "HTTP/1.1 099 OK\r\n\r\n", -1 }, { "ICY 200 OK\r\n\r\n", -1 }, { "HTTP/1.1 200 OK\r\n A: b\r\n\r\n", -1 },
 	{ "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", -1 },
 };
