@@ -201,7 +201,8 @@ bool exec_rate(struct run *run, const struct cell_exec *exec, const struct decis
 	if (count == 0)
 		return false;
 	struct counted_exec *x = xcalloc(1, sizeof *x);
-	*x = (struct counted_exec){ .run = run, .id = exec->id, .call = exec->call, .data = data, .shape = exec_shape(exec), .high_risk = d->high_risk };
+	*x = (struct counted_exec){ .run = run, .id = exec->id, .call = exec->call, .data = data,
+		.shape = exec_shape(exec), .high_risk = d->high_risk };
 	for (int i = 0; i < count; i++) {
 		struct charge_rate *to = &x->charge.rates[x->charge.rate_count];
 		x->limits[x->charge.rate_count++] = (struct decision_limit){ hits[i].id, hits[i].source, hits[i].over };
