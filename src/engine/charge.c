@@ -149,6 +149,18 @@ static int64_t until_tomorrow_ms(void)
 	return 86400000 - clock_wall_us() / 1000 % 86400000;
 }
 
+size_t limit_deciding(const struct store_charge *charge, const struct decision_limit *limits)
+{
+	size_t best = charge->rate_count;
+
+	for (size_t i = 0; i < charge->rate_count; i++)
+		if (charge->rates[i].refused &&
+		    (best == charge->rate_count || limits[i].over < limits[best].over ||
+		     (limits[i].over == limits[best].over && charge->rates[i].wait_us > charge->rates[best].wait_us)))
+			best = i;
+	return best;
+}
+
 json_t *limit_data(const struct run *run, const struct decision_limit *limit, const struct charge_rate *rate, enum action_kind on,
                    const char *call)
 {
