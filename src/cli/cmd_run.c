@@ -303,6 +303,29 @@ static int check_budgets(const struct session *s, const struct wish *w, int64_t 
 	return 0;
 }
 
+/* What a new task and one that goes on have in common; 0, or the exit status when it was refused. */
+static int open_session(struct session *s, const struct wish *w, int64_t nanos)
+{
+	struct err err = ERR_NONE;
+	int code = check_model(s, w);
+
+	if (code == 0)
+		code = check_budgets(s, w, nanos);
+	if (code != 0)
+		return code;
+	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
+	s->agents = config_agents(w->config);
+	s->config = w->config;
+	s->secrets = config_secrets(w->config);
+	s->prices = config_prices(w->config);
+	s->context_tokens = config_number(w->config, "context_tokens");
+	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;
+	s->reply_tokens = config_number(w->config, "reply_tokens");
+	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
+		return refuse(w, EXIT_FAILED, "%s", err.text);
+	return 0;
+}
+
 static int load_policy(struct session *s, const struct wish *w, size_t count, struct err *err)
 {
 	int r = cli_policy_home(w->o, w->workspace, w->policies, count, &s->policy_home, err);
@@ -338,21 +361,9 @@ static int start(struct session *s, struct wish *w)
 	int r = open_model(s, w->model, &err);
 	if (r < 0)
 		return refuse(w, model_exit(r), "%s", err.text);
-	int code = check_model(s, w);
-	if (code == 0)
-		code = check_budgets(s, w, w->budget_nanos);
+	int code = open_session(s, w, w->budget_nanos);
 	if (code != 0)
 		return code;
-	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
-	s->agents = config_agents(w->config);
-	s->config = w->config;
-	s->secrets = config_secrets(w->config);
-	s->prices = config_prices(w->config);
-	s->context_tokens = config_number(w->config, "context_tokens");
-	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;
-	s->reply_tokens = config_number(w->config, "reply_tokens");
-	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
-		return refuse(w, EXIT_FAILED, "%s", err.text);
 	AUTO(json_decrefp) json_t *told = NULL;
 	if (read_told(w, &told, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
@@ -469,21 +480,9 @@ static int run_again(struct session *s, struct wish *w)
 	int r = open_model(s, t->model, &err);
 	if (r < 0)
 		return refuse(w, model_exit(r), "%s", err.text);
-	code = check_model(s, w);
-	if (code == 0)
-		code = check_budgets(s, w, json_get_int(t->config, "budget_usd_nanos", -1));
+	code = open_session(s, w, json_get_int(t->config, "budget_usd_nanos", -1));
 	if (code != 0)
 		return code;
-	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
-	s->agents = config_agents(w->config);
-	s->config = w->config;
-	s->secrets = config_secrets(w->config);
-	s->prices = config_prices(w->config);
-	s->context_tokens = config_number(w->config, "context_tokens");
-	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;
-	s->reply_tokens = config_number(w->config, "reply_tokens");
-	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
-		return refuse(w, EXIT_FAILED, "%s", err.text);
 	r = engine_resume(s->engine, id, json_object_get(created, "policies"),
 	                  option_given(w->o, "--wait-for-approval"), &s->run, &err);
 	if (r < 0)
