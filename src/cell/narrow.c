@@ -4,7 +4,7 @@
  *
  * withheld    Landlock                          seccomp
  * fs.read     opens the system, not the files   -
- * fs.write    no write, new name or removal     modes, owners, times, attributes, truncation by name
+ * fs.write    no write, new name or removal     modes, owners, times, attributes (by ioctl too), truncation by name
  * exec        -                                 of our own code: execve; of programs: the gate
  * net         -                                 sockets other than Unix ones
  *
@@ -14,6 +14,8 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
+#include <linux/fscrypt.h>
+#include <linux/fsverity.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
@@ -33,6 +35,15 @@ static const int writes_without_writing[] = {
 #endif
 	SYS_fchmod, SYS_fchmodat, SYS_fchown, SYS_fchownat, SYS_utimensat, SYS_setxattr, SYS_lsetxattr, SYS_fsetxattr,
 	SYS_removexattr, SYS_lremovexattr, SYS_fremovexattr,
+};
+/* FS_IOC_SETVERSION by a number of ext4's own; no header has it. */
+#define EXT_IOC_SETVERSION _IOW('f', 4, long)
+/* All of btrfs: it makes and removes volumes below a directory without asking Landlock. */
+enum { IOCTL_TYPE = 0xff00, BTRFS_TYPE = 0x9400 };
+/* What changes a file by a descriptor that is open for reading only: flags, its generation, a seal for ever, a key. */
+static const unsigned long writes_by_ioctl[] = {
+	FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, FS_IOC_SETVERSION, EXT_IOC_SETVERSION, FS_IOC_ENABLE_VERITY,
+	FS_IOC_SET_ENCRYPTION_POLICY,
 };
 static const int starts[] = { SYS_execve, SYS_execveat };
 
@@ -88,9 +99,9 @@ static void refuse_truncation(struct buf *code, bool builtin)
 static void refuse_writes(struct buf *code, bool builtin)
 {
 	refuse_all(code, writes_without_writing, COUNT(writes_without_writing));
-	/* attributes of a file, by a descriptor that is open for reading */
-	refuse_with(code, SYS_ioctl, 1, UINT32_MAX, (uint32_t)FS_IOC_SETFLAGS);
-	refuse_with(code, SYS_ioctl, 1, UINT32_MAX, (uint32_t)FS_IOC_FSSETXATTR);
+	for (size_t i = 0; i < COUNT(writes_by_ioctl); i++)
+		refuse_with(code, SYS_ioctl, 1, UINT32_MAX, (uint32_t)writes_by_ioctl[i]);
+	refuse_with(code, SYS_ioctl, 1, IOCTL_TYPE, BTRFS_TYPE);
 	refuse_truncation(code, builtin);
 }
 

@@ -17,6 +17,10 @@
 static struct warden *warden;
 static char workspace[256];
 
+/* What a descriptor for reading is enough for. A file system that does not know the call says so, and not EPERM. */
+#define BY_IOCTL(file, number) \
+	"perl -MErrno=EPERM -e '$x = \"\\0\" x 4096; open(F, \"<\", \"" file "\"); ioctl(F, " number ", $x) or $! != EPERM or exit 1'"
+
 static const struct act {
 	unsigned withheld;
 	const char *sh;
@@ -45,6 +49,12 @@ static const struct act {
 	{ PERMISSION(FS_WRITE), "chmod 600 f" },
 	{ PERMISSION(FS_WRITE), "perl -e 'open(F, \"<\", \"f\"); chmod(0600, *F) or exit 1'" },
 	{ PERMISSION(FS_WRITE), "chown $(id -u) f" },
+	{ PERMISSION(FS_WRITE), BY_IOCTL("f", "0x40086602") },   /* FS_IOC_SETFLAGS */
+	{ PERMISSION(FS_WRITE), BY_IOCTL("f", "0x40087602") },   /* FS_IOC_SETVERSION */
+	{ PERMISSION(FS_WRITE), BY_IOCTL("f", "0x40086604") },   /* the same of ext4's own */
+	{ PERMISSION(FS_WRITE), BY_IOCTL("f", "0x40806685") },   /* FS_IOC_ENABLE_VERITY */
+	{ PERMISSION(FS_WRITE), BY_IOCTL("d", "0x800c6613") },   /* FS_IOC_SET_ENCRYPTION_POLICY */
+	{ PERMISSION(FS_WRITE), BY_IOCTL(".", "0x5000940e") },   /* BTRFS_IOC_SUBVOL_CREATE */
 	{ PERMISSION(FS_WRITE), "touch -d 2001-01-01 f" },
 	{ PERMISSION(FS_WRITE), "perl -e 'utime(1, 1, \"f\") or exit 1'" },
 	{ PERMISSION(FS_WRITE), "echo x > $TMPDIR/x$$" },
