@@ -110,7 +110,7 @@ describe('an action of high risk', () => {
 		const w = world(t, { policy: rules('  - { id: risky, ask: tool, tool: "*", risk: high }') });
 		const dir = path.join(w.home, '.config/mishri/tools');
 		fs.mkdirSync(dir, { recursive: true });
-		fs.writeFileSync(path.join(dir, 'ship.yaml'), 'name: ship.it\ndescription: Ships it.\nprogram: touch\nargs: ["{{name}}"]\n' +
+		fs.writeFileSync(path.join(dir, 'ship.yaml'), 'name: ship.it\ndescription: Ships it.\ncategory: write\npermissions: [fs.write]\nprogram: touch\nargs: ["{{name}}"]\n' +
 			'schema:\n  properties:\n    name: { type: string }\n  required: [name]\nrisk: high\n');
 		script([{ name: 'ship.it', args: { name: 'shipped' } }]);
 		const run = w.start(['run', '--data', w.data, '-w', w.ws, '-p', w.policy, '--plan', 'never', '-m', 'openai/mock', '--wait-for-approval',
@@ -216,4 +216,26 @@ test('the same yes twice at once starts a held program once', async (t) => {
 	exited(run, 0);
 	assert.equal(w.read('held'), 'x\n');
 	assert.deepEqual(answers(w), ['allow']);
+});
+
+test('in an overlay workspace the change is shown against the layer, not the plain workspace', async (t) => {
+	const asking = '  - { id: looks, allow: tool, category: read }\n  - { id: edits, ask: tool, category: write }';
+	const write = (file, content) => ({ name: 'write_file', args: { path: file, content } });
+	const files = { 'a.txt': 'one\ntwo\n', 'gone.txt': 'old\n', 'd/deep.txt': 'deep\n', 'plain.txt': 'plain\n' };
+	const w = world(t, { policy: rules(asking), files });
+	script([shell('echo layered > a.txt; mv gone.txt d/moved.txt; find d/deep.txt -delete; mkdir n; ln -s /etc/passwd n/link'),
+		write('a.txt', 'mine\n'), write('gone.txt', 'new\n'), write(`${w.ws}/d/deep.txt`, 'new\n'), write('plain.txt', 'mine\n'),
+		write('n/link', 'new\n')]);
+	const run = w.startInTerminal(w.runArgs('x', '-m', 'openai/mock', '--workspace-mode', 'overlay'), { env: model.env });
+	for (const [want, not] of [[/-layered\n[^]*\+mine/, /-two/], [/gone\.txt \(not there now\)[^]*\+new/, /-old/],
+		[/deep\.txt \(not there now\)[^]*\+new/, /-deep/], [/-plain\n[^]*\+mine/, /not there/], [/not shown: it is a link/, /root:/]]) {
+		const from = run.out.length;
+		const shown = () => run.out.replaceAll('\r', '').slice(run.out.replaceAll('\r', '').lastIndexOf('\nMay this '));
+		for (const end = Date.now() + 20000; !(run.out.length >= from && want.test(shown()) && /y = yes[^\n]*\n> $/.test(shown())); await sleep(50))
+			assert.ok(Date.now() < end && !run.ended, `${want} never came:\n${shown()}`);
+		assert.doesNotMatch(shown(), not);
+		run.say('n\r');
+	}
+	await run.done;
+	assert.equal(w.read('a.txt'), 'one\ntwo\n');
 });
