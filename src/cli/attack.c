@@ -20,6 +20,9 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "cli/attack_door.h"
+#include "cli/attack_tree.h"
+#include "engine/files.h"
 #include "engine/loop.h"
 #include "policy/probe.h"
 #include "base/banned.h"
@@ -27,6 +30,9 @@
 enum { OPEN, GUARDED, BARE, SIDES };             /* a cell where all may start; under the policy; none at all */
 enum { NOBODY = 65534, PREY_MODE = 0644 };
 
+#define METADATA "169.254.169.254"
+#define HOST "mishri-attack.invalid"             /* nobody has it, ever: RFC 6761 */
+#define NO_NAMES "127.0.0.1:9"                   /* a name server that is none: no name is looked up */
 static const char token[] = "the-secret-of-the-attack";
 
 struct side {
@@ -35,6 +41,8 @@ struct side {
 	struct watch *readable;
 	enum cell_level level;
 	bool guarded;
+	struct attack_door *door;            /* NULL: there is no way out */
+	const char *workspace;
 	char tmp[PATH_MAX];
 	struct err failure;
 };
@@ -53,6 +61,9 @@ struct attack_field {
 	uint16_t port;
 	pid_t victim;
 	const struct attack_prey *prey;      /* the first that the policy forbids; NULL: none */
+	struct egress_base *egress;
+	const char *hidden, *kept;           /* below the workspace: what the row is after; NULL: nothing */
+	bool let;                            /* the proxy would have connected */
 	uint64_t call;
 	bool ended, lost;
 	int status;
@@ -83,6 +94,40 @@ static void on_warden(void *userdata)
 	warden_dispatch(((struct attack_field *)userdata)->warden);
 }
 
+static void facts_of_field(const struct attack_field *f, struct facts *ret)
+{
+	*ret = (struct facts){
+		.user = f->user, .role = "worker", .agent = "worker", .channel = "cli", .workspace = f->workspace, .depth = 1,
+		.time_us = clock_wall_us(), .resolve = resolve_path,
+	};
+}
+
+static void note_refusal(struct attack_field *f, const struct decision *d)
+{
+	f->refused_rule = d->rule;
+	f->refused_source = d->source;
+	snprintf(f->refused_why, sizeof f->refused_why, "%s%s", d->effect == EFFECT_ASK ? "a person would be asked: " : "", d->reason);
+}
+
+static void on_wish(void *userdata, const struct net_target *target)
+{
+	const struct side *side = userdata;
+	struct attack_field *f = side->field;
+	struct facts facts;
+	struct decision d = { .effect = EFFECT_ALLOW };
+
+	facts_of_field(f, &facts);
+	if (side->guarded)
+		net_decide(f->policy, target, NULL, &facts, &d);
+	if (d.effect == EFFECT_ALLOW) {
+		f->let = true;
+		snprintf(f->let_by, sizeof f->let_by, "net %.80s:%d was let through by %s", target->host, target->port,
+		         d.rule != NULL ? d.rule : "the default");
+	} else {
+		note_refusal(f, &d);
+	}
+}
+
 static void on_open(void *userdata, const json_t *mechanisms, const struct err *failure)
 {
 	struct side *side = userdata;
@@ -93,16 +138,11 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 	} else {
 		side->readable = watch_fd(side->field->loop, cell_fd(side->cell), on_readable, side);
 		snprintf(side->tmp, sizeof side->tmp, "%s", json_get_text(mechanisms, "tmp", "/tmp"));
+		int listener = cell_take_listener(side->cell);
+		if (listener >= 0)
+			side->door = attack_door_new(side->field->egress, listener, on_wish, side);
 	}
 	loop_stop(side->field->loop);
-}
-
-static void facts_of_field(const struct attack_field *f, struct facts *ret)
-{
-	*ret = (struct facts){
-		.user = f->user, .role = "worker", .agent = "worker", .channel = "cli", .workspace = f->workspace, .depth = 1,
-		.time_us = clock_wall_us(), .resolve = resolve_path,
-	};
 }
 
 static void on_exec(void *userdata, const struct cell_exec *exec)
@@ -116,9 +156,7 @@ static void on_exec(void *userdata, const struct cell_exec *exec)
 	if (side->guarded)
 		exec_decide(f->policy, exec, &facts, &d);
 	if (side->guarded && d.effect != EFFECT_ALLOW) {
-		f->refused_rule = d.rule;
-		f->refused_source = d.source;
-		snprintf(f->refused_why, sizeof f->refused_why, "%s%s", d.effect == EFFECT_ASK ? "a person would be asked: " : "", d.reason);
+		note_refusal(f, &d);
 	} else if (side->guarded) {
 		snprintf(f->let_by, sizeof f->let_by, "%.80s was let through by %s", exec->program, d.rule != NULL ? d.rule : "the default");
 	}
@@ -153,18 +191,32 @@ static void on_time_up(void *userdata)
 	loop_stop(((struct attack_field *)userdata)->loop);
 }
 
-static int side_open(struct side *side, struct err *err)
+/* files: what the policy hides and keeps; NULL: nothing. */
+static int side_open(struct side *side, const struct cell_files *files, struct err *err)
 {
 	static const struct cell_callbacks callbacks = { on_open, on_exec, on_exec_gone, on_ended, on_lost };
 	struct attack_field *f = side->field;
 
-	side->cell = cell_open(f->warden, &(struct cell_plan){ .level = side->level, .workspace = f->workspace }, &callbacks, side);
+	struct cell_plan plan = { .level = side->level, .workspace = side->workspace };
+
+	if (files != NULL) {
+		plan.hide = files->hide;
+		plan.keep = files->keep;
+	}
+	side->cell = cell_open(f->warden, &plan, &callbacks, side);
 	loop_run(f->loop);
 	if (side->cell != NULL)
 		return 0;
 	if (err != NULL)
 		*err = side->failure;
 	return -MAX(side->failure.code, 1);
+}
+
+static void side_close(struct side *side)
+{
+	watch_free(side->readable);
+	attack_door_free(side->door);
+	cell_close(side->cell);
 }
 
 /* ---- the throw-away place ------------------------------------------------------------------------------------ */
@@ -276,6 +328,41 @@ static enum effect ask_exec(const struct attack_field *f, const char *const *arg
 	return d->effect;
 }
 
+static enum effect ask_net(const struct attack_field *f, const char *host, int port, struct decision *d)
+{
+	AUTO(freep) char *target = xasprintf("%s:%d", host, port);
+	struct probe p;
+	struct err err = ERR_NONE;
+
+	probe_init(&p, f->workspace);
+	facts_of_field(f, &p.facts);
+	*d = (struct decision){ .effect = EFFECT_DENY };
+	if (probe_set_net(&p, target, "http", &err) == 0 && probe_add_net(&p, "GET", NULL, &err) == 0)
+		policy_decide(f->policy, &p.action, &p.facts, d);
+	probe_done(&p);
+	return d->effect;
+}
+
+/* Does `files` say something about what the row is after? */
+static enum effect ask_files(struct attack_field *f, const struct attack *a, struct decision *d)
+{
+	const struct path_rule *rule = NULL;
+
+	f->kept = a->file;
+	f->hidden = attack_tree_hidden(f->policy, &rule);
+	if (a->target == ATTACK_KEPT) {
+		rule = policy_path_find(f->policy, PATH_READONLY, a->file);
+		if (rule == NULL)
+			rule = policy_path_find(f->policy, PATH_HIDE, a->file);
+	}
+	*d = (struct decision){ .effect = rule != NULL ? EFFECT_DENY : EFFECT_ALLOW };
+	if (rule == NULL)
+		snprintf(d->reason, sizeof d->reason, "no pattern of `files` is about it");
+	else
+		d->source = rule->source;
+	return d->effect;
+}
+
 static enum effect ask_origin(const struct attack_field *f, enum origin origin, struct decision *d)
 {
 	static const char *const names[] = { "w" };
@@ -334,7 +421,7 @@ static void choose_prey(struct attack_field *f)
 }
 
 /* Is it forbidden? Then what it is after is in ret->target. */
-static bool is_forbidden(const struct attack_field *f, const struct attack *a, struct attack_result *ret)
+static bool is_forbidden(struct attack_field *f, const struct attack *a, struct attack_result *ret)
 {
 	static const char *const push[] = { "git", "push", "./r", "m" };
 	const struct attack_prey *prey = f->prey != NULL ? f->prey : &attack_preys[0];
@@ -354,6 +441,26 @@ static bool is_forbidden(const struct attack_field *f, const struct attack *a, s
 		snprintf(ret->target, sizeof ret->target, "exec of a program from: %s",
 		         a->target == ATTACK_WORKSPACE ? "workspace" : "untrusted");
 		ask_origin(f, a->target == ATTACK_WORKSPACE ? ORIGIN_WORKSPACE : ORIGIN_UNTRUSTED, &d);
+		break;
+	case ATTACK_HOST:
+		snprintf(ret->target, sizeof ret->target, "net " HOST ":80");
+		ask_net(f, HOST, 80, &d);
+		break;
+	case ATTACK_METADATA:
+		snprintf(ret->target, sizeof ret->target, "net " METADATA ":80");
+		ask_net(f, METADATA, 80, &d);
+		break;
+	case ATTACK_LOOPBACK:
+		snprintf(ret->target, sizeof ret->target, "net 127.0.0.1:%u", f->port);
+		ask_net(f, "127.0.0.1", f->port, &d);
+		break;
+	case ATTACK_HIDDEN:
+		ask_files(f, a, &d);
+		snprintf(ret->target, sizeof ret->target, "reading %s", f->hidden != NULL ? f->hidden : "a hidden file");
+		break;
+	case ATTACK_KEPT:
+		ask_files(f, a, &d);
+		snprintf(ret->target, sizeof ret->target, "changing %s", a->file);
 		break;
 	case ATTACK_CELL:
 	case ATTACK_TARGETS:
@@ -413,6 +520,16 @@ static void add_part(const struct attack_field *f, const struct attack_prey *pre
 	case 'W': buf_printf(ret, "%s/made", f->outside); break;
 	case 'N': buf_printf(ret, "%u", f->port); break;
 	case 'K': buf_printf(ret, "%d", f->victim); break;
+	case 'H': buf_add_text(ret, HOST); break;
+	case 'X': buf_add_text(ret, CELL_PROXY); break;
+	case 'E': buf_add_text(ret, f->hidden != NULL ? f->hidden : ".env"); break;
+	case 'D': {
+		struct str way = str_of(f->hidden != NULL ? f->hidden : "."), first = STR("");
+		(void)str_next(&way, '/', &first);
+		buf_printf(ret, "%.*s", STR_ARG(first));
+		break;
+	}
+	case 'G': buf_add_text(ret, f->kept != NULL ? f->kept : ".git/config"); break;
 	case 'O':
 		for (const char *c = prey->program; *c != '\0'; c++)
 			buf_printf(ret, "\\%03o", (unsigned)(unsigned char)*c);
@@ -476,6 +593,10 @@ static bool is_done(const struct attack_field *f, const struct attack *a, const 
 		return f->ended && f->status == 0;
 	case SIGN_REACHED:
 		return reached;
+	case SIGN_LET:
+		return f->let;
+	case SIGN_CHANGED:
+		return attack_tree_changed(dir, a->file);
 	}
 	return false;
 }
@@ -497,13 +618,13 @@ static void last_line(char *output)
 static int run_in(struct attack_field *f, struct side *side, const char *text, const char *dir, int out, struct err *err)
 {
 	AUTO(fd_closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	char **env = tool_environment(f->workspace, f->user, side->tmp, false);
+	char **env = tool_environment(side->workspace, f->user, side->tmp, side->door != NULL);
 	struct cell_run run = {
 		.call = ++f->call, .argv = (const char *const[]){ "/bin/bash", "-c", text, NULL },
 		.env = (const char *const *)env, .cwd = dir, .fds = { null, out, out },
 		.hash_system = policy_wants_sha256(f->policy),
 	};
-	f->ended = false;
+	f->ended = f->let = false;
 	f->status = -1;
 	f->refused_rule = f->refused_source = NULL;
 	f->refused_why[0] = f->let_by[0] = '\0';
@@ -518,6 +639,21 @@ static int run_in(struct attack_field *f, struct side *side, const char *text, c
 	return f->lost ? err_set(err, EIO, "the cell was lost while an attempt ran in it") : 0;
 }
 
+static bool is_about_files(const struct attack *a)
+{
+	return a->target == ATTACK_HIDDEN || a->target == ATTACK_KEPT;
+}
+
+static int make_prey(const struct attack_field *f, char *ret_dir, size_t size, struct err *err)
+{
+	char path[128];
+
+	snprintf(ret_dir, size, "%s/%llu", f->workspace, (unsigned long long)f->call);
+	snprintf(path, sizeof path, "%.111s/prey", ret_dir);
+	int r = make_dir(f, ret_dir, err);
+	return r < 0 ? r : make_file(f, path, "text\n", err);
+}
+
 /* 1 done, 0 not, or -errno. output: the last line of what it said. */
 static int attempt(struct attack_field *f, struct side *side, const struct attack *a, const char *text, char *output, size_t size,
                    struct err *err)
@@ -526,11 +662,10 @@ static int attempt(struct attack_field *f, struct side *side, const struct attac
 	char dir[112], path[128];
 	bool reached = false;
 
-	snprintf(dir, sizeof dir, "%s/%llu", f->workspace, (unsigned long long)f->call);
-	snprintf(path, sizeof path, "%s/prey", dir);
-	int r = out < 0 ? err_sys(err, "memfd_create") : make_dir(f, dir, err);
-	if (r == 0)
-		r = make_file(f, path, "text\n", err);
+	snprintf(dir, sizeof dir, "%s", side->workspace);
+	int r = out < 0 ? err_sys(err, "memfd_create") : 0;
+	if (r == 0 && !is_about_files(a))
+		r = make_prey(f, dir, sizeof dir, err);
 	drain_listener(f, &reached);
 	reached = false;
 	snprintf(path, sizeof path, "%s/made", f->outside);
@@ -545,6 +680,37 @@ static int attempt(struct attack_field *f, struct side *side, const struct attac
 	bool done = is_done(f, a, dir, output, (size_t)MAX(n, (ssize_t)0), reached);
 	last_line(output);
 	return done;
+}
+
+/* In a cell and a workspace of its own: a file that is hidden or kept is so from the beginning. As attempt(). -ENOTSUP: there
+ * is no such cell. */
+static int attempt_files(struct attack_field *f, bool guarded, const struct attack *a, const char *text, char *output, size_t size,
+                         struct err *err)
+{
+	AUTO(cell_files_done) struct cell_files files;
+	struct side side = { .field = f, .level = f->sides[GUARDED].level };
+	char workspace[112];
+
+	snprintf(workspace, sizeof workspace, "%s/files-%llu", f->place, (unsigned long long)f->call);
+	side.workspace = workspace;
+	cell_files_of(f->policy, &files);
+	int r = make_dir(f, workspace, err);
+	if (r == 0)
+		r = attack_tree_make(workspace, f->hidden, token, f->uid, f->gid, err);
+	if (r == 0)
+		r = side_open(&side, guarded ? &files : NULL, err);
+	if (r == 0)
+		r = attempt(f, &side, a, text, output, size, err);
+	side_close(&side);
+	return r;
+}
+
+static int attempt_side(struct attack_field *f, bool guarded, const struct attack *a, const char *text, char *output, size_t size,
+                        struct err *err)
+{
+	if (is_about_files(a))
+		return attempt_files(f, guarded, a, text, output, size, err);
+	return attempt(f, &f->sides[guarded ? GUARDED : a->target == ATTACK_CELL ? BARE : OPEN], a, text, output, size, err);
 }
 
 static bool is_missing(const char *needs, char ret[static 64])
@@ -577,16 +743,19 @@ static void judge(const struct attack_field *f, const struct attack *a, bool don
 	ret->verdict = VERDICT_HELD;
 	ret->rule = f->refused_rule;
 	ret->source = f->refused_source;
-	snprintf(ret->why, sizeof ret->why, "%s", f->refused_why[0] != '\0' ? f->refused_why : "the cell");
+	snprintf(ret->why, sizeof ret->why, "%s", f->refused_why[0] != '\0' ? f->refused_why :
+	         is_about_files(a) ? "the cell: `files` of the policy" : "the cell");
 }
 
 int attack_try(struct attack_field *f, const struct attack *a, struct attack_result *ret, struct err *err)
 {
-	struct side *open = &f->sides[a->target == ATTACK_CELL ? BARE : OPEN];
+	const struct side *open = &f->sides[a->target == ATTACK_CELL ? BARE : OPEN];
 	char output[16384], missing[64];
 
-	*ret = (struct attack_result){ .verdict = VERDICT_NOT_HERE, .tried = text_of(f, a) };
-	if (!is_forbidden(f, a, ret))
+	*ret = (struct attack_result){ .verdict = VERDICT_NOT_HERE };
+	bool forbidden = is_forbidden(f, a, ret);
+	ret->tried = text_of(f, a);
+	if (!forbidden)
 		return 0;
 	if (is_missing(a->needs, missing)) {
 		snprintf(output, sizeof output, "%s is not installed", missing);
@@ -594,14 +763,16 @@ int attack_try(struct attack_field *f, const struct attack *a, struct attack_res
 	}
 	if (open->cell == NULL)
 		return not_here(ret, open->failure.text);
-	int r = attempt(f, open, a, ret->tried, output, sizeof output, err);
+	if (a->sign == SIGN_LET && open->door == NULL)
+		return not_here(ret, "the cell has no way out at all");
+	int r = attempt_side(f, false, a, ret->tried, output, sizeof output, err);
 	if (r < 0)
 		return r;
 	if (r == 0) {
 		AUTO(freep) char *why = xasprintf("it does not work here even unguarded%s%.200s", output[0] != '\0' ? ": " : "", output);
 		return not_here(ret, why);
 	}
-	r = attempt(f, &f->sides[GUARDED], a, ret->tried, output, sizeof output, err);
+	r = attempt_side(f, true, a, ret->tried, output, sizeof output, err);
 	if (r < 0)
 		return r;
 	judge(f, a, r > 0, ret);
@@ -619,10 +790,9 @@ void attack_field_close(struct attack_field *f)
 {
 	if (f == NULL)
 		return;
-	for (size_t i = 0; i < SIDES; i++) {
-		watch_free(f->sides[i].readable);
-		cell_close(f->sides[i].cell);
-	}
+	for (size_t i = 0; i < SIDES; i++)
+		side_close(&f->sides[i]);
+	egress_base_free(f->egress);
 	watch_free(f->warden_readable);
 	watch_free(f->timer);
 	fd_close(&f->listener);
@@ -654,22 +824,24 @@ int attack_field_open(struct warden *warden, struct loop *loop, const struct pol
 	f->uid = geteuid() == 0 ? NOBODY : geteuid();
 	f->gid = geteuid() == 0 ? NOBODY : getegid();
 	for (int i = 0; i < SIDES; i++)
-		f->sides[i] = (struct side){ .field = f, .level = i == BARE ? CELL_NONE : level, .guarded = i == GUARDED };
+		f->sides[i] = (struct side){ .field = f, .level = i == BARE ? CELL_NONE : level, .guarded = i == GUARDED, .workspace = f->workspace };
 	int r = make_victim(f, err);
 	if (r == 0)
 		r = make_place(f, err);
 	if (r == 0)
 		r = listen_somewhere(f, err);
+	if (r == 0)
+		r = egress_base_new(loop, NO_NAMES, NULL, &(struct egress_limits){ 0 }, &f->egress, err);
 	if (r < 0)
 		return r;
 	f->warden_readable = watch_fd(loop, warden_fd(warden), on_warden, f);
 	f->timer = watch_timer(loop, on_time_up, f);
-	r = side_open(&f->sides[GUARDED], err);
+	r = side_open(&f->sides[GUARDED], NULL, err);
 	if (r == 0)
-		r = side_open(&f->sides[OPEN], err);
+		r = side_open(&f->sides[OPEN], NULL, err);
 	if (r < 0)
 		return r;
-	(void)side_open(&f->sides[BARE], NULL);      /* without it, what the kernel keeps is not shown, and that is said */
+	(void)side_open(&f->sides[BARE], NULL, NULL);      /* without it, what the kernel keeps is not shown, and that is said */
 	choose_prey(f);
 	*ret = TAKE(f);
 	return 0;

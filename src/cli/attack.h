@@ -10,6 +10,11 @@ enum attack_target {
 	ATTACK_PUSH,                 /* `git push` */
 	ATTACK_WORKSPACE,            /* a program of the workspace */
 	ATTACK_UNTRUSTED,            /* a program of neither system nor workspace, or foreign code in one of the system */
+	ATTACK_HOST,                 /* a host that the policy does not allow */
+	ATTACK_METADATA,             /* where clouds keep what a machine may do: 169.254.169.254 */
+	ATTACK_LOOPBACK,             /* a port of this machine, through the proxy */
+	ATTACK_HIDDEN,               /* a file that `files: hide` names */
+	ATTACK_KEPT,                 /* `file` below, where `files` keeps it from being changed */
 	ATTACK_CELL,                 /* what the kernel keeps whatever a policy says */
 	ATTACK_TARGETS
 };
@@ -22,11 +27,14 @@ enum attack_sign {
 	SIGN_TOKEN,                  /* the text of @S, a file outside of the workspace, is in the output */
 	SIGN_STATUS,                 /* exit status 0 */
 	SIGN_REACHED,                /* somebody connected to @N, a port of this machine */
+	SIGN_LET,                    /* the proxy would have connected */
+	SIGN_CHANGED,                /* the file that is kept is another, or gone */
 };
 
 /* sh: @P the program, @F its path, @A its arguments, @C both, @I the same with $IFS, @B with commas, @L as a list of
  * strings, @1 its first letter, @2 the rest, @O in octal, @6 the command in base64, @@ a plain @; @S @W @N as above, @K a
- * process of this machine. It runs in an empty directory with a file `prey`. */
+ * process of this machine. It runs in an empty directory with a file `prey`. @H a host, @X the address of the proxy. Where
+ * it is about files: @E the hidden file, @D the first directory on the way to it, @G the kept one; it runs in the workspace. */
 struct attack {
 	const char *id, *sh;
 	enum attack_target target;
@@ -34,6 +42,7 @@ struct attack {
 	const char *needs;           /* programs that it is made with; "" */
 	const char *close;           /* what would close it, should it get through */
 	bool inside;                 /* no program start at all: beyond the promise of exec rules */
+	const char *file;            /* ATTACK_KEPT: which; below the workspace. NULL elsewhere */
 };
 
 extern const struct attack attacks[];

@@ -26,13 +26,25 @@ static const char no_interpreter[] = "no exec rule can: a program that is allowe
 static const char no_alias[] = "deny or ask for `git` with `argv: { contains: -c }` as well, or keep the remote "
 	     "out of reach with net rules";
 static const char deny_rest[] = "say `default: deny` and allow what is needed";
+static const char open_net[] = "say `default: deny` and allow hosts by name; `private: true` only for the very address";
+static const char no_files[] = "the kernel keeps `files`: run `mishri doctor`, and report it (SECURITY.md)";
 static const char the_kernel[] = "this is the kernel's to keep: run `mishri doctor`, and report it (SECURITY.md)";
 
-#define RULE(id, sh, needs) { id, sh, ATTACK_PROGRAM, SIGN_TARGET, needs, deny_rest, false }
-#define COPY(id, sh, needs) { id, sh, ATTACK_PROGRAM, SIGN_TARGET, needs, only_system, false }
-#define OWN(id, sh, needs) { id, sh, ATTACK_WORKSPACE, SIGN_MADE, needs, only_system, false }
-#define ALIEN(id, sh, needs) { id, sh, ATTACK_UNTRUSTED, SIGN_MADE, needs, only_system, false }
-#define KEPT(id, sh, sign, needs) { id, sh, ATTACK_CELL, sign, needs, the_kernel, false }
+#define RULE(id, sh, needs) { id, sh, ATTACK_PROGRAM, SIGN_TARGET, needs, deny_rest, false, NULL }
+#define COPY(id, sh, needs) { id, sh, ATTACK_PROGRAM, SIGN_TARGET, needs, only_system, false, NULL }
+#define OWN(id, sh, needs) { id, sh, ATTACK_WORKSPACE, SIGN_MADE, needs, only_system, false, NULL }
+#define ALIEN(id, sh, needs) { id, sh, ATTACK_UNTRUSTED, SIGN_MADE, needs, only_system, false, NULL }
+#define HOST(id, sh, needs) { id, sh, ATTACK_HOST, SIGN_LET, needs, open_net, false, NULL }
+#define META(id, sh, needs) { id, sh, ATTACK_METADATA, SIGN_LET, needs, open_net, false, NULL }
+#define LOOP(id, sh, needs) { id, sh, ATTACK_LOOPBACK, SIGN_LET, needs, open_net, false, NULL }
+#define HIDDEN(id, sh, needs) { id, sh, ATTACK_HIDDEN, SIGN_TOKEN, needs, no_files, false, NULL }
+#define HOOK(id, sh, needs) { id, sh, ATTACK_KEPT, SIGN_CHANGED, needs, no_files, false, ".git/hooks/pre-commit" }
+#define OWNER(id, sh, needs) { id, sh, ATTACK_KEPT, SIGN_CHANGED, needs, no_files, false, ".mishri/policy.yaml" }
+#define CONFIG(id, sh, needs) { id, sh, ATTACK_KEPT, SIGN_CHANGED, needs, no_files, false, ".git/config" }
+#define KEPT(id, sh, sign, needs) { id, sh, ATTACK_CELL, sign, needs, the_kernel, false, NULL }
+
+/* To the proxy, byte by byte, so that no client tidies a spelling up. */
+#define RAW(request) "exec 3<>/dev/tcp/$(echo @X | tr : /) && printf '" request "\\r\\n\\r\\n' >&3 && timeout 5 cat <&3"
 
 const struct attack attacks[] = {
 	/* spellings of a shell */
@@ -124,7 +136,7 @@ const struct attack attacks[] = {
 	RULE("descriptor", "python3 -c 'import os; os.execve(os.open(\"@F\", os.O_RDONLY), [\"ls\", @L], "
 	     "os.environ)'", "python3"),
 	RULE("busybox", "busybox @C", "busybox"),
-	{ "busybox-shell", "busybox sh -c '@C'", ATTACK_PROGRAM, SIGN_TARGET, "busybox", no_applets, true },
+	{ "busybox-shell", "busybox sh -c '@C'", ATTACK_PROGRAM, SIGN_TARGET, "busybox", no_applets, true, NULL },
 	RULE("toybox", "toybox @C", "toybox"),
 	/* other files with the same bytes */
 	COPY("copy", "cat @F > z; chmod +x z; ./z @A", "chmod"),
@@ -138,15 +150,15 @@ const struct attack attacks[] = {
 	     "python3"),
 	/* the same work without the program */
 	{ "python-inside", "python3 -c 'import os; "
-	     "os.unlink(\"prey\")'", ATTACK_PROGRAM, SIGN_TARGET, "python3", no_interpreter, true },
-	{ "perl-inside", "perl -e 'unlink \"prey\"'", ATTACK_PROGRAM, SIGN_TARGET, "perl", no_interpreter, true },
-	{ "find-delete", "find . -name prey -delete", ATTACK_PROGRAM, SIGN_TARGET, "find", no_interpreter, true },
-	{ "git-clean", "git init -q . && git clean -fdxq", ATTACK_PROGRAM, SIGN_TARGET, "git", no_interpreter, true },
+	     "os.unlink(\"prey\")'", ATTACK_PROGRAM, SIGN_TARGET, "python3", no_interpreter, true, NULL },
+	{ "perl-inside", "perl -e 'unlink \"prey\"'", ATTACK_PROGRAM, SIGN_TARGET, "perl", no_interpreter, true, NULL },
+	{ "find-delete", "find . -name prey -delete", ATTACK_PROGRAM, SIGN_TARGET, "find", no_interpreter, true, NULL },
+	{ "git-clean", "git init -q . && git clean -fdxq", ATTACK_PROGRAM, SIGN_TARGET, "git", no_interpreter, true, NULL },
 	/* git push, for policies that speak of arguments */
 #define REPOSITORY \
 	"git init -qb m . && git -c user.name=x -c user.email=x@x commit -qm x --allow-empty && git init -q --bare r && "
 #define PUSH(id, sh, close, inside) \
-	{ id, REPOSITORY sh "; git -C r rev-parse -q --verify m", ATTACK_PUSH, SIGN_STATUS, "git", close, inside }
+	{ id, REPOSITORY sh "; git -C r rev-parse -q --verify m", ATTACK_PUSH, SIGN_STATUS, "git", close, inside, NULL }
 	PUSH("push", "git push -q ./r m", deny_rest, false),
 	PUSH("push-directory", "git -C . push -q ./r m", deny_rest, false),
 	PUSH("push-config", "git -c core.x=y push -q ./r m", deny_rest, false),
@@ -186,6 +198,75 @@ const struct attack attacks[] = {
 	ALIEN("node-options", "echo 'require(\"fs\").writeFileSync(\"made\", \"\")' > m.js; NODE_OPTIONS=\"-r "
 	     "$PWD/m.js\" node -e 1", "node"),
 	ALIEN("bash-function", "env 'BASH_FUNC_true%%=() { : > made; }' bash -c true", "bash env"),
+	/* through the proxy: a host that nobody allowed */
+	HOST("proxy-curl", "curl -s -m 5 -x http://@X http://@H/", "curl"),
+	HOST("proxy-variable", "curl -s -m 5 http://@H/", "curl"),
+	HOST("proxy-tunnel", "curl -s -m 5 -p -x http://@X http://@H/", "curl"),
+	HOST("proxy-python", "python3 -c 'import urllib.request; urllib.request.urlopen(\"http://@H/\", timeout=5)'", "python3"),
+	HOST("proxy-socks", "curl -s -m 5 -x socks5h://@X http://@H/", "curl"),
+	HOST("proxy-upper-case", "curl -s -m 5 -x http://@X http://$(echo @H | tr a-z A-Z)/", "curl tr"),
+	HOST("proxy-dot", "curl -s -m 5 -x http://@X http://@H./", "curl"),
+	HOST("proxy-raw", RAW("GET http://@H/ HTTP/1.1\\r\\nHost: @H"), "bash cat"),
+	HOST("proxy-raw-tunnel", RAW("CONNECT @H:80 HTTP/1.1\\r\\nHost: localhost"), "bash cat"),
+	HOST("proxy-raw-old", RAW("GET http://@H/ HTTP/1.0"), "bash cat"),
+	HOST("proxy-method", "curl -s -m 5 -X PUT -d x -x http://@X http://@H/", "curl"),
+	/* through the proxy: the metadata of a cloud, in other spellings */
+	META("metadata", RAW("GET http://169.254.169.254/latest HTTP/1.0"), "bash cat"),
+	META("metadata-curl", "curl -s -m 5 -x http://@X http://169.254.169.254/latest/meta-data/", "curl"),
+	META("metadata-python", "python3 -c 'import urllib.request; urllib.request.urlopen(\"http://169.254.169.254/\", "
+	     "timeout=5)'", "python3"),
+	META("metadata-socks", "curl -s -m 5 -x socks5://@X http://169.254.169.254/", "curl"),
+	META("metadata-socks-name", "curl -s -m 5 -x socks5h://@X http://169.254.169.254/", "curl"),
+	META("metadata-socks-mapped", "curl -s -m 5 -x socks5://@X 'http://[::ffff:169.254.169.254]/'", "curl"),
+	META("metadata-tunnel", RAW("CONNECT 169.254.169.254:80 HTTP/1.1\\r\\nHost: x"), "bash cat"),
+	META("metadata-decimal", RAW("GET http://2852039166/ HTTP/1.0"), "bash cat"),
+	META("metadata-hex", RAW("GET http://0xa9fea9fe/ HTTP/1.0"), "bash cat"),
+	META("metadata-hex-parts", RAW("GET http://0xa9.0xfe.0xa9.0xfe/ HTTP/1.0"), "bash cat"),
+	META("metadata-octal", RAW("GET http://0251.0376.0251.0376/ HTTP/1.0"), "bash cat"),
+	META("metadata-short", RAW("GET http://169.254.43518/ HTTP/1.0"), "bash cat"),
+	META("metadata-dot", RAW("CONNECT 169.254.169.254.:80 HTTP/1.1\\r\\nHost: x"), "bash cat"),
+	META("metadata-mapped", RAW("GET http://[::ffff:169.254.169.254]/ HTTP/1.0"), "bash cat"),
+	META("metadata-mapped-hex", RAW("CONNECT [::ffff:a9fe:a9fe]:80 HTTP/1.1\\r\\nHost: x"), "bash cat"),
+	META("metadata-ipv6", RAW("CONNECT [fd00:ec2::254]:80 HTTP/1.0"), "bash cat"),
+	/* through the proxy: this machine */
+	LOOP("proxy-loopback", RAW("GET http://127.0.0.1:@N/ HTTP/1.0"), "bash cat"),
+	LOOP("proxy-loopback-short", RAW("GET http://127.1:@N/ HTTP/1.0"), "bash cat"),
+	LOOP("proxy-loopback-mapped", RAW("CONNECT [::ffff:127.0.0.1]:@N HTTP/1.1\\r\\nHost: x"), "bash cat"),
+	LOOP("proxy-loopback-ipv6", RAW("CONNECT [::1]:@N HTTP/1.1\\r\\nHost: x"), "bash cat"),
+	/* what `files` hides */
+	HIDDEN("hidden", "cat @E", ""),
+	HIDDEN("hidden-link", "ln -s @E l; cat l", "ln"),
+	HIDDEN("hidden-hard-link", "ln @E l; cat l", "ln"),
+	HIDDEN("hidden-other-name", "cat other", ""),
+	HIDDEN("hidden-proc-root", "cat /proc/self/root$PWD/@E", ""),
+	HIDDEN("hidden-proc-cwd", "cat /proc/self/cwd/@E", ""),
+	HIDDEN("hidden-rename", "mv @E l; cat l", "mv"),
+	HIDDEN("hidden-parent", "mv @D moved; cat moved/* moved/.[!.]*", "mv"),
+	HIDDEN("hidden-mode", "chmod 777 @E; cat @E", "chmod"),
+	HIDDEN("hidden-archive", "tar chf - .", "tar"),
+	HIDDEN("hidden-copy", "cp -rL . /tmp/c$$; cat /tmp/c$$/@E", "cp"),
+	HIDDEN("hidden-python", "python3 -c 'import os; d = os.open(\".\", os.O_PATH); print(os.read(os.open(\"@E\", "
+	       "os.O_RDONLY, dir_fd=d), 99))'", "python3"),
+	/* what `files` keeps */
+	HOOK("hook-write", "echo x > @G", ""),
+	HOOK("hook-link", "ln -s @G l; echo x > l", "ln"),
+	HOOK("hook-hard-link", "ln @G l; echo x > l", "ln"),
+	HOOK("hook-replace", "echo x > l; mv -f l @G", "mv"),
+	HOOK("hook-remove", "rm -f @G", "rm"),
+	HOOK("hook-directory", "mv .git/hooks h; mkdir .git/hooks; echo x > @G", "mv mkdir"),
+	HOOK("hook-parent", "mv .git g; mkdir -p .git/hooks; echo x > @G", "mv mkdir"),
+	HOOK("hook-proc-root", "echo x > /proc/self/root$PWD/@G", ""),
+	HOOK("hook-inside", "cd .git/hooks; echo x > pre-commit", ""),
+	CONFIG("config-write", "echo x >> @G", ""),
+	CONFIG("config-git", "git config -f @G x.y z", "git"),
+	CONFIG("config-truncate", "truncate -s 0 @G", "truncate"),
+	CONFIG("config-parent", "mv .git g; mkdir .git; echo x > @G", "mv mkdir"),
+	OWNER("policy-write", "echo 'version: 1' > @G", ""),
+	OWNER("policy-replace", "echo x > l; mv -f l @G", "mv"),
+	OWNER("policy-parent", "mv .mishri m; mkdir .mishri; echo x > @G", "mv mkdir"),
+	OWNER("policy-link", "ln -s .mishri m; echo x > m/policy.yaml", "ln"),
+	OWNER("policy-proc-cwd", "echo x > /proc/self/cwd/@G", ""),
+	OWNER("policy-sed", "sed -i s/was/is/ @G", "sed"),
 	/* out of the cell: files */
 	KEPT("read-outside", "cat @S", SIGN_TOKEN, ""),
 	KEPT("read-link", "ln -s @S l; cat l", SIGN_TOKEN, "ln"),
@@ -207,6 +288,10 @@ const struct attack attacks[] = {
 	KEPT("namespace", "unshare -U true", SIGN_STATUS, "unshare"),
 	KEPT("limits-of-others", "prlimit --pid @K --core=0:0", SIGN_STATUS, "prlimit"),
 	/* out of the cell: the network, past the proxy */
+	KEPT("tcp-no-variable", "env -u http_proxy -u HTTP_PROXY -u all_proxy -u ALL_PROXY curl -s -m 3 "
+	     "http://127.0.0.1:@N/", SIGN_REACHED, "curl env"),
+	KEPT("tcp-python-raw", "python3 -c 'import urllib.request as u; u.build_opener(u.ProxyHandler({})).open("
+	     "\"http://127.0.0.1:@N/\", timeout=3)'", SIGN_REACHED, "python3"),
 	KEPT("tcp-bash", "bash -c ': > /dev/tcp/127.0.0.1/@N'", SIGN_REACHED, "bash"),
 	KEPT("tcp-python", "python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", @N), "
 	     "3)'", SIGN_REACHED, "python3"),

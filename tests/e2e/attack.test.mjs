@@ -67,6 +67,64 @@ for (const { name, as_nobody } of USERS) {
 	});
 }
 
+const NETWORK = ['proxy-curl', 'proxy-python', 'proxy-socks', 'proxy-tunnel', 'proxy-raw-old', 'metadata', 'metadata-decimal', 'metadata-hex',
+	'metadata-octal', 'metadata-mapped', 'metadata-socks', 'metadata-dot', 'proxy-loopback', 'proxy-loopback-ipv6', 'tcp-bash'];
+const HIDDEN = ['hidden', 'hidden-link', 'hidden-hard-link', 'hidden-other-name', 'hidden-proc-root', 'hidden-parent'];
+const KEPT = ['hook-write', 'hook-parent', 'hook-directory', 'config-write', 'policy-write', 'policy-parent', 'policy-link'];
+const FILES = 'files:\n  hide: ["**/.env"]\n  readonly: [".git/hooks", ".git/config", ".mishri"]\n';
+const only = (ids) => ids.flatMap((id) => ['--only', id]);
+const verdicts = (run) => Object.fromEntries(JSON.parse(run.out).rows.map((row) => [row.id, row.verdict]));
+const all = (ids, verdict) => Object.fromEntries(ids.map((id) => [id, verdict]));
+
+for (const { name, as_nobody } of USERS) {
+	describe(`connections and files, as ${name}`, () => {
+		test('what nobody allowed is not let go, in whatever spelling', async (t) => {
+			const w = world(t, { policy: TIGHT, as_nobody });
+			const run = await attack(w, '--json', ...only(NETWORK));
+			exited(run, 0);
+			assert.deepEqual(verdicts(run), all(NETWORK, 'held'), run.out);
+			const rows = by(JSON.parse(run.out));
+			assert.equal(rows['metadata-hex'].target, 'net 169.254.169.254:80');
+			assert.match(rows['metadata-hex'].reason, /link-local or metadata address/);
+		});
+
+		test('a policy that opens the network: named where it is open, and metadata stay closed', async (t) => {
+			const w = world(t, { policy: TIGHT + '  - { id: all-of-it, allow: net }\n', as_nobody });
+			const run = await attack(w, '--json', ...only(NETWORK));
+			exited(run, 0);
+			const rows = by(JSON.parse(run.out));
+			assert.deepEqual([rows['proxy-curl'].verdict, rows['proxy-curl'].rule], ['allowed', 'all-of-it']);
+			assert.equal(rows['metadata-decimal'].verdict, 'held');
+			assert.equal(rows['tcp-bash'].verdict, 'held');
+		});
+
+		test('a rule that names the host, and a hole beside it, are told apart', async (t) => {
+			const hole = 'version: 1\ndefault: allow\nrules:\n  - { id: not-there, deny: net, host: "*.invalid", method: GET }\n';
+			const w = world(t, { policy: hole, as_nobody });
+			const run = await attack(w, '--json', ...only(['proxy-curl', 'proxy-tunnel']));
+			assert.deepEqual(verdicts(run), { 'proxy-curl': 'held', 'proxy-tunnel': 'held' }, run.out);
+			fs.writeFileSync(w.policy, hole.replace('host: "*.invalid", method: GET', 'host: "*.invalid", scheme: http'));
+			const open = await attack(w, '--json', ...only(['proxy-curl', 'proxy-tunnel']));
+			exited(open, 1);
+			assert.deepEqual(verdicts(open), { 'proxy-curl': 'held', 'proxy-tunnel': 'got through' }, open.out);
+			assert.match(by(JSON.parse(open.out))['proxy-tunnel'].close, /default: deny/);
+		});
+
+		test('what `files` hides and keeps stays so; without it, that is said', async (t) => {
+			const w = world(t, { policy: TIGHT + FILES, as_nobody });
+			const held = await attack(w, '--json', ...only([...HIDDEN, ...KEPT]));
+			exited(held, 0);
+			assert.deepEqual(verdicts(held), all([...HIDDEN, ...KEPT], 'held'), held.out);
+			assert.match(by(JSON.parse(held.out))['hidden-parent'].target, /^reading deep\/\.env$/);
+			fs.writeFileSync(w.policy, TIGHT);
+			const open = await attack(w, '--json', ...only([...HIDDEN, ...KEPT]));
+			exited(open, 0);
+			assert.deepEqual(verdicts(open), all([...HIDDEN, ...KEPT], 'allowed'), open.out);
+			assert.match(by(JSON.parse(open.out))['hook-write'].reason, /no pattern of `files` is about it/);
+		});
+	});
+}
+
 test('what is asked for is no hole, and a denied shell is said', async (t) => {
 	const w = world(t, { policy: 'version: 1\ndefault: ask\nrules:\n  - { id: cat, allow: exec, program: [bash, sh, base64] }\n' });
 	const run = await attack(w, '--all', '--only', 'base64');

@@ -350,6 +350,27 @@ describe('in a task', () => {
 		assert.ok(!w.has('after'));
 	});
 
+	test('after a secret was read no connection is let go, by that rule; without one it is', async (t) => {
+		const rules = `${LOCAL}  - { id: reading, allow: tool, tool: read_file }\n` +
+			'  - { id: nothing-leaves-now, deny: net, when: { taint: secret }, reason: "a secret was read" }\n';
+		const secret = `ghp_${'aZ3kQ9xW7vB1nM5tR8yL2pD6sF4gH0jK'}c1oG`;
+		for (const text of [`TOKEN=${secret}\n`, 'TOKEN=none\n']) {
+			const w = world(t, { files: { '.env': text }, policy: policyOf(rules) });
+			const tainted = text.includes(secret), before = hits.length;
+			model.setScenario({ replies: [{ calls: [shell(`${CURL} http://localhost:${plain}/first`)] },
+				{ calls: [{ name: 'read_file', args: { path: '.env' } }] },
+				{ calls: [shell(`${CURL} http://localhost:${plain}/second`)] }, { text: 'Done.' }] });
+			exited(await w.run(model, 'x'), 0);
+			const seen = hits.slice(before).map((hit) => hit.url);
+			assert.deepEqual(seen, tainted ? ['/first'] : ['/first', '/second']);
+			const decided = w.events('net.decided').map((e) => [e.data.effect, e.data.rule]);
+			assert.equal(decided[0][0], 'allow');
+			assert.deepEqual(decided.at(-1)[0], tainted ? 'deny' : 'allow');
+			assert.equal(decided.at(-1)[1] === 'nothing-leaves-now', tainted);
+			assert.equal(toldModel(model).at(-1).includes('nothing-leaves-now'), tainted);
+		}
+	});
+
 	const asking = '  - { id: asks, ask: net, host: localhost, private: true, reason: "it is looked at" }\n';
 	const PROMPT = /y = yes[^\n]*\n> $/;
 	for (const answer of ['y', 'n not today']) {

@@ -44,8 +44,10 @@ static void check(const char *key, const char *value, const char *const *words, 
 	policy_decide(deny, &p.action, &p.facts, &denied);
 	policy_decide(allow, &p.action, &p.facts, &allowed);
 	assert(!(denied.effect == EFFECT_ALLOW && allowed.effect == EFFECT_ALLOW));
-	/* a literal flag among the words before "--" cannot escape a deny */
-	bool plain = strcmp(key, "flag") == 0;
+	/* A literal flag among the words before "--" cannot escape a deny. What is no UTF-8 cannot stand in a policy: then the
+	 * rule is about another word. */
+	AUTO(json_decrefp) json_t *text = json_of_str(str_of(value));
+	bool plain = strcmp(key, "flag") == 0 && strcmp(json_string_value(text), value) == 0;
 	for (size_t i = 1; plain && i < count && strcmp(words[i], "--") != 0; i++)
 		if (strcmp(words[i], value) == 0)
 			assert(denied.effect == EFFECT_DENY);
