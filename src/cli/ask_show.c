@@ -160,7 +160,8 @@ static void add_action(struct page *p, const struct approval *a, const struct as
 		return;
 	}
 	const char *tool = json_get_text(a->action, "tool", ""), *workspace = json_get_text(a->action, "cwd", about->workspace);
-	bool has_diff = workspace != NULL && change_show(tool, json_object_get(a->action, "args"), workspace, &diff);
+	bool has_diff = workspace != NULL && change_show(tool, json_object_get(a->action, "args"),
+	                                                    &(struct change_in){ workspace, about->layer }, &diff);
 	add_text(p, "tool", tool);
 	add_args(p, a->action, has_diff);
 	add_text(p, "cwd", json_get_text(a->action, "cwd", ""));

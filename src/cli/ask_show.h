@@ -7,7 +7,7 @@
 
 struct ask_about {                     /* besides the approval itself; borrowed, NULL where it is not known */
 	const char *user;              /* who looks */
-	const char *path, *workspace, *taints;
+	const char *path, *workspace, *layer, *taints;
 	const struct tool *tool;
 	size_t width, height;          /* of the screen */
 };

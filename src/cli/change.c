@@ -1,4 +1,4 @@
-/* change.c - the diff of a file tool's call against the files as they lie there, for the person who is asked. It only
+/* change.c - the diff of a file tool's call against the files as the task sees them, for the person who is asked. It only
  * reads, through the same door as the tools do: nothing outside of the workspace, no link out of it, no device. What
  * is shown is the present; the tool looks again when it runs. */
 #include "cli/change.h"
@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "engine/layer.h"
 #include "engine/text_diff.h"
 #include "tools/inside.h"
 #include "tools/patch.h"
@@ -13,11 +14,13 @@
 #include "base/banned.h"
 
 /* The bytes of a file; empty where there is none. */
-static int read_now(const char *workspace, const char *path, struct buf *ret, bool *ret_there, struct err *err)
+static int read_now(const struct change_in *in, const char *path, struct buf *ret, bool *ret_there, struct err *err)
 {
 	AUTO(place_done) struct place place = PLACE_NONE;
-	int r = place_find(workspace, path, &place, err);
 
+	if (in->layer != NULL)
+		return layer_see(in->layer, in->workspace, path, ret, ret_there, err);
+	int r = place_find(in->workspace, path, &place, err);
 	if (r < 0)
 		return r;
 	*ret_there = place.exists;
@@ -48,26 +51,26 @@ static void show(const char *path, bool there, struct str before, struct str aft
 	buf_printf(ret, there ? "%s stays as it is\n" : "%s: an empty file is made\n", path);
 }
 
-static int write_change(const json_t *args, const char *workspace, struct buf *ret, struct err *err)
+static int write_change(const json_t *args, const struct change_in *in, struct buf *ret, struct err *err)
 {
 	AUTO(buf_done) struct buf now = BUF_INIT(LIMIT_EDIT_FILE_BYTES);
 	struct str path = arg_str(args, "path");
 	bool there = false;
 
-	int r = read_now(workspace, path.ptr, &now, &there, err);
+	int r = read_now(in, path.ptr, &now, &there, err);
 	if (r == 0)
 		show(path.ptr, there, buf_str(&now), arg_str(args, "content"), ret);
 	return r;
 }
 
-static int edit_change(const json_t *args, const char *workspace, struct buf *ret, struct err *err)
+static int edit_change(const json_t *args, const struct change_in *in, struct buf *ret, struct err *err)
 {
 	AUTO(buf_done) struct buf now = BUF_INIT(LIMIT_EDIT_FILE_BYTES), then = BUF_INIT(LIMIT_EDIT_FILE_BYTES);
 	struct str path = arg_str(args, "path"), old = arg_str(args, "old"), new = arg_str(args, "new");
 	bool there = false, all = json_get_bool(args, "all", false);
 	size_t count = 0;
 
-	int r = read_now(workspace, path.ptr, &now, &there, err);
+	int r = read_now(in, path.ptr, &now, &there, err);
 	if (r < 0)
 		return r;
 	struct str rest = buf_str(&now);
@@ -83,7 +86,7 @@ static int edit_change(const json_t *args, const char *workspace, struct buf *re
 	return 0;
 }
 
-static int patch_change(const json_t *args, const char *workspace, struct buf *ret, struct err *err)
+static int patch_change(const json_t *args, const struct change_in *in, struct buf *ret, struct err *err)
 {
 	AUTO(patch_done) struct patch patch = { 0 };
 	int r = patch_parse(arg_str(args, "patch"), &patch, err);
@@ -94,7 +97,7 @@ static int patch_change(const json_t *args, const char *workspace, struct buf *r
 		AUTO(buf_done) struct buf shown = BUF_INIT(KIB(64));
 		struct patch_sums sums = { 0 };
 		bool there = false;
-		r = read_now(workspace, f->path, &now, &there, err);
+		r = read_now(in, f->path, &now, &there, err);
 		if (r == 0)
 			r = patch_apply(&patch, f, buf_str(&now), &then, &sums, &shown, err);
 		if (r == 0 && f->kind == PATCH_DELETE)
@@ -105,18 +108,18 @@ static int patch_change(const json_t *args, const char *workspace, struct buf *r
 	return r;
 }
 
-bool change_show(const char *tool, const json_t *args, const char *workspace, struct buf *ret)
+bool change_show(const char *tool, const json_t *args, const struct change_in *in, struct buf *ret)
 {
 	static const struct {
 		const char *tool;
-		int (*change)(const json_t *args, const char *workspace, struct buf *ret, struct err *err);
+		int (*change)(const json_t *args, const struct change_in *in, struct buf *ret, struct err *err);
 	} changes[] = { { "write_file", write_change }, { "edit_file", edit_change }, { "apply_patch", patch_change } };
 	struct err err = ERR_NONE;
 
 	for (size_t i = 0; i < COUNT(changes); i++) {
 		if (strcmp(changes[i].tool, tool) != 0)
 			continue;
-		if (changes[i].change(args, workspace, ret, &err) < 0)
+		if (changes[i].change(args, in, ret, &err) < 0)
 			buf_printf(ret, "(%s)\n", err.text);
 		return true;
 	}

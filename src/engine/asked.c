@@ -69,9 +69,10 @@ void approval_put_question(struct run *run, const char *approval)
 	AUTO(buf_done) struct buf why = BUF_INIT(KIB(64));
 	AUTO(freep) char *path = approval_path(run);
 	AUTO(freep) char *taints = taints_of(run);
+	AUTO(freep) char *layer = files_layer(run);
 	explain(run, a, &why);
 	setup->ask(setup->userdata, &(struct question){
 		.approval = a->id, .task = run->task->id, .user = run->task->user, .kind = a->kind, .request = a, .path = path,
-		.workspace = run->task->workspace, .explanation = buf_text(&why), .taints = taints,
+		.workspace = run->task->workspace, .layer = layer, .explanation = buf_text(&why), .taints = taints,
 		.tool = c != NULL ? tool_find(c->tool) : NULL });
 }

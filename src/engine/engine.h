@@ -38,6 +38,7 @@ struct question {                      /* an action that needs a person's answer
 	const struct approval *request; /* of the others: action, rule, terms */
 	const struct tool *tool;       /* that is called, or in whose call the program or connection is held; NULL */
 	const char *path, *workspace;  /* path: who asks, from the root task down */
+	const char *layer;             /* that lies over the workspace; NULL: none */
 	const char *explanation, *taints; /* how policy came to ask; labels of the task, "" for none */
 };
 

@@ -102,6 +102,14 @@ int files_plan(struct run *run, struct cell_plan *plan, struct cell_files *ret_f
 	return r;
 }
 
+char *files_layer(const struct run *run)
+{
+	if (files_layer_bytes(run->task->config) == 0)
+		return NULL;
+	AUTO(freep) char *data = layer_data_dir(run->engine->setup.store);
+	return layer_path(data, root_of(run));
+}
+
 /* A layer in which nothing was changed is nobody's business. */
 void files_end(struct run *run)
 {

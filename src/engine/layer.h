@@ -75,6 +75,10 @@ int layer_at(int dir, const char *path, int flags);
 /* The content of a file, or where a link leads. -EFBIG: more than max. */
 MUST_USE int layer_read(int dir, const char *path, enum change_type type, struct buf *ret);
 
+/* A file as the task sees it, its layer (of layer_path) over the workspace. path: as a tool was given it. 0, and whether it is
+ * there; -errno with a sentence for the person, where nobody can say what the task sees without following a link. */
+MUST_USE int layer_see(const char *layer, const char *workspace, const char *path, struct buf *ret, bool *ret_there, struct err *err);
+
 /* ---- into the workspace ---- */
 
 /* Carries every change out in the workspace, or none. A crash in between is finished, or undone, by layer_recover.

@@ -148,6 +148,7 @@ void run_close_cell(struct run *run, const char *reason);
 /* files.c */
 const json_t *files_task_config(const struct run *run);          /* also before task.created is written; borrowed */
 int64_t files_layer_bytes(const json_t *config);                 /* 0: changes go to the workspace itself */
+MUST_USE char *files_layer(const struct run *run);               /* its path, the caller's; NULL: there is none */
 void files_config(json_t *config, const char *mode, int64_t layer_bytes, const struct agent_profile *profile);
 MUST_USE int files_plan(struct run *run, struct cell_plan *plan, struct cell_files *ret_files, char **ret_layer, struct err *err);
 bool files_refuse(const struct run *run, const struct tool *tool, const json_t *args, struct decision *ret);
