@@ -134,7 +134,7 @@ static pid_t start_mishri(const struct place *place, const char *data, int port,
 	char *env[] = { base, (char[]){ "OPENAI_API_KEY=sk-bench" }, (char[]){ "PATH=/usr/bin:/bin" },
 	                clocked ? preload : NULL, clock_file, NULL };
 	const char *argv[] = { place->program, "run", "--data", data, "--no-user-config", "-w", workspace, "-p", place->policy,
-	                       "-m", "openai/mock", "--plan", "never", "--max-turns", "100000", "-c", "max_calls=100000", "run true",
+	                       "-m", "openai/mock", "--plan", "never", "--max-turns", "100000", "-c", "max_calls=100000", "-c", "loop.detect=off", "run true",
 	                       NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawn_file_actions_init(&actions);

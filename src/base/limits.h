@@ -88,7 +88,7 @@
 #define LIMIT_RATE_COUNT            1000000  /* uses and burst; with the next one it stays within 63 bits */
 #define LIMIT_RATE_PER_US           2592000000000ll /* 30 days */
 #define LIMIT_BUDGET_OUTPUT_TOKENS  256      /* a model that may not even answer this much is not asked */
-#define LIMIT_BUDGET_REPLY_TOKENS   8192     /* the longest reply where a budget holds and nobody says; every current model has it */
+#define LIMIT_BUDGET_REPLY_TOKENS   8192     /* the longest reply where a budget holds and nobody says; current models have it */
 #define LIMIT_POLICY_LOOK_MS        200      /* between two looks at the policy files while much is decided */
 #define LIMIT_POLICY_WATCH_MS       1000     /* the same, while nothing is */
 #define LIMIT_TRUST_FILES           4096     /* of one project, that are bound to its trust */

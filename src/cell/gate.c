@@ -426,6 +426,21 @@ static int seize(const struct gate *gate, pid_t pid)
 	return ptrace(PTRACE_SEIZE, pid, NULL, (void *)options) < 0 ? -errno : 0;
 }
 
+/* A traced process stops once more at its exit, and must be let go; else it would stay, with all it has open. */
+static void end_trial(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	for (;;) {
+		pid_t got = waitpid(pid, &status, __WALL);
+		if (got == pid && WIFSTOPPED(status))
+			ptrace(PTRACE_CONT, pid, NULL, NULL);
+		else if (got == pid || errno != EINTR)
+			return;
+	}
+}
+
 int gate_trial(struct err *err)
 {
 	struct gate gate = { .asks = true };
@@ -446,11 +461,8 @@ int gate_trial(struct err *err)
 	if (r == 0)
 		r = seize(&gate, pid);
 	close(ends[0]);
-	if (pid > 0) {
-		kill(pid, SIGKILL);
-		while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-			;
-	}
+	if (pid > 0)
+		end_trial(pid);
 	return r == 0 ? 0 : err_set(err, -r, "the exec gate cannot trace its own children (%s): set the sysctl"
 	                            " kernel.yama.ptrace_scope to 0 or 1, and allow ptrace where a container forbids it",
 	                            strerror(-r));

@@ -206,7 +206,8 @@ static int read_answer(struct wish *w)
 		return 0;
 	w->answer.remember = "date";
 	if (until_parse(remember, &w->answer.until_us) < 0)
-		return complain(EXIT_USAGE, "approve: --remember '%.60s': right would be task, session, a time (7d) or a date (2027-01-31)", remember);
+		return complain(EXIT_USAGE, "approve: --remember '%.60s': right would be task, session, a time (7d) or a date "
+		                "(2027-01-31)", remember);
 	return 0;
 }
 
@@ -317,7 +318,8 @@ static int await(struct wish *w)
 	struct err err = ERR_NONE;
 
 	for (;;) {
-		if (store_approval_get(w->store, w->id, look, w, &err) < 0 || store_answer_refused(w->store, w->task, w->word, &refused, &err) < 0)
+		if (store_approval_get(w->store, w->id, look, w, &err) < 0 ||
+		    store_answer_refused(w->store, w->task, w->word, &refused, &err) < 0)
 			return complain(EXIT_FAILED, "%s: %s", w->command->name, err.text);
 		if (w->counted || w->decided || refused != NULL || !w->alive || clock_mono_ms() > deadline)
 			break;
@@ -330,7 +332,8 @@ static int await(struct wish *w)
 	if (w->counted && !w->decided)
 		puts(w->said);
 	else if (w->counted)
-		printf("%s: %s\n", w->id, w->answer.say == SAY_NO ? "denied" : w->answer.say == SAY_EDIT ? "changed, and decided afresh" : "approved");
+		printf("%s: %s\n", w->id, w->answer.say == SAY_NO ? "denied" :
+		       w->answer.say == SAY_EDIT ? "changed, and decided afresh" : "approved");
 	else if (!w->alive)
 		printf("%s: kept; it takes effect when the task goes on: mishri run --resume %s\n", w->id, w->task);
 	else
@@ -349,8 +352,9 @@ static int answer(struct wish *w, int argc, char **argv)
 		return EXIT_USAGE;
 	w->o = o;
 	if (option_positionals(o, &words) != 1)
-		return complain(EXIT_USAGE, "%s: one approval is wanted: mishri %s ID; `mishri approvals` lists those that wait", w->command->name,
-		                w->command->name);
+		return complain(EXIT_USAGE,
+		                "%s: one approval is wanted: mishri %s ID; `mishri approvals` lists those that wait",
+		                w->command->name, w->command->name);
 	if (cli_user(o, w->user, &err) < 0)
 		return complain(EXIT_USAGE, "%s", err.text);
 	int code = read_answer(w);

@@ -77,7 +77,8 @@ static void add_text(struct list *list, const struct grant_row *row)
 	printf("%s%s%s  %s%-8s%s ", ink(list->colour, INK_BOLD), row->grant, ink(list->colour, INK_PLAIN),
 	       ink(list->colour, strcmp(state, "in force") == 0 ? INK_GOOD : INK_FAINT), state, ink(list->colour, INK_PLAIN));
 	print_what(row->made);
-	printf("\n    %s %s", of, strcmp(row->scope, "task") == 0 ? row->root : strcmp(row->scope, "session") == 0 ? row->session : row->user);
+	printf("\n    %s %s", of, strcmp(row->scope, "task") == 0 ? row->root :
+	       strcmp(row->scope, "session") == 0 ? row->session : row->user);
 	if (row->until_us > 0)
 		printf(", until %s", time_text(row->until_us, time));
 	fputs("; used ", stdout);
@@ -172,7 +173,8 @@ static int revoke_one(int argc, char **argv)
 	if (cli_open_store(o, 0, &store, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	if (store_grant_find(store, words[0], grant, &err) < 0)
-		return complain(EXIT_USAGE, "revoke: %s%s", err.text, err.code == ENOENT && strlen(words[0]) >= 3 ? "; `mishri grants` lists them" : "");
+		return complain(EXIT_USAGE, "revoke: %s%s", err.text,
+		                err.code == ENOENT && strlen(words[0]) >= 3 ? "; `mishri grants` lists them" : "");
 	if (store_grant_get(store, grant, look, &found, &err) < 0)
 		return complain(EXIT_FAILED, "revoke: %s", err.text);
 	if (found.over)

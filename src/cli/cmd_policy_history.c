@@ -83,8 +83,8 @@ static void compare(void *userdata, const struct replayed *r)
 		json_put_int(row, "count", json_get_int(row, "count", 0) + 1);
 		return;
 	}
-	row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i}", "before", effect_name((enum effect)was), "after", effect_name(after.effect), "task",
-	                r->event->task, "call", r->call, "action", text, "count", 1);
+	row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i}", "before", effect_name((enum effect)was), "after",
+	                effect_name(after.effect), "task", r->event->task, "call", r->call, "action", text, "count", 1);
 	json_put_text(row, "rule_before", c->before != NULL ? before.rule : r->rule);
 	json_put_text(row, "rule_after", after.rule);
 	json_put_text(row, "source_after", after.source);
@@ -114,8 +114,9 @@ static void print_rows(const struct comparison *c)
 			return;
 		}
 		const char *rule = json_get_text(row, "rule_after", NULL), *source = json_get_text(row, "source_after", NULL);
-		printf("%s %s  %s -> %s by %s%s%s%s", json_get_text(row, "task", ""), json_get_text(row, "call", ""), json_get_text(row, "before", ""),
-		       json_get_text(row, "after", ""), rule != NULL ? rule : "the default", source != NULL ? " (" : "", source != NULL ? source : "",
+		printf("%s %s  %s -> %s by %s%s%s%s", json_get_text(row, "task", ""), json_get_text(row, "call", ""),
+		       json_get_text(row, "before", ""), json_get_text(row, "after", ""),
+		       rule != NULL ? rule : "the default", source != NULL ? " (" : "", source != NULL ? source : "",
 		       source != NULL ? ")" : "");
 		if (json_get_int(row, "count", 1) > 1)
 			printf(", %lld times", (long long)json_get_int(row, "count", 1));
@@ -233,7 +234,7 @@ static int run_backtest(int argc, char **argv)
 /* ---- suggest ---- */
 
 struct suggestion {
-	json_t *approved;            /* "TASK CALL KIND TEXT of the action" of what a person said yes to; value: the deciding rule or null */
+	json_t *approved;            /* "TASK CALL KIND TEXT of the action" of what a person said yes to → the rule or null */
 	json_t *seen;                /* matchers → true */
 	bool denied_too;
 	struct buf rules, notes;
@@ -455,7 +456,8 @@ static int run_suggest(int argc, char **argv)
 		return complain(EXIT_USAGE, "policy suggest: name one task, as `mishri history` shows it, or last");
 	if (cli_open_store(o, STORE_READ_ONLY, &store, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
-	struct suggestion s = { .approved = approved, .seen = seen, .denied_too = option_given(o, "--denied"), .rules = rules, .notes = notes };
+	struct suggestion s = { .approved = approved, .seen = seen, .denied_too = option_given(o, "--denied"),
+		.rules = rules, .notes = notes };
 	int code = EXIT_DONE;
 	if (store_task_find(store, words[0], task, &err) < 0)
 		code = complain(EXIT_USAGE, "policy suggest: %s", err.text);
@@ -493,7 +495,8 @@ const struct command cmd_policy_diff = {
 };
 
 const struct command cmd_policy_backtest = {
-	.name = "policy backtest", .args = "", .about = "put the history to a policy: what would be decided otherwise; exit 0 nothing, 1 something",
+	.name = "policy backtest", .args = "",
+	.about = "put the history to a policy: what would be decided otherwise; exit 0 nothing, 1 something",
 	.options = backtest_options, .option_count = COUNT(backtest_options), .run = run_backtest,
 	.examples = "  mishri policy backtest -p stricter.yaml --since 30d\n",
 };

@@ -39,7 +39,8 @@ static char *doing(const struct event *e)
 	case EVENT_TASK_REPORTED: return xstrdup("waits for its workers");
 	case EVENT_TASK_PARKED: return xasprintf("parked: %s", json_get_text(e->data, "detail", reason));
 	case EVENT_LIMIT_REACHED:
-	case EVENT_BUDGET_EXCEEDED: return xasprintf("%s: %s", strcmp(json_get_text(e->data, "over", ""), "wait") == 0 ? "waits" : "stopped", reason);
+	case EVENT_BUDGET_EXCEEDED:
+		return xasprintf("%s: %s", strcmp(json_get_text(e->data, "over", ""), "wait") == 0 ? "waits" : "stopped", reason);
 	case EVENT_POLICY_REFUSED:
 	case EVENT_BUDGET_WARNED:
 	case EVENT_BUDGET_RAISED:

@@ -26,8 +26,8 @@ static int read_schema(const char *path, json_t **ret)
 
 static void doubt(void *userdata, const char *pointer, const char *known)
 {
-	fprintf(stderr, "mishri: schema: %s: %s: is no keyword, so it checks nothing; did you mean '%s'?\n", (const char *)userdata, pointer,
-	        known);
+	fprintf(stderr, "mishri: schema: %s: %s: is no keyword, so it checks nothing; did you mean '%s'?\n",
+	        (const char *)userdata, pointer, known);
 }
 
 static int run(int argc, char **argv)

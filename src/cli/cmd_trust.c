@@ -174,5 +174,6 @@ static int run(int argc, char **argv)
 const struct command cmd_trust = {
 	.name = "trust", .args = "[DIR]", .about = "let a project bring its own configuration, policy, AGENTS.md and skills",
 	.options = options, .option_count = COUNT(options), .run = run,
-	.examples = "  mishri trust ~/project\n  mishri trust --list\n  mishri trust --diff ~/project\n  mishri trust --remove ~/project\n",
+	.examples = "  mishri trust ~/project\n  mishri trust --list\n"
+	            "  mishri trust --diff ~/project\n  mishri trust --remove ~/project\n",
 };

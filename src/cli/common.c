@@ -198,7 +198,8 @@ void cli_trust_again(const struct options *o, const char *workspace)
 		if (strcmp(json_get_text(row, "state", ""), "unchanged") != 0)
 			fprintf(stderr, "  %-8s %s\n", json_get_text(row, "state", ""), buf_text(&name));
 	}
-	fprintf(stderr, "Trust them as they are now? (`mishri trust --diff` shows the changes)\n  y = yes · anything else = no, go on without them\n> ");
+	fprintf(stderr, "Trust them as they are now? (`mishri trust --diff` shows the changes)\n"
+	                "  y = yes · anything else = no, go on without them\n> ");
 	struct err err = ERR_NONE;
 	bool yes = fgets(line, sizeof line, stdin) != NULL && (strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0);
 	if (yes && trust_add(data, workspace, &err) < 0)

@@ -543,9 +543,11 @@ static void on_warned(struct progress *p, const struct event *e)
 
 	while (unit + 1 < BUDGET_UNITS && strcmp(budget_unit_name(unit), json_get_text(e->data, "unit", "")) != 0)
 		unit++;
-	buf_printf(&p->out, "  %sbudget %s%s: %lld %% is spent, %s of %s per %s\n", BOLD(p), json_get_text(e->data, "budget", ""), PLAIN(p),
-	           (long long)json_get_int(e->data, "percent", 0), budget_amount(unit, json_get_int(e->data, "spent", 0), spent, sizeof spent),
-	           budget_amount(unit, json_get_int(e->data, "most", 0), most, sizeof most), json_get_text(e->data, "per", ""));
+	buf_printf(&p->out, "  %sbudget %s%s: %lld %% is spent, %s of %s per %s\n", BOLD(p),
+	           json_get_text(e->data, "budget", ""), PLAIN(p), (long long)json_get_int(e->data, "percent", 0),
+	           budget_amount(unit, json_get_int(e->data, "spent", 0), spent, sizeof spent),
+	           budget_amount(unit, json_get_int(e->data, "most", 0), most, sizeof most),
+	           json_get_text(e->data, "per", ""));
 }
 
 static void on_over(struct progress *p, struct worker *w, const struct event *e)

@@ -16,8 +16,8 @@ struct replayed {                        /* borrowed during the visit */
 
 /* Every decision that policy made at since_us or later, oldest first. task: of its tree only; NULL: of all. Facts that no
  * event keeps are unknown, and doubt opens nothing. */
-MUST_USE int replay(struct store *store, const char *task, int64_t since_us, void (*visit)(void *userdata, const struct replayed *action),
-                    void *userdata, struct err *err);
+MUST_USE int replay(struct store *store, const char *task, int64_t since_us,
+                    void (*visit)(void *userdata, const struct replayed *action), void *userdata, struct err *err);
 /* As the engine would decide: with what it adds for its own tools. */
 void replay_decide(const struct policy *policy, const struct replayed *action, struct decision *ret);
 /* The action in one line. The caller owns it. */

@@ -431,8 +431,8 @@ static void on_net_finished(struct trace *t, const struct event *e)
 	struct span *s = find(t, id);
 	if (s == NULL)
 		return;
-	finish(s, e, how);
 	s->failed = strcmp(how, "closed") != 0 && strcmp(how, "dropped") != 0;
+	finish(s, e, how);
 	set(&s->why, s->failed ? detail : NULL);
 	for (size_t i = 0; i < COUNT(numbers); i++)
 		if (json_is_integer(json_object_get(e->data, numbers[i].from)))

@@ -66,9 +66,10 @@ bool approval_bind_program(const json_t *action, const char *rule_digest, char h
 
 char *approval_program(const json_t *action)
 {
-	if (!names_program(action))
+	const char *sub = names_program(action) ? subcommand(action) : NULL;
+
+	if (sub == NULL)
 		return NULL;
-	const char *sub = subcommand(action);
 	return xasprintf("%s%s%s", json_get_text(action, "program", ""), sub[0] != '\0' ? " " : "", sub);
 }
 

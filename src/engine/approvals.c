@@ -73,8 +73,9 @@ static void keep_fresh(struct run *run, const json_t *made)
 {
 	const struct task *t = run->task;
 	const char *scope = json_get_text(made, "scope", "");
-	json_t *g = json_pack("{s:O, s:O, s:O, s:O, s:s, s:s}", "grant", json_object_get(made, "grant"), "digest", json_object_get(made, "digest"),
-	                      "scope", json_object_get(made, "scope"), "until_us", json_object_get(made, "until_us"), "user", t->user, "of",
+	json_t *g = json_pack("{s:O, s:O, s:O, s:O, s:s, s:s}", "grant", json_object_get(made, "grant"),
+	                      "digest", json_object_get(made, "digest"), "scope", json_object_get(made, "scope"),
+	                      "until_us", json_object_get(made, "until_us"), "user", t->user, "of",
 	                      strcmp(scope, "task") == 0 ? t->root : strcmp(scope, "session") == 0 ? t->session : t->user);
 
 	if (run->engine->fresh_grants == NULL)

@@ -149,6 +149,18 @@ static int64_t until_tomorrow_ms(void)
 	return 86400000 - clock_wall_us() / 1000 % 86400000;
 }
 
+size_t limit_deciding(const struct store_charge *charge, const struct decision_limit *limits)
+{
+	size_t best = charge->rate_count;
+
+	for (size_t i = 0; i < charge->rate_count; i++)
+		if (charge->rates[i].refused &&
+		    (best == charge->rate_count || limits[i].over < limits[best].over ||
+		     (limits[i].over == limits[best].over && charge->rates[i].wait_us > charge->rates[best].wait_us)))
+			best = i;
+	return best;
+}
+
 json_t *limit_data(const struct run *run, const struct decision_limit *limit, const struct charge_rate *rate, enum action_kind on,
                    const char *call)
 {
@@ -157,8 +169,10 @@ json_t *limit_data(const struct run *run, const struct decision_limit *limit, co
 	char span[32];
 	int64_t wait_ms = rate->wait_us / 1000 + 1;
 	bool never = rate->wait_us == INT64_MAX;
-	AUTO(freep) char *reason = never ? xasprintf("the limit %s of %s can never take %lld at once", limit->id, often, (long long)rate->uses)
-		: xasprintf("the limit %s of %s is reached; there is room again in %s", limit->id, often, clock_span(wait_ms, span, sizeof span));
+	AUTO(freep) char *reason = never ?
+		xasprintf("the limit %s of %s can never take %lld at once", limit->id, often, (long long)rate->uses) :
+		xasprintf("the limit %s of %s is reached; there is room again in %s", limit->id, often,
+		          clock_span(wait_ms, span, sizeof span));
 	json_t *data = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "limit", limit->id, "source", limit->source, "on",
 		name_of(kinds, COUNT(kinds), on), "over", never && limit->over == OVER_WAIT ? "deny" : over_name(limit->over), "reason", reason,
 		"policy", policy_digest(run->engine->setup.policy));
@@ -318,8 +332,8 @@ static void raise(struct run *run, const json_t *over)
 }
 
 /* Takes data over. What cannot be counted is refused: more limits than anybody can mean. */
-static bool begin(struct run *run, struct charging *owned, enum event_type type, const char *what, const char *name, json_t *owned_data,
-                  bool fits)
+static bool begin(struct run *run, struct charging *owned, enum event_type type, const char *what, const char *name,
+                  json_t *owned_data, bool fits)
 {
 	if (fits && owned->charge.rate_count == 0 && owned->charge.budget_count == 0) {
 		json_decref(owned_data);
@@ -617,8 +631,8 @@ void charge_noted(struct run *run, const struct event *e)
 
 /* ---- before a task begins ---- */
 
-int engine_check_budgets(const struct policy *policy, const struct prices *prices, const struct llm_model *model, int64_t task_nanos,
-                         struct err *err)
+int engine_check_budgets(const struct policy *policy, const struct prices *prices, const struct llm_model *model,
+                         int64_t task_nanos, struct err *err)
 {
 	const char *id = task_nanos >= 0 ? "--budget" : NULL;
 	int64_t nanos, tokens;

@@ -34,6 +34,9 @@ void charge_noted(struct run *run, const struct event *event);
 /* "limit.reached" of one refused rate, as it is written. kind: of what it counts. The caller owns it. */
 json_t *limit_data(const struct run *run, const struct decision_limit *limit, const struct charge_rate *rate, enum action_kind on,
                    const char *call);
+/* Which refused rate decides: of the strictest limit; of those that wait, the longest wait. rate_count: none refused.
+ * limits[i] belongs to charge->rates[i]. */
+size_t limit_deciding(const struct store_charge *charge, const struct decision_limit *limits);
 
 /* exec_rate.c: a program start that a limit counts. False: none does. Takes data over when true. */
 bool exec_rate(struct run *run, const struct cell_exec *exec, const struct decision *decision, json_t *data);

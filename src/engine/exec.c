@@ -223,7 +223,8 @@ json_t *exec_shape(const struct cell_exec *exec)
 
 	for (size_t i = 0; i < exec->name_count; i++)
 		json_array_append_new(names, json_of_str(str_of(exec->names[i])));
-	return json_pack("{s:o, s:I, s:I}", "names", names, "trusted", (json_int_t)exec->trusted_names, "origin", (json_int_t)exec->origin);
+	return json_pack("{s:o, s:I, s:I}", "names", names, "trusted", (json_int_t)exec->trusted_names, "origin",
+	                 (json_int_t)exec->origin);
 }
 
 static size_t texts_of(const json_t *list, const char **ret, size_t max)

@@ -93,19 +93,6 @@ static void refuse(struct counted_exec *x, const char *reason)
 		run_emit(run, EVENT_EXEC_DECIDED, "call", call, json_incref(x->data));
 }
 
-/* The strictest limit that refuses; of those that wait, the longest wait. */
-static size_t deciding(const struct counted_exec *x)
-{
-	size_t best = x->charge.rate_count;
-
-	for (size_t i = 0; i < x->charge.rate_count; i++)
-		if (x->charge.rates[i].refused &&
-		    (best == x->charge.rate_count || x->limits[i].over < x->limits[best].over ||
-		     (x->limits[i].over == x->limits[best].over && x->charge.rates[i].wait_us > x->charge.rates[best].wait_us)))
-			best = i;
-	return best;
-}
-
 /* What a limit asks is asked each time: an answer is about this use, and is never remembered. */
 static void ask_about_limit(struct counted_exec *x, size_t at, const char *reason)
 {
@@ -118,7 +105,7 @@ static void ask_about_limit(struct counted_exec *x, size_t at, const char *reaso
 static void over(struct counted_exec *x)
 {
 	struct run *run = x->run;
-	size_t at = deciding(x);
+	size_t at = limit_deciding(&x->charge, x->limits);
 	const struct charge_rate *rate = &x->charge.rates[at];
 	enum over what = x->limits[at].over;
 	char call[CALL_ID_BYTES];
@@ -201,7 +188,8 @@ bool exec_rate(struct run *run, const struct cell_exec *exec, const struct decis
 	if (count == 0)
 		return false;
 	struct counted_exec *x = xcalloc(1, sizeof *x);
-	*x = (struct counted_exec){ .run = run, .id = exec->id, .call = exec->call, .data = data, .shape = exec_shape(exec), .high_risk = d->high_risk };
+	*x = (struct counted_exec){ .run = run, .id = exec->id, .call = exec->call, .data = data,
+		.shape = exec_shape(exec), .high_risk = d->high_risk };
 	for (int i = 0; i < count; i++) {
 		struct charge_rate *to = &x->charge.rates[x->charge.rate_count];
 		x->limits[x->charge.rate_count++] = (struct decision_limit){ hits[i].id, hits[i].source, hits[i].over };

@@ -61,19 +61,6 @@ void net_rate_gone(struct run *run, uint32_t id)
 		}
 }
 
-/* The strictest limit that refuses; of those that wait, the longest wait. */
-static size_t deciding(const struct counted_net *x)
-{
-	size_t best = x->charge.rate_count;
-
-	for (size_t i = 0; i < x->charge.rate_count; i++)
-		if (x->charge.rates[i].refused &&
-		    (best == x->charge.rate_count || x->limits[i].over < x->limits[best].over ||
-		     (x->limits[i].over == x->limits[best].over && x->charge.rates[i].wait_us > x->charge.rates[best].wait_us)))
-			best = i;
-	return best;
-}
-
 static void take_now(struct counted_net *x);
 
 static void on_timer(void *userdata)
@@ -84,7 +71,7 @@ static void on_timer(void *userdata)
 static void over(struct counted_net *x)
 {
 	struct run *run = x->run;
-	size_t at = deciding(x);
+	size_t at = limit_deciding(&x->charge, x->limits);
 	const struct charge_rate *rate = &x->charge.rates[at];
 	const struct decision_limit *limit = &x->limits[at];
 	const char *call = json_get_text(net_link_facts(run, x->id), "call", "");

@@ -17,7 +17,8 @@ struct probe {
 	json_t *args;
 };
 
-/* A worker at depth 1 on the command line, with a person there; no user; time 0, nothing spent, no variable set. The workspace is absolute. */
+/* A worker at depth 1 on the command line, with a person there; no user; time 0, nothing spent, no variable set.
+ * The workspace is absolute. */
 void probe_init(struct probe *p, const char *workspace);
 void probe_done(struct probe *p);
 

@@ -14,7 +14,9 @@ const char *const kind_names[KIND_COUNT] = {
 
 enum { SHOWN_BYTES = 1024 };
 
-static const char *const rule_keys[] = { "id", "allow", "ask", "deny", "unless", "reason", "approval", "overridable", "permissions" };
+static const char *const rule_keys[] = {
+	"id", "allow", "ask", "deny", "unless", "reason", "approval", "overridable", "permissions",
+};
 static const char *const effect_names[] = { [EFFECT_DENY] = "deny", [EFFECT_ASK] = "ask", [EFFECT_ALLOW] = "allow" };
 
 const char *effect_name(enum effect effect)

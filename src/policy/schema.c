@@ -125,7 +125,8 @@ static void add_matchers(json_t *properties, enum action_kind kind)
 		if (key_rows[i].section == SECTION_RULE && (key_rows[i].kinds & 1u << kind))
 			json_put(properties, key_rows[i].name, ref(name_of_form(key_rows[i].form)));
 	if (kind == ACTION_TOOL)
-		json_put(properties, "args", json_pack("{s:s, s:i, s:o}", "type", "object", "minProperties", 1, "additionalProperties", ref("argument")));
+		json_put(properties, "args", json_pack("{s:s, s:i, s:o}", "type", "object", "minProperties", 1,
+		                                       "additionalProperties", ref("argument")));
 	if (kind == ACTION_EXEC)
 		json_put(properties, "argv", ref("argv"));
 	json_put(properties, "when", ref("when"));
@@ -187,7 +188,8 @@ static json_t *rules_schema(void)
 
 static json_t *limit_schema(enum action_kind kind)
 {
-	static const char *const pers[] = { "tool", "user", "session", "task", "agent", "store" }, *const overs[] = { "deny", "ask", "wait" };
+	static const char *const pers[] = { "tool", "user", "session", "task", "agent", "store" };
+	static const char *const overs[] = { "deny", "ask", "wait" };
 	json_t *properties = json_object();
 
 	json_put(properties, "id", id_schema());
@@ -234,8 +236,8 @@ static json_t *budgets_schema(void)
 static json_t *tests_schema(void)
 {
 	static const char *const effects[] = { "deny", "ask", "allow" };
-	json_t *o = object_of(json_pack("{s:{s:s, s:i}, s:{s:s}, s:o, s:o}", "call", "type", "object", "minProperties", 1, "when", "type", "object",
-	                                "expect", words(effects, COUNT(effects)), "rule", id_schema()));
+	json_t *o = object_of(json_pack("{s:{s:s, s:i}, s:{s:s}, s:o, s:o}", "call", "type", "object", "minProperties", 1,
+	                                "when", "type", "object", "expect", words(effects, COUNT(effects)), "rule", id_schema()));
 
 	json_put(o, "required", json_pack("[s, s]", "call", "expect"));
 	return json_pack("{s:s, s:o}", "type", "array", "items", o);

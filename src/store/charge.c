@@ -134,7 +134,8 @@ int store_spent(struct store *store, const struct budget *budget, const char *ke
 	return spent_get(&store->db, budget, key, day, without, ret, err);
 }
 
-static int charge_budget(struct db *db, struct store_charge *c, struct charge_budget *b, int64_t day, const char *task, struct err *err)
+static int charge_budget(struct db *db, struct store_charge *c, struct charge_budget *b, int64_t day, const char *task,
+                         struct err *err)
 {
 	struct store_spent s;
 	int r = spent_get(db, &b->budget, b->key, day, task, &s, err);

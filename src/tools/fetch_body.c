@@ -165,6 +165,18 @@ static void convert(iconv_t cd, struct str text, struct buf *ret)
 	}
 }
 
+/* false: nobody knows that character set. */
+static bool convert_from(const char *name, struct str body, struct buf *ret)
+{
+	iconv_t cd = iconv_open("UTF-8", name);
+
+	if ((intptr_t)cd == -1)
+		return false;
+	convert(cd, body, ret);
+	iconv_close(cd);
+	return true;
+}
+
 void body_text(const struct reply *reply, bool html, struct buf *ret)
 {
 	char name[41] = "";
@@ -175,13 +187,6 @@ void body_text(const struct reply *reply, bool html, struct buf *ret)
 		body = str_skip(body, 2);
 	else if (str_starts(body, STR("\xef\xbb\xbf")))
 		body = str_skip(body, 3);
-	iconv_t cd = iconv_open("UTF-8", name);
-	if (cd == (iconv_t)-1)
-		cd = iconv_open("UTF-8", is_utf8(body) ? "UTF-8" : "WINDOWS-1252");
-	if (cd == (iconv_t)-1) {
+	if (!convert_from(name, body, ret) && !convert_from(is_utf8(body) ? "UTF-8" : "WINDOWS-1252", body, ret))
 		buf_add_str(ret, body); /* the output is made fit for reading in any case */
-		return;
-	}
-	convert(cd, body, ret);
-	iconv_close(cd);
 }

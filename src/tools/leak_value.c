@@ -54,11 +54,19 @@ static bool is_filler(struct str value)
 
 bool leak_placeholder(struct str value)
 {
-	static const char *const within[] = { "example", "changeme", "change-me", "change_me", "placeholder", "xxxx", "your-", "your_",
-		"yourp", "yours", "yourt", "[redacted", "<redacted", "dummy", "****", "....", "${", "{{", "$(", "%(", "#{", "abcdef", "12345678", "foobar", "secretkey", "mysecret", "process.env", "getenv" };
-	static const char *const whole[] = { "password", "passwd", "pass", "pwd", "anoncvs", "anonymous", "secret", "token", "pw", "user", "username", "null", "none",
-		"nil", "true", "false", "undefined", "string", "str", "test", "foo", "bar", "passw", "host", "port", "password1", "apikey", "api_key",
-		"root", "admin", "postgres", "mysql", "guest", "empty", "required", "optional", "hidden", "redacted", "hunter2", "pswd", "passphrase", "mypassword", "pass123", "secret123", "test123", "passw0rd", "p@ssword", "xyz", "abc", "123", "1234", "12345", "123456" };
+	static const char *const within[] = {
+		"example", "changeme", "change-me", "change_me", "placeholder", "xxxx", "your-", "your_", "yourp",
+		"yours", "yourt", "[redacted", "<redacted", "dummy", "****", "....", "${", "{{", "$(", "%(", "#{",
+		"abcdef", "12345678", "foobar", "secretkey", "mysecret", "process.env", "getenv",
+	};
+	static const char *const whole[] = {
+		"password", "passwd", "pass", "pwd", "anoncvs", "anonymous", "secret", "token", "pw", "user",
+		"username", "null", "none", "nil", "true", "false", "undefined", "string", "str", "test", "foo",
+		"bar", "passw", "host", "port", "password1", "apikey", "api_key", "root", "admin", "postgres",
+		"mysql", "guest", "empty", "required", "optional", "hidden", "redacted", "hunter2", "pswd",
+		"passphrase", "mypassword", "pass123", "secret123", "test123", "passw0rd", "p@ssword", "xyz", "abc",
+		"123", "1234", "12345", "123456",
+	};
 
 	if (value.len == 0 || strchr("<$%{[*", value.ptr[0]) != NULL || value.ptr[value.len - 1] == '>' || is_filler(value))
 		return true;
@@ -315,8 +323,12 @@ static bool password_like(struct str value, bool quoted)
  * says nothing else: "_1", "Value", "_prod". */
 static bool rest_of_name(struct str text, size_t end, size_t *ret)
 {
-	static const char *const others[] = { "_id", "id", "_file", "file", "_path", "path", "_url", "url", "_name", "name", "_type", "type",
-		"_len", "length", "_size", "size", "_hash", "hash", "_count", "count", "izer", "ize", "_uri", "uri", "_endpoint", "endpoint", "_version", "version", "_expir", "expir", "_class", "class", "_field", "field" };
+	static const char *const others[] = {
+		"_id", "id", "_file", "file", "_path", "path", "_url", "url", "_name", "name", "_type", "type",
+		"_len", "length", "_size", "size", "_hash", "hash", "_count", "count", "izer", "ize", "_uri", "uri",
+		"_endpoint", "endpoint", "_version", "version", "_expir", "expir", "_class", "class", "_field",
+		"field",
+	};
 	size_t n = 0;
 
 	while (n < 24 && end + n < text.len && is_name(text.ptr[end + n]))
@@ -333,7 +345,10 @@ static bool rest_of_name(struct str text, size_t end, size_t *ret)
 
 static bool public_name(struct str text, size_t start)
 {
-	static const char *const leads[] = { "public", "pub", "csrf", "xsrf", "cache", "page", "next", "sync", "continuation", "sort", "primary", "foreign", "md5", "sha" };
+	static const char *const leads[] = {
+		"public", "pub", "csrf", "xsrf", "cache", "page", "next", "sync", "continuation", "sort", "primary",
+		"foreign", "md5", "sha",
+	};
 	size_t from = start;
 
 	while (from > 0 && start - from < 24 && is_name(text.ptr[from - 1]))
@@ -421,7 +436,9 @@ static bool from_begin(struct str text, size_t at, size_t head, struct str *ret)
 	}
 	/* not ended: cut off, or only spoken about. Then what looks like base64 behind it is hidden. */
 	size_t body = at + head, last = body;
-	while (body < text.len && (isalnum((unsigned char)text.ptr[body]) || strchr("+/= \t\r\n\\", text.ptr[body]) != NULL) && text.ptr[body] != '\0') {
+	while (body < text.len &&
+	       (isalnum((unsigned char)text.ptr[body]) || strchr("+/= \t\r\n\\", text.ptr[body]) != NULL) &&
+	       text.ptr[body] != '\0') {
 		body++;
 		if (!isspace((unsigned char)text.ptr[body - 1]))
 			last = body;
@@ -436,7 +453,9 @@ static bool from_end(struct str text, size_t at, size_t tail, struct str *ret)
 {
 	size_t from = at, least = at > LIMIT_PRIVATE_KEY_BYTES ? at - LIMIT_PRIVATE_KEY_BYTES : 0;
 
-	while (from > least && (isalnum((unsigned char)text.ptr[from - 1]) || strchr("+/=\r\n\\", text.ptr[from - 1]) != NULL) && text.ptr[from - 1] != '\0')
+	while (from > least &&
+	       (isalnum((unsigned char)text.ptr[from - 1]) || strchr("+/=\r\n\\", text.ptr[from - 1]) != NULL) &&
+	       text.ptr[from - 1] != '\0')
 		from--;
 	if (at - from < 16)
 		return false;

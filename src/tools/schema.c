@@ -1,5 +1,5 @@
-/* schema.c - the schema check as tools use it: strict about keywords, with formats, and for a tool's own text compiled only once. There
- * are as many texts as tools: what was compiled is kept until the process ends. */
+/* schema.c - the schema check as tools use it: strict about keywords, with formats, and for a tool's own text compiled
+ * only once. There are as many texts as tools: what was compiled is kept until the process ends. */
 #include "tools/schema.h"
 
 #include <pthread.h>

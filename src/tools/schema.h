@@ -1,8 +1,9 @@
-/* schema.h - JSON Schema 2020-12, the whole of it: compiled once, then compared with any number of values. Bounded in depth, time and
- * size; nothing is ever fetched: a reference must lead to the same document or to the 2020-12 meta-schemas, which are built in.
+/* schema.h - JSON Schema 2020-12, the whole of it: compiled once, then compared with any number of values. Bounded in
+ * depth, time and size; nothing is ever fetched: a reference must lead to the same document or to the 2020-12
+ * meta-schemas, which are built in.
  *
- * Sentences have the form "POINTER: KEYWORD: what is wrong and what would be right". POINTER is the JSON Pointer of the value, "/"
- * for the whole of it; of a bad schema it is the place in the schema. */
+ * Sentences have the form "POINTER: KEYWORD: what is wrong and what would be right". POINTER is the JSON Pointer of the
+ * value, "/" for the whole of it; of a bad schema it is the place in the schema. */
 #ifndef MISHRI_TOOLS_SCHEMA_H
 #define MISHRI_TOOLS_SCHEMA_H
 
@@ -27,7 +28,8 @@ void schema_freep(struct schema **schema);
 MUST_USE int schema_validate(const struct schema *schema, const json_t *value, unsigned flags, struct err *err);
 
 /* Unknown keywords that look like a known one: calls found(POINTER, the known one) for each. */
-void schema_doubts(const struct schema *schema, void (*found)(void *userdata, const char *pointer, const char *known), void *userdata);
+void schema_doubts(const struct schema *schema, void (*found)(void *userdata, const char *pointer, const char *known),
+                   void *userdata);
 
 /* ---- for tools: strict, with formats ---- */
 

@@ -1,5 +1,6 @@
-/* schema_check.c - a value against a compiled schema. The table of keywords is the list of what is understood; its order is the order of
- * the questions. It refuses to go on without end: steps and depth are counted, and what is too much is an error, never a match. */
+/* schema_check.c - a value against a compiled schema. The table of keywords is the list of what is understood; its
+ * order is the order of the questions. It refuses to go on without end: steps and depth are counted, and what is too
+ * much is an error, never a match. */
 #include "tools/schema_node.h"
 
 #include <stdarg.h>
@@ -666,7 +667,8 @@ static int unknown_member(const struct rule *rule, const struct spot *s, const c
 		return schema_wrong(&at, rule->keyword->name, s->err, "is not known; did you mean '%s'?", near);
 	if (listed.len == 0)
 		return schema_wrong(&at, rule->keyword->name, s->err, "is not known; there must be none");
-	return schema_wrong(&at, rule->keyword->name, s->err, "is not known; there are: %s%s", buf_text(&listed), listed.full ? ", ..." : "");
+	return schema_wrong(&at, rule->keyword->name, s->err, "is not known; there are: %s%s", buf_text(&listed),
+	                    listed.full ? ", ..." : "");
 }
 
 static int check_additional(const struct rule *rule, const struct spot *s)
@@ -840,7 +842,8 @@ int schema_validate(const struct schema *schema, const json_t *value, unsigned f
 
 	int r = check(schema->root, &spot);
 	if (r == -E2BIG && first.code == 0)
-		return err_set(err, EINVAL, "/: schema: takes too long to compare, or refers to itself without end; give a smaller value or a simpler schema");
+		return err_set(err, EINVAL, "/: schema: takes too long to compare, or refers to itself without end; "
+		               "give a smaller value or a simpler schema");
 	if (r < 0 && err != NULL)
 		*err = first;
 	return r < 0 ? -EINVAL : 0;

@@ -1,6 +1,6 @@
-/* schema_compile.c - from JSON to a compiled schema: every keyword's own value is looked at once, patterns are compiled, references led to where
- * they point. It refuses what cannot be compared: a keyword with a wrong value, a reference out of the document, a dialect that is
- * not 2020-12. */
+/* schema_compile.c - from JSON to a compiled schema: every keyword's own value is looked at once, patterns are
+ * compiled, references led to where they point. It refuses what cannot be compared: a keyword with a wrong value, a
+ * reference out of the document, a dialect that is not 2020-12. */
 #include "tools/schema_node.h"
 
 #include <ctype.h>
@@ -212,10 +212,12 @@ static const char *const musts[] = {
 	[FORM_REGEX] = "a string", [FORM_REF] = "a string", [FORM_FORMAT] = "a string", [FORM_NUMBER] = "a number",
 	[FORM_POSITIVE] = "a number of more than 0", [FORM_SIZE] = "a whole number of at least 0", [FORM_BOOL] = "true or false",
 	[FORM_NAMES] = "a list of strings", [FORM_LIST] = "a list", [FORM_ENUM] = "a list of at least one value",
-	[FORM_SCHEMAS] = "a list of at least one schema", [FORM_MEMBERS] = "an object of schemas", [FORM_PATTERNS] = "an object of schemas",
+	[FORM_SCHEMAS] = "a list of at least one schema", [FORM_MEMBERS] = "an object of schemas",
+	[FORM_PATTERNS] = "an object of schemas",
 	[FORM_EITHER] = "an object of schemas and lists of strings", [FORM_DEPENDENT] = "an object of lists of strings",
 	[FORM_ID] = "a URI reference without a fragment", [FORM_ANCHOR] = "a name: a letter or _, then letters, digits, - _ and .",
-	[FORM_META] = "https://json-schema.org/draft/2020-12/schema, the only dialect that is understood", [FORM_VOCABULARY] = "an object of true and false",
+	[FORM_META] = "https://json-schema.org/draft/2020-12/schema, the only dialect that is understood",
+	[FORM_VOCABULARY] = "an object of true and false",
 	[FORM_CONTENT] = NULL,
 };
 
@@ -304,8 +306,9 @@ static int build_rule(struct compile *c, struct rule *rule)
 			add_sub(rule, sub, NULL, NULL);
 		return r;
 	case FORM_FORMAT: rule->format = format_find(json_string_value(rule->value)); return 0;
-	case FORM_ANY: case FORM_TYPE: case FORM_TEXT: case FORM_NUMBER: case FORM_POSITIVE: case FORM_SIZE: case FORM_BOOL: case FORM_NAMES:
-	case FORM_LIST: case FORM_ENUM: case FORM_DEPENDENT: case FORM_REF: case FORM_ID: case FORM_ANCHOR: case FORM_META:
+	case FORM_ANY: case FORM_TYPE: case FORM_TEXT: case FORM_NUMBER: case FORM_POSITIVE: case FORM_SIZE:
+	case FORM_BOOL: case FORM_NAMES: case FORM_LIST: case FORM_ENUM: case FORM_DEPENDENT: case FORM_REF: case FORM_ID:
+	case FORM_ANCHOR: case FORM_META:
 	case FORM_VOCABULARY: break;
 	}
 	return 0;
@@ -546,8 +549,8 @@ static int resolve(struct compile *c, struct rule *rule)
 	if (r < 0)
 		return r;
 	if (resource == NULL)
-		return bad(c, where, keyword, "'%.200s' leads out of this document, and nothing is fetched; put the schema under $defs, with that $id",
-		           uri);
+		return bad(c, where, keyword, "'%.200s' leads out of this document, and nothing is fetched; "
+		           "put the schema under $defs, with that $id", uri);
 	AUTO(freep) char *name = token(fragment);
 	if (fragment.len == 0) {
 		rule->target = resource->root;

@@ -1,5 +1,5 @@
-/* schema_format.c - the formats of JSON Schema 2020-12, each a small reader of its own grammar. An unknown name asserts nothing: it is
- * somebody else's annotation. */
+/* schema_format.c - the formats of JSON Schema 2020-12, each a small reader of its own grammar. An unknown name asserts
+ * nothing: it is somebody else's annotation. */
 #include "tools/schema_node.h"
 
 #include <ctype.h>
@@ -159,7 +159,8 @@ static bool label_context(struct str label)
 		if (count == COUNT(list))
 			return false;
 		uint32_t c = list[count++] = next_char(&label);
-		kana |= (c >= 0x3041 && c <= 0x30fa) || (c >= 0x30fc && c <= 0x30ff) || (c >= 0x4e00 && c <= 0x9fff) || c == 0x3005 || c == 0x3007;
+		kana |= (c >= 0x3041 && c <= 0x30fa) || (c >= 0x30fc && c <= 0x30ff) || (c >= 0x4e00 && c <= 0x9fff) ||
+		        c == 0x3005 || c == 0x3007;
 		arabic |= c >= 0x660 && c <= 0x669;
 		european |= c >= '0' && c <= '9';
 		extended |= c >= 0x6f0 && c <= 0x6f9;
@@ -203,7 +204,8 @@ static bool is_label(struct str label)
 		if (!isalnum((unsigned char)label.ptr[i]) && label.ptr[i] != '-')
 			return false;
 	if (label.len >= 4 && label.ptr[2] == '-' && label.ptr[3] == '-')
-		return tolower((unsigned char)label.ptr[0]) == 'x' && tolower((unsigned char)label.ptr[1]) == 'n' && idna(label, &context) && context;
+		return tolower((unsigned char)label.ptr[0]) == 'x' && tolower((unsigned char)label.ptr[1]) == 'n' &&
+		       idna(label, &context) && context;
 	return true;
 }
 
@@ -476,7 +478,8 @@ static bool template_expression(struct str s)
 		one = str_skip(one, n);
 		uint64_t length;
 		if (one.len > 0 && !str_eq(one, STR("*")) &&
-		    (one.ptr[0] != ':' || one.len < 2 || one.ptr[1] == '0' || str_to_u64(str_skip(one, 1), &length) < 0 || length == 0 || length > 9999))
+		    (one.ptr[0] != ':' || one.len < 2 || one.ptr[1] == '0' ||
+		     str_to_u64(str_skip(one, 1), &length) < 0 || length == 0 || length > 9999))
 			return false;
 	}
 	return true;

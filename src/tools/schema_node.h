@@ -79,7 +79,8 @@ struct node {
 	struct resource *resource;
 	struct rule *rules;
 	size_t rule_count;
-	const struct rule *properties, *patterns, *prefix, *contains, *min_contains, *then, *otherwise;   /* siblings that others look at */
+	/* siblings that others look at */
+	const struct rule *properties, *patterns, *prefix, *contains, *min_contains, *then, *otherwise;
 	struct node *next;           /* all of the schema */
 };
 

@@ -1,6 +1,6 @@
-/* schema_regex.c - regular expressions as JSON Schema means them: ECMA-262 with the u flag. They are read here, said again in the words
- * of PCRE2, and run by it under a match limit. What ECMA-262 does not have is refused, also where PCRE2 has it: a schema must
- * mean the same to everybody who reads it. */
+/* schema_regex.c - regular expressions as JSON Schema means them: ECMA-262 with the u flag. They are read here, said
+ * again in the words of PCRE2, and run by it under a match limit. What ECMA-262 does not have is refused, also where
+ * PCRE2 has it: a schema must mean the same to everybody who reads it. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "tools/schema_node.h"
 
@@ -32,8 +32,8 @@ static char peek(const struct reader *r, size_t ahead)
 
 /* White space of ECMA-262, and what is none. */
 #define SPACE "\\x{9}-\\x{d}\\x{20}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}"
-#define NO_SPACE "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}" \
-	"\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{fefe}\\x{ff00}-\\x{10ffff}"
+#define NO_SPACE "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}" \
+	"\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{fefe}\\x{ff00}-\\x{10ffff}"
 #define NO_DIGIT "\\x{0}-\\x{2f}\\x{3a}-\\x{10ffff}"
 #define NO_WORD "\\x{0}-\\x{2f}\\x{3a}-\\x{40}\\x{5b}-\\x{5e}\\x{60}\\x{7b}-\\x{10ffff}"
 
@@ -159,7 +159,8 @@ static int escape(struct reader *r, bool in_class)
 		r->at += 2;
 		return 0;
 	}
-	if (c != '\0' && (strchr("fnrt^$\\.*+?()[]{}|/-", c) != NULL || (!in_class && strchr("bB123456789", c) != NULL) || ispunct((unsigned char)c))) {
+	if (c != '\0' && (strchr("fnrt^$\\.*+?()[]{}|/-", c) != NULL || ispunct((unsigned char)c) ||
+	                  (!in_class && strchr("bB123456789", c) != NULL))) {
 		buf_printf(r->out, "\\%c", c);
 		r->at += 2;
 		return 0;
@@ -212,7 +213,8 @@ static int group(struct reader *r)
 	if (peek(r, 0) != '?')
 		return 0;
 	char kind = peek(r, 1), more = peek(r, 2);
-	if (strchr(":=!", kind) == NULL && !(kind == '<' && (more == '=' || more == '!' || isalpha((unsigned char)more) || more == '_' || more == '$')))
+	if (strchr(":=!", kind) == NULL &&
+	    !(kind == '<' && (more == '=' || more == '!' || isalpha((unsigned char)more) || more == '_' || more == '$')))
 		return refuse(r, "a group begins with (, (?:, (?=, (?!, (?<=, (?<! or (?<name>");
 	size_t n = kind == '<' && (more == '=' || more == '!') ? 3 : 2;
 	buf_add(r->out, r->in.ptr + r->at, n);

@@ -41,7 +41,7 @@ test('what, why, who, reach and the change, in a frame', async (t) => {
 	const shown = text();
 	assert.match(shown, /^\nMay this tool run\? Asked by rule writes: .*writing is looked at/);
 	for (const line of [/\| approval +[0-9a-z]{12}\n/, /\| tool +write_file\n/, /\| path +old\.txt\n/, / -two\n/, / \+TWO\n/,
-		new RegExp(`\\| cwd +${w.ws}`), /\| for +worker [0-9a-z]{12}\n/, /\| rule +.*policy\.yaml:4\n/, /\| reach +write: fs\.write/])
+		new RegExp(`\\| cwd +${w.ws}`), /\| for +worker [0-9a-z]{12}\n/, /\| rule +.*policy\.yaml:4\n/, /\| reach +write: fs\.read fs\.write/])
 		assert.match(shown, line);
 	assert.doesNotMatch(shown, /\| content/, 'the diff says it');
 	await end(run);
