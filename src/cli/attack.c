@@ -824,8 +824,8 @@ int attack_field_open(struct warden *warden, struct loop *loop, const struct pol
 	f->uid = geteuid() == 0 ? NOBODY : geteuid();
 	f->gid = geteuid() == 0 ? NOBODY : getegid();
 	for (int i = 0; i < SIDES; i++)
-		f->sides[i] = (struct side){ .field = f, .level = i == BARE ? CELL_NONE : level,
-			.guarded = i == GUARDED, .workspace = f->workspace };
+		f->sides[i] = (struct side){ .field = f, .level = i == BARE ? CELL_NONE : level, .guarded = i == GUARDED,
+		                            .workspace = f->workspace };
 	int r = make_victim(f, err);
 	if (r == 0)
 		r = make_place(f, err);

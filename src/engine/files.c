@@ -78,7 +78,9 @@ int64_t files_layer_bytes(const json_t *config)
 
 const json_t *files_task_config(const struct run *run)
 {
-	return run->opening_type == EVENT_TASK_CREATED ? json_object_get(run->opening, "config") : run->task->config;
+	bool unwritten = run->opening_type == EVENT_TASK_CREATED && run->opening != NULL;
+
+	return unwritten ? json_object_get(run->opening, "config") : run->task->config;
 }
 
 static const char *root_of(const struct run *run)

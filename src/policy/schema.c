@@ -2,6 +2,7 @@
  * matchers.def and the operators; it says what a file may look like, and the loader alone says whether it is right. */
 #include "policy/schema.h"
 
+#include "base/permission.h"
 #include "policy/rules.h"
 
 #include "base/banned.h"
@@ -146,6 +147,15 @@ static json_t *id_schema(void)
 	return json_pack("{s:s, s:s}", "type", "string", "pattern", "^[A-Za-z0-9_.-]{1,64}$");
 }
 
+static json_t *permissions_schema(void)
+{
+	const char *names[PERMISSION_COUNT];
+
+	for (int i = 0; i < PERMISSION_COUNT; i++)
+		names[i] = permission_name((enum permission)i);
+	return json_pack("{s:s, s:o}", "type", "array", "items", words(names, COUNT(names)));
+}
+
 static json_t *rule_schema(enum action_kind kind, enum effect effect)
 {
 	json_t *properties = json_object();
@@ -157,6 +167,8 @@ static json_t *rule_schema(enum action_kind kind, enum effect effect)
 	json_put(properties, "reason", json_pack("{s:s, s:i, s:i}", "type", "string", "minLength", 1, "maxLength", 300));
 	if (effect != EFFECT_ALLOW)
 		json_put(properties, "overridable", typed("boolean", NULL));
+	if (kind == ACTION_TOOL && effect != EFFECT_DENY)
+		json_put(properties, "permissions", permissions_schema());
 	if (effect == EFFECT_ASK)
 		json_put(properties, "approval", typed("object", "from, count, expires, remember"));
 	json_t *o = object_of(properties);

@@ -68,7 +68,7 @@ for (const { name, as_nobody } of USERS) {
 }
 
 const NETWORK = ['proxy-curl', 'proxy-python', 'proxy-socks', 'proxy-tunnel', 'proxy-raw-old', 'metadata', 'metadata-decimal', 'metadata-hex',
-	'metadata-octal', 'metadata-mapped', 'metadata-socks', 'metadata-dot', 'proxy-loopback', 'proxy-loopback-ipv6', 'tcp-bash'];
+	'metadata-octal', 'metadata-mapped', 'metadata-socks', 'metadata-dot', 'proxy-loopback', 'proxy-loopback-ipv6'];
 const HIDDEN = ['hidden', 'hidden-link', 'hidden-hard-link', 'hidden-other-name', 'hidden-proc-root', 'hidden-parent'];
 const KEPT = ['hook-write', 'hook-parent', 'hook-directory', 'config-write', 'policy-write', 'policy-parent', 'policy-link'];
 const FILES = 'files:\n  hide: ["**/.env"]\n  readonly: [".git/hooks", ".git/config", ".mishri"]\n';
@@ -95,7 +95,6 @@ for (const { name, as_nobody } of USERS) {
 			const rows = by(JSON.parse(run.out));
 			assert.deepEqual([rows['proxy-curl'].verdict, rows['proxy-curl'].rule], ['allowed', 'all-of-it']);
 			assert.equal(rows['metadata-decimal'].verdict, 'held');
-			assert.equal(rows['tcp-bash'].verdict, 'held');
 		});
 
 		test('a rule that names the host, and a hole beside it, are told apart', async (t) => {

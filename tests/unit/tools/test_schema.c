@@ -1,5 +1,5 @@
 /* Schema rows come from the files in tests/cases/schema: {"schema", "rows": [{"value", "says"}], "lint"}. A row
- * without "says" is valid; "lint" is what schema_lint says, and then nothing at all may pass. */
+ * without "says" is valid, unless it says "valid": false, where any sentence will do; "lint" is what schema_lint says, and then nothing at all may pass. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,6 +33,11 @@ static void check_row(const char *file, size_t at, const json_t *schema, const j
 	assert_non_null(value);
 	int r = schema_check(schema, value, &err);
 	checked++;
+	if (json_is_false(json_object_get(row, "valid"))) {
+		if (r != -EINVAL || err.text[0] == '\0')
+			fail_msg("%s, case %zu: %s: must not be valid", file, at, json_text(value));
+		return;
+	}
 	if (says == NULL ? r != 0 : r != -EINVAL || strcmp(err.text, says) != 0)
 		fail_msg("%s, case %zu: %s\nwant: %s\nsaid: %s", file, at, json_text(value), says != NULL ? says : "valid",
 		         r == 0 ? "valid" : err.text);
