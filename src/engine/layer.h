@@ -77,7 +77,8 @@ MUST_USE int layer_read(int dir, const char *path, enum change_type type, struct
 
 /* A file as the task sees it, its layer (of layer_path) over the workspace. path: as a tool was given it. 0, and whether it is
  * there; -errno with a sentence for the person, where nobody can say what the task sees without following a link. */
-MUST_USE int layer_see(const char *layer, const char *workspace, const char *path, struct buf *ret, bool *ret_there, struct err *err);
+MUST_USE int layer_see(const char *layer, const char *workspace, const char *path, struct buf *ret, bool *ret_there,
+                       struct err *err);
 
 /* ---- into the workspace ---- */
 
