@@ -380,7 +380,8 @@ static void render(struct pending *p, const struct question *q)
 	const struct approval *r = q->request;
 	struct buf brief = BUF_INIT(LIMIT_JSON_BYTES), full = BUF_INIT(LIMIT_JSON_BYTES);
 	struct ask_about about = { .user = q->user, .path = q->path, .workspace = q->workspace, .layer = q->layer,
-	                           .taints = q->taints, .tool = q->tool, .width = text_width(STDERR_FILENO), .height = text_height(STDERR_FILENO) };
+	                           .taints = q->taints, .tool = q->tool, .width = text_width(STDERR_FILENO),
+	                           .height = text_height(STDERR_FILENO) };
 
 	ask_show(r, &about, &brief, &full);
 	p->brief = buf_take(&brief);
