@@ -149,15 +149,24 @@ static int64_t until_tomorrow_ms(void)
 	return 86400000 - clock_wall_us() / 1000 % 86400000;
 }
 
+enum over limit_over(const struct store_charge *charge, const struct decision_limit *limits, size_t i)
+{
+	return charge->rates[i].wait_us == INT64_MAX && limits[i].over == OVER_WAIT ? OVER_DENY : limits[i].over;
+}
+
 size_t limit_deciding(const struct store_charge *charge, const struct decision_limit *limits)
 {
 	size_t best = charge->rate_count;
 
-	for (size_t i = 0; i < charge->rate_count; i++)
-		if (charge->rates[i].refused &&
-		    (best == charge->rate_count || limits[i].over < limits[best].over ||
-		     (limits[i].over == limits[best].over && charge->rates[i].wait_us > charge->rates[best].wait_us)))
+	for (size_t i = 0; i < charge->rate_count; i++) {
+		if (!charge->rates[i].refused)
+			continue;
+		enum over over = limit_over(charge, limits, i);
+		enum over least = best < charge->rate_count ? limit_over(charge, limits, best) : over;
+		if (best == charge->rate_count || over < least ||
+		    (over == least && charge->rates[i].wait_us > charge->rates[best].wait_us))
 			best = i;
+	}
 	return best;
 }
 
@@ -237,31 +246,18 @@ static void emit_over(struct run *run, enum event_type type, const char *call, j
 		decide_again(run, c, type == EVENT_LIMIT_REACHED ? "limit" : "budget", data);
 }
 
-static enum over over_of(const struct charging *g, size_t i)
-{
-	return g->charge.rates[i].wait_us == INT64_MAX && g->limits[i].over == OVER_WAIT ? OVER_DENY : g->limits[i].over;
-}
-
 /* Of all that refuse, the strictest speaks; of those that wait, the longest. */
 static void refused(struct run *run, const struct charging *g)
 {
 	const struct store_charge *c = &g->charge;
 	const char *call = g->call[0] != '\0' ? g->call : NULL;
 	const struct charge_budget *budget = NULL;
-	size_t rate = COUNT(c->rates);
+	size_t rate = limit_deciding(c, g->limits);
 
 	for (size_t i = 0; i < c->budget_count; i++)
 		if (c->budgets[i].refused && (budget == NULL || c->budgets[i].budget.over < budget->budget.over))
 			budget = &c->budgets[i];
-	for (size_t i = 0; i < c->rate_count; i++) {
-		if (!c->rates[i].refused)
-			continue;
-		bool first = rate == COUNT(c->rates);
-		if (first || over_of(g, i) < over_of(g, rate) ||
-		    (over_of(g, i) == over_of(g, rate) && c->rates[i].wait_us > c->rates[rate].wait_us))
-			rate = i;
-	}
-	bool by_rate = rate < COUNT(c->rates) && (budget == NULL || over_of(g, rate) < budget->budget.over);
+	bool by_rate = rate < c->rate_count && (budget == NULL || limit_over(c, g->limits, rate) < budget->budget.over);
 	if (by_rate)
 		emit_over(run, EVENT_LIMIT_REACHED, call, limit_data(run, &g->limits[rate], &c->rates[rate], g->on[rate], call));
 	else if (budget != NULL)

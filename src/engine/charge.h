@@ -34,6 +34,8 @@ void charge_noted(struct run *run, const struct event *event);
 /* "limit.reached" of one refused rate, as it is written. kind: of what it counts. The caller owns it. */
 json_t *limit_data(const struct run *run, const struct decision_limit *limit, const struct charge_rate *rate, enum action_kind on,
                    const char *call);
+/* What a refused rate means: `over`, but a wait that would never end is a deny. */
+enum over limit_over(const struct store_charge *charge, const struct decision_limit *limits, size_t i);
 /* Which refused rate decides: of the strictest limit; of those that wait, the longest wait. rate_count: none refused.
  * limits[i] belongs to charge->rates[i]. */
 size_t limit_deciding(const struct store_charge *charge, const struct decision_limit *limits);

@@ -107,7 +107,7 @@ static void over(struct counted_exec *x)
 	struct run *run = x->run;
 	size_t at = limit_deciding(&x->charge, x->limits);
 	const struct charge_rate *rate = &x->charge.rates[at];
-	enum over what = x->limits[at].over;
+	enum over what = limit_over(&x->charge, x->limits, at);
 	char call[CALL_ID_BYTES];
 
 	call_id_of(x->call, call);
@@ -116,7 +116,7 @@ static void over(struct counted_exec *x)
 	if (!x->told && call_may_ask(run, x->call))
 		run_emit(run, EVENT_LIMIT_REACHED, "call", call, json_incref(data));
 	x->told = true; /* a wait may be followed by another one */
-	if (what == OVER_WAIT && rate->wait_us != INT64_MAX) {
+	if (what == OVER_WAIT) {
 		if (x->timer == NULL)
 			x->timer = watch_timer(run->engine->setup.loop, on_timer, x);
 		watch_arm(x->timer, rate->wait_us / 1000 + 1);

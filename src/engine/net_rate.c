@@ -81,14 +81,15 @@ static void over(struct counted_net *x)
 	if (!x->told)
 		run_emit(run, EVENT_LIMIT_REACHED, call[0] != '\0' ? "call" : "task", call, json_incref(data));
 	x->told = true; /* a wait may be followed by another one */
-	if (limit->over == OVER_WAIT && rate->wait_us != INT64_MAX) {
+	enum over what = limit_over(&x->charge, x->limits, at);
+	if (what == OVER_WAIT) {
 		if (x->timer == NULL)
 			x->timer = watch_timer(run->engine->setup.loop, on_timer, x);
 		watch_arm(x->timer, rate->wait_us / 1000 + 1);
 		return;
 	}
 	uint32_t id = x->id;
-	bool ask = limit->over == OVER_ASK;
+	bool ask = what == OVER_ASK;
 	const char *rule = limit->id, *source = limit->source;
 	done(x);
 	net_link_over(run, id, rule, source, reason, ask);
