@@ -199,16 +199,21 @@ static int apply(struct act *a, const struct options *o)
 	return fflush(stdout) != 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
-static int run_apply(int argc, char **argv)
+static int run_act(const struct command *command, int argc, char **argv, int (*act)(struct act *a, const struct options *o))
 {
 	AUTO(options_freep) struct options *o = NULL;
 	struct act a = { 0 };
 
-	if (options_parse(&cmd_apply, argc, argv, &o) < 0)
+	if (options_parse(command, argc, argv, &o) < 0)
 		return EXIT_USAGE;
-	int code = apply(&a, o);
+	int code = act(&a, o);
 	end(&a);
 	return code;
+}
+
+static int run_apply(int argc, char **argv)
+{
+	return run_act(&cmd_apply, argc, argv, apply);
 }
 
 static int drop(struct act *a, const struct options *o)
@@ -241,14 +246,7 @@ static int drop(struct act *a, const struct options *o)
 
 static int run_drop(int argc, char **argv)
 {
-	AUTO(options_freep) struct options *o = NULL;
-	struct act a = { 0 };
-
-	if (options_parse(&cmd_drop, argc, argv, &o) < 0)
-		return EXIT_USAGE;
-	int code = drop(&a, o);
-	end(&a);
-	return code;
+	return run_act(&cmd_drop, argc, argv, drop);
 }
 
 const struct command cmd_apply = {
