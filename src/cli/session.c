@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "engine/dirs.h"
 #include "engine/egress.h"
+#include "engine/patience.h"
 #include "engine/secrets.h"
 
 #include "base/banned.h"
@@ -137,6 +138,11 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;
 	setup.reply_tokens = s->reply_tokens;
+	setup.fallback = s->fallback;
+	if (s->config != NULL) {
+		setup.patience = patience_of(s->config);
+		setup.fallback_auth = strcmp(config_text(s->config, "fallback.auth"), "on") == 0;
+	}
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);
