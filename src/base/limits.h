@@ -11,6 +11,8 @@
 #define LIMIT_JSON_BYTES            MIB(64)
 #define LIMIT_FILE_BYTES            MIB(16)  /* a configuration, policy or recorded file */
 
+#define LIMIT_LOG_TEXT_BYTES        KIB(2)   /* of one text in a line of the operators' log */
+
 /* what a person or a model gives */
 #define LIMIT_GOAL_BYTES            MIB(1)
 #define LIMIT_CALLS_PER_REPLY       64
