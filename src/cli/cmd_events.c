@@ -37,6 +37,8 @@ static const struct { enum event_type type; const char *fields[7]; } shown[] = {
 	{ EVENT_FILES_VIOLATED, { "places", "unknown" } },
 	{ EVENT_CHANGES_APPLIED, { "sums", "refused", "forced", "digest" } },
 	{ EVENT_CHANGES_DROPPED, { "sums", "digest" } },
+	{ EVENT_HISTORY_IMPORTED, { "root", "events", "tasks", "exported", "by" } },
+	{ EVENT_HISTORY_PRUNED, { "root", "events", "tasks", "bytes", "by", "reason" } },
 };
 
 struct output {

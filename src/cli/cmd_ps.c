@@ -73,6 +73,8 @@ static char *doing(const struct event *e)
 	case EVENT_FILES_VIOLATED:
 	case EVENT_CHANGES_APPLIED:
 	case EVENT_CHANGES_DROPPED:
+	case EVENT_HISTORY_IMPORTED:
+	case EVENT_HISTORY_PRUNED:
 	case EVENT_TYPES: break;
 	}
 	return xasprintf("%s%s%s", event_name(e->type), call[0] != '\0' ? " " : "", call);

@@ -627,6 +627,8 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_CELL_CLOSED:
 	case EVENT_CHANGES_APPLIED:
 	case EVENT_CHANGES_DROPPED:
+	case EVENT_HISTORY_IMPORTED:
+	case EVENT_HISTORY_PRUNED:
 	case EVENT_TYPES: break;
 	}
 	if (!p->paused) /* what happens while a question is on the screen is told after the answer */

@@ -418,6 +418,30 @@ FIELDS(changes_dropped) = {
 	{ "digest", TEXT, 0, "SHA-256 over all changes" },
 	{ "sums", OBJECT, 0, "added, changed, deleted, mode, bytes" },
 };
+FIELDS(history_imported) = {
+	{ "root", TEXT, 0, "the root task of the tree" },
+	{ "head", TEXT, 0, "hash of its last event" },
+	{ "events", INT, 0, "how many of its events are from the file; they follow, as they were written" },
+	{ "tasks", INT, 0, "in the tree" },
+	{ "resumable", INT, 0, "1: it may be resumed here; 0: only looked at" },
+	{ "exported", TEXT, 0, "when the file says that it was made" },
+	{ "digest", TEXT, 0, "SHA-256 of the file" },
+	{ "by", TEXT, 0, "the user" },
+};
+FIELDS(history_pruned) = {
+	{ "root", TEXT, 0, "the root task of the tree that left" },
+	{ "head", TEXT, 0, "hash of its last event: a copy of the tree can still be checked against it" },
+	{ "events", INT, 0, "how many events left" },
+	{ "first", INT, 0, "the lowest of their seq" },
+	{ "last", INT, 0, "the highest of their seq" },
+	{ "tasks", INT, 0, "in the tree" },
+	{ "bytes", INT, 0, "of the texts and of the long strings that nobody else named" },
+	{ "began", TEXT, 0, "when the tree began" },
+	{ "state", TEXT, 0, "of its root: done, failed, denied, cancelled" },
+	{ "by", TEXT, 0, "the user, or 'retention' for the service's own" },
+	{ "reason", TEXT, 0, "which rule it fell under" },
+	{ "days", ARRAY, 0, "what it cost, by day, user and model: the sums outlive it" },
+};
 
 // clang-format off
 #define ROW(name, fields, about) { name, about, fields, COUNT(fields) }
@@ -473,6 +497,8 @@ static const struct row rows[] = {
 		ROW("files.violated", files_violated, "Something came to be where the policy hides or keeps files."),
 	[EVENT_CHANGES_APPLIED] = ROW("changes.applied", changes_applied, "What a task changed in its layer went to the workspace."),
 	[EVENT_CHANGES_DROPPED] = ROW("changes.dropped", changes_dropped, "What a task changed in its layer was thrown away."),
+	[EVENT_HISTORY_IMPORTED] = ROW("history.imported", history_imported, "A task tree came out of a file."),
+	[EVENT_HISTORY_PRUNED] = ROW("history.pruned", history_pruned, "A task tree left by retention; this stands in its place."),
 };
 // clang-format on
 _Static_assert(COUNT(rows) == EVENT_TYPES, "every event type has a row");

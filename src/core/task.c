@@ -806,6 +806,8 @@ static apply_fn *const appliers[] = {
 	[EVENT_FILES_VIOLATED] = on_nothing,
 	[EVENT_CHANGES_APPLIED] = on_nothing,
 	[EVENT_CHANGES_DROPPED] = on_nothing,
+	[EVENT_HISTORY_IMPORTED] = on_nothing,
+	[EVENT_HISTORY_PRUNED] = on_nothing,
 };
 _Static_assert(COUNT(appliers) == EVENT_TYPES, "every event type is folded");
 

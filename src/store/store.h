@@ -179,11 +179,8 @@ MUST_USE int store_task_find(struct store *store, const char *name, char ret[sta
 MUST_USE int store_task_get(struct store *store, const char *task, struct task_row *ret, struct err *err); /* -ENOENT */
 
 struct task_filter {
-	const char *text;             /* part of the goal or result, without regard to case; NULL: any */
-	const char *user, *state;     /* NULL: any */
-	const char *model, *tool;     /* of it or a task below it: part of the model's name, name of a tool that was called; NULL: any */
-	const char *parent;           /* children of this task; NULL: root tasks only */
-	int64_t since_us;             /* started at or after; 0: any */
+	const char *parent;           /* children of this task; NULL: root tasks, for which a state must be given */
+	const char *state;            /* NULL: any */
 	int64_t limit;                /* 0: 100 */
 };
 /* Newest first (children: oldest first). The row is the visitor's to read, not to keep. */
@@ -198,9 +195,26 @@ struct cost_row {                 /* what one task spent itself, without its chi
 	int64_t input, cache_read, cache_write, output;
 	int64_t usd_nanos;            /* -1: unknown */
 };
-/* Every task whose root task began at since_us or later. The tasks of one tree come together, newest tree first. */
-MUST_USE int store_costs(struct store *store, int64_t since_us,
+struct cost_filter {              /* NULL and 0: any */
+	int64_t since_us, until_us;   /* the root task began at or after, and before */
+	const char *user, *session;
+	const char *root;             /* this tree alone; then nothing else counts */
+};
+/* Every task of the trees that fit. The tasks of one tree come together, newest tree first. Trees that came out of a file
+ * were paid for elsewhere and are left out, but where one is asked for. */
+MUST_USE int store_costs(struct store *store, const struct cost_filter *filter,
                          void (*visit)(void *userdata, const struct cost_row *row), void *userdata, struct err *err);
+
+struct day_row {                  /* all tasks of a user with a model that began on a day (UTC; since 1970) */
+	int64_t day;
+	const char *user, *model;
+	int64_t tasks, unknown;       /* unknown: tasks with a reply of unknown cost */
+	int64_t turns, calls, denied, input, cache_read, cache_write, output;
+	int64_t usd_nanos;            /* of the others */
+};
+/* Newest day first; of filter, days, user and nothing else. What retention took away is still in it. */
+MUST_USE int store_days(struct store *store, const struct cost_filter *filter,
+                        void (*visit)(void *userdata, const struct day_row *row), void *userdata, struct err *err);
 
 struct call_row {
 	char call[24];
