@@ -80,6 +80,8 @@ void writer_stop(struct writer *w);                     /* after what is queued;
 void writer_queue(struct writer *w, struct pending *p); /* takes p over, unless it is waited for */
 void writer_renew(struct writer *w, const char *engine);
 void writer_wait(struct writer *w, const struct pending *p);
+void writer_watch(struct writer *w, struct beat *beat);  /* borrowed until the next call; NULL: no more */
+size_t writer_waiting(struct writer *w, bool *ret_broken); /* batches that are not durable yet */
 int writer_fd(const struct writer *w);
 struct pending *writer_collect(struct writer *w);       /* finished ones, oldest first; the caller owns them */
 
