@@ -66,14 +66,3 @@ int store_engines(struct store *store, void (*visit)(void *userdata, const struc
 	}
 	return r;
 }
-
-int store_lease_check(struct store *store, const char *task, int64_t generation, bool *ret_held, struct err *err)
-{
-	AUTO(query_done) struct query q = query_start(&store->db, SQL_LEASE_IS, "tti", task, store->engine, generation);
-	int r = query_next(&q, err);
-
-	if (r < 0)
-		return r;
-	*ret_held = r > 0;
-	return 0;
-}

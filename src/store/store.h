@@ -39,6 +39,10 @@ MUST_USE int store_lease_take(struct store *store, const char *task, int64_t *re
  * reported by the next batch of its task (-ESTALE). */
 void store_lease_renew(struct store *store);
 
+/* Is this lease still this engine's? Costs nothing while the last renewal says so; after a time in which this process
+ * did not run, the store is asked, and the lease lengthened. -ESTALE: another engine has taken the task over. */
+MUST_USE int store_lease_check(struct store *store, const char *task, int64_t generation, struct err *err);
+
 /* ---- appending --------------------------------------------------------------------------------- */
 
 enum lease_action { LEASE_HOLD, LEASE_CREATE, LEASE_RELEASE };
@@ -119,8 +123,6 @@ struct engine_row {               /* borrowed */
 };
 MUST_USE int store_engines(struct store *store, void (*visit)(void *userdata, const struct engine_row *row), void *userdata,
                            struct err *err);
-/* Does this engine still hold the lease with this generation? Looks, and changes nothing. */
-MUST_USE int store_lease_check(struct store *store, const char *task, int64_t generation, bool *ret_held, struct err *err);
 
 /* ---- inbox: messages to a task, from any process --------------------------------------------------- */
 

@@ -28,6 +28,7 @@ struct writer {
 	bool is_broken;                          /* nothing can be written any more */
 	size_t writing;                         /* batches in the transaction that is under way */
 	char renew[ID_LEN + 1];                 /* lengthen the leases of this engine; "": no */
+	int64_t sure_until_ms;
 	bool stop;
 };
 
@@ -91,22 +92,25 @@ static size_t write_all(struct writer *w, struct list *group)
 	return done;
 }
 
-static void write_group(struct writer *w, struct list *group, const char *renew)
+/* The leases of the engine `renew`, unless it is "", last until `until_ms` then. Returns whether it was done. */
+static bool write_group(struct writer *w, struct list *group, const char *renew, int64_t until_ms)
 {
 	size_t done = 0, i = 0;
+	bool renewed = false;
 
 	if (w->broken.code == 0 && tx_begin(&w->db, &w->broken) == 0) {
-		if (renew[0] != '\0' && db_run(&w->db, &w->broken, SQL_LEASE_RENEW, "ti", renew,
-		                              clock_mono_ms() + LIMIT_LEASE_MS) < 0)
-			done = 0;
-		else
+		renewed = renew[0] != '\0' && db_run(&w->db, &w->broken, SQL_LEASE_RENEW, "ti", renew, until_ms) == 0;
+		if (renew[0] == '\0' || renewed)
 			done = write_all(w, group);
-		if (sqlite3_get_autocommit(w->db.handle) != 0 || tx_end(&w->db, 0, &w->broken) < 0)
+		if (sqlite3_get_autocommit(w->db.handle) != 0 || tx_end(&w->db, 0, &w->broken) < 0) {
 			done = 0;
+			renewed = false;
+		}
 	}
 	for (struct pending *p = group->first; p != NULL; p = p->next, i++)
 		if (p->result >= 0 && i >= done)
 			fail(p, &w->broken);
+	return renewed;
 }
 
 /* ---- the thread ---- */
@@ -156,11 +160,17 @@ static void *writer_main(void *argument)
 		w->writing = group.count;
 		beat_now(w->beat, clock_mono_ms());
 		pthread_mutex_unlock(&w->lock);
-		write_group(w, &group, renew);
+		int64_t until_ms = clock_mono_ms() + LIMIT_LEASE_MS;
+		bool renewed = write_group(w, &group, renew, until_ms);
 		pthread_mutex_lock(&w->lock);
+<<<<<<< HEAD
 		w->writing = 0;
 		w->is_broken = w->broken.code != 0;
 		beat_rest(w->beat);
+=======
+		if (renewed)
+			w->sure_until_ms = until_ms;
+>>>>>>> main
 		finish_group(w, &group);
 	}
 	pthread_mutex_unlock(&w->lock);
@@ -200,6 +210,7 @@ int writer_start(const char *path, struct writer **ret, struct err *err)
 		free(w);
 		return r;
 	}
+	w->sure_until_ms = clock_mono_ms() + LIMIT_LEASE_MS; /* what is taken from now on lasts longer */
 	*ret = w;
 	return 0;
 }
@@ -222,6 +233,14 @@ void writer_renew(struct writer *w, const char *engine)
 	snprintf(w->renew, sizeof w->renew, "%s", engine);
 	pthread_cond_signal(&w->work);
 	pthread_mutex_unlock(&w->lock);
+}
+
+int64_t writer_sure_until_ms(struct writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	int64_t until = w->sure_until_ms;
+	pthread_mutex_unlock(&w->lock);
+	return until;
 }
 
 void writer_wait(struct writer *w, const struct pending *p)
