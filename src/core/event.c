@@ -39,6 +39,21 @@ FIELDS(engine_stopped) = {
 	{ "engine", TEXT, 0, "id of the engine" },
 	{ "reason", TEXT, 0, "done, signal, error" },
 };
+FIELDS(health_missed) = {
+	{ "engine", TEXT, 0, "id of the engine" },
+	{ "kind", TEXT, 0, "who gave no sign of life: loop, store, warden, cell, tool, model, scheduler, exporter" },
+	{ "name", TEXT, 0, "which one, where there are several" },
+	{ "age_ms", INT, 0, "since its last one" },
+	{ "deadline_ms", INT, 0, "the longest that is in order" },
+	{ "action", TEXT, 0, "what followed: alarm, restart, kill, reconnect" },
+};
+FIELDS(health_recovered) = {
+	{ "engine", TEXT, 0, "id of the engine" },
+	{ "kind", TEXT, 0, "who is back" },
+	{ "name", TEXT, 0, "which one" },
+	{ "stood_ms", INT, 0, "how long it gave no sign" },
+	{ "stack", ARRAY, OPTIONAL, "of a loop that stood: where it was, innermost first" },
+};
 FIELDS(policy_loaded) = {
 	{ "policy", TEXT, 0, "SHA-256 of the set in force" },
 	{ "sources", ARRAY, 0, "the files, with their layer" },
@@ -449,6 +464,8 @@ static const struct row rows[] = {
 	[EVENT_ENGINE_STARTED] = ROW("engine.started", engine_started, "An engine opened the store."),
 	[EVENT_ENGINE_DRAINING] = ROW("engine.draining", engine_draining, "An engine was asked to stop and takes nothing new."),
 	[EVENT_ENGINE_STOPPED] = ROW("engine.stopped", engine_stopped, "An engine ended in order."),
+	[EVENT_HEALTH_MISSED] = ROW("health.missed", health_missed, "A part of an engine gave no sign of life in time."),
+	[EVENT_HEALTH_RECOVERED] = ROW("health.recovered", health_recovered, "It does again."),
 	[EVENT_POLICY_LOADED] = ROW("policy.loaded", policy_loaded, "A policy set came into force for the task."),
 	[EVENT_POLICY_REFUSED] =
 		ROW("policy.refused", policy_refused, "A changed policy was wrong; what was in force stays in force."),

@@ -100,6 +100,30 @@ void store_dispatch(struct store *store);                       /* calls on_comm
 /* Appends and waits. 0 or the batch's result. */
 MUST_USE int store_append_wait(struct store *store, const struct store_batch *batch, int64_t *ret_first_seq, struct err *err);
 
+/* ---- health ------------------------------------------------------------------------------------- */
+
+struct beat;                            /* base/heartbeat.h */
+/* The writer thread beats while it commits and rests in between. Borrowed until the next call; NULL: no more. */
+void store_watch(struct store *store, struct beat *beat);
+
+struct store_health {
+	int64_t db_bytes, wal_bytes;
+	int64_t free_bytes;          /* for this user, where the file lies; -1: cannot be known */
+	int64_t events;
+	int64_t waiting;             /* batches of this process that are not durable yet */
+	bool broken;                 /* this process can write nothing more */
+};
+MUST_USE int store_health(struct store *store, struct store_health *ret, struct err *err);
+
+struct engine_row {               /* borrowed */
+	const char *engine, *socket, *user;
+	int64_t pid;
+	enum { ENGINE_GONE, ENGINE_UNKNOWN, ENGINE_ALIVE } life;   /* unknown: of another machine or namespace */
+	int64_t leases;              /* tasks that it holds */
+};
+MUST_USE int store_engines(struct store *store, void (*visit)(void *userdata, const struct engine_row *row), void *userdata,
+                           struct err *err);
+
 /* ---- inbox: messages to a task, from any process --------------------------------------------------- */
 
 struct inbox_message { int64_t id; int64_t time_us; char kind[24]; char user[USER_LEN + 1]; json_t *body; };

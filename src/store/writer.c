@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/heartbeat.h"
 #include "base/io.h"
 
 #include "base/banned.h"
@@ -25,6 +26,9 @@ struct writer {
 	pthread_mutex_t lock;                   /* of what follows */
 	pthread_cond_t work, progress;          /* something to do; something was done */
 	struct list queue, finished;
+	struct beat *beat;                      /* NULL: nobody watches it */
+	bool is_broken;                          /* nothing can be written any more */
+	size_t writing;                         /* batches in the transaction that is under way */
 	char renew[ID_LEN + 1];                 /* lengthen the leases of this engine; "": no */
 	int64_t sure_until_ms;
 	bool stop;
@@ -171,12 +175,20 @@ static void *writer_main(void *argument)
 		take_group(w, &group);
 		memcpy(renew, w->renew, sizeof renew);
 		w->renew[0] = '\0';
+		w->writing = group.count;
+		beat_now(w->beat, clock_mono_ms());
 		pthread_mutex_unlock(&w->lock);
 		int64_t until_ms = clock_mono_ms() + LIMIT_LEASE_MS;
 		bool renewed = write_group(w, &group, renew, until_ms);
 		pthread_mutex_lock(&w->lock);
+<<<<<<< HEAD
+		w->writing = 0;
+		w->is_broken = w->broken.code != 0;
+		beat_rest(w->beat);
+=======
 		if (renewed)
 			w->sure_until_ms = until_ms;
+>>>>>>> main
 		finish_group(w, &group);
 		bool idle = w->queue.first == NULL;
 		pthread_mutex_unlock(&w->lock);
@@ -259,6 +271,22 @@ void writer_wait(struct writer *w, const struct pending *p)
 	while (!p->done)
 		pthread_cond_wait(&w->progress, &w->lock);
 	pthread_mutex_unlock(&w->lock);
+}
+
+void writer_watch(struct writer *w, struct beat *beat)
+{
+	pthread_mutex_lock(&w->lock);
+	w->beat = beat;
+	pthread_mutex_unlock(&w->lock);
+}
+
+size_t writer_waiting(struct writer *w, bool *ret_broken)
+{
+	pthread_mutex_lock(&w->lock);
+	size_t waiting = w->queue.count + w->writing;
+	*ret_broken = w->is_broken;
+	pthread_mutex_unlock(&w->lock);
+	return waiting;
 }
 
 int writer_fd(const struct writer *w)
