@@ -295,5 +295,8 @@
 /* what a person looks at */
 #define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */
 #define LIMIT_TRACE_TEXT_BYTES      KIB(64)  /* of one text in a trace with content */
+#define LIMIT_TRACE_WORDS           100000   /* of outputs that are looked for in later arguments */
+#define LIMIT_TRACE_WORD_BYTES      KIB(64)  /* of one output in which words are looked for */
+#define LIMIT_TRACE_CALL_EDGES      8        /* to one call, from calls whose outputs its arguments repeat */
 
 #endif
