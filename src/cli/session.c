@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "engine/dirs.h"
 #include "engine/egress.h"
+#include "engine/oplog.h"
 #include "engine/patience.h"
 #include "engine/secrets.h"
 
@@ -31,6 +32,7 @@ static void on_event(void *userdata, const struct event *e)
 {
 	struct session *s = userdata;
 
+	oplog_event(e);
 	if (s->format == OUTPUT_STREAM)
 		stream_line(e);
 	if (s->progress != NULL)
@@ -137,6 +139,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;
+	oplog_open(s->config, s->secrets, LEVEL_ERROR);
 	setup.reply_tokens = s->reply_tokens;
 	setup.fallback = s->fallback;
 	if (s->config != NULL) {
