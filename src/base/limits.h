@@ -11,6 +11,8 @@
 #define LIMIT_JSON_BYTES            MIB(64)
 #define LIMIT_FILE_BYTES            MIB(16)  /* a configuration, policy or recorded file */
 
+#define LIMIT_LOG_TEXT_BYTES        KIB(2)   /* of one text in a line of the operators' log */
+
 /* what a person or a model gives */
 #define LIMIT_GOAL_BYTES            MIB(1)
 #define LIMIT_CALLS_PER_REPLY       64
@@ -64,6 +66,10 @@
 #define LIMIT_STORE_QUEUE_BATCHES   4096
 #define LIMIT_STORE_GROUP_EVENTS    8192     /* in one transaction, unless one batch alone has more */
 #define LIMIT_STORE_BUSY_MS         10000
+#define LIMIT_WORDS_BATCH           4096     /* events between two commits of the index of words */
+#define LIMIT_WORDS_IDLE            256      /* events behind, from which an idle writer brings it up to date */
+#define LIMIT_WORDS_BEHIND          8192     /* and a busy one */
+#define LIMIT_WORDS_TEXT_BYTES      KIB(16)  /* of one text that are indexed */
 #define LIMIT_LEASE_MS              45000
 #define LIMIT_LEASE_RENEW_MS        15000
 #define LIMIT_INBOX_POLL_MS         500
@@ -79,6 +85,7 @@
 #define LIMIT_POLICY_BYTES          MIB(1)
 #define LIMIT_POLICY_RULES          10000
 #define LIMIT_POLICY_REGEX_STEPS    100000   /* PCRE2 match limit; reached = the stricter outcome */
+#define LIMIT_POLICY_SIEVE_BYTES    KIB(64)  /* of a text; in a longer one nearly every triple is found */
 #define LIMIT_POLICY_DEPTH          32
 #define LIMIT_POLICY_REGEX_MS       100      /* all patterns of one decision; over it, the same */
 #define LIMIT_POLICY_REGEX_HEAP_BYTES MIB(4)  /* what one match may take */
@@ -293,9 +300,22 @@
 #define LIMIT_SCHEDULE_SHOWN        1000     /* instants, or runs, in one answer */
 #define LIMIT_SCHEDULE_POLL_MS      1000     /* between two looks at what other processes changed */
 #define LIMIT_SCHEDULE_UNDER_WAY    64       /* decisions that are being written at once */
+/* history */
+#define LIMIT_HISTORY_TERMS         16       /* words and phrases of one search */
+#define LIMIT_HISTORY_QUERY_BYTES   KIB(1)
+#define LIMIT_HISTORY_VALUES        64       /* models whose names have a text in them */
+#define LIMIT_HISTORY_STEPS         200000   /* looks into sorted lists for one page */
+#define LIMIT_HISTORY_RANKED        1000     /* newest trees that are ranked */
+#define LIMIT_HISTORY_HITS          50       /* texts of one tree that are counted for its rank */
+#define LIMIT_HISTORY_SNIPPETS      3        /* shown of one tree */
+#define LIMIT_DAY_US                86400000000ll /* a day */
+#define LIMIT_CLOCK_STEP_US         86400000000ll /* a clock that was set wrong by less hides nothing from --since */
 
 /* what a person looks at */
 #define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */
 #define LIMIT_TRACE_TEXT_BYTES      KIB(64)  /* of one text in a trace with content */
+#define LIMIT_TRACE_WORDS           100000   /* of outputs that are looked for in later arguments */
+#define LIMIT_TRACE_WORD_BYTES      KIB(64)  /* of one output in which words are looked for */
+#define LIMIT_TRACE_CALL_EDGES      8        /* to one call, from calls whose outputs its arguments repeat */
 
 #endif

@@ -47,6 +47,8 @@ static char *doing(const struct event *e)
 	case EVENT_ENGINE_STARTED:
 	case EVENT_ENGINE_DRAINING:
 	case EVENT_ENGINE_STOPPED:
+	case EVENT_HEALTH_MISSED:
+	case EVENT_HEALTH_RECOVERED:
 	case EVENT_POLICY_LOADED:
 	case EVENT_TASK_CREATED:
 	case EVENT_TASK_RESUMED:
@@ -73,6 +75,8 @@ static char *doing(const struct event *e)
 	case EVENT_FILES_VIOLATED:
 	case EVENT_CHANGES_APPLIED:
 	case EVENT_CHANGES_DROPPED:
+	case EVENT_HISTORY_IMPORTED:
+	case EVENT_HISTORY_PRUNED:
 	case EVENT_TYPES: break;
 	}
 	return xasprintf("%s%s%s", event_name(e->type), call[0] != '\0' ? " " : "", call);

@@ -30,6 +30,8 @@ static const struct option_row options[] = {
 	{ "--session", 0, "ID", "the session that the task belongs to", false },
 	{ "--user", 0, "NAME", "act for this user (root only)", false },
 	{ "--wait-for-approval", 0, NULL, "without a terminal, wait for `mishri approve` instead of taking an ask for a no", false },
+	{ "--log-level", 0, "LEVEL", "operators' log on stderr: error (default), warning, info or debug", false },
+	{ "--log-format", 0, "FORMAT", "its lines: text (default) or json", false },
 	{ "--config", 'c', "KEY=VALUE", "set a configuration key; may be repeated", true },
 };
 
@@ -140,7 +142,7 @@ static int read_words(struct wish *w)
 static const struct config_flag config_flags[] = {
 	{ "--model", "model" },         { "--plan", "plan" },       { "--max-turns", "max_turns" },
 	{ "--timeout", "timeout" },     { "--isolation", "isolation" }, { "--workspace-mode", "workspace_mode" },
-	{ "--budget", "budget" },
+	{ "--budget", "budget" },       { "--log-level", "log.level" }, { "--log-format", "log.format" },
 };
 
 static int no_agent(const struct wish *w)

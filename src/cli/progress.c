@@ -612,6 +612,8 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_ENGINE_STARTED:
 	case EVENT_ENGINE_DRAINING:
 	case EVENT_ENGINE_STOPPED:
+	case EVENT_HEALTH_MISSED:
+	case EVENT_HEALTH_RECOVERED:
 	case EVENT_POLICY_LOADED:
 	case EVENT_QUESTION_ASKED:
 	case EVENT_QUESTION_ANSWERED:
@@ -627,6 +629,8 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_CELL_CLOSED:
 	case EVENT_CHANGES_APPLIED:
 	case EVENT_CHANGES_DROPPED:
+	case EVENT_HISTORY_IMPORTED:
+	case EVENT_HISTORY_PRUNED:
 	case EVENT_TYPES: break;
 	}
 	if (!p->paused) /* what happens while a question is on the screen is told after the answer */

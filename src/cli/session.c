@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "engine/dirs.h"
 #include "engine/egress.h"
+#include "engine/oplog.h"
 #include "engine/secrets.h"
 
 #include "base/banned.h"
@@ -30,6 +31,7 @@ static void on_event(void *userdata, const struct event *e)
 {
 	struct session *s = userdata;
 
+	oplog_event(e);
 	if (s->format == OUTPUT_STREAM)
 		stream_line(e);
 	if (s->progress != NULL)
@@ -136,6 +138,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;
+	oplog_open(s->config, s->secrets, LEVEL_ERROR);
 	setup.reply_tokens = s->reply_tokens;
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);

@@ -39,6 +39,21 @@ FIELDS(engine_stopped) = {
 	{ "engine", TEXT, 0, "id of the engine" },
 	{ "reason", TEXT, 0, "done, signal, error" },
 };
+FIELDS(health_missed) = {
+	{ "engine", TEXT, 0, "id of the engine" },
+	{ "kind", TEXT, 0, "who gave no sign of life: loop, store, warden, cell, tool, model, scheduler, exporter" },
+	{ "name", TEXT, 0, "which one, where there are several" },
+	{ "age_ms", INT, 0, "since its last one" },
+	{ "deadline_ms", INT, 0, "the longest that is in order" },
+	{ "action", TEXT, 0, "what followed: alarm, restart, kill, reconnect" },
+};
+FIELDS(health_recovered) = {
+	{ "engine", TEXT, 0, "id of the engine" },
+	{ "kind", TEXT, 0, "who is back" },
+	{ "name", TEXT, 0, "which one" },
+	{ "stood_ms", INT, 0, "how long it gave no sign" },
+	{ "stack", ARRAY, OPTIONAL, "of a loop that stood: where it was, innermost first" },
+};
 FIELDS(policy_loaded) = {
 	{ "policy", TEXT, 0, "SHA-256 of the set in force" },
 	{ "sources", ARRAY, 0, "the files, with their layer" },
@@ -418,6 +433,30 @@ FIELDS(changes_dropped) = {
 	{ "digest", TEXT, 0, "SHA-256 over all changes" },
 	{ "sums", OBJECT, 0, "added, changed, deleted, mode, bytes" },
 };
+FIELDS(history_imported) = {
+	{ "root", TEXT, 0, "the root task of the tree" },
+	{ "head", TEXT, 0, "hash of its last event" },
+	{ "events", INT, 0, "how many of its events are from the file; they follow, as they were written" },
+	{ "tasks", INT, 0, "in the tree" },
+	{ "resumable", INT, 0, "1: it may be resumed here; 0: only looked at" },
+	{ "exported", TEXT, 0, "when the file says that it was made" },
+	{ "digest", TEXT, 0, "SHA-256 of the file" },
+	{ "by", TEXT, 0, "the user" },
+};
+FIELDS(history_pruned) = {
+	{ "root", TEXT, 0, "the root task of the tree that left" },
+	{ "head", TEXT, 0, "hash of its last event: a copy of the tree can still be checked against it" },
+	{ "events", INT, 0, "how many events left" },
+	{ "first", INT, 0, "the lowest of their seq" },
+	{ "last", INT, 0, "the highest of their seq" },
+	{ "tasks", INT, 0, "in the tree" },
+	{ "bytes", INT, 0, "of the texts and of the long strings that nobody else named" },
+	{ "began", TEXT, 0, "when the tree began" },
+	{ "state", TEXT, 0, "of its root: done, failed, denied, cancelled" },
+	{ "by", TEXT, 0, "the user, or 'retention' for the service's own" },
+	{ "reason", TEXT, 0, "which rule it fell under" },
+	{ "days", ARRAY, 0, "what it cost, by day, user and model: the sums outlive it" },
+};
 
 // clang-format off
 #define ROW(name, fields, about) { name, about, fields, COUNT(fields) }
@@ -425,6 +464,8 @@ static const struct row rows[] = {
 	[EVENT_ENGINE_STARTED] = ROW("engine.started", engine_started, "An engine opened the store."),
 	[EVENT_ENGINE_DRAINING] = ROW("engine.draining", engine_draining, "An engine was asked to stop and takes nothing new."),
 	[EVENT_ENGINE_STOPPED] = ROW("engine.stopped", engine_stopped, "An engine ended in order."),
+	[EVENT_HEALTH_MISSED] = ROW("health.missed", health_missed, "A part of an engine gave no sign of life in time."),
+	[EVENT_HEALTH_RECOVERED] = ROW("health.recovered", health_recovered, "It does again."),
 	[EVENT_POLICY_LOADED] = ROW("policy.loaded", policy_loaded, "A policy set came into force for the task."),
 	[EVENT_POLICY_REFUSED] =
 		ROW("policy.refused", policy_refused, "A changed policy was wrong; what was in force stays in force."),
@@ -473,6 +514,8 @@ static const struct row rows[] = {
 		ROW("files.violated", files_violated, "Something came to be where the policy hides or keeps files."),
 	[EVENT_CHANGES_APPLIED] = ROW("changes.applied", changes_applied, "What a task changed in its layer went to the workspace."),
 	[EVENT_CHANGES_DROPPED] = ROW("changes.dropped", changes_dropped, "What a task changed in its layer was thrown away."),
+	[EVENT_HISTORY_IMPORTED] = ROW("history.imported", history_imported, "A task tree came out of a file."),
+	[EVENT_HISTORY_PRUNED] = ROW("history.pruned", history_pruned, "A task tree left by retention; this stands in its place."),
 };
 // clang-format on
 _Static_assert(COUNT(rows) == EVENT_TYPES, "every event type has a row");

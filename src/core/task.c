@@ -762,6 +762,8 @@ static apply_fn *const appliers[] = {
 	[EVENT_ENGINE_STARTED] = on_nothing,
 	[EVENT_ENGINE_DRAINING] = on_nothing,
 	[EVENT_ENGINE_STOPPED] = on_nothing,
+	[EVENT_HEALTH_MISSED] = on_nothing,
+	[EVENT_HEALTH_RECOVERED] = on_nothing,
 	[EVENT_POLICY_LOADED] = on_nothing,
 	[EVENT_POLICY_REFUSED] = on_nothing,
 	[EVENT_TASK_CREATED] = on_created,
@@ -806,6 +808,8 @@ static apply_fn *const appliers[] = {
 	[EVENT_FILES_VIOLATED] = on_nothing,
 	[EVENT_CHANGES_APPLIED] = on_nothing,
 	[EVENT_CHANGES_DROPPED] = on_nothing,
+	[EVENT_HISTORY_IMPORTED] = on_nothing,
+	[EVENT_HISTORY_PRUNED] = on_nothing,
 };
 _Static_assert(COUNT(appliers) == EVENT_TYPES, "every event type is folded");
 

@@ -74,6 +74,10 @@ static const struct config_key keys[] = {
 	  .about = "what one connection may move, both ways together" },
 	{ .name = "net.task_bytes", .type = CONFIG_BYTES, .otherwise = "8G", .least = 1024, .most = 1ll << 50,
 	  .about = "what all connections of a task may move" },
+	{ .name = "log.level", .type = CONFIG_CHOICE, .choices = "error warning info debug",
+	  .about = "what of the operators' log goes to stderr: `run` says errors, a service also what it does, where nothing is said" },
+	{ .name = "log.format", .type = CONFIG_CHOICE, .otherwise = "text", .choices = "text json",
+	  .about = "how its lines look" },
 	{ .name = "color", .type = CONFIG_CHOICE, .otherwise = "auto", .choices = "auto always never", .project = true,
 	  .about = "colour on a terminal" },
 };

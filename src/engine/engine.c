@@ -28,7 +28,13 @@ static void on_warden(void *userdata)
 static void on_lease_timer(void *userdata)
 {
 	struct engine *engine = userdata;
+	struct run *next;
 
+	for (struct run *run = engine->runs; run != NULL; run = next) {
+		next = run->next;
+		if (!run->over && !run->committing && run->generation > 0)
+			(void)run_holds(run);
+	}
 	store_lease_renew(engine->setup.store);
 	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
 }

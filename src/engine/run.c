@@ -211,10 +211,23 @@ static void begin_control(struct run *run, struct call *call)
 		run_defer(run, DO_START_CHILDREN, call->id);
 }
 
+bool run_holds(struct run *run)
+{
+	struct err lost = ERR_NONE;
+
+	if (store_lease_check(run->engine->setup.store, run->task->id, run->generation, &lost) == 0)
+		return true;
+	run_fail(run, RUN_STORE, &lost);
+	return false;
+}
+
+/* Between the commit and this moment the process may have stood still for longer than its lease. */
 static void start_deferred(struct run *run, const struct deferred *effect)
 {
 	struct call *call;
 
+	if (!run_holds(run))
+		return;
 	switch (effect->what) {
 	case DO_SEND_REQUEST:
 		if (run->task->model_phase == MODEL_ASKED && run->request == NULL)

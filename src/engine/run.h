@@ -126,6 +126,7 @@ void run_event(struct run *run, enum event_type type, const char *span_what, con
                struct event *ret);                                /* makes it, and no more: charge.c */
 void run_published(struct run *run, const struct event *event);  /* it is durable */
 void run_begin(struct run *run, int what, const char *name);     /* an effect whose intent is durable */
+bool run_holds(struct run *run);                                 /* false: another engine has it, and the run has failed */
 void run_defer(struct run *run, int what, const char *name);     /* once what was emitted so far is durable */
 void run_step(struct run *run);                                  /* decide and flush until nothing is left to do */
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);

@@ -78,8 +78,9 @@ static void say_more(struct decision *d, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(d->reason + len, sizeof d->reason - len, format, args);
 	va_end(args);
-	for (; d->reason[len] != '\0';) {
-		size_t n = utf8_length((const unsigned char *)d->reason + len, strlen(d->reason + len));
+	size_t end = len + strlen(d->reason + len);
+	while (len < end) {
+		size_t n = utf8_length((const unsigned char *)d->reason + len, end - len);
 		if (n == 0 && len + 4 >= sizeof d->reason - 1) {
 			d->reason[len] = '\0';
 			break;
@@ -250,12 +251,16 @@ void decide_by(const struct policy *policy, size_t only, const struct action *ac
                struct decision *ret)
 {
 	AUTO(eval_done) struct eval e = { .policy = policy, .action = action, .facts = facts };
+	struct sieve sieves[SIEVE_SLOTS];
 	struct rule_walk walk;
 	struct say says[LAYER_COUNT] = { 0 };
 	struct hits hits = { 0 };
 	int64_t start = clock_mono_ns();
 
 	*ret = (struct decision){ .effect = EFFECT_DENY };
+	for (size_t i = 0; i < SIEVE_SLOTS; i++)
+		sieves[i].state = SIEVE_UNMADE;
+	e.sieves = sieves;
 	start_walk(&e, &walk);
 	for (const struct rule *rule = walk_next(&walk); rule != NULL; rule = walk_next(&walk)) {
 		if (only != ALL_FILES && only != rule->file)

@@ -144,6 +144,17 @@ static bool star_advance(struct star *s, const char *end, bool stop_at_slash)
 	return s->whole_dirs || star_skip(s, end, stop_at_slash);
 }
 
+/* Is this the pattern's last star, with nothing but ASCII behind it? Then only the end of the text can fit it. */
+static bool ends_plainly(const char *p, size_t *ret_len)
+{
+	size_t len = 0;
+
+	while (is_plain(p[len]))
+		len++;
+	*ret_len = len;
+	return p[len] == '\0';
+}
+
 bool glob_match(const char *pattern, struct str text, bool path)
 {
 	const char *p = pattern, *t = text.ptr, *end = text.ptr + text.len;
@@ -156,6 +167,9 @@ bool glob_match(const char *pattern, struct str text, bool path)
 			p += strspn(p, "*");
 			bool dirs = path && wide && at_start && *p == '/';
 			p += dirs;
+			size_t len;
+			if (wide && !dirs && ends_plainly(p, &len))
+				return (size_t)(end - t) >= len && memcmp(end - len, p, len) == 0;
 			*(wide ? &two : &one) = (struct star){ p, t, dirs };
 			if (wide)
 				one.pattern = NULL;

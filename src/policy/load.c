@@ -146,6 +146,7 @@ static void index_rules(struct policy *p)
 {
 	for (size_t i = 0; i < KIND_COUNT; i++)
 		index_make(p, (enum action_kind)i);
+	sieve_make(p);
 }
 
 static int file_load(struct loader *l, const struct policy_source *source)

@@ -767,8 +767,43 @@ static enum truth clause_match(struct eval *e, const struct clause *c)
 	return t;
 }
 
+/* The text that a rule's sieve is about. */
+static void sieve_ready(struct eval *e, const struct rule *rule, struct sieve *ret)
+{
+	const struct term *t = rule->sieve;
+	struct str text = { "", 0 };
+
+	ret->subject = rule->sieve_subject;
+	ret->state = SIEVE_TEXT;
+	if (t->key->subject == SUBJECT_ARGV_REGEX) {
+		text = join(&e->argv_text, e->action->exec.argv, e->action->exec.argc);
+	} else {
+		const json_t *value = argument(e->action->tool.args, t->pointer);
+		if (json_is_string(value))
+			text = (struct str){ json_string_value(value), json_string_length(value) };
+		else if (value != NULL)
+			ret->state = SIEVE_OPEN;
+	}
+	if (text.len > LIMIT_POLICY_SIEVE_BYTES)
+		ret->state = SIEVE_OPEN;
+	if (ret->state == SIEVE_TEXT)
+		sieve_fill(ret, text);
+}
+
+static bool is_sifted_out(struct eval *e, const struct rule *rule)
+{
+	if (rule->sieve == NULL || e->sieves == NULL)
+		return false;
+	struct sieve *s = &e->sieves[rule->sieve_subject % SIEVE_SLOTS];
+	if (s->state == SIEVE_UNMADE || s->subject != rule->sieve_subject)
+		sieve_ready(e, rule, s);
+	return s->state == SIEVE_TEXT && !sieve_passes(s, &rule->sieve->matcher);
+}
+
 enum truth rule_matches(struct eval *e, const struct rule *rule)
 {
+	if (is_sifted_out(e, rule))
+		return NO;
 	enum truth t = may_open(e, rule) ? clause_match(e, &rule->clause) : NO;
 
 	if (t == NO || !rule->has_unless)

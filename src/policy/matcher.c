@@ -203,6 +203,9 @@ static int leaf_glob(const struct loader *l, const struct yaml_node *n, enum for
 	if (ret->op == OP_GLOB) {
 		free(plain);
 		plain = xstrdup(text);
+		needle_of_glob(text, &ret->needle);
+	} else {
+		needle_of_text(plain, &ret->needle);
 	}
 	if (form == FORM_HOST) {
 		ret->text = host_canonical(plain);
@@ -234,6 +237,7 @@ static int leaf_regex(const struct loader *l, const struct yaml_node *n, struct 
 		return yaml_err(n, l->err, "the regex '%.80s' is wrong at character %zu: %s", text, (size_t)at + 1, why);
 	}
 	(void)pcre2_jit_compile(ret->regex, PCRE2_JIT_COMPLETE);   /* without it the matcher is slower, not other */
+	needle_of_regex(text, &ret->needle);
 	return 0;
 }
 

@@ -60,9 +60,17 @@ enum op {
 	OP_FROM, OP_SHA256, OP_FLAG, OP_TIME, OP_WEEKDAY,
 };
 
+/* Triples of bytes, hashed, without which a pattern matches nothing; sieve.c. */
+enum { SIEVE_BITS = 14, SIEVE_SLOTS = 4 };
+struct needle {
+	uint16_t grams[6];
+	uint8_t count;             /* 0: nothing is known */
+};
+
 struct matcher {
 	enum op op;
 	enum form form;
+	struct needle needle;      /* literal, glob, regex */
 	char *text;                /* literal, glob, directory, flag, digest; the text of a scalar to compare with */
 	pcre2_code *regex;
 	json_t *scalar;            /* OP_EQ and its kin */
@@ -103,6 +111,8 @@ struct rule {
 	enum effect effect;
 	enum action_kind kind;
 	struct clause clause, unless;
+	const struct term *sieve;  /* of the clause: it may be asked first whether its needles are there; NULL: none */
+	uint32_t sieve_subject;    /* the same number for all that look at the same text */
 	struct approval approval;
 	unsigned withheld;         /* what `permissions` leaves out; 0: nothing, or there is none */
 	size_t file;
@@ -127,6 +137,13 @@ struct file {
 	enum effect default_effect;
 	char *default_source;      /* "FILE:LINE" */
 	char *title;               /* `name`, or NULL */
+};
+
+/* What is known of one text of an action. */
+struct sieve {
+	enum { SIEVE_UNMADE, SIEVE_OPEN, SIEVE_TEXT } state;   /* OPEN: it is no text, and everything passes */
+	uint32_t subject;
+	uint64_t bits[(1 << SIEVE_BITS) / 64];                 /* with TEXT */
 };
 
 /* Names to numbers, by hashing; a name may have several. The text is borrowed. */
@@ -233,6 +250,14 @@ MUST_USE int tests_run(struct loader *l, const struct yaml_node *tests);
 /* shadow.c: a rule of the file that can never win is an error. */
 MUST_USE int shadow_check(struct loader *l);
 
+/* sieve.c: false only for what certainly does not match. */
+void needle_of_regex(const char *pattern, struct needle *ret);
+void needle_of_glob(const char *pattern, struct needle *ret);
+void needle_of_text(const char *text, struct needle *ret);
+void sieve_make(struct policy *policy);                    /* over the rules of all kinds */
+void sieve_fill(struct sieve *sieve, struct str text);     /* the bits */
+bool sieve_passes(const struct sieve *sieve, const struct matcher *matcher);
+
 /* match.c */
 struct eval {
 	const struct policy *policy;
@@ -246,6 +271,7 @@ struct eval {
 	int stopped;                                       /* patterns that ran into their limit */
 	const char *utf_ptr;                               /* a text that is known to be UTF-8; those of an action live as long */
 	size_t utf_len;
+	struct sieve *sieves;                              /* SIEVE_SLOTS of the caller's; NULL: every rule is looked at whole */
 };
 void eval_done(struct eval *e);
 enum truth rule_matches(struct eval *e, const struct rule *rule);

@@ -100,7 +100,7 @@ test('a flood of refusals does not fill the history', async (t) => {
 	w.checkChain();
 });
 
-test('a denied tool: nothing runs, the model hears the rule', async (t) => {
+test('POLICY.md 7: a denied tool: nothing runs, the model hears the rule and what would be allowed, and goes on', async (t) => {
 	const w = world(t, { policy: `version: 1
 rules:
   - { id: look, allow: tool, category: read }
@@ -111,7 +111,7 @@ rules:
 	exited(run, 0);
 	const told = toldModel(model);
 	assert.match(told[0], /Denied by rule hands-off: .*this week we only read/);
-	assert.match(told[1], /Denied/);
+	assert.match(told[1], /Denied: no rule allows this tool; allowed would be: .*\(look\)/);
 	assert.deepEqual(fs.readdirSync(w.ws), []);
 	assert.equal(JSON.parse(run.out).denied, 2);
 	assert.equal(w.events('call.started').length, 0);

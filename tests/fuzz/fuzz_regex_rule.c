@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "policy/probe.h"
+#include "policy/rules.h"
 
 #include "base/banned.h"
 
@@ -31,6 +32,31 @@ static struct policy *load(const char *pattern, const char *effect, const char *
 	return policy;
 }
 
+/* The sieve over rules leaves out no pattern that matches. */
+static void check_sieve(const char *pattern, const char *subject)
+{
+	struct matcher m = { .op = OP_REGEX };
+	struct sieve sieve;
+	int code;
+	PCRE2_SIZE at;
+	pcre2_code *regex = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
+
+	needle_of_regex(pattern, &m.needle);
+	if (regex == NULL || m.needle.count == 0) {
+		pcre2_code_free(regex);
+		return;
+	}
+	pcre2_match_context *limits = pcre2_match_context_create(NULL);
+	pcre2_match_data *data = pcre2_match_data_create(1, NULL);
+	pcre2_set_match_limit(limits, LIMIT_POLICY_REGEX_STEPS);
+	sieve_fill(&sieve, str_of(subject));
+	if (pcre2_match(regex, (PCRE2_SPTR)subject, PCRE2_ZERO_TERMINATED, 0, 0, data, limits) >= 0)
+		assert(sieve_passes(&sieve, &m));
+	pcre2_match_data_free(data);
+	pcre2_match_context_free(limits);
+	pcre2_code_free(regex);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	const uint8_t *nul = memchr(bytes, 0, len);
@@ -43,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	struct probe p;
 	struct err err = ERR_NONE;
 
+	check_sieve(pattern, subject);
 	assert((deny == NULL) == (allow == NULL));
 	if (deny == NULL)
 		return 0;
