@@ -289,6 +289,25 @@
 #define LIMIT_NOTE_TAGS             16
 #define LIMIT_NOTES_SHOWN           50       /* in one answer */
 
+/* schedules */
+#define LIMIT_ZONE_BYTES            KIB(256) /* of a file of a time zone */
+#define LIMIT_ZONES                 2048     /* names that are looked through for the one that was meant */
+#define LIMIT_CRON_BYTES            1024
+#define LIMIT_CRON_YEARS            12       /* no match in so many years is no match; February 29 may be 8 years away */
+#define LIMIT_SCHEDULES             20000    /* of one store */
+#define LIMIT_SCHEDULE_NAME_BYTES   64
+#define LIMIT_SCHEDULE_LEAST_MS     1000     /* between two instants of an interval */
+#define LIMIT_SCHEDULE_MOST_MS      31622400000ll /* the same, and every other span of a schedule: 366 days */
+#define LIMIT_SCHEDULE_ON_TIME_MS   10000    /* later than that is late */
+#define LIMIT_SCHEDULE_CATCH_UP_MS  3600000  /* a run that was missed is made up for so long, unless told otherwise */
+#define LIMIT_SCHEDULE_JITTER_MS    10000    /* unless told otherwise; and a tenth of the gap, always */
+#define LIMIT_SCHEDULE_QUEUE        100      /* instants that may wait for a run to end */
+#define LIMIT_SCHEDULE_RUNNING      10       /* runs of one schedule at once */
+#define LIMIT_SCHEDULE_FAILURES     5        /* in a row, then it is paused, unless told otherwise */
+#define LIMIT_SCHEDULE_INSTANTS     10000    /* looked at in one step */
+#define LIMIT_SCHEDULE_SHOWN        1000     /* instants, or runs, in one answer */
+#define LIMIT_SCHEDULE_POLL_MS      1000     /* between two looks at what other processes changed */
+#define LIMIT_SCHEDULE_UNDER_WAY    64       /* decisions that are being written at once */
 /* history */
 #define LIMIT_HISTORY_TERMS         16       /* words and phrases of one search */
 #define LIMIT_HISTORY_QUERY_BYTES   KIB(1)
