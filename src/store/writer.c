@@ -163,14 +163,11 @@ static void *writer_main(void *argument)
 		int64_t until_ms = clock_mono_ms() + LIMIT_LEASE_MS;
 		bool renewed = write_group(w, &group, renew, until_ms);
 		pthread_mutex_lock(&w->lock);
-<<<<<<< HEAD
 		w->writing = 0;
 		w->is_broken = w->broken.code != 0;
 		beat_rest(w->beat);
-=======
 		if (renewed)
 			w->sure_until_ms = until_ms;
->>>>>>> main
 		finish_group(w, &group);
 	}
 	pthread_mutex_unlock(&w->lock);
