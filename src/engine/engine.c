@@ -7,6 +7,7 @@
 #include "engine/limits.h"
 #include "engine/reload.h"
 #include "engine/secrets.h"
+#include "engine/slots.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -163,6 +164,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	inbox_open(engine);
 	open_profile_models(engine);
 	fallback_open(engine);
+	slots_open(engine);
 	policy_watch_start(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
@@ -186,6 +188,8 @@ void engine_free(struct engine *engine)
 	json_decref(engine->fresh_grants);
 	policy_watch_end(engine);
 	breakers_free(engine);
+	slots_close(engine);
+	watch_free(engine->reaper);
 	while (engine->models != NULL) {
 		struct opened_model *m = engine->models;
 		engine->models = m->next;
@@ -282,7 +286,7 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 {
 	struct task *task = task_new();
-	struct run *run = run_new(engine, task);
+	struct run *run = run_new(engine, task, NULL);
 
 	id_new(task->id);
 	memcpy(task->root, task->id, sizeof task->root);
@@ -365,6 +369,12 @@ static enum cell_level level_of(const char *name)
 	return CELL_FULL;
 }
 
+/* What is kept back is for the one above to hear of a child that ran out of time, and to say so. */
+static int64_t child_time_ms(int64_t left_ms)
+{
+	return MAX(left_ms - MIN(left_ms / 10, LIMIT_CHILD_RESERVE_MS), 1);
+}
+
 /* A child has never more rights, turns, calls or time than are left to its parent. */
 static json_t *child_data(const struct run *parent, const struct child *child, const struct agent_profile *profile)
 {
@@ -375,7 +385,7 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 	const struct task_limits limits = {
 		.turns = at_most(profile != NULL ? profile->turns : 0, t->limits.turns),
 		.calls = MAX(t->limits.calls - t->calls_total - t->below.calls, 1),
-		.timeout_ms = at_most(profile != NULL ? profile->timeout_ms : 0, MAX(t->limits.timeout_ms - spent_us / 1000, 1)),
+		.timeout_ms = at_most(profile != NULL ? profile->timeout_ms : 0, child_time_ms(t->limits.timeout_ms - spent_us / 1000)),
 		.output_bytes = t->limits.output_bytes,
 		.bounds = limits_of_child(t, profile),
 	};
@@ -453,8 +463,7 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
 		return r;
-	struct run *run = run_new(engine, fresh ? task_new() : TAKE(task));
-	run->parent = parent;
+	struct run *run = run_new(engine, fresh ? task_new() : TAKE(task), parent);
 	memcpy(run->parent_call, call->id, sizeof run->parent_call);
 	run->model = model;
 	run->generation = generation;
@@ -551,7 +560,7 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
 		return r;
-	struct run *run = run_new(engine, TAKE(task));
+	struct run *run = run_new(engine, TAKE(task), NULL);
 	run->generation = generation;
 	run->model = model;
 	run->policies = json_incref((json_t *)policies);
@@ -570,11 +579,8 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 
 void engine_loop(struct engine *engine)
 {
-	for (const struct run *run = engine->runs; run != NULL; run = run->next)
-		if (!run->told) {
-			loop_run(engine->setup.loop);
-			return;
-		}
+	if (engine->active > 0)
+		loop_run(engine->setup.loop);
 }
 
 void engine_drain(struct engine *engine, const char *signal)

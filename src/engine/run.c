@@ -3,13 +3,14 @@
 #include "engine/breaker.h"
 #include "engine/charge.h"
 #include "engine/fallback.h"
+#include "engine/slots.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/banned.h"
 
-struct run *run_new(struct engine *engine, struct task *task)
+struct run *run_new(struct engine *engine, struct task *task, struct run *parent)
 {
 	struct run *run = xcalloc(1, sizeof *run);
 
@@ -17,6 +18,13 @@ struct run *run_new(struct engine *engine, struct task *task)
 	run->task = task;
 	run->next = engine->runs;
 	engine->runs = run;
+	engine->active++;
+	run->parent = parent;
+	if (parent != NULL) {
+		run->sibling = parent->children;
+		parent->children = run;
+		parent->active_children++;
+	}
 	return run;
 }
 
@@ -34,6 +42,7 @@ static void drop_pending(struct run *run)
 void run_free(struct run *run)
 {
 	breaker_leave(run);
+	slots_drop(run);
 	if (run->request != NULL)
 		llm_cancel(run->request);
 	call_drop_live(run);
@@ -53,8 +62,57 @@ void run_free(struct run *run)
 	free(run->workspace);
 	meter_stop(run);
 	json_decref(run->files_told);
+	json_decref(run->unlocking);
 	free(run->tmp);
 	free(run);
+}
+
+/* ---- what is over goes: the one above has its report ---- */
+
+static void unlink_child(struct run *run)
+{
+	struct run **at = &run->parent->children;
+
+	while (*at != run)
+		at = &(*at)->sibling;
+	*at = run->sibling;
+}
+
+/* Not a root: who started it may still look at it. Not one that a batch is on its way for: that comes back to it. */
+static bool may_go(const struct run *run)
+{
+	return run->told && !run->committing && run->parent != NULL && run->children == NULL;
+}
+
+static void on_reap(void *userdata)
+{
+	struct engine *engine = userdata;
+	struct run **at = &engine->runs;
+
+	while (*at != NULL) {
+		struct run *run = *at;
+		if (!may_go(run)) {
+			at = &run->next;
+			continue;
+		}
+		*at = run->next;
+		unlink_child(run);
+		run_free(run);
+	}
+}
+
+/* One walk does for all that end within a while. */
+static void reap_later(struct engine *engine)
+{
+	if (engine->reaper == NULL)
+		engine->reaper = watch_timer(engine->setup.loop, on_reap, engine);
+	watch_arm(engine->reaper, LIMIT_REAP_MS);
+}
+
+void run_left(struct run *run)
+{
+	if (run->told)
+		reap_later(run->engine);
 }
 
 void run_tell(struct run *run)
@@ -64,14 +122,18 @@ void run_tell(struct run *run)
 	run->told = run->over = true;
 	watch_free(TAKE(run->wakeup));
 	watch_free(TAKE(run->patience));
+	slots_drop(run);
+	run->engine->active--;
+	if (run->parent != NULL)
+		run->parent->active_children--;
+	reap_later(run->engine);
+	locks_over(run);
 	if (run->parent != NULL)
 		control_child_over(run);
 	if (run->engine->setup.on_over != NULL && run->parent == NULL)
 		run->engine->setup.on_over(run->engine->setup.userdata, run);
-	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
-		if (!other->told)
-			return;
-	loop_stop(run->engine->setup.loop);
+	if (run->engine->active == 0)
+		loop_stop(run->engine->setup.loop);
 }
 
 /* Nobody would hear of what goes on below a run that is gone: it parks, to be found again by a resume. */
@@ -79,8 +141,8 @@ static void drain_children(const struct run *run)
 {
 	const struct err why = { .code = EINTR, .text = "the task above cannot go on" };
 
-	for (struct run *other = run->engine->runs; other != NULL; other = other->next) {
-		if (other->parent != run || other->told)
+	for (struct run *other = run->children; other != NULL; other = other->sibling) {
+		if (other->told)
 			continue;
 		other->input.draining = true;
 		if (other->opening != NULL)
@@ -250,6 +312,7 @@ static void start_deferred(struct run *run, const struct deferred *effect)
 			begin_control(run, call);
 		break;
 	case DO_CONNECT: net_connect(run, effect->name); break;
+	case DO_UNLOCK: locks_freed(run, effect->name); break;
 	case DO_START_CHILDREN:
 		call = task_call_find(run->task, effect->name);
 		/* a task that was parked meanwhile finds them again when it is resumed */
@@ -300,6 +363,7 @@ static void on_commit(void *userdata, int result, int64_t first_seq, const struc
 	run->committing = false;
 	if (run->told) { /* it failed while this batch was on its way */
 		batch_free(b);
+		run_left(run);
 		return;
 	}
 	if (result < 0) {
@@ -483,16 +547,17 @@ void run_step(struct run *run)
 	if (run->over)
 		return;
 	run->input.now_us = clock_wall_us();
-	run->input.children_active = false;
-	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
-		run->input.children_active |= other->parent == run && !other->told;
+	run->input.children_active = run->active_children > 0;
 	fallback_see(run);
-	while (!run->over && run->charging == NULL && task_decide(run->task, &run->input, &c)) {
-		obey(run, &c);
+	run->slot_wanted = false;
+	while (!run->over && !run->slot_wanted && run->charging == NULL && task_decide(run->task, &run->input, &c)) {
+		if (!slots_hold_up(run, &c))
+			obey(run, &c);
 		step_done(&c);
 	}
 	if (run->over)
 		return;
+	slots_settle(run);
 	if (run->charging == NULL && run->task->model_phase != MODEL_ASKED)
 		breaker_leave(run);
 	flush(run);

@@ -4,13 +4,14 @@
 
 #include "base/hash.h"
 #include "core/models.h"
+#include "core/slots.h"
 #include "engine/engine.h"
 #include "tools/redact.h"
 #include "engine/files.h"
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_QUESTION, DO_ASK_PERSON, DO_CONNECT } what;
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_QUESTION, DO_ASK_PERSON, DO_CONNECT, DO_UNLOCK } what;
 	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_PERSON: of the approval; DO_CONNECT: number */
 };
 
@@ -40,6 +41,12 @@ struct run {
 	struct run *parent;            /* NULL: nobody waits for it here */
 	char parent_call[CALL_ID_BYTES];
 	struct llm_model *model;       /* borrowed from the engine */
+	struct run *children, *sibling; /* that this engine holds; the next one of the same parent */
+	size_t active_children;        /* of them, those that were not told of */
+	json_t *unlocking;             /* lock → call that gave it back, until that is durable; NULL: none */
+	struct slot_seat seat;         /* slots.c */
+	bool slot_wanted, slot_used;   /* its next step waits for one; the one it holds was for a step that has begun */
+	struct watch *slot_timer;      /* then it tells that it waits */
 	int64_t generation;            /* of the lease */
 	bool fresh;                    /* the lease comes with the first batch */
 
@@ -113,6 +120,12 @@ struct engine {
 	int64_t look_again_ms;         /* monotonic */
 	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
+	size_t active;                 /* runs that were not told of */
+	struct watch *reaper;          /* what is over goes, once nobody stands on it */
+	struct slots *slots;
+	struct run **granted;          /* that have a slot, and were not told so yet */
+	size_t granted_count;
+	struct watch *slots_timer;
 	struct breaker *breakers;      /* breaker.c */
 	struct watch *breaker_timer;
 	int drains;                    /* how often engine_drain was called */
@@ -122,7 +135,7 @@ struct engine {
 };
 
 /* run.c */
-struct run *run_new(struct engine *engine, struct task *task);
+struct run *run_new(struct engine *engine, struct task *task, struct run *parent);  /* parent: NULL for a root */
 void run_free(struct run *run);
 void run_emit(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data);
 void run_event(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data,
@@ -133,6 +146,7 @@ bool run_holds(struct run *run);                                 /* false: anoth
 void run_defer(struct run *run, int what, const char *name);     /* once what was emitted so far is durable */
 void run_step(struct run *run);                                  /* decide and flush until nothing is left to do */
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
+void run_left(struct run *run);                                   /* a batch came back to a run that is over */
 void run_tell(struct run *run);                                  /* on_over, once */
 
 /* engine.c */
@@ -285,6 +299,12 @@ bool background_counters(const struct run *run, uint64_t tag, int64_t **execs, i
 bool background_limit(struct run *run, uint64_t tag, const struct bound_hit *hit);
 void background_stop(struct run *run);                           /* kills them; their ends are told as any */
 void background_drop(struct run *run);                           /* all of them; their cell ends */
+
+/* locks.c */
+void locks_act(struct run *run, struct call *call);              /* the tools lock and unlock */
+void locks_freed(struct run *run, const char *call);             /* the effect of lock.released */
+void locks_over(struct run *run);                                /* its end is durable: others may have what it held */
+void locks_look(struct run *run);                                /* it waits from now on: will that ever end? */
 
 /* control.c */
 MUST_USE int control_check(const struct run *run, const struct tool *tool, const struct call *call, struct err *err);
