@@ -85,6 +85,11 @@ MUST_USE int words_upto(struct db *db, int64_t *ret_seq, int64_t *ret_last, stru
 /* One batch in a transaction of its own. */
 MUST_USE int words_step(struct db *db, bool *ret_more, struct err *err);
 
+/* ---- prune.c ---- */
+
+/* One event of the engine chain, with a checkpoint, inside a transaction. Takes the data over. */
+MUST_USE int engine_event_write(struct db *db, enum event_type type, const char *user, json_t *owned_data, struct err *err);
+
 /* ---- lease.c ---- */
 
 /* A process as it can be recognised again. */
