@@ -33,7 +33,7 @@ const char *store_engine_id(const struct store *store);         /* "" before reg
 
 /* Takes the lease of an existing task: at once where none is held, it has expired, or its holder's
  * process is gone. *ret_generation is higher than every one before and fences every later batch.
- * -EBUSY: a living engine holds it (err names its pid); -ENOENT: no such task. */
+ * -EBUSY: a living engine holds it (err names its pid); -ENOENT: no such task; -EPERM: imported, only to be looked at. */
 MUST_USE int store_lease_take(struct store *store, const char *task, int64_t *ret_generation, struct err *err);
 
 /* Lengthens all leases of this engine by LIMIT_LEASE_MS. Asynchronous; a lease that was lost is
