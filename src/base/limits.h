@@ -85,6 +85,8 @@
 #define LIMIT_POLICY_BYTES          MIB(1)
 #define LIMIT_POLICY_RULES          10000
 #define LIMIT_POLICY_REGEX_STEPS    100000   /* PCRE2 match limit; reached = the stricter outcome */
+#define LIMIT_OFFER_MS              1500     /* a server is asked which models it has */
+#define LIMIT_OFFERS                20       /* models of one server that are shown */
 #define LIMIT_POLICY_SIEVE_BYTES    KIB(64)  /* of a text; in a longer one nearly every triple is found */
 #define LIMIT_POLICY_DEPTH          32
 #define LIMIT_POLICY_REGEX_MS       100      /* all patterns of one decision; over it, the same */

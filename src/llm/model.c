@@ -16,18 +16,20 @@
 #include "base/banned.h"
 
 /* One row per provider. A key variable NAME also has NAME_FILE and NAME_COMMAND. */
-static const struct provider providers[] = {
+const struct provider providers[] = {
 	{ .name = "openai", .dialect = &openai_dialect, .key_var = "OPENAI_API_KEY", .base_var = "OPENAI_BASE_URL",
-	  .base = "https://api.openai.com/v1", .max_tokens_key = "max_completion_tokens" },
+	  .base = "https://api.openai.com/v1", .usual = "gpt-5", .max_tokens_key = "max_completion_tokens" },
 	{ .name = "anthropic", .dialect = &anthropic_dialect, .key_var = "ANTHROPIC_API_KEY",
-	  .base_var = "ANTHROPIC_BASE_URL", .base = "https://api.anthropic.com" },
+	  .base_var = "ANTHROPIC_BASE_URL", .base = "https://api.anthropic.com", .usual = "claude-sonnet-4-5" },
 	{ .name = "openrouter", .dialect = &openai_dialect, .key_var = "OPENROUTER_API_KEY",
-	  .base_var = "OPENROUTER_BASE_URL", .base = "https://openrouter.ai/api/v1", .max_tokens_key = "max_tokens",
+	  .base_var = "OPENROUTER_BASE_URL", .base = "https://openrouter.ai/api/v1", .usual = "anthropic/claude-sonnet-4.5", .max_tokens_key = "max_tokens",
 	  .reports_usd = true },
 	{ .name = "ollama", .dialect = &openai_dialect, .base_var = "OLLAMA_HOST", .base = "http://127.0.0.1:11434/v1",
 	  .host_port = "11434", .host_path = "/v1", .max_tokens_key = "max_tokens" },
 	{ .name = "recorded" },
 };
+
+const size_t provider_count = COUNT(providers);
 
 static const struct provider *find_provider(struct str name)
 {
@@ -187,7 +189,7 @@ static void complete_url(CURLU *url, const struct provider *provider, bool bare)
 		curl_url_set(url, CURLUPART_PATH, provider->host_path, 0);
 }
 
-static int find_base(struct llm_model *model, llm_getenv *env, void *userdata, struct err *err)
+int model_find_base(struct llm_model *model, llm_getenv *env, void *userdata, struct err *err)
 {
 	int r = curl_load(err);
 	if (r < 0)
@@ -271,7 +273,7 @@ int llm_model_open(const char *name, llm_getenv *env, void *userdata, struct llm
 		if (script_open(model->name, &model->script, err) < 0)
 			return -EINVAL;
 	} else {
-		if ((r = find_base(model, env, userdata, err)) < 0 || (r = find_key(model, env, userdata, err)) < 0)
+		if ((r = model_find_base(model, env, userdata, err)) < 0 || (r = find_key(model, env, userdata, err)) < 0)
 			return r;
 		find_certificates(model, env, userdata);
 	}
