@@ -74,13 +74,13 @@ static bool read_line(const char *prompt, char *ret, size_t size)
 }
 
 /* What a server calls its models is a stranger's text. */
-static void print_shown(const char *format, size_t number, const char *text, const char *more)
+static void print_offer(size_t number, const char *text, const char *more)
 {
 	AUTO(buf_done) struct buf clean = BUF_INIT(KIB(4)), clean_more = BUF_INIT(KIB(4));
 
 	sanitize_shown(str_of(text), &clean);
 	sanitize_shown(str_of(more), &clean_more);
-	fprintf(stderr, format, number, buf_text(&clean), buf_text(&clean_more));
+	fprintf(stderr, "   %2zu  %s   (%s)\n", number, buf_text(&clean), buf_text(&clean_more));
 }
 
 static bool ask_model(struct plan *p)
@@ -90,7 +90,7 @@ static bool ask_model(struct plan *p)
 
 	fprintf(stderr, "1. Which model shall do the work?\n");
 	for (size_t i = 0; i < p->offer_count; i++)
-		print_shown("   %2zu  %s   (%s)\n", i + 1, p->offers[i].model, p->offers[i].because);
+		print_offer(i + 1, p->offers[i].model, p->offers[i].because);
 	if (p->offer_count == 0)
 		fprintf(stderr, "   No key is set and no local server answers. Write PROVIDER/MODEL for later (openai/NAME, anthropic/NAME,\n"
 		                "   openrouter/NAME, ollama/NAME), or leave it empty.\n");
@@ -180,22 +180,21 @@ static int write_policy(const struct plan *p, struct buf *ret, struct err *err)
 	return 0;
 }
 
-/* Both must be as Mishri would read them, before either is written. */
-static int check_texts(const struct buf *config, const struct buf *policy, const struct plan *p, struct err *err)
+/* It must be as Mishri would read it, before anything is written. */
+static int check_policy(const struct buf *policy, const struct plan *p, struct err *err)
 {
 	AUTO(policy_freep) struct policy *loaded = NULL;
 	const struct policy_source source = { LAYER_USER, "policy.yaml", buf_str(policy) };
 	struct llm_model *model = NULL;
 	int r = policy_load(&source, 1, NULL, 0, &loaded, err);
 
-	(void)config;
 	if (r < 0 || p->model == NULL || p->budget[0] == '\0')
 		return r;
 	/* A bound on money needs a price. Without a key the model cannot be opened yet, and the run will say so. */
 	if (llm_model_open(p->model, own_environment, NULL, &model, NULL) < 0)
 		return 0;
 	r = engine_check_budgets(loaded, NULL, model, -1, err);
-	llm_model_free(model);
+	llm_model_close(model);
 	return r;
 }
 
@@ -262,7 +261,7 @@ static int decide(const struct options *o, struct plan *p, struct err *err)
 		p->budget[0] = '\0';
 	if (p->budget[0] != '\0' && check_budget(p->budget, err) < 0)
 		return -EINVAL;
-	if (p->model != NULL && llm_model_check_name(p->model, err) < 0)
+	if (p->model != NULL && llm_model_check(p->model, err) < 0)
 		return -EINVAL;
 	return policy_ready_text(p->policy, &text, err);
 }
@@ -307,7 +306,7 @@ static int run(int argc, char **argv)
 	if (r < 0)
 		return complain(r == -ECANCELED ? EXIT_FAILED : EXIT_USAGE, "%s", err.text);
 	write_config(&plan, &config);
-	if (write_policy(&plan, &policy, &err) < 0 || check_texts(&config, &policy, &plan, &err) < 0)
+	if (write_policy(&plan, &policy, &err) < 0 || check_policy(&policy, &plan, &err) < 0)
 		return complain(EXIT_CONFIG, "%s; nothing was written", err.text);
 	if (io_mkdirs(dir, &err) < 0 || write_file(config_path, &config, force, &err) < 0 ||
 	    write_file(policy_path, &policy, force, &err) < 0)

@@ -57,6 +57,9 @@ typedef const char *llm_getenv(void *userdata, const char *name);
 struct llm_offer { const char *model, *because; };
 void llm_offers(llm_getenv *env, void *env_userdata, void (*visit)(void *userdata, const struct llm_offer *offer), void *userdata);
 
+/* Could this be the name of a model? Asks nobody. -EINVAL. */
+MUST_USE int llm_model_check(const char *name, struct err *err);
+
 /* "openai/gpt-5", "recorded/FILE". Reads the key (environment; for recorded: the file). Failure:
  * -EINVAL unknown provider or bad file (err says where), -EACCES no key (err says what to set). */
 MUST_USE int llm_model_open(const char *name, llm_getenv *env, void *userdata, struct llm_model **ret, struct err *err);

@@ -250,6 +250,32 @@ static int check_name(struct str name, const struct provider *provider, struct e
 	return 0;
 }
 
+/* The provider, and the name behind it. */
+static int take_apart(const char *whole, const struct provider **ret, struct str *ret_name, struct err *err)
+{
+	struct str rest = str_of(whole), provider;
+
+	if (strchr(whole, '/') == NULL || !str_next(&rest, '/', &provider))
+		return err_set(err, EINVAL, "'%.100s' is no model: write PROVIDER/MODEL, such as openai/gpt-5", whole);
+	const struct provider *found = find_provider(provider);
+	if (found == NULL)
+		return unknown_provider(provider, err);
+	int r = check_name(rest, found, err);
+	if (r < 0)
+		return r;
+	*ret = found;
+	*ret_name = rest;
+	return 0;
+}
+
+int llm_model_check(const char *name, struct err *err)
+{
+	const struct provider *provider;
+	struct str rest;
+
+	return take_apart(name, &provider, &rest, err);
+}
+
 static void model_closep(struct llm_model **model)
 {
 	llm_model_close(*model);
@@ -258,14 +284,9 @@ static void model_closep(struct llm_model **model)
 int llm_model_open(const char *name, llm_getenv *env, void *userdata, struct llm_model **ret, struct err *err)
 {
 	AUTO(model_closep) struct llm_model *model = xcalloc(1, sizeof *model);
-	struct str rest = str_of(name), provider;
+	struct str rest;
+	int r = take_apart(name, &model->provider, &rest, err);
 
-	if (strchr(name, '/') == NULL || !str_next(&rest, '/', &provider))
-		return err_set(err, EINVAL, "'%.100s' is no model: write PROVIDER/MODEL, such as openai/gpt-5", name);
-	model->provider = find_provider(provider);
-	if (model->provider == NULL)
-		return unknown_provider(provider, err);
-	int r = check_name(rest, model->provider, err);
 	if (r < 0)
 		return r;
 	model->name = xstrndup(rest.ptr, rest.len);
