@@ -157,6 +157,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	inbox_open(engine);
 	open_profile_models(engine);
 	policy_watch_start(engine);
+	service_open(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
 	return 0;
@@ -167,6 +168,7 @@ void engine_free(struct engine *engine)
 	if (engine == NULL)
 		return;
 	inbox_close(engine);
+	service_close(engine);
 	watch_free(engine->lease_timer);
 	watch_free(engine->warden_readable);
 	while (engine->runs != NULL) {
@@ -553,6 +555,10 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 
 void engine_loop(struct engine *engine)
 {
+	if (engine->setup.service) {
+		loop_run(engine->setup.loop);
+		return;
+	}
 	for (const struct run *run = engine->runs; run != NULL; run = run->next)
 		if (!run->told) {
 			loop_run(engine->setup.loop);
@@ -579,6 +585,7 @@ void engine_drain(struct engine *engine, const char *signal)
 			run_step(run);
 		}
 	}
+	service_rest(engine);
 }
 
 int engine_answer(struct engine *engine, const struct answer *answer, struct err *err)

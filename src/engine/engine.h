@@ -60,6 +60,7 @@ struct engine_setup {
 	bool loops_ignored;            /* nobody looks whether a task goes round in circles */
 	int64_t reply_tokens;          /* at most, of one reply; 0: as the provider has it, or as a budget allows */
 	bool interactive;              /* `ask` may be called */
+	bool service;                  /* it stays when no task is left, and frees what is over */
 	/* Callbacks; any may be NULL. Events come once they are durable. */
 	void (*on_event)(void *userdata, const struct event *event);
 	void (*on_text)(void *userdata, const char *task, struct str text);
@@ -106,7 +107,7 @@ int inbox_socket(const char *dir, char **ret_path);
 /* The state of a task by replay, without taking it over. The caller owns *ret. */
 MUST_USE int engine_load(struct store *store, const char *task, struct task **ret, struct err *err);
 
-/* Runs the loop until no task is left. */
+/* Runs the loop until no task is left; of a service, until it was drained. */
 void engine_loop(struct engine *engine);
 
 /* Come to rest: tasks park. A second call ends at once, without waiting for anything. */

@@ -116,6 +116,7 @@ struct engine {
 	struct watch *store_readable, *warden_readable, *lease_timer, *inbox_readable, *inbox_timer;
 	json_t *fresh_grants;          /* on their way to the disk; NULL: there were none */
 	int64_t inbox_last;            /* the newest message of all tasks that was looked for */
+	struct watch *reaper;          /* service.c; NULL: no service */
 };
 
 /* run.c */
@@ -130,6 +131,12 @@ void run_defer(struct run *run, int what, const char *name);     /* once what wa
 void run_step(struct run *run);                                  /* decide and flush until nothing is left to do */
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
 void run_tell(struct run *run);                                  /* on_over, once */
+
+/* service.c */
+void service_open(struct engine *engine);
+void service_close(struct engine *engine);
+bool service_stays(struct engine *engine);                       /* a run is over: does the loop go on? */
+void service_rest(struct engine *engine);                        /* the engine was drained: ends the loop where nothing runs */
 
 /* engine.c */
 const struct agent_profile *profile_find(const struct engine *engine, const char *name);
