@@ -37,6 +37,7 @@ struct run {
 	struct engine *engine;
 	struct run *next;
 	struct task *task;
+	struct policy_place *place;    /* borrowed from the engine: which policy holds */
 	struct run *parent;            /* NULL: nobody waits for it here */
 	char parent_call[CALL_ID_BYTES];
 	struct llm_model *model;       /* borrowed from the engine */
@@ -107,8 +108,7 @@ struct engine {
 	struct engine_setup setup;
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
-	struct policy **retired;       /* reload.c: every set that was loaded here, the one in force among them */
-	size_t retired_count;
+	struct policy_place *places;   /* place.c; the first is the engine's own */
 	struct watch *policy_timer;
 	int64_t look_again_ms;         /* monotonic */
 	bool looking;
@@ -136,6 +136,9 @@ void run_step(struct run *run);                                  /* decide and f
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
 void run_tell(struct run *run);                                  /* on_over, once */
 
+/* place.c */
+const struct policy *run_policy(const struct run *run);
+
 /* service.c */
 void service_open(struct engine *engine);
 void service_close(struct engine *engine);
@@ -144,8 +147,6 @@ void service_rest(struct engine *engine);                        /* the engine w
 
 /* engine.c */
 void engine_emit(struct engine *engine, enum event_type type, json_t *owned_data);  /* of the engine, not of a task */
-/* A model by name, opened once; borrowed. A new one is opened before the loop runs: its key may come from a command. */
-MUST_USE int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err);
 const struct agent_profile *profile_find(const struct engine *engine, const char *name);
 /* The model that a task below `parent` would have; recorded: the one it had before, or NULL. It must be there, and
  * policy must not be against it. Borrowed. */

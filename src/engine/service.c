@@ -1,6 +1,6 @@
 /* service.c - an engine that outlives its tasks: it stays when none is left, and frees those that are over. It begins and
  * ends no task. */
-#include "engine/run.h"
+#include "engine/place.h"
 
 #include "base/banned.h"
 
@@ -39,6 +39,7 @@ static void on_reaper(void *userdata)
 		*at = run->next;
 		run_free(run);
 	}
+	places_reap(engine);
 	if (left)
 		watch_arm(engine->reaper, LIMIT_INBOX_POLL_MS);
 }
