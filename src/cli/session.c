@@ -13,6 +13,7 @@
 #include "engine/dirs.h"
 #include "engine/egress.h"
 #include "engine/oplog.h"
+#include "engine/patience.h"
 #include "engine/secrets.h"
 
 #include "base/banned.h"
@@ -36,6 +37,16 @@ static void on_event(void *userdata, const struct event *e)
 		stream_line(e);
 	if (s->progress != NULL)
 		progress_event(s->progress, e);
+	if (s->on_event != NULL)
+		s->on_event(s->userdata, e);
+}
+
+static void on_over(void *userdata, struct run *run)
+{
+	const struct session *s = userdata;
+
+	if (s->on_over != NULL)
+		s->on_over(s->userdata, run);
 }
 
 static void on_ask(void *userdata, const struct question *q)
@@ -129,7 +140,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	struct engine_setup setup = {
 		.loop = s->loop, .store = s->store, .egress = s->egress, .warden = s->warden, .policy = s->policy, .llm = s->llm,
 		.model = s->model, .user = s->user, .interactive = ask,
-		.on_event = on_event, .ask = ask ? on_ask : NULL,
+		.on_event = on_event, .on_over = on_over, .service = s->service, .ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 		.poke_fd = s->poke_path != NULL ? s->poke_fd : -1,
 		.loops_ignored = s->loops_ignored,
@@ -140,6 +151,11 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.secrets = s->secrets;
 	oplog_open(s->config, s->secrets, LEVEL_ERROR);
 	setup.reply_tokens = s->reply_tokens;
+	setup.fallback = s->fallback;
+	if (s->config != NULL) {
+		setup.patience = patience_of(s->config);
+		setup.fallback_auth = strcmp(config_text(s->config, "fallback.auth"), "on") == 0;
+	}
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);

@@ -52,7 +52,7 @@ int control_check(const struct run *run, const struct tool *tool, const struct c
  * rule that denies them is kept. A delegation is an action of its own kind, the strictest of its parts. */
 void control_decide(const struct run *run, const struct tool *tool, const struct call *c, struct decision *ret)
 {
-	const struct policy *policy = run->engine->setup.policy;
+	const struct policy *policy = run_policy(run);
 	struct facts facts;
 	struct action action = {
 		.kind = ACTION_TOOL,
@@ -236,7 +236,7 @@ void control_start_children(struct run *run, struct call *c)
 		int r = over ? 0 : engine_child(run, c, child, &err);
 		if (over)
 			report_task(run, call, ended);
-		else if (r < 0 && there && !c->killing)
+		else if (r < 0 && there && (!c->killing || r == -EBUSY)) /* busy: in the hands of an engine that stands still */
 			run_fail(run, RUN_NO_CELL, &err); /* it began, and goes on once this is mended; so does this task */
 		else if (r < 0)
 			report(run, call, child->id, "failed", 1, err.text, no_sums());

@@ -112,7 +112,10 @@ MUST_USE int writer_start(const char *path, struct writer **ret, struct err *err
 void writer_stop(struct writer *w);                     /* after what is queued; NULL is fine */
 void writer_queue(struct writer *w, struct pending *p); /* takes p over, unless it is waited for */
 void writer_renew(struct writer *w, const char *engine);
+int64_t writer_sure_until_ms(struct writer *w);         /* monotonic; no lease of this engine expires before */
 void writer_wait(struct writer *w, const struct pending *p);
+void writer_watch(struct writer *w, struct beat *beat);  /* borrowed until the next call; NULL: no more */
+size_t writer_waiting(struct writer *w, bool *ret_broken); /* batches that are not durable yet */
 int writer_fd(const struct writer *w);
 struct pending *writer_collect(struct writer *w);       /* finished ones, oldest first; the caller owns them */
 

@@ -40,6 +40,10 @@ MUST_USE int store_lease_take(struct store *store, const char *task, int64_t *re
  * reported by the next batch of its task (-ESTALE). */
 void store_lease_renew(struct store *store);
 
+/* Is this lease still this engine's? Costs nothing while the last renewal says so; after a time in which this process
+ * did not run, the store is asked, and the lease lengthened. -ESTALE: another engine has taken the task over. */
+MUST_USE int store_lease_check(struct store *store, const char *task, int64_t generation, struct err *err);
+
 /* ---- appending --------------------------------------------------------------------------------- */
 
 enum lease_action { LEASE_HOLD, LEASE_CREATE, LEASE_RELEASE };
@@ -96,6 +100,30 @@ void store_dispatch(struct store *store);                       /* calls on_comm
 
 /* Appends and waits. 0 or the batch's result. */
 MUST_USE int store_append_wait(struct store *store, const struct store_batch *batch, int64_t *ret_first_seq, struct err *err);
+
+/* ---- health ------------------------------------------------------------------------------------- */
+
+struct beat;                            /* base/heartbeat.h */
+/* The writer thread beats while it commits and rests in between. Borrowed until the next call; NULL: no more. */
+void store_watch(struct store *store, struct beat *beat);
+
+struct store_health {
+	int64_t db_bytes, wal_bytes;
+	int64_t free_bytes;          /* for this user, where the file lies; -1: cannot be known */
+	int64_t events;
+	int64_t waiting;             /* batches of this process that are not durable yet */
+	bool broken;                 /* this process can write nothing more */
+};
+MUST_USE int store_health(struct store *store, struct store_health *ret, struct err *err);
+
+struct engine_row {               /* borrowed */
+	const char *engine, *socket, *user;
+	int64_t pid;
+	enum { ENGINE_GONE, ENGINE_UNKNOWN, ENGINE_ALIVE } life;   /* unknown: of another machine or namespace */
+	int64_t leases;              /* tasks that it holds */
+};
+MUST_USE int store_engines(struct store *store, void (*visit)(void *userdata, const struct engine_row *row), void *userdata,
+                           struct err *err);
 
 /* ---- inbox: messages to a task, from any process --------------------------------------------------- */
 
