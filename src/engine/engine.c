@@ -5,6 +5,7 @@
 #include "engine/limits.h"
 #include "engine/reload.h"
 #include "engine/secrets.h"
+#include "engine/traceparent.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -220,7 +221,7 @@ static json_t *config_data(const struct engine *engine, const struct agent_profi
 	int64_t window = engine->setup.context_tokens;
 	json_t *config = json_pack("{s:i, s:I, s:O}", "max_depth", max_depth, "context_tokens",
 	                           (json_int_t)(window > 0 ? window : llm_window_tokens(model)), "rights", rights);
-	static const char *const parts[] = { "instructions", "skills", "budget_usd_nanos" };
+	static const char *const parts[] = { "instructions", "skills", "budget_usd_nanos", "tracestate", "trace_flags" };
 
 	if (engine->setup.loops_ignored)
 		json_put_bool(config, "loop_detect", false);
@@ -266,6 +267,7 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	permit_task(config, NULL, profile);
 	if (spec->wait_for_approval)
 		json_put_bool(config, "wait_for_approval", true);
+	traceparent_config(spec, config);
 	json_put(data, "config", config);
 	return data;
 }
@@ -281,7 +283,7 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 		memcpy(task->session, spec->session, MIN(strlen(spec->session), (size_t)ID_LEN));
 	else
 		id_new(task->session);
-	id_trace(task->trace_id);
+	traceparent_enter(spec, task);
 	memcpy(task->user, engine->setup.user, MIN(strlen(engine->setup.user), (size_t)USER_LEN));
 	run->fresh = true;
 	run->model = engine->setup.model;

@@ -1,6 +1,7 @@
 /* run.c - the heart: steps of the core become events, events become durable, and only then effects happen.
  * What a step means in detail stands in model.c, call.c and exec.c. */
 #include "engine/charge.h"
+#include "engine/otel.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -263,6 +264,8 @@ void run_published(struct run *run, const struct event *e)
 
 	if (setup->on_event != NULL)
 		publish(setup, e);
+	if (setup->otel != NULL)
+		otel_event(setup->otel, e);
 	charge_noted(run, e);
 	approvals_noted(run, e);
 }

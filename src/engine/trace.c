@@ -152,6 +152,10 @@ static void on_task_created(struct trace *t, const struct event *e)
 	json_put_text(s->attributes, "mishri.task.id", e->task);
 	COPY(s, e->data, { "agent", "gen_ai.agent.name" }, { "role", "mishri.task.role" }, { "depth", "mishri.task.depth" },
 	     { "isolation", "mishri.task.isolation" });
+	json_put_text(s->attributes, "mishri.user", e->user);
+	const char *state = json_get_text(json_object_get(e->data, "config"), "tracestate", NULL);
+	if (state != NULL && t->tracestate == NULL)
+		set(&t->tracestate, state);
 	const char *model = json_get_text(e->data, "model", ""), *slash = strchr(model, '/');
 	if (slash != NULL) {
 		json_put_str(s->attributes, "gen_ai.provider.name", (struct str){ model, (size_t)(slash - model) });
@@ -677,6 +681,7 @@ void trace_done(struct trace *trace)
 		span_free(trace->spans[i]);
 	free(trace->spans);
 	free(trace->ended);
+	free(trace->tracestate);
 	json_decref(trace->by_id);
 	json_decref(trace->tasks);
 	json_decref(trace->words);

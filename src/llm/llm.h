@@ -86,6 +86,7 @@ struct llm_request {
 	const json_t *messages;
 	const json_t *tools;             /* [{"name","description","schema":{...}}]; borrowed during llm_start only */
 	int64_t max_output_tokens;       /* 0: the provider's own */
+	const char *traceparent, *tracestate; /* headers (W3C); borrowed during llm_start only; NULL: not sent */
 	int64_t idle_ms;                 /* no byte for so long: transient failure. 0: LIMIT_MODEL_IDLE_MS */
 	void (*on_text)(void *userdata, struct str text);                  /* pieces as they stream; may be NULL */
 	/* Exactly once, never from inside llm_start, never after llm_cancel. One of both is NULL. The
