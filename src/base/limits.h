@@ -11,6 +11,8 @@
 #define LIMIT_JSON_BYTES            MIB(64)
 #define LIMIT_FILE_BYTES            MIB(16)  /* a configuration, policy or recorded file */
 
+#define LIMIT_LOG_TEXT_BYTES        KIB(2)   /* of one text in a line of the operators' log */
+
 /* what a person or a model gives */
 #define LIMIT_GOAL_BYTES            MIB(1)
 #define LIMIT_CALLS_PER_REPLY       64
@@ -24,12 +26,20 @@
 #define LIMIT_SSE_LINE_BYTES        MIB(4)
 #define LIMIT_REPLY_BODY_BYTES      MIB(32)
 #define LIMIT_ERROR_BODY_BYTES      KIB(64)
-#define LIMIT_MODEL_ATTEMPTS        3
+#define LIMIT_MODEL_ATTEMPTS        5        /* of one request to one model */
+#define LIMIT_TOOL_ATTEMPTS         3        /* of a call that may be run again, when what stopped it may pass */
+#define LIMIT_RETRY_TIME_MS         600000   /* from the first failure to the last attempt, waiting included */
 #define LIMIT_RETRY_BASE_MS         1000
 #define LIMIT_RETRY_CAP_MS          30000
 #define LIMIT_RETRY_AFTER_MS        300000   /* a longer Retry-After ends the attempt instead */
 #define LIMIT_MODEL_CONNECT_MS      15000
+#define LIMIT_MODEL_FIRST_MS        300000   /* from the request to the first byte of the answer */
 #define LIMIT_MODEL_IDLE_MS         300000   /* no byte for this long: the stream is dead */
+#define LIMIT_MODEL_TOTAL_MS        1800000  /* from the request to the last byte */
+#define LIMIT_FALLBACKS             8        /* models that stand in for one */
+#define LIMIT_FALLBACK_STAY_MS      300000   /* how long a task stays with one before its own is asked again */
+#define LIMIT_BREAKER_FAILURES      5        /* in a row; with the next one the model is left alone */
+#define LIMIT_BREAKER_OPEN_MS       60000    /* for so long */
 #define LIMIT_MODEL_TAIL_MS         1000     /* the same, once the provider said that its reply is whole */
 #define LIMIT_REQUEST_BODY_BYTES    MIB(32)
 #define LIMIT_CALL_ID_BYTES         128
@@ -64,6 +74,10 @@
 #define LIMIT_STORE_QUEUE_BATCHES   4096
 #define LIMIT_STORE_GROUP_EVENTS    8192     /* in one transaction, unless one batch alone has more */
 #define LIMIT_STORE_BUSY_MS         10000
+#define LIMIT_WORDS_BATCH           4096     /* events between two commits of the index of words */
+#define LIMIT_WORDS_IDLE            256      /* events behind, from which an idle writer brings it up to date */
+#define LIMIT_WORDS_BEHIND          8192     /* and a busy one */
+#define LIMIT_WORDS_TEXT_BYTES      KIB(16)  /* of one text that are indexed */
 #define LIMIT_LEASE_MS              45000
 #define LIMIT_LEASE_RENEW_MS        15000
 #define LIMIT_INBOX_POLL_MS         500
@@ -274,6 +288,36 @@
 #define LIMIT_NOTE_BYTES            KIB(8)
 #define LIMIT_NOTE_TAGS             16
 #define LIMIT_NOTES_SHOWN           50       /* in one answer */
+
+/* schedules */
+#define LIMIT_ZONE_BYTES            KIB(256) /* of a file of a time zone */
+#define LIMIT_ZONES                 2048     /* names that are looked through for the one that was meant */
+#define LIMIT_CRON_BYTES            1024
+#define LIMIT_CRON_YEARS            12       /* no match in so many years is no match; February 29 may be 8 years away */
+#define LIMIT_SCHEDULES             20000    /* of one store */
+#define LIMIT_SCHEDULE_NAME_BYTES   64
+#define LIMIT_SCHEDULE_LEAST_MS     1000     /* between two instants of an interval */
+#define LIMIT_SCHEDULE_MOST_MS      31622400000ll /* the same, and every other span of a schedule: 366 days */
+#define LIMIT_SCHEDULE_ON_TIME_MS   10000    /* later than that is late */
+#define LIMIT_SCHEDULE_CATCH_UP_MS  3600000  /* a run that was missed is made up for so long, unless told otherwise */
+#define LIMIT_SCHEDULE_JITTER_MS    10000    /* unless told otherwise; and a tenth of the gap, always */
+#define LIMIT_SCHEDULE_QUEUE        100      /* instants that may wait for a run to end */
+#define LIMIT_SCHEDULE_RUNNING      10       /* runs of one schedule at once */
+#define LIMIT_SCHEDULE_FAILURES     5        /* in a row, then it is paused, unless told otherwise */
+#define LIMIT_SCHEDULE_INSTANTS     10000    /* looked at in one step */
+#define LIMIT_SCHEDULE_SHOWN        1000     /* instants, or runs, in one answer */
+#define LIMIT_SCHEDULE_POLL_MS      1000     /* between two looks at what other processes changed */
+#define LIMIT_SCHEDULE_UNDER_WAY    64       /* decisions that are being written at once */
+/* history */
+#define LIMIT_HISTORY_TERMS         16       /* words and phrases of one search */
+#define LIMIT_HISTORY_QUERY_BYTES   KIB(1)
+#define LIMIT_HISTORY_VALUES        64       /* models whose names have a text in them */
+#define LIMIT_HISTORY_STEPS         200000   /* looks into sorted lists for one page */
+#define LIMIT_HISTORY_RANKED        1000     /* newest trees that are ranked */
+#define LIMIT_HISTORY_HITS          50       /* texts of one tree that are counted for its rank */
+#define LIMIT_HISTORY_SNIPPETS      3        /* shown of one tree */
+#define LIMIT_DAY_US                86400000000ll /* a day */
+#define LIMIT_CLOCK_STEP_US         86400000000ll /* a clock that was set wrong by less hides nothing from --since */
 
 /* what a person looks at */
 #define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */

@@ -27,6 +27,14 @@ void warden_stop(struct warden *warden);            /* closes every cell; NULL i
 int warden_fd(const struct warden *warden);         /* readable: call warden_dispatch */
 void warden_dispatch(struct warden *warden);        /* may call on_open and on_lost */
 
+/* Once it is lost, every cell that it made ends, and on_lost tells of each; cells that were being opened fail with EPIPE. */
+bool warden_is_lost(const struct warden *warden);
+/* Another one in its place, at another warden_fd; one that still lives is ended first, with its cells. It does not fork:
+ * a process from before does. -errno: that one is gone, too. */
+MUST_USE int warden_restart(struct warden *warden, struct err *err);
+/* Asks for a sign of life, unless it still owes one; returns when it last gave one, in monotonic milliseconds. */
+int64_t warden_ping(struct warden *warden);
+
 enum cell_level { CELL_FULL, CELL_REDUCED, CELL_NONE };
 const char *cell_level_name(enum cell_level level);
 
@@ -123,6 +131,11 @@ void cell_exec_answer(struct cell *cell, uint32_t id, bool allow, const char *me
  * guarded, and err says why. The caller owns *ret_found. */
 void cell_guard(struct cell *cell);
 MUST_USE int cell_guard_wait(struct cell *cell, json_t **ret_found, struct err *err);
+
+/* As warden_ping, of pid 1 of an open cell. */
+int64_t cell_ping(struct cell *cell);
+/* Kills an open cell that gives no sign of life; on_lost follows from inside. */
+void cell_give_up(struct cell *cell, const char *why);
 
 /* signal to every process of a run; SIGKILL is certain. Unknown runs are ignored. */
 void cell_kill(struct cell *cell, uint64_t call, int signal);

@@ -15,20 +15,21 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "cell/nurse.h"
 #include "cell/plan.h"
 #include "cell/proto.h"
-#include "cell/warden.h"
 #include "base/banned.h"
 
 struct warden {
-	int fd;
-	pid_t pid;
+	int fd, control;                     /* control: to the nurse */
+	pid_t nurse;
 	uint32_t last_id;
 	struct cell *cells;
 	struct cell_builtin *builtins;       /* the names that a run may use */
 	size_t builtin_count;
 	json_t *probed;
-	bool lost;
+	bool lost, pinged;                   /* pinged: no answer yet */
+	int64_t heard_ms;                    /* the last word of this one, monotonic */
 	char *room;
 };
 
@@ -42,7 +43,8 @@ struct cell {
 	enum cell_level level;
 	char *workspace;
 	char **hide, **keep;                 /* patterns, for cell_guard; lists that end in NULL, or NULL */
-	bool guarding;
+	bool guarding, pinged;
+	int64_t heard_ms;                    /* the last word of its pid 1, monotonic */
 	json_t *found;                       /* by the last answer to it */
 	struct err guard_failure;
 	int fd, pidfd, listener;
@@ -226,6 +228,7 @@ static int on_made(void *self, struct msg *made)
 	cell->fd = made->fds[1];
 	cell->listener = made->fd_count > 2 ? made->fds[2] : -1;
 	made->fd_count = 0;                  /* they are the cell's now */
+	cell->heard_ms = clock_mono_ms();
 	struct timeval patience = { .tv_sec = LIMIT_CELL_SEND_MS / 1000 };
 	setsockopt(cell->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 	cell->state = CELL_OPEN;
@@ -278,7 +281,17 @@ static int on_guarded(void *self, struct msg *guarded)
 	return 0;
 }
 
+static int on_pong(void *self, struct msg *msg UNUSED)
+{
+	struct warden *warden = self;
+	bool asked = warden->pinged;
+
+	warden->pinged = false;
+	return asked ? 0 : -EPROTO;
+}
+
 static const struct msg_rule from_warden[] = {
+	{ MSG_PONG, WARDEN_ALWAYS, 0, on_pong },
 	{ MSG_GUARDED, WARDEN_ALWAYS, 0, on_guarded },
 	{ MSG_MADE,   WARDEN_ALWAYS, 2, on_made },
 	{ MSG_MADE,   WARDEN_ALWAYS, 3, on_made },     /* with the listener of a network of its own */
@@ -292,8 +305,7 @@ static void lose_warden(struct warden *warden)
 	struct cell *opening;
 
 	warden->lost = true;
-	if (warden->pid > 0)
-		kill(warden->pid, SIGKILL);
+	shutdown(warden->fd, SHUT_RDWR);     /* one that only broke the protocol ends by itself */
 	do {
 		opening = warden->cells;
 		while (opening != NULL && opening->state != CELL_OPENING)
@@ -309,6 +321,7 @@ void warden_dispatch(struct warden *warden)
 	int r = msg_receive(warden->fd, warden->room, &msg);
 
 	if (r == 1) {
+		warden->heard_ms = clock_mono_ms();
 		r = msg_dispatch(from_warden, COUNT(from_warden), WARDEN_ALWAYS, warden, &msg);
 		msg_done(&msg);
 		if (r == 0)
@@ -321,28 +334,57 @@ void warden_dispatch(struct warden *warden)
 
 /* ---- the warden ---- */
 
-int warden_start(const struct cell_builtin *builtins, size_t count, struct warden **ret, struct err *err)
+/* A warden at the end of a new socket. */
+static int call_for_one(struct warden *warden, struct err *err)
+{
+	struct timeval patience = { .tv_sec = LIMIT_CELL_SEND_MS / 1000 };
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return err_sys(err, "cannot talk to the warden");
+	int r = nurse_ask(warden->control, ends[1]);
+	close(ends[1]);
+	if (r < 0) {
+		close(ends[0]);
+		return err_set(err, -r, "the process that starts wardens is gone: start the engine again");
+	}
+	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+	fd_close(&warden->fd);
+	warden->fd = ends[0];
+	warden->lost = warden->pinged = false;
+	warden->heard_ms = clock_mono_ms();
+	return 0;
+}
+
+static int nurse_start(struct warden *warden, const struct cell_builtin *builtins, size_t count, struct err *err)
 {
 	pid_t engine = getpid();
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return err_sys(err, "cannot talk to the warden");
-	pid_t pid = fork();
-	if (pid == 0) {
+	warden->nurse = fork();
+	if (warden->nurse == 0) {
 		close(ends[0]);
-		warden_main(ends[1], builtins, count, engine);
+		nurse_main(ends[1], builtins, count, engine);
 	}
 	close(ends[1]);
-	if (pid < 0) {
-		close(ends[0]);
-		return err_sys(err, "cannot start the warden");
-	}
+	warden->control = ends[0];
+	return warden->nurse < 0 ? err_sys(err, "cannot start the warden") : 0;
+}
+
+int warden_start(const struct cell_builtin *builtins, size_t count, struct warden **ret, struct err *err)
+{
 	struct warden *warden = xcalloc(1, sizeof *warden);
-	struct timeval patience = { .tv_sec = LIMIT_CELL_SEND_MS / 1000 };
-	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-	warden->fd = ends[0];
-	warden->pid = pid;
+
+	warden->fd = warden->control = -1;
+	int r = nurse_start(warden, builtins, count, err);
+	if (r == 0)
+		r = call_for_one(warden, err);
+	if (r < 0) {
+		warden_stop(warden);
+		return r;
+	}
 	warden->room = xmalloc(LIMIT_CELL_MESSAGE_BYTES);
 	warden->builtins = xcalloc(count, sizeof *builtins);
 	if (count > 0)
@@ -372,17 +414,40 @@ void warden_stop(struct warden *warden)
 		return;
 	while (warden->cells != NULL)
 		cell_close(warden->cells);
-	/* Its own end by itself first: it removes what was made for its cells. */
+	/* Its own end by itself first: it removes what was made for its cells. The nurse waits for it. */
 	fd_close(&warden->fd);
-	if (!wait_ended(warden->pid, 2 * LIMIT_CELL_GROUP_MS)) {
-		kill(warden->pid, SIGKILL);
-		while (waitpid(warden->pid, NULL, 0) < 0 && errno == EINTR)
+	fd_close(&warden->control);
+	if (warden->nurse > 0 && !wait_ended(warden->nurse, 2 * LIMIT_CELL_GROUP_MS)) {
+		kill(warden->nurse, SIGKILL);
+		while (waitpid(warden->nurse, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
 	json_decref(warden->probed);
 	free(warden->builtins);
 	free(warden->room);
 	free(warden);
+}
+
+bool warden_is_lost(const struct warden *warden)
+{
+	return warden->lost;
+}
+
+int warden_restart(struct warden *warden, struct err *err)
+{
+	if (!warden->lost)
+		lose_warden(warden);
+	return call_for_one(warden, err);
+}
+
+int64_t warden_ping(struct warden *warden)
+{
+	if (!warden->lost && !warden->pinged) {
+		warden->pinged = true;
+		if (msg_send(warden->fd, &(struct msg){ .type = MSG_PING }) < 0)
+			shutdown(warden->fd, SHUT_RDWR); /* its dispatch tells */
+	}
+	return warden->heard_ms;
 }
 
 int warden_fd(const struct warden *warden)
@@ -496,7 +561,17 @@ static int on_exit_of_run(void *self, struct msg *ended)
 	return 0;
 }
 
+static int on_cell_pong(void *self, struct msg *msg UNUSED)
+{
+	struct cell *cell = self;
+	bool asked = cell->pinged;
+
+	cell->pinged = false;
+	return asked ? 0 : -EPROTO;
+}
+
 static const struct msg_rule from_cell[] = {
+	{ MSG_PONG, CELL_OPEN, 0, on_cell_pong },
 	{ MSG_EXEC, CELL_OPEN, 0, on_exec },
 	{ MSG_GONE, CELL_OPEN, 0, on_gone },
 	{ MSG_LIMIT, CELL_OPEN, 0, on_limit },
@@ -518,6 +593,7 @@ void cell_dispatch(struct cell *cell)
 		return lose(cell, "its first process is gone");
 	if (r < 0)
 		return lose(cell, "it broke the protocol");
+	cell->heard_ms = clock_mono_ms();
 	r = msg_dispatch(from_cell, COUNT(from_cell), cell->state, cell, &msg);
 	msg_done(&msg);
 	if (r < 0)          /* no callback has run: each handler checks first */
@@ -613,6 +689,20 @@ static void post(struct cell *cell, const struct msg *msg)
 {
 	if (cell->state == CELL_OPEN && msg_send(cell->fd, msg) < 0)
 		shutdown(cell->fd, SHUT_RDWR);
+}
+
+int64_t cell_ping(struct cell *cell)
+{
+	if (cell->state == CELL_OPEN && !cell->pinged) {
+		cell->pinged = true;
+		post(cell, &(struct msg){ .type = MSG_PING });
+	}
+	return cell->heard_ms;
+}
+
+void cell_give_up(struct cell *cell, const char *why)
+{
+	lose(cell, why);
 }
 
 void cell_exec_answer(struct cell *cell, uint32_t id, bool allow, const char *message)

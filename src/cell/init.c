@@ -230,12 +230,19 @@ static int on_close(void *self, struct msg *msg UNUSED)
 	part(self);
 }
 
+static int on_ping(void *self, struct msg *msg UNUSED)
+{
+	tell(self, &(struct msg){ .type = MSG_PONG });
+	return 0;
+}
+
 /* The whole of what the engine may ask for. */
 static const struct msg_rule requests[] = {
 	{ MSG_RUN,    STATE_SERVING, 3, on_run },
 	{ MSG_ANSWER, STATE_SERVING, 0, on_answer },
 	{ MSG_KILL,   STATE_SERVING, 0, on_kill },
 	{ MSG_CLOSE,  STATE_SERVING, 0, on_close },
+	{ MSG_PING,   STATE_SERVING, 0, on_ping },
 };
 
 static void take_requests(struct init *init)

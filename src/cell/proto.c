@@ -86,6 +86,8 @@ static const struct layout {
 	[MSG_EXIT] = { "EXIT", fields_exit, COUNT(fields_exit) },
 	[MSG_GUARD] = { "GUARD", fields_guard, COUNT(fields_guard) },
 	[MSG_GUARDED] = { "GUARDED", fields_guarded, COUNT(fields_guarded) },
+	[MSG_PING] = { "PING", NULL, 0 },
+	[MSG_PONG] = { "PONG", NULL, 0 },
 };
 
 const char *msg_name(enum msg_type type)

@@ -271,11 +271,18 @@ static int on_probe(void *self, struct msg *msg UNUSED)
 	return 0;
 }
 
+static int on_ping(void *self, struct msg *msg UNUSED)
+{
+	tell_engine(self, &(struct msg){ .type = MSG_PONG });
+	return 0;
+}
+
 /* The whole of what the engine may ask for. */
 static const struct msg_rule requests[] = {
 	{ MSG_OPEN,  ALWAYS, 0, on_open },
 	{ MSG_PROBE, ALWAYS, 0, on_probe },
 	{ MSG_GUARD, ALWAYS, 0, on_guard },
+	{ MSG_PING,  ALWAYS, 0, on_ping },
 };
 
 /* ---- what pid 1 says while it is set up ---- */
@@ -345,7 +352,7 @@ static void look_after(struct keeper *w, const struct pollfd *fds)
 
 /* Arguments and environment lie at the top of the stack, where every cell would inherit them: keys and goals may be in
  * there, and a cell can read the arguments of its pid 1. */
-static void forget_arguments(void)
+void warden_forget_arguments(void)
 {
 	enum { FIRST = 48, COUNT_OF = 4 };       /* proc(5): arg_start, arg_end, env_start, env_end; the name is field 2 */
 	static const char title[] = "mishri: cell";
@@ -374,7 +381,7 @@ static void keeper_init(struct keeper *w, int socket)
 {
 	sigset_t mask;
 
-	forget_arguments();
+	warden_forget_arguments();
 	for (int number = 1; number < NSIG; number++)
 		if (number != SIGKILL && number != SIGSTOP)
 			signal(number, SIG_DFL);
@@ -438,7 +445,7 @@ static size_t poll_list(const struct keeper *w, struct pollfd **fds, size_t *roo
 	return n;
 }
 
-_Noreturn void warden_main(int socket, const struct cell_builtin *builtins, size_t count, pid_t engine)
+_Noreturn void warden_main(int socket, const struct cell_builtin *builtins, size_t count, pid_t nurse)
 {
 	static struct keeper w;
 	struct signalfd_siginfo drained[8];
@@ -447,7 +454,7 @@ _Noreturn void warden_main(int socket, const struct cell_builtin *builtins, size
 
 	w.builtins = builtins;
 	w.builtin_count = count;
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != engine)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != nurse)
 		_exit(1);
 	keeper_init(&w, socket);
 	for (;;) {

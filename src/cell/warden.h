@@ -6,7 +6,10 @@
 
 #include "cell/cell.h"
 
-/* In the forked child: serves requests on the socket until the engine is gone. */
-_Noreturn void warden_main(int socket, const struct cell_builtin *builtins, size_t count, pid_t engine);
+/* Overwrites arguments and environment of this process, which every cell would inherit. */
+void warden_forget_arguments(void);
+
+/* In the child of the nurse: serves requests on the socket until the engine is gone. */
+_Noreturn void warden_main(int socket, const struct cell_builtin *builtins, size_t count, pid_t nurse);
 
 #endif

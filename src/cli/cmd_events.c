@@ -11,6 +11,8 @@
 /* What a person wants to see of an event's data, in this order; other types show all of it. */
 static const struct { enum event_type type; const char *fields[7]; } shown[] = {
 	{ EVENT_ENGINE_STARTED, { "pid", "version" } },
+	{ EVENT_HEALTH_MISSED, { "kind", "name", "age_ms", "deadline_ms", "action" } },
+	{ EVENT_HEALTH_RECOVERED, { "kind", "name", "stood_ms", "stack" } },
 	{ EVENT_POLICY_LOADED, { "rules", "policy" } },
 	{ EVENT_POLICY_REFUSED, { "message" } },
 	{ EVENT_LIMIT_REACHED, { "limit", "over", "call", "reason" } },
@@ -37,6 +39,8 @@ static const struct { enum event_type type; const char *fields[7]; } shown[] = {
 	{ EVENT_FILES_VIOLATED, { "places", "unknown" } },
 	{ EVENT_CHANGES_APPLIED, { "sums", "refused", "forced", "digest" } },
 	{ EVENT_CHANGES_DROPPED, { "sums", "digest" } },
+	{ EVENT_HISTORY_IMPORTED, { "root", "events", "tasks", "exported", "by" } },
+	{ EVENT_HISTORY_PRUNED, { "root", "events", "tasks", "bytes", "by", "reason" } },
 };
 
 struct output {

@@ -13,6 +13,8 @@
 #include "engine/dirs.h"
 #include "engine/egress.h"
 #include "engine/otel.h"
+#include "engine/oplog.h"
+#include "engine/patience.h"
 #include "engine/secrets.h"
 
 #include "base/banned.h"
@@ -31,6 +33,7 @@ static void on_event(void *userdata, const struct event *e)
 {
 	struct session *s = userdata;
 
+	oplog_event(e);
 	if (s->format == OUTPUT_STREAM)
 		stream_line(e);
 	if (s->progress != NULL)
@@ -144,7 +147,13 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;
+	oplog_open(s->config, s->secrets, LEVEL_ERROR);
 	setup.reply_tokens = s->reply_tokens;
+	setup.fallback = s->fallback;
+	if (s->config != NULL) {
+		setup.patience = patience_of(s->config);
+		setup.fallback_auth = strcmp(config_text(s->config, "fallback.auth"), "on") == 0;
+	}
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);

@@ -236,7 +236,7 @@ void control_start_children(struct run *run, struct call *c)
 		int r = over ? 0 : engine_child(run, c, child, &err);
 		if (over)
 			report_task(run, call, ended);
-		else if (r < 0 && there && !c->killing)
+		else if (r < 0 && there && (!c->killing || r == -EBUSY)) /* busy: in the hands of an engine that stands still */
 			run_fail(run, RUN_NO_CELL, &err); /* it began, and goes on once this is mended; so does this task */
 		else if (r < 0)
 			report(run, call, child->id, "failed", 1, err.text, no_sums());

@@ -34,7 +34,7 @@ struct otel_sender {
 	struct buf answer;
 	int64_t first_ms;            /* when the batch was first sent */
 	int attempts;
-	struct watch *timer, *deadline;      /* when to send next; the end of this request */
+	struct watch *timer;         /* when to send next */
 	struct watch *flush_end;     /* while flushing */
 	bool flushing, retrying;
 	struct otel_stats stats;
@@ -114,8 +114,9 @@ static void batch_over(struct otel_sender *s, int64_t sent, int64_t rejected)
 
 static bool may_retry(const struct http_end *end)
 {
-	return end->outcome == HTTP_BROKEN || (end->outcome == HTTP_COMPLETE && (end->status == 429 || end->status == 502 ||
-	                                                                        end->status == 503 || end->status == 504));
+	if (end->code != CURLE_OK)
+		return fault_of_curl(end->code) == FAILURE_TRANSIENT;
+	return end->status == 429 || end->status == 502 || end->status == 503 || end->status == 504;
 }
 
 static void retry_later(struct otel_sender *s, int64_t wanted_ms)
@@ -139,7 +140,7 @@ static void answered(struct otel_sender *s, const struct http_end *end)
 {
 	struct otlp_answer answer = { 0 };
 
-	if (end->outcome == HTTP_COMPLETE && end->status >= 200 && end->status < 300) {
+	if (end->code == CURLE_OK && end->status >= 200 && end->status < 300) {
 		otlp_answer_read(buf_str(&s->answer), s->target.json, &answer);
 		int64_t rejected = MAX(MIN(answer.rejected, s->batch_count), (int64_t)0);
 		if (rejected > 0 || answer.message[0] != '\0')
@@ -147,11 +148,11 @@ static void answered(struct otel_sender *s, const struct http_end *end)
 		batch_over(s, s->batch_count - rejected, rejected);
 		return;
 	}
-	AUTO(freep) char *why = end->outcome == HTTP_COMPLETE ? xasprintf("the receiver answered %d", end->status)
-		: xasprintf("%s", end->why != NULL ? end->why : "the connection broke");
+	AUTO(freep) char *why = end->code == CURLE_OK ? xasprintf("the receiver answered %d", end->status)
+		: xstrdup(end->why != NULL ? end->why : "the connection broke");
 	set_why(s, why);
 	if (may_retry(end))
-		retry_later(s, fault_retry_after_ms(NULL, end->retry_after, clock_wall_us()));
+		retry_later(s, fault_retry_after_ms(NULL, end->header(end, "retry-after"), clock_wall_us()));
 	else
 		batch_over(s, 0, 0);
 }
@@ -168,19 +169,7 @@ static void on_end(void *userdata, const struct http_end *end)
 	struct otel_sender *s = userdata;
 
 	s->transfer = NULL;
-	watch_arm(s->deadline, -1);
 	answered(s, end);
-}
-
-/* A receiver that trickles, or takes the request and says nothing. */
-static void on_deadline(void *userdata)
-{
-	struct otel_sender *s = userdata;
-
-	if (s->transfer == NULL)
-		return;
-	http_cancel(TAKE(s->transfer));
-	answered(s, &(struct http_end){ .outcome = HTTP_BROKEN, .why = "the receiver did not answer in time" });
 }
 
 static struct curl_slist *header_list(const struct otel_sender *s)
@@ -222,10 +211,10 @@ static void send_batch(struct otel_sender *s)
 	s->stats.requests++;
 	struct http_request request = {
 		.url = s->url, .headers = header_list(s), .body = &body, .ca_file = s->ca_file, .direct = is_local(s->url),
-		.connect_ms = s->target.timeout_ms, .idle_ms = s->target.timeout_ms, .on_bytes = on_bytes, .on_end = on_end, .userdata = s,
+		.connect_ms = s->target.timeout_ms, .first_ms = s->target.timeout_ms, .idle_ms = s->target.timeout_ms,
+		.total_ms = s->target.timeout_ms, .on_bytes = on_bytes, .on_end = on_end, .userdata = s,
 	};
 	s->transfer = http_start(s->http, &request);
-	watch_arm(s->deadline, s->target.timeout_ms);
 }
 
 /* Sends when there is enough, or sees to it that it is looked at again. */
@@ -304,7 +293,6 @@ int otel_sender_new(struct loop *loop, const struct otel_target *target, struct 
 	s->answer = BUF_INIT(LIMIT_OTEL_ANSWER_BYTES);
 	TAILQ_INIT(&s->waiting);
 	s->timer = watch_timer(loop, on_timer, s);
-	s->deadline = watch_timer(loop, on_deadline, s);
 	s->flush_end = watch_timer(loop, on_flush_end, s);
 	*ret = s;
 	return 0;
@@ -322,7 +310,6 @@ static void forget_waiting(struct otel_sender *s)
 		free(w);
 	}
 	watch_arm(s->timer, -1);
-	watch_arm(s->deadline, -1);
 	s->retrying = false;
 }
 
@@ -333,7 +320,6 @@ void otel_sender_free(struct otel_sender *s)
 	forget_waiting(s);
 	http_free(s->http);
 	watch_free(s->timer);
-	watch_free(s->deadline);
 	watch_free(s->flush_end);
 	buf_done(&s->batch);
 	buf_done(&s->answer);

@@ -224,6 +224,7 @@ static void on_model_requested(struct trace *t, const struct event *e)
 		set(&s->status, NULL);
 		set(&s->why, NULL);
 		json_object_del(s->attributes, "error.type");
+		COPY(s, e->data, { "provider", "gen_ai.provider.name" }, { "model", "gen_ai.request.model" }); /* it may be another */
 		json_put_int(s->attributes, "mishri.model.retries",
 		             json_get_int(s->attributes, "mishri.model.retries", 0) + 1);
 		return;
@@ -391,7 +392,7 @@ static void on_call_finished(struct trace *t, const struct event *e)
 	}
 	COPY(s, e->data, { "status", "mishri.call.status" }, { "exit", "process.exit.code" }, { "bytes", "mishri.call.output_bytes" },
 	     { "execs", "mishri.call.execs" }, { "denied_execs", "mishri.call.denied_execs" }, { "taint", "mishri.call.taint" },
-	     { "redactions", "mishri.call.redactions" });
+	     { "redactions", "mishri.call.redactions" }, { "attempts", "mishri.call.attempts" });
 }
 
 static char *words(const json_t *argv)

@@ -30,7 +30,12 @@ MUST_USE int blobs_restore(struct db *db, json_t *event, struct err *err);
 
 /* ---- project.c ---- */
 
-struct fact { int64_t seq, time_us; const char *task, *parent, *session, *user; const json_t *data, *refs; };
+struct fact {
+	int64_t seq, time_us;
+	const char *task, *parent, *session, *user;
+	const json_t *data, *refs;
+	bool imported;               /* it happened elsewhere */
+};
 MUST_USE int project(struct db *db, enum event_type type, const struct fact *fact, struct err *err);
 
 /* ---- batch.c: a batch, and its way into a transaction ---- */
@@ -62,6 +67,24 @@ void charge_answer(const struct store_charge *from, struct store_charge *to);
 /* Inside a transaction. Failure: the caller undoes what was written. -ESTALE: fenced. */
 MUST_USE int batch_write(struct db *db, struct pending *p);
 
+/* ---- query.c ---- */
+
+/* The current row of TASK_COLUMNS (statements.def); task_row_done releases it. */
+void task_row_read(const struct query *q, struct task_row *row);
+
+/* ---- words.c ---- */
+
+enum { WORDS_SHIFT = 31 };           /* a rowid of `words`: seq of the root, then how far the event is behind it */
+int64_t words_rowid(int64_t root_seq, int64_t seq);
+const char *words_place(size_t i);   /* "goal" ...; NULL behind the last */
+/* What is indexed of an event's text: 1 with its place and words, 0 nothing is. */
+MUST_USE int words_text(struct db *db, struct str stored, const char **ret_place, struct buf *ret, struct err *err);
+/* Takes an indexed event out, inside a transaction. */
+MUST_USE int words_take(struct db *db, int64_t seq, int64_t root_seq, struct str stored, struct err *err);
+MUST_USE int words_upto(struct db *db, int64_t *ret_seq, int64_t *ret_last, struct err *err);
+/* One batch in a transaction of its own. */
+MUST_USE int words_step(struct db *db, bool *ret_more, struct err *err);
+
 /* ---- lease.c ---- */
 
 /* A process as it can be recognised again. */
@@ -79,7 +102,10 @@ MUST_USE int writer_start(const char *path, struct writer **ret, struct err *err
 void writer_stop(struct writer *w);                     /* after what is queued; NULL is fine */
 void writer_queue(struct writer *w, struct pending *p); /* takes p over, unless it is waited for */
 void writer_renew(struct writer *w, const char *engine);
+int64_t writer_sure_until_ms(struct writer *w);         /* monotonic; no lease of this engine expires before */
 void writer_wait(struct writer *w, const struct pending *p);
+void writer_watch(struct writer *w, struct beat *beat);  /* borrowed until the next call; NULL: no more */
+size_t writer_waiting(struct writer *w, bool *ret_broken); /* batches that are not durable yet */
 int writer_fd(const struct writer *w);
 struct pending *writer_collect(struct writer *w);       /* finished ones, oldest first; the caller owns them */
 

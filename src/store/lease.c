@@ -189,6 +189,25 @@ int store_lease_take(struct store *store, const char *task, int64_t *ret_generat
 	return r;
 }
 
+static int keep(struct store *store, const char *task, int64_t generation, struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(&store->db, SQL_LEASE_KEEP, "ttii", task, store->engine, generation,
+	                                              clock_mono_ms() + LIMIT_LEASE_MS);
+	int r = query_next(&q, err);
+
+	if (r == 0)
+		return err_set(err, ESTALE, "task %s: another engine has taken it over; nothing more happens here", task);
+	return MIN(r, 0);
+}
+
+int store_lease_check(struct store *store, const char *task, int64_t generation, struct err *err)
+{
+	if (clock_mono_ms() < writer_sure_until_ms(store->writer))
+		return 0;
+	int r = tx_begin(&store->db, err);
+	return r < 0 ? r : tx_end(&store->db, keep(store, task, generation, err), err);
+}
+
 void store_lease_renew(struct store *store)
 {
 	assert(store->engine[0] != '\0');

@@ -39,6 +39,10 @@ MUST_USE int store_lease_take(struct store *store, const char *task, int64_t *re
  * reported by the next batch of its task (-ESTALE). */
 void store_lease_renew(struct store *store);
 
+/* Is this lease still this engine's? Costs nothing while the last renewal says so; after a time in which this process
+ * did not run, the store is asked, and the lease lengthened. -ESTALE: another engine has taken the task over. */
+MUST_USE int store_lease_check(struct store *store, const char *task, int64_t generation, struct err *err);
+
 /* ---- appending --------------------------------------------------------------------------------- */
 
 enum lease_action { LEASE_HOLD, LEASE_CREATE, LEASE_RELEASE };
@@ -95,6 +99,30 @@ void store_dispatch(struct store *store);                       /* calls on_comm
 
 /* Appends and waits. 0 or the batch's result. */
 MUST_USE int store_append_wait(struct store *store, const struct store_batch *batch, int64_t *ret_first_seq, struct err *err);
+
+/* ---- health ------------------------------------------------------------------------------------- */
+
+struct beat;                            /* base/heartbeat.h */
+/* The writer thread beats while it commits and rests in between. Borrowed until the next call; NULL: no more. */
+void store_watch(struct store *store, struct beat *beat);
+
+struct store_health {
+	int64_t db_bytes, wal_bytes;
+	int64_t free_bytes;          /* for this user, where the file lies; -1: cannot be known */
+	int64_t events;
+	int64_t waiting;             /* batches of this process that are not durable yet */
+	bool broken;                 /* this process can write nothing more */
+};
+MUST_USE int store_health(struct store *store, struct store_health *ret, struct err *err);
+
+struct engine_row {               /* borrowed */
+	const char *engine, *socket, *user;
+	int64_t pid;
+	enum { ENGINE_GONE, ENGINE_UNKNOWN, ENGINE_ALIVE } life;   /* unknown: of another machine or namespace */
+	int64_t leases;              /* tasks that it holds */
+};
+MUST_USE int store_engines(struct store *store, void (*visit)(void *userdata, const struct engine_row *row), void *userdata,
+                           struct err *err);
 
 /* ---- inbox: messages to a task, from any process --------------------------------------------------- */
 
@@ -175,11 +203,8 @@ MUST_USE int store_task_find(struct store *store, const char *name, char ret[sta
 MUST_USE int store_task_get(struct store *store, const char *task, struct task_row *ret, struct err *err); /* -ENOENT */
 
 struct task_filter {
-	const char *text;             /* part of the goal or result, without regard to case; NULL: any */
-	const char *user, *state;     /* NULL: any */
-	const char *model, *tool;     /* of it or a task below it: part of the model's name, name of a tool that was called; NULL: any */
-	const char *parent;           /* children of this task; NULL: root tasks only */
-	int64_t since_us;             /* started at or after; 0: any */
+	const char *parent;           /* children of this task; NULL: root tasks, for which a state must be given */
+	const char *state;            /* NULL: any */
 	int64_t limit;                /* 0: 100 */
 };
 /* Newest first (children: oldest first). The row is the visitor's to read, not to keep. */
@@ -194,9 +219,26 @@ struct cost_row {                 /* what one task spent itself, without its chi
 	int64_t input, cache_read, cache_write, output;
 	int64_t usd_nanos;            /* -1: unknown */
 };
-/* Every task whose root task began at since_us or later. The tasks of one tree come together, newest tree first. */
-MUST_USE int store_costs(struct store *store, int64_t since_us,
+struct cost_filter {              /* NULL and 0: any */
+	int64_t since_us, until_us;   /* the root task began at or after, and before */
+	const char *user, *session;
+	const char *root;             /* this tree alone; then nothing else counts */
+};
+/* Every task of the trees that fit. The tasks of one tree come together, newest tree first. Trees that came out of a file
+ * were paid for elsewhere and are left out, but where one is asked for. */
+MUST_USE int store_costs(struct store *store, const struct cost_filter *filter,
                          void (*visit)(void *userdata, const struct cost_row *row), void *userdata, struct err *err);
+
+struct day_row {                  /* all tasks of a user with a model that began on a day (UTC; since 1970) */
+	int64_t day;
+	const char *user, *model;
+	int64_t tasks, unknown;       /* unknown: tasks with a reply of unknown cost */
+	int64_t turns, calls, denied, input, cache_read, cache_write, output;
+	int64_t usd_nanos;            /* of the others */
+};
+/* Newest day first; of filter, days, user and nothing else. What retention took away is still in it. */
+MUST_USE int store_days(struct store *store, const struct cost_filter *filter,
+                        void (*visit)(void *userdata, const struct day_row *row), void *userdata, struct err *err);
 
 struct call_row {
 	char call[24];

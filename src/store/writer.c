@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/heartbeat.h"
 #include "base/io.h"
 
 #include "base/banned.h"
@@ -17,13 +18,19 @@ struct list { struct pending *first, **end; size_t count; };
 struct writer {
 	struct db db;                           /* of the thread */
 	struct err broken;                      /* of the thread: why nothing is written any more */
+	size_t unindexed;                       /* of the thread: events of this process since the last look */
+	bool ended, words_broken;               /* of the thread: a task came to rest; the index could not be written */
 	pthread_t thread;
 	int fd;                                 /* eventfd: something is finished */
 
 	pthread_mutex_t lock;                   /* of what follows */
 	pthread_cond_t work, progress;          /* something to do; something was done */
 	struct list queue, finished;
+	struct beat *beat;                      /* NULL: nobody watches it */
+	bool is_broken;                          /* nothing can be written any more */
+	size_t writing;                         /* batches in the transaction that is under way */
 	char renew[ID_LEN + 1];                 /* lengthen the leases of this engine; "": no */
+	int64_t sure_until_ms;
 	bool stop;
 };
 
@@ -87,22 +94,39 @@ static size_t write_all(struct writer *w, struct list *group)
 	return done;
 }
 
-static void write_group(struct writer *w, struct list *group, const char *renew)
+/* The leases of the engine `renew`, unless it is "", last until `until_ms` then. Returns whether it was done. */
+static bool write_group(struct writer *w, struct list *group, const char *renew, int64_t until_ms)
 {
 	size_t done = 0, i = 0;
+	bool renewed = false;
 
 	if (w->broken.code == 0 && tx_begin(&w->db, &w->broken) == 0) {
-		if (renew[0] != '\0' && db_run(&w->db, &w->broken, SQL_LEASE_RENEW, "ti", renew,
-		                              clock_mono_ms() + LIMIT_LEASE_MS) < 0)
-			done = 0;
-		else
+		renewed = renew[0] != '\0' && db_run(&w->db, &w->broken, SQL_LEASE_RENEW, "ti", renew, until_ms) == 0;
+		if (renew[0] == '\0' || renewed)
 			done = write_all(w, group);
-		if (sqlite3_get_autocommit(w->db.handle) != 0 || tx_end(&w->db, 0, &w->broken) < 0)
+		if (sqlite3_get_autocommit(w->db.handle) != 0 || tx_end(&w->db, 0, &w->broken) < 0) {
 			done = 0;
+			renewed = false;
+		}
 	}
 	for (struct pending *p = group->first; p != NULL; p = p->next, i++)
 		if (p->result >= 0 && i >= done)
 			fail(p, &w->broken);
+	return renewed;
+}
+
+/* The index of words follows behind: when there is nothing else to do, or when it is too far behind. It can be made again,
+ * so that its failure ends nothing but itself. */
+static void write_words(struct writer *w, bool idle)
+{
+	struct err err = ERR_NONE;
+	bool due = w->unindexed >= LIMIT_WORDS_BEHIND || (idle && (w->ended || w->unindexed >= LIMIT_WORDS_IDLE)), more;
+
+	if (!due || w->words_broken || w->broken.code != 0)
+		return;
+	w->words_broken = words_step(&w->db, &more, &err) < 0;
+	w->unindexed = 0;
+	w->ended = false;
 }
 
 /* ---- the thread ---- */
@@ -113,8 +137,10 @@ static void take_group(struct writer *w, struct list *group)
 
 	while (w->queue.first != NULL && events < LIMIT_STORE_GROUP_EVENTS) {
 		events += w->queue.first->count;
+		w->ended |= w->queue.first->checkpoint;
 		list_add(group, list_take(&w->queue));
 	}
+	w->unindexed += events;
 }
 
 static void finish_group(struct writer *w, struct list *group)
@@ -149,10 +175,22 @@ static void *writer_main(void *argument)
 		take_group(w, &group);
 		memcpy(renew, w->renew, sizeof renew);
 		w->renew[0] = '\0';
+		w->writing = group.count;
+		beat_now(w->beat, clock_mono_ms());
 		pthread_mutex_unlock(&w->lock);
-		write_group(w, &group, renew);
+		int64_t until_ms = clock_mono_ms() + LIMIT_LEASE_MS;
+		bool renewed = write_group(w, &group, renew, until_ms);
 		pthread_mutex_lock(&w->lock);
+		w->writing = 0;
+		w->is_broken = w->broken.code != 0;
+		beat_rest(w->beat);
+		if (renewed)
+			w->sure_until_ms = until_ms;
 		finish_group(w, &group);
+		bool idle = w->queue.first == NULL;
+		pthread_mutex_unlock(&w->lock);
+		write_words(w, idle);
+		pthread_mutex_lock(&w->lock);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
@@ -191,6 +229,7 @@ int writer_start(const char *path, struct writer **ret, struct err *err)
 		free(w);
 		return r;
 	}
+	w->sure_until_ms = clock_mono_ms() + LIMIT_LEASE_MS; /* what is taken from now on lasts longer */
 	*ret = w;
 	return 0;
 }
@@ -215,12 +254,36 @@ void writer_renew(struct writer *w, const char *engine)
 	pthread_mutex_unlock(&w->lock);
 }
 
+int64_t writer_sure_until_ms(struct writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	int64_t until = w->sure_until_ms;
+	pthread_mutex_unlock(&w->lock);
+	return until;
+}
+
 void writer_wait(struct writer *w, const struct pending *p)
 {
 	pthread_mutex_lock(&w->lock);
 	while (!p->done)
 		pthread_cond_wait(&w->progress, &w->lock);
 	pthread_mutex_unlock(&w->lock);
+}
+
+void writer_watch(struct writer *w, struct beat *beat)
+{
+	pthread_mutex_lock(&w->lock);
+	w->beat = beat;
+	pthread_mutex_unlock(&w->lock);
+}
+
+size_t writer_waiting(struct writer *w, bool *ret_broken)
+{
+	pthread_mutex_lock(&w->lock);
+	size_t waiting = w->queue.count + w->writing;
+	*ret_broken = w->is_broken;
+	pthread_mutex_unlock(&w->lock);
+	return waiting;
 }
 
 int writer_fd(const struct writer *w)

@@ -471,21 +471,30 @@ static void nothing_outlives_the_engine(void **state UNUSED)
 	assert_int_equal(processes_with(nap()), 0);
 }
 
-/* The newest child of this process that is a warden. */
+/* The parent of a process with this name; 0: it is another one, or gone. */
+static pid_t parent_of(const char *pid, const char *name)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(KIB(16));
+	AUTO(freep) char *path = xasprintf("/proc/%s/status", pid);
+	AUTO(freep) char *line = xasprintf("Name:\t%s\n", name);
+
+	if (io_read_file(path, &text, NULL) < 0 || strstr(buf_text(&text), line) == NULL)
+		return 0;
+	const char *parent = strstr(buf_text(&text), "\nPPid:\t");
+	return parent != NULL ? (pid_t)strtol(parent + 7, NULL, 10) : 0;
+}
+
+/* The newest warden that a nurse of this process started. */
 static pid_t newest_warden(void)
 {
 	DIR *dir = opendir("/proc");
 	pid_t newest = 0;
 
 	for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-		struct buf text = BUF_INIT(KIB(16));
-		char path[300], parent[32];
-		snprintf(path, sizeof path, "/proc/%s/status", entry->d_name);
-		snprintf(parent, sizeof parent, "\nPPid:\t%d\n", getpid());
-		if (io_read_file(path, &text, NULL) == 0 && strstr(buf_text(&text), "Name:\tmishri-warden") != NULL &&
-		    strstr(buf_text(&text), parent) != NULL)
+		pid_t nurse = parent_of(entry->d_name, "mishri-warden");
+		AUTO(freep) char *of = xasprintf("%d", nurse);
+		if (nurse > 0 && parent_of(of, "mishri-nurse") == getpid())
 			newest = MAX(newest, (pid_t)strtol(entry->d_name, NULL, 10));
-		buf_done(&text);
 	}
 	closedir(dir);
 	return newest;
@@ -514,6 +523,14 @@ static void nothing_outlives_the_warden(void **state UNUSED)
 	assert_false(rig_open(&other, CELL_FULL));
 	assert_true(other.failed);
 	close(out);
+	/* Another warden makes cells as the first did; also in the place of one that stands still. */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(warden_restart(other.warden, &err), 0);
+		assert_false(warden_is_lost(other.warden));
+		assert_true(rig_open(&other, CELL_FULL));
+		rig_close(&other);
+		assert_int_equal(kill(newest_warden(), i == 0 ? SIGSTOP : SIGKILL), 0);
+	}
 	warden_stop(other.warden);
 }
 

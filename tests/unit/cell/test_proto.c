@@ -20,6 +20,8 @@ static const struct msg samples[] = {
 	{.type = MSG_MADE, .id = UINT32_MAX, .text = "{}"},
 	{.type = MSG_UNMADE, .id = 1, .code = 2, .text = "no"},
 	{.type = MSG_PROBED, .text = "[]"},
+	{.type = MSG_PING},
+	{.type = MSG_PONG},
 	{.type = MSG_GO},
 	{.type = MSG_READY, .text = "{}"},
 	{.type = MSG_UNABLE, .code = 38, .text = "no Landlock"},

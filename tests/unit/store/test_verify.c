@@ -60,7 +60,9 @@ static void the_file_itself_refuses_changes(void **state UNUSED)
 #define FREE "DROP TRIGGER events_stay; DROP TRIGGER events_last; DROP TRIGGER checkpoints_stay; DROP TRIGGER checkpoints_last; "
 #define BOUND \
 	"CREATE TRIGGER events_stay BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are never changed'); END; " \
-	"CREATE TRIGGER events_last BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END; " \
+	"CREATE TRIGGER events_last BEFORE DELETE ON events WHEN OLD.task = '' OR NOT EXISTS" \
+	" (SELECT 1 FROM tasks t JOIN pruned p ON p.root = t.root WHERE t.task = OLD.task)" \
+	" BEGIN SELECT RAISE(ABORT, 'events are never deleted but with their whole tree, for which history.pruned stands'); END; " \
 	"CREATE TRIGGER checkpoints_stay BEFORE UPDATE ON checkpoints" \
 	" BEGIN SELECT RAISE(ABORT, 'checkpoints are never changed'); END; " \
 	"CREATE TRIGGER checkpoints_last BEFORE DELETE ON checkpoints" \
