@@ -26,12 +26,20 @@
 #define LIMIT_SSE_LINE_BYTES        MIB(4)
 #define LIMIT_REPLY_BODY_BYTES      MIB(32)
 #define LIMIT_ERROR_BODY_BYTES      KIB(64)
-#define LIMIT_MODEL_ATTEMPTS        3
+#define LIMIT_MODEL_ATTEMPTS        5        /* of one request to one model */
+#define LIMIT_TOOL_ATTEMPTS         3        /* of a call that may be run again, when what stopped it may pass */
+#define LIMIT_RETRY_TIME_MS         600000   /* from the first failure to the last attempt, waiting included */
 #define LIMIT_RETRY_BASE_MS         1000
 #define LIMIT_RETRY_CAP_MS          30000
 #define LIMIT_RETRY_AFTER_MS        300000   /* a longer Retry-After ends the attempt instead */
 #define LIMIT_MODEL_CONNECT_MS      15000
+#define LIMIT_MODEL_FIRST_MS        300000   /* from the request to the first byte of the answer */
 #define LIMIT_MODEL_IDLE_MS         300000   /* no byte for this long: the stream is dead */
+#define LIMIT_MODEL_TOTAL_MS        1800000  /* from the request to the last byte */
+#define LIMIT_FALLBACKS             8        /* models that stand in for one */
+#define LIMIT_FALLBACK_STAY_MS      300000   /* how long a task stays with one before its own is asked again */
+#define LIMIT_BREAKER_FAILURES      5        /* in a row; with the next one the model is left alone */
+#define LIMIT_BREAKER_OPEN_MS       60000    /* for so long */
 #define LIMIT_MODEL_TAIL_MS         1000     /* the same, once the provider said that its reply is whole */
 #define LIMIT_REQUEST_BODY_BYTES    MIB(32)
 #define LIMIT_CALL_ID_BYTES         128

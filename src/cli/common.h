@@ -75,6 +75,7 @@ struct session {
 	const struct prices *prices;   /* of the configuration, borrowed; NULL: the built-in table alone */
 	int64_t context_tokens;        /* 0: by the model */
 	bool loops_ignored;
+	const json_t *fallback;        /* names of models that stand in, borrowed; NULL: none */
 	int64_t reply_tokens;          /* 0: by the provider, or as a budget allows */
 	char user[USER_LEN + 1];
 	int signo;                     /* the first signal that asked to stop; 0: none */

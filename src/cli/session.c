@@ -13,6 +13,7 @@
 #include "engine/dirs.h"
 #include "engine/egress.h"
 #include "engine/oplog.h"
+#include "engine/patience.h"
 #include "engine/secrets.h"
 
 #include "base/banned.h"
@@ -140,6 +141,11 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.secrets = s->secrets;
 	oplog_open(s->config, s->secrets, LEVEL_ERROR);
 	setup.reply_tokens = s->reply_tokens;
+	setup.fallback = s->fallback;
+	if (s->config != NULL) {
+		setup.patience = patience_of(s->config);
+		setup.fallback_auth = strcmp(config_text(s->config, "fallback.auth"), "on") == 0;
+	}
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);

@@ -187,12 +187,41 @@ FIELDS(model_failed) = {
 	{ "message", TEXT, 0, "one sentence" },
 	{ "retry_after_ms", INT, OPTIONAL | NULLABLE, "how long the provider wants us to wait" },
 	{ "ms", INT, 0, "from the request to the failure" },
+	{ "shown", INT, OPTIONAL, "bytes of text that had come and may have been seen; nothing of them is kept" },
+};
+FIELDS(model_switched) = {
+	{ "turn", INT, 0, "the turn that the other model is asked for" },
+	{ "from", TEXT, 0, "provider/model" },
+	{ "to", TEXT, 0, "provider/model" },
+	{ "at", INT, 0, "its place in the chain; 0: the task's own model" },
+	{ "class", TEXT, 0, "why: transient, quota, auth, breaker; return: the task's own model is asked again" },
+	{ "reason", TEXT, 0, "one sentence" },
+	{ "window", INT, 0, "tokens that the other model can read" },
+	{ "stay_ms", INT, 0, "how long it is asked before the task's own model is tried again; 0: it is that one" },
+};
+FIELDS(breaker_opened) = {
+	{ "engine", TEXT, 0, "id of the engine" },
+	{ "model", TEXT, 0, "provider/model" },
+	{ "failures", INT, 0, "in a row" },
+	{ "until_us", INT, 0, "microseconds since 1970: then one request is let through" },
+	{ "reason", TEXT, 0, "the last failure" },
+};
+FIELDS(breaker_closed) = {
+	{ "engine", TEXT, 0, "id of the engine" },
+	{ "model", TEXT, 0, "provider/model" },
+	{ "ms", INT, 0, "since it first opened" },
 };
 FIELDS(retry_scheduled) = {
-	{ "turn", INT, 0, "the turn whose model call is tried again" },
+	{ "turn", INT, 0, "the turn whose model call, or whose tool call, is tried again" },
 	{ "delay_ms", INT, 0, "until then" },
-	{ "class", TEXT, 0, "why it may be tried again" },
+	{ "class", TEXT, 0, "why it may be tried again: transient; breaker: nothing was asked, and this is no attempt" },
 	{ "reason", TEXT, 0, "what went wrong" },
+	{ "model", TEXT, OPTIONAL, "provider/model that is asked again" },
+	{ "call", TEXT, OPTIONAL, "the tool call that is run again; absent: it is a model call" },
+	{ "attempt", INT, OPTIONAL, "the number of the attempt that comes" },
+	{ "attempts", INT, OPTIONAL, "how many there may be" },
+	{ "next_us", INT, OPTIONAL, "when it comes: microseconds since 1970" },
+	{ "retry_after_ms", INT, OPTIONAL | NULLABLE, "how long the other side wants us to wait: never less" },
 };
 FIELDS(call_proposed) = {
 	{ "call", TEXT, 0, "id within the task: TURN.INDEX" },
@@ -358,6 +387,8 @@ FIELDS(call_finished) = {
 	{ "files", ARRAY, OPTIONAL, "what it saw or left in files: path below the workspace, sha256 (null: nothing is there)" },
 	{ "redactions", OBJECT, OPTIONAL, "secrets that were hidden in the output: kind and how many" },
 	{ "taint", ARRAY, OPTIONAL, "labels that the result gives the task: untrusted, secret, network" },
+	{ "attempts", INT, OPTIONAL, "how often it was run, where that is more than once" },
+	{ "failure", TEXT, OPTIONAL, "what kind of failure it was: transient (and tried as often as it may), replay-unsafe" },
 };
 FIELDS(exec_decided) = {
 	{ "call", TEXT, 0, "the call in which it happened; '' for mishri exec" },
@@ -544,7 +575,11 @@ static const struct row rows[] = {
 	[EVENT_MODEL_REQUESTED] = ROW("model.requested", model_requested, "A request to a model is about to be sent."),
 	[EVENT_MODEL_REPLIED] = ROW("model.replied", model_replied, "A whole reply arrived."),
 	[EVENT_MODEL_FAILED] = ROW("model.failed", model_failed, "A request failed; nothing of its reply is used."),
-	[EVENT_RETRY_SCHEDULED] = ROW("retry.scheduled", retry_scheduled, "A failed request will be sent again."),
+	[EVENT_MODEL_SWITCHED] = ROW("model.switched", model_switched, "From now on another model of the chain is asked."),
+	[EVENT_BREAKER_OPENED] =
+		ROW("breaker.opened", breaker_opened, "A model failed so often in a row that no task of this engine asks it for a while."),
+	[EVENT_BREAKER_CLOSED] = ROW("breaker.closed", breaker_closed, "A model that was left alone answers again."),
+	[EVENT_RETRY_SCHEDULED] = ROW("retry.scheduled", retry_scheduled, "A failed request is sent again, or a call run again."),
 	[EVENT_CALL_PROPOSED] = ROW("call.proposed", call_proposed, "The model asked for a tool call."),
 	[EVENT_CALL_DECIDED] = ROW("call.decided", call_decided, "Whether the call may happen."),
 	[EVENT_APPROVAL_REQUESTED] = ROW("approval.requested", approval_requested, "A person is asked."),

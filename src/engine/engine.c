@@ -1,7 +1,9 @@
 /* engine.c - tasks enter here and leave here: started, taken over, brought to rest.
  * How a task goes on in between stands in run.c. */
+#include "engine/breaker.h"
 #include "engine/charge.h"
 #include "engine/egress.h"
+#include "engine/fallback.h"
 #include "engine/limits.h"
 #include "engine/reload.h"
 #include "engine/secrets.h"
@@ -40,7 +42,7 @@ static void on_lease_timer(void *userdata)
 }
 
 /* A fact about the engine itself, in the chain that belongs to no task. */
-static void engine_emit(struct engine *engine, enum event_type type, json_t *owned_data)
+void engine_emit(struct engine *engine, enum event_type type, json_t *owned_data)
 {
 	struct event e = { .type = type, .time_us = clock_wall_us(), .attempt = 1, .data = owned_data };
 
@@ -73,9 +75,7 @@ static bool is_named(const struct llm_model *model, const char *name)
 	return whole != NULL && strcmp(whole, name) == 0;
 }
 
-/* The model by name, opened once; borrowed. Whoever asks for a new one does so before the loop runs: a key may
- * come from a command. */
-static int model_by_name(struct engine *engine, const char *name, struct llm_model **ret, struct err *err)
+int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err)
 {
 	struct opened_model *m = engine->models;
 
@@ -105,7 +105,7 @@ static void open_profile_models(struct engine *engine)
 	struct llm_model *model;
 
 	for (size_t i = 0; i < engine->setup.profile_count; i++)
-		if (engine->setup.profiles[i].model != NULL && model_by_name(engine, engine->setup.profiles[i].model, &model, NULL) < 0)
+		if (engine->setup.profiles[i].model != NULL && engine_model(engine, engine->setup.profiles[i].model, &model, NULL) < 0)
 			continue;
 }
 
@@ -138,7 +138,7 @@ int engine_agent_model(const struct run *parent, const char *agent, const char *
 	if (recorded == NULL && profile == NULL && strcmp(agent, "worker") != 0)
 		return err_set(err, EINVAL, "there is no agent '%.64s'; 'worker' is always there", agent);
 	const char *name = recorded != NULL ? recorded : profile != NULL ? profile->model : NULL;
-	int r = name != NULL ? model_by_name(engine, name, &model, err) : 0;
+	int r = name != NULL ? engine_model(engine, name, &model, err) : 0;
 	if (r < 0)
 		return err_prefix(err, "the model of agent '%s' cannot be used", agent);
 	r = model_permitted(parent, agent, model, err);
@@ -162,6 +162,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
 	inbox_open(engine);
 	open_profile_models(engine);
+	fallback_open(engine);
 	policy_watch_start(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
@@ -184,6 +185,7 @@ void engine_free(struct engine *engine)
 	json_decref(engine->warned);
 	json_decref(engine->fresh_grants);
 	policy_watch_end(engine);
+	breakers_free(engine);
 	while (engine->models != NULL) {
 		struct opened_model *m = engine->models;
 		engine->models = m->next;
@@ -270,6 +272,7 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	if (spec->budget_nanos >= 0)
 		json_put_int(config, "budget_usd_nanos", spec->budget_nanos);
 	permit_task(config, NULL, profile);
+	fallback_config(engine, profile, NULL, spec->model, config);
 	if (spec->wait_for_approval)
 		json_put_bool(config, "wait_for_approval", true);
 	json_put(data, "config", config);
@@ -400,6 +403,7 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 	json_t *config = config_data(parent->engine, profile, model, max_depth, rights, t->config);
 	files_config(config, json_get_text(t->config, "workspace_mode", NULL), files_layer_bytes(t->config), profile);
 	permit_task(config, t->config, profile);
+	fallback_config(parent->engine, profile, t->config, model, config);
 	if (t->patient)
 		json_put_bool(config, "wait_for_approval", true);
 	json_put(data, "config", config);
@@ -445,6 +449,8 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 		return r;
 	assert(fresh || task != NULL);
 	r = engine_agent_model(parent, child->agent, fresh ? NULL : task->model, &model, err);
+	if (r == 0 && !fresh)
+		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
 		return r;
 	struct run *run = run_new(engine, fresh ? task_new() : TAKE(task));
@@ -496,7 +502,9 @@ static bool mark_used(void *userdata, const struct event_row *row)
 	if (event_parse(row->text, &e, NULL) < 0)
 		return true;
 	const char *ref = json_get_text(e.data, "ref", NULL);
-	if (ref != NULL && model_by_name(used->engine, json_get_text(used->models, e.task, ""), &model, NULL) == 0)
+	if (e.type == EVENT_MODEL_SWITCHED)
+		json_put_text(used->models, e.task, json_get_text(e.data, "to", ""));
+	if (ref != NULL && engine_model(used->engine, json_get_text(used->models, e.task, ""), &model, NULL) == 0)
 		llm_model_used(model, ref);
 	event_done(&e);
 	return true;
@@ -507,7 +515,7 @@ static int mark_tree(struct engine *engine, const char *root, struct err *err)
 	AUTO(json_decrefp) json_t *models = json_object();
 	struct used_lines used = { engine, models };
 	struct event_filter created = { .task = root, .tree = true, .type = "task.created" };
-	struct event_filter replied = { .task = root, .tree = true, .type = "model.replied" };
+	struct event_filter replied = { .task = root, .tree = true, .type = "model." };
 	const char *task;
 	json_t *name;
 	struct llm_model *model;
@@ -516,7 +524,7 @@ static int mark_tree(struct engine *engine, const char *root, struct err *err)
 	if (r < 0)
 		return r;
 	json_object_foreach(models, task, name)
-		if (model_by_name(engine, json_string_value(name), &model, NULL) < 0)
+		if (engine_model(engine, json_string_value(name), &model, NULL) < 0)
 			continue; /* told of when the task goes on */
 	return store_events(engine->setup.store, &replied, mark_used, &used, err);
 }
@@ -526,6 +534,7 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 {
 	AUTO(task_freep) struct task *task = NULL;
 	struct store *store = engine->setup.store;
+	struct llm_model *model = engine->setup.model;
 	int64_t generation;
 
 	int r = store_lease_take(store, id, &generation, err);
@@ -538,11 +547,13 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 	if (task->phase == PHASE_ENDED)
 		return err_set(err, EALREADY, "task %s has ended", id);
 	r = mark_tree(engine, task->root, err);
+	if (r == 0)
+		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
 		return r;
 	struct run *run = run_new(engine, TAKE(task));
 	run->generation = generation;
-	run->model = engine->setup.model;
+	run->model = model;
 	run->policies = json_incref((json_t *)policies);
 	run->level = level_of(run->task->isolation);
 	run->workspace = xstrdup(run->task->workspace);

@@ -22,6 +22,8 @@ struct run;                            /* a task that this engine holds */
 struct agent_profile {
 	const char *name, *role;       /* role: master or worker */
 	const char *model, *prompt;
+	const char *const *fallback;   /* models that stand in for its own, in memory of its owner; NULL: those of the run */
+	size_t fallback_count;
 	const char *const *tools;      /* names, in memory of its owner; NULL: all that the role has */
 	size_t tool_count;
 	unsigned withheld;             /* permissions that it leaves out, for itself and all below */
@@ -42,6 +44,15 @@ struct question {                      /* an action that needs a person's answer
 	const char *explanation, *taints; /* how policy came to ask; labels of the task, "" for none */
 };
 
+/* How much is borne of models and tools that fail; each 0: as base/limits.h has it. */
+struct engine_patience {
+	int64_t attempts, tool_attempts;
+	int64_t time_ms, wait_ms;      /* of asking again; the longest Retry-After */
+	int64_t failures, open_ms;     /* of a breaker */
+	int64_t stay_ms;               /* with a model that stands in */
+	struct llm_patience model;
+};
+
 struct engine_setup {
 	struct loop *loop;             /* all borrowed; must outlive the engine */
 	struct store *store;           /* registered as an engine already */
@@ -59,6 +70,9 @@ struct engine_setup {
 	int64_t context_tokens;        /* of every model; 0: by the model's name */
 	bool loops_ignored;            /* nobody looks whether a task goes round in circles */
 	int64_t reply_tokens;          /* at most, of one reply; 0: as the provider has it, or as a budget allows */
+	struct engine_patience patience;
+	const json_t *fallback;        /* names of models that stand in for `model`; NULL: none */
+	bool fallback_auth;            /* also where the key of `model` is not accepted */
 	bool interactive;              /* `ask` may be called */
 	/* Callbacks; any may be NULL. Events come once they are durable. */
 	void (*on_event)(void *userdata, const struct event *event);

@@ -3,6 +3,7 @@
 #define MISHRI_ENGINE_RUN_H
 
 #include "base/hash.h"
+#include "core/models.h"
 #include "engine/engine.h"
 #include "tools/redact.h"
 #include "engine/files.h"
@@ -112,6 +113,8 @@ struct engine {
 	int64_t look_again_ms;         /* monotonic */
 	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
+	struct breaker *breakers;      /* breaker.c */
+	struct watch *breaker_timer;
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer, *inbox_readable, *inbox_timer;
 	json_t *fresh_grants;          /* on their way to the disk; NULL: there were none */
@@ -133,6 +136,9 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 void run_tell(struct run *run);                                  /* on_over, once */
 
 /* engine.c */
+void engine_emit(struct engine *engine, enum event_type type, json_t *owned_data);  /* of the engine, not of a task */
+/* A model by name, opened once; borrowed. A new one is opened before the loop runs: its key may come from a command. */
+MUST_USE int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err);
 const struct agent_profile *profile_find(const struct engine *engine, const char *name);
 /* The model that a task below `parent` would have; recorded: the one it had before, or NULL. It must be there, and
  * policy must not be against it. Borrowed. */
@@ -175,7 +181,7 @@ void model_ask(struct run *run);                                 /* STEP_CALL_MO
 json_t *model_request_data(const struct run *run);               /* of model.requested; the caller owns it */
 void model_send(struct run *run);                                /* the effect */
 void model_cancel(struct run *run);
-void model_retry(struct run *run);
+void model_retry(struct run *run, const char *cls);
 
 /* call.c */
 void call_check(struct run *run, struct call *call);
