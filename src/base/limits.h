@@ -355,6 +355,17 @@
 #define LIMIT_TRACE_TEXT_BYTES      KIB(64)  /* of one text in a trace with content */
 #define LIMIT_TRACE_WORDS           100000   /* of outputs that are looked for in later arguments */
 #define LIMIT_TRACE_WORD_BYTES      KIB(64)  /* of one output in which words are looked for */
+#define LIMIT_OTEL_QUEUE_BYTES      MIB(16)  /* of spans that wait for a receiver */
+#define LIMIT_OTEL_BATCH_BYTES      MIB(4)   /* of one request */
+#define LIMIT_OTEL_ANSWER_BYTES     KIB(64)
+#define LIMIT_OTEL_BACKOFF_MS       1000     /* before the second attempt; doubled each time */
+#define LIMIT_OTEL_BACKOFF_MOST_MS  30000
+#define LIMIT_OTEL_RETRY_MS         300000   /* then a batch is given up */
+#define LIMIT_OTEL_HEADERS_BYTES    KIB(16)  /* a file of headers */
+#define LIMIT_OTLP_SEND_MS          60000    /* for one queue full of spans, afterwards */
+#define LIMIT_OTLP_TASKS            100000   /* sent at once */
+#define LIMIT_OTEL_LIVE_TASKS       1000     /* trees of tasks whose spans are sent as they work */
+#define LIMIT_OTEL_LIVE_WORDS       5000     /* of one of them, as LIMIT_TRACE_WORDS */
 #define LIMIT_TRACE_CALL_EDGES      8        /* to one call, from calls whose outputs its arguments repeat */
 
 #endif

@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "engine/dirs.h"
 #include "engine/egress.h"
+#include "engine/otel.h"
 #include "engine/oplog.h"
 #include "engine/patience.h"
 #include "engine/secrets.h"
@@ -89,6 +90,8 @@ static void stop(struct session *s, int signo)
 {
 	if (s->signo == 0)
 		s->signo = signo;
+	if (s->otel != NULL)
+		otel_give_up(s->otel);
 	engine_drain(s->engine, signo == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
@@ -145,6 +148,11 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		.poke_fd = s->poke_path != NULL ? s->poke_fd : -1,
 		.loops_ignored = s->loops_ignored,
 	};
+	if (cli_otel(s->loop, s->store, s->config, &s->otel) != 0)
+		return err_set(err, EINVAL, "the export of spans is not set up right (docs/otel.md); otel.export=off does without");
+	setup.otel = s->otel;
+	setup.trace_programs = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_programs"), "on") == 0;
+	setup.trace_models = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_models"), "on") == 0;
 	setup.policy_home = s->policy_home;
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
@@ -168,6 +176,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 
 void session_close(struct session *s)
 {
+	cli_otel_close(TAKE(s->otel)); /* as long as signals are heard */
 	watch_free(s->sigint);
 	watch_free(s->sigterm);
 	engine_free(s->engine); /* it may still withdraw a question */

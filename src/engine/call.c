@@ -3,6 +3,7 @@
 #include "engine/charge.h"
 #include "engine/limits.h"
 #include "engine/reload.h"
+#include "engine/traceparent.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -368,6 +369,17 @@ static int input_open(const char *text)
 	return fd;
 }
 
+static void trace_environment(struct run *run, uint64_t tag, char ***env)
+{
+	char id[CALL_ID_BYTES], parent[TRACEPARENT_LEN + 1];
+
+	call_id_of(tag, id);
+	traceparent_of_call(run->task, id, parent);
+	env_append(env, xasprintf("TRACEPARENT=%s", parent));
+	if (tracestate_of(run->task) != NULL)
+		env_append(env, xasprintf("TRACESTATE=%s", tracestate_of(run->task)));
+}
+
 int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
                 int mailbox, const struct call_limits *limits, int *ret_out, struct err *err)
 {
@@ -385,6 +397,8 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		return err_set(err, -r, "no pipe for the output");
 	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp, run->net != NULL);
 	env_append(&env, xasprintf("MISHRI_ISOLATION=%s", cell_level_name(run->level)));
+	if (run->engine->setup.trace_programs)
+		trace_environment(run, tag, &env);
 	r = secret_enter(run, tool, args, plan, &env, err);
 	AUTO(json_decrefp) json_t *sent = secret_args(run, tool, args);
 	struct cell_run what = {

@@ -8,6 +8,7 @@
 #include "engine/place.h"
 #include "engine/reload.h"
 #include "engine/secrets.h"
+#include "engine/traceparent.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -233,7 +234,7 @@ static json_t *config_data(const struct engine *engine, const struct agent_profi
 	int64_t window = engine->setup.context_tokens;
 	json_t *config = json_pack("{s:i, s:I, s:O}", "max_depth", max_depth, "context_tokens",
 	                           (json_int_t)(window > 0 ? window : llm_window_tokens(model)), "rights", rights);
-	static const char *const parts[] = { "instructions", "skills", "budget_usd_nanos" };
+	static const char *const parts[] = { "instructions", "skills", "budget_usd_nanos", "tracestate", "trace_flags" };
 
 	if (engine->setup.loops_ignored)
 		json_put_bool(config, "loop_detect", false);
@@ -280,6 +281,7 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	fallback_config(engine, profile, NULL, spec->model, config);
 	if (spec->wait_for_approval)
 		json_put_bool(config, "wait_for_approval", true);
+	traceparent_config(spec, config);
 	json_put(data, "config", config);
 	return data;
 }
@@ -295,7 +297,7 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 		memcpy(task->session, spec->session, MIN(strlen(spec->session), (size_t)ID_LEN));
 	else
 		id_new(task->session);
-	id_trace(task->trace_id);
+	traceparent_enter(spec, task);
 	const char *user = spec->user != NULL ? spec->user : engine->setup.user;
 	memcpy(task->user, user, MIN(strlen(user), (size_t)USER_LEN));
 	run->fresh = true;

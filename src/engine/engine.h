@@ -15,6 +15,7 @@
 #include "tools/tool.h"
 
 struct engine;
+struct otel;                           /* otel.h */
 struct secrets;                        /* secrets.h */
 struct run;                            /* a task that this engine holds */
 
@@ -84,6 +85,8 @@ struct engine_setup {
 	void (*on_over)(void *userdata, struct run *run);   /* ended, parked or failed; the last word about a run */
 	void (*ask)(void *userdata, const struct question *question);
 	void (*ask_withdrawn)(void *userdata, const char *approval, const char *why);
+	struct otel *otel;             /* NULL: no spans are sent */
+	bool trace_programs, trace_models; /* programs in cells get TRACEPARENT; requests to models carry traceparent */
 	int poke_fd;                   /* of inbox_socket, borrowed; -1: the inbox is looked at now and then */
 	void *userdata;
 };
@@ -114,6 +117,7 @@ struct task_spec {
 	bool wait_for_approval;        /* although nobody is at a terminal */
 	int64_t budget_nanos;          /* nano-USD for the whole tree; -1: no bound */
 	const json_t *told;            /* of instructions_read, for this task and all below; NULL: nothing */
+	const char *traceparent, *tracestate; /* W3C: what the task is a part of; NULL, or not well-formed: nothing */
 };
 
 /* Budgets of money want models whose price is known. -EINVAL: err says how to give one. budget_nanos: as in task_spec. */

@@ -3,6 +3,7 @@
 #include "engine/breaker.h"
 #include "engine/charge.h"
 #include "engine/fallback.h"
+#include "engine/otel.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -278,6 +279,8 @@ void run_published(struct run *run, const struct event *e)
 
 	if (setup->on_event != NULL)
 		publish(setup, e);
+	if (setup->otel != NULL)
+		otel_event(setup->otel, e);
 	charge_noted(run, e);
 	approvals_noted(run, e);
 }

@@ -87,6 +87,7 @@ struct llm_request {
 	const json_t *messages;
 	const json_t *tools;             /* [{"name","description","schema":{...}}]; borrowed during llm_start only */
 	int64_t max_output_tokens;       /* 0: the provider's own */
+	const char *traceparent, *tracestate; /* headers (W3C); borrowed during llm_start only; NULL: not sent */
 	struct llm_patience {            /* each 0: as base/limits.h has it. What comes later is a transient failure */
 		int64_t connect_ms;      /* to be connected, TLS included */
 		int64_t first_ms;        /* from the request to the first byte of the answer */

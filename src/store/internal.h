@@ -38,7 +38,18 @@ struct fact {
 	const json_t *data, *refs;
 	bool imported;               /* it happened elsewhere */
 };
+void fact_bind(sqlite3_stmt *stmt, const struct fact *fact);   /* its parameters, by their names */
 MUST_USE int project(struct db *db, enum event_type type, const struct fact *fact, struct err *err);
+
+/* ---- schedules.c: what schedules and their runs become by an event. -ECANCELED: it was decided on a state that is past;
+ * -EEXIST: the name is taken, or the instant has had its run; -ESTALE: the task is no longer wanted. Nothing is written then. ---- */
+
+MUST_USE int schedule_project(struct db *db, enum event_type type, const struct fact *fact, struct err *err);
+
+/* ---- approvals.c ---- */
+
+/* The data of the stored event in a column, its blobs in place; the caller owns it. */
+MUST_USE int event_data(const struct query *q, int column, json_t **ret, int64_t *ret_time_us, struct err *err);
 
 /* ---- batch.c: a batch, and its way into a transaction ---- */
 

@@ -103,7 +103,7 @@ static void bind_common(sqlite3_stmt *stmt, int at, const char *name, const stru
 			bind_text(stmt, at, texts[i].value);
 }
 
-static void bind_fact(sqlite3_stmt *stmt, const struct fact *f)
+void fact_bind(sqlite3_stmt *stmt, const struct fact *f)
 {
 	for (int at = 1; at <= sqlite3_bind_parameter_count(stmt); at++) {
 		const char *name = sqlite3_bind_parameter_name(stmt, at);
@@ -135,6 +135,8 @@ int project(struct db *db, enum event_type type, const struct fact *fact, struct
 {
 	int r = 0;
 
+	if (!fact->imported && (r = schedule_project(db, type, fact, err)) < 0)
+		return r;
 	/* Of an engine. A grant outlives its task; the others are about whole trees. */
 	if (fact->task[0] == '\0' && type != EVENT_GRANT_REVOKED && type != EVENT_HISTORY_IMPORTED &&
 	    type != EVENT_HISTORY_PRUNED)
@@ -144,7 +146,7 @@ int project(struct db *db, enum event_type type, const struct fact *fact, struct
 			continue;
 		struct query q = query_start(db, rows[i].sql, "");
 		if (q.rc == SQLITE_OK)
-			bind_fact(q.stmt, fact);
+			fact_bind(q.stmt, fact);
 		r = run_query(q, err);
 	}
 	return r == 0 ? name_blobs(db, fact, err) : r;
@@ -239,7 +241,7 @@ static int project_again(struct db *db, const struct query *q, json_t *foreign, 
 static int clear_all(struct db *db, struct err *err)
 {
 	static const enum statement clear[] = {
-		SQL_CLEAR_CALLS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS, SQL_CLEAR_SPENDING, SQL_CLEAR_RESERVATIONS, SQL_CLEAR_RAISES,
+		SQL_CLEAR_CALLS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS, SQL_CLEAR_SPENDING, SQL_CLEAR_RESERVATIONS, SQL_CLEAR_RAISES, SQL_CLEAR_SCHEDULES, SQL_CLEAR_SCHEDULE_RUNS,
 		SQL_CLEAR_APPROVALS, SQL_CLEAR_GRANTS, SQL_CLEAR_MARKS, SQL_CLEAR_DAYS, SQL_CLEAR_IMPORTED, SQL_CLEAR_PRUNED,
 		SQL_CLEAR_BLOB_REFS, SQL_WORDS_CLEAR,
 	};

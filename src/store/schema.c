@@ -160,6 +160,20 @@ static const char *const migrations[] = {
 	"CREATE INDEX grants_task ON grants (task);"
 	"INSERT OR IGNORE INTO blob_refs SELECT j.value, coalesce((SELECT root FROM tasks t WHERE t.task = e.task), '')"
 	" FROM events e, json_each(e.data, '$.blobs') j WHERE e.data LIKE '%,\"blobs\":{%';",
+
+	/* Schedules and their runs, from the events schedule.*, task.created and task.finished. seq: the event that has the
+	 * spec; changed: the newest that touched the row. version: how many schedule.* events it has seen. */
+	"CREATE TABLE schedules (schedule TEXT PRIMARY KEY, name TEXT NOT NULL, user TEXT NOT NULL, seq INTEGER NOT NULL,"
+	" changed INTEGER NOT NULL, version INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,"
+	" cursor_us INTEGER NOT NULL, fired INTEGER NOT NULL, started INTEGER NOT NULL, missed INTEGER NOT NULL,"
+	" skipped INTEGER NOT NULL, dropped INTEGER NOT NULL, failed INTEGER NOT NULL, failures INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE UNIQUE INDEX schedules_name ON schedules (name) WHERE state <> 'removed';"
+	"CREATE INDEX schedules_changed ON schedules (changed);"
+	"CREATE TABLE schedule_runs (schedule TEXT NOT NULL, instant_us INTEGER NOT NULL, seq INTEGER NOT NULL, task TEXT NOT NULL,"
+	" cause TEXT NOT NULL, engine TEXT NOT NULL, state TEXT NOT NULL, fired_us INTEGER NOT NULL, ended_us INTEGER,"
+	" reason TEXT NOT NULL, PRIMARY KEY (schedule, instant_us)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX schedule_runs_task ON schedule_runs (task);"
+	"CREATE INDEX schedule_runs_open ON schedule_runs (state, schedule, instant_us);",
 };
 enum { VERSION = COUNT(migrations) };
 
