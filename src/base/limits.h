@@ -344,6 +344,8 @@
 #define LIMIT_HISTORY_RANKED        1000     /* newest trees that are ranked */
 #define LIMIT_HISTORY_HITS          50       /* texts of one tree that are counted for its rank */
 #define LIMIT_HISTORY_SNIPPETS      3        /* shown of one tree */
+#define LIMIT_IMPORT_BYTES          MIB(1024) /* of a file */
+#define LIMIT_IMPORT_EVENTS         1000000
 #define LIMIT_DAY_US                86400000000ll /* a day */
 #define LIMIT_CLOCK_STEP_US         86400000000ll /* a clock that was set wrong by less hides nothing from --since */
 

@@ -112,6 +112,10 @@ static const struct config_key keys[] = {
 	  .about = "what of the operators' log goes to stderr: `run` says errors, a service also what it does, where nothing is said" },
 	{ .name = "log.format", .type = CONFIG_CHOICE, .otherwise = "text", .choices = "text json",
 	  .about = "how its lines look" },
+	{ .name = "retention.older_than", .type = CONFIG_DURATION, .least = 3600000, .most = 36500 * DAY_MS,
+	  .about = "goals that ended longer ago leave the history when `mishri vacuum` runs; nothing leaves where nothing is said" },
+	{ .name = "retention.keep", .type = CONFIG_INT, .least = 1, .most = INT32_MAX,
+	  .about = "the newest so many goals stay all the same" },
 	{ .name = "color", .type = CONFIG_CHOICE, .otherwise = "auto", .choices = "auto always never", .project = true,
 	  .about = "colour on a terminal" },
 };
