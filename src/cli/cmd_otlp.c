@@ -8,6 +8,7 @@
 #include "cli/common.h"
 #include "cli/print.h"
 #include "engine/otel.h"
+#include "store/history.h"
 
 #include "base/banned.h"
 
@@ -22,12 +23,18 @@ static void add_root(void *userdata, const struct task_row *row)
 	memcpy(all->ids[all->count++], row->task, ID_LEN + 1);
 }
 
+static void add_found(void *userdata, const struct history_row *row)
+{
+	add_root(userdata, row->root);
+}
+
 /* The tasks that are named, or all since a time; an exit code. */
 static int choose(const struct options *o, struct store *store, struct roots *ret)
 {
 	const char *const *names;
 	size_t count = option_positionals(o, &names);
-	struct task_filter filter = { .limit = LIMIT_OTLP_TASKS };
+	struct history_filter filter = { .limit = LIMIT_OTLP_TASKS };
+	bool more;
 	struct err err = ERR_NONE;
 
 	if (option_since_us(o, "--since", &filter.since_us) < 0)
@@ -36,7 +43,7 @@ static int choose(const struct options *o, struct store *store, struct roots *re
 		return complain(EXIT_USAGE, "otlp send: which? name tasks (or 'last'), or give --since 1d for all that began since then");
 	if (count > 0 && filter.since_us != 0)
 		return complain(EXIT_USAGE, "otlp send: either tasks or --since, not both");
-	if (count == 0 && store_tasks(store, &filter, add_root, ret, &err) < 0)
+	if (count == 0 && store_history(store, &filter, add_found, ret, &more, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	for (size_t i = 0; i < count; i++) {
 		struct task_row row = { 0 };
