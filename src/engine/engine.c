@@ -276,6 +276,8 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	if (spec->wait_for_approval)
 		json_put_bool(config, "wait_for_approval", true);
 	json_put(data, "config", config);
+	if (spec->schedule != NULL)
+		json_put(data, "schedule", json_deep_copy(spec->schedule));
 	return data;
 }
 
@@ -284,7 +286,10 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 	struct task *task = task_new();
 	struct run *run = run_new(engine, task);
 
-	id_new(task->id);
+	if (spec->task != NULL)
+		memcpy(task->id, spec->task, MIN(strlen(spec->task), (size_t)ID_LEN));
+	else
+		id_new(task->id);
 	memcpy(task->root, task->id, sizeof task->root);
 	if (spec->session != NULL)
 		memcpy(task->session, spec->session, MIN(strlen(spec->session), (size_t)ID_LEN));

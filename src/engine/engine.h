@@ -88,6 +88,8 @@ MUST_USE int engine_new(const struct engine_setup *setup, struct engine **ret, s
 void engine_free(struct engine *engine);          /* closes cells; what runs is as after a crash */
 
 struct task_spec {
+	const char *task;              /* the id that it must have, of a run that a schedule announced; NULL: a new one */
+	const json_t *schedule;        /* whose run it is, for task.created; NULL: none's */
 	const char *goal, *agent, *role, *model, *workspace, *plan, *channel, *session; /* session: NULL makes one */
 	enum cell_level level;
 	const char *mode;              /* of the workspace: direct, overlay or readonly; NULL: direct */
