@@ -488,6 +488,7 @@ FIELDS(history_pruned) = {
 	{ "by", TEXT, 0, "the user, or 'retention' for the service's own" },
 	{ "reason", TEXT, 0, "which rule it fell under" },
 	{ "days", ARRAY, 0, "what it cost, by day, user and model: the sums outlive it" },
+	{ "spending", ARRAY, 0, "what it took from budgets, by session, user and day: that is still taken" },
 };
 
 #define SCHEDULE_COMMON \

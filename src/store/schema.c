@@ -154,6 +154,7 @@ static const char *const migrations[] = {
 	"CREATE TABLE words_upto (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL) STRICT;"
 	"INSERT INTO words_upto VALUES (1, 0);",
 
+<<<<<<< HEAD
 	/* Schedules and their runs, from the events schedule.*, task.created and task.finished. seq: the event that has the
 	 * spec; changed: the newest that touched the row. version: how many schedule.* events it has seen. */
 	"CREATE TABLE schedules (schedule TEXT PRIMARY KEY, name TEXT NOT NULL, user TEXT NOT NULL, seq INTEGER NOT NULL,"
@@ -167,6 +168,14 @@ static const char *const migrations[] = {
 	" reason TEXT NOT NULL, PRIMARY KEY (schedule, instant_us)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX schedule_runs_task ON schedule_runs (task);"
 	"CREATE INDEX schedule_runs_open ON schedule_runs (state, schedule, instant_us);",
+=======
+	/* Who names a long string: it may go with the last tree that does. */
+	"CREATE TABLE blob_refs (digest TEXT NOT NULL, root TEXT NOT NULL, PRIMARY KEY (digest, root)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX blob_refs_root ON blob_refs (root);"
+	"CREATE INDEX grants_task ON grants (task);"
+	"INSERT OR IGNORE INTO blob_refs SELECT j.value, coalesce((SELECT root FROM tasks t WHERE t.task = e.task), '')"
+	" FROM events e, json_each(e.data, '$.blobs') j WHERE e.data LIKE '%,\"blobs\":{%';",
+>>>>>>> main
 };
 enum { VERSION = COUNT(migrations) };
 
@@ -230,6 +239,9 @@ int schema_prepare(struct db *db, bool may_write, struct err *err)
 		               (int)VERSION);
 	if (version == VERSION)
 		return 0;
+	if (!may_write && version > 0)
+		return err_set(err, EAGAIN, "%s: written by an older version of mishri; a command that may write, such as "
+		               "'mishri run', brings it up to date", db->path);
 	if (!may_write)
 		return err_set(err, ENOENT, "%s: nothing has been stored yet", db->path);
 	r = enter_wal(db, err);
