@@ -154,7 +154,13 @@ static const char *const migrations[] = {
 	"CREATE TABLE words_upto (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL) STRICT;"
 	"INSERT INTO words_upto VALUES (1, 0);",
 
-<<<<<<< HEAD
+	/* Who names a long string: it may go with the last tree that does. */
+	"CREATE TABLE blob_refs (digest TEXT NOT NULL, root TEXT NOT NULL, PRIMARY KEY (digest, root)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX blob_refs_root ON blob_refs (root);"
+	"CREATE INDEX grants_task ON grants (task);"
+	"INSERT OR IGNORE INTO blob_refs SELECT j.value, coalesce((SELECT root FROM tasks t WHERE t.task = e.task), '')"
+	" FROM events e, json_each(e.data, '$.blobs') j WHERE e.data LIKE '%,\"blobs\":{%';",
+
 	/* Schedules and their runs, from the events schedule.*, task.created and task.finished. seq: the event that has the
 	 * spec; changed: the newest that touched the row. version: how many schedule.* events it has seen. */
 	"CREATE TABLE schedules (schedule TEXT PRIMARY KEY, name TEXT NOT NULL, user TEXT NOT NULL, seq INTEGER NOT NULL,"
@@ -168,14 +174,6 @@ static const char *const migrations[] = {
 	" reason TEXT NOT NULL, PRIMARY KEY (schedule, instant_us)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX schedule_runs_task ON schedule_runs (task);"
 	"CREATE INDEX schedule_runs_open ON schedule_runs (state, schedule, instant_us);",
-=======
-	/* Who names a long string: it may go with the last tree that does. */
-	"CREATE TABLE blob_refs (digest TEXT NOT NULL, root TEXT NOT NULL, PRIMARY KEY (digest, root)) STRICT, WITHOUT ROWID;"
-	"CREATE INDEX blob_refs_root ON blob_refs (root);"
-	"CREATE INDEX grants_task ON grants (task);"
-	"INSERT OR IGNORE INTO blob_refs SELECT j.value, coalesce((SELECT root FROM tasks t WHERE t.task = e.task), '')"
-	" FROM events e, json_each(e.data, '$.blobs') j WHERE e.data LIKE '%,\"blobs\":{%';",
->>>>>>> main
 };
 enum { VERSION = COUNT(migrations) };
 
