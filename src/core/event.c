@@ -222,6 +222,7 @@ FIELDS(retry_scheduled) = {
 	{ "attempts", INT, OPTIONAL, "how many there may be" },
 	{ "next_us", INT, OPTIONAL, "when it comes: microseconds since 1970" },
 	{ "retry_after_ms", INT, OPTIONAL | NULLABLE, "how long the other side wants us to wait: never less" },
+	{ "used", OBJECT, OPTIONAL, "by the attempt of the call that is over: cpu_ms, memory_bytes and processes, written_bytes" },
 };
 FIELDS(call_proposed) = {
 	{ "call", TEXT, 0, "id within the task: TURN.INDEX" },
