@@ -83,6 +83,10 @@ struct session {
 	bool loops_ignored;
 	const json_t *fallback;        /* names of models that stand in, borrowed; NULL: none */
 	int64_t reply_tokens;          /* 0: by the provider, or as a budget allows */
+	bool service;                  /* the engine stays when no task is left */
+	void (*on_event)(void *userdata, const struct event *event);  /* beside what is shown; NULL */
+	void (*on_over)(void *userdata, struct run *run);             /* NULL */
+	void *userdata;                /* of these two */
 	char user[USER_LEN + 1];
 	int signo;                     /* the first signal that asked to stop; 0: none */
 	struct run *run;               /* the one that is waited for */

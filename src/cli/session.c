@@ -38,6 +38,16 @@ static void on_event(void *userdata, const struct event *e)
 		stream_line(e);
 	if (s->progress != NULL)
 		progress_event(s->progress, e);
+	if (s->on_event != NULL)
+		s->on_event(s->userdata, e);
+}
+
+static void on_over(void *userdata, struct run *run)
+{
+	const struct session *s = userdata;
+
+	if (s->on_over != NULL)
+		s->on_over(s->userdata, run);
 }
 
 static void on_ask(void *userdata, const struct question *q)
@@ -133,7 +143,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	struct engine_setup setup = {
 		.loop = s->loop, .store = s->store, .egress = s->egress, .warden = s->warden, .policy = s->policy, .llm = s->llm,
 		.model = s->model, .user = s->user, .interactive = ask,
-		.on_event = on_event, .ask = ask ? on_ask : NULL,
+		.on_event = on_event, .on_over = on_over, .service = s->service, .ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 		.poke_fd = s->poke_path != NULL ? s->poke_fd : -1,
 		.loops_ignored = s->loops_ignored,

@@ -813,6 +813,15 @@ static apply_fn *const appliers[] = {
 	[EVENT_CHANGES_DROPPED] = on_nothing,
 	[EVENT_HISTORY_IMPORTED] = on_nothing,
 	[EVENT_HISTORY_PRUNED] = on_nothing,
+	[EVENT_SCHEDULE_ADDED] = on_nothing,
+	[EVENT_SCHEDULE_CHANGED] = on_nothing,
+	[EVENT_SCHEDULE_PAUSED] = on_nothing,
+	[EVENT_SCHEDULE_RESUMED] = on_nothing,
+	[EVENT_SCHEDULE_REMOVED] = on_nothing,
+	[EVENT_SCHEDULE_FIRED] = on_nothing,
+	[EVENT_SCHEDULE_QUEUED] = on_nothing,
+	[EVENT_SCHEDULE_PASSED] = on_nothing,
+	[EVENT_SCHEDULE_FAILED] = on_nothing,
 };
 _Static_assert(COUNT(appliers) == EVENT_TYPES, "every event type is folded");
 

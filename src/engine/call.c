@@ -104,7 +104,7 @@ void call_decide(const struct run *run, const struct call *c, struct decision *r
 	else if (tool->control)
 		control_decide(run, tool, c, ret);
 	else
-		policy_decide(run->engine->setup.policy, &action, &facts, ret);
+		policy_decide(run_policy(run), &action, &facts, ret);
 	secret_decide(run, tool, c, &action, &facts, ret);
 }
 
@@ -113,7 +113,7 @@ static void write_decision(struct run *run, const struct call *c, const struct d
 	struct decision d = *by_policy;
 	unsigned granted;
 	const char *by = permit_decide(run, tool_find(c->tool), c->args, &d, &granted) ? "policy" : "permissions";
-	json_t *fields = effect_fields(&d, run->engine->setup.policy), *also = json_array();
+	json_t *fields = effect_fields(&d, run_policy(run)), *also = json_array();
 
 	for (size_t i = 0; i < d.also_count; i++)
 		json_array_append_new(also, json_string(d.also[i]));
@@ -406,7 +406,7 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		.builtin = plan->builtin,
 		.args = sent,
 		.withheld = permit_withheld(run, tag, tool),
-		.hash_system = policy_wants_sha256(run->engine->setup.policy),
+		.hash_system = policy_wants_sha256(run_policy(run)),
 		.argv = (const char *const *)plan->argv,
 		.env = (const char *const *)env,
 		.cwd = run->task->workspace,

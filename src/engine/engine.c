@@ -5,6 +5,7 @@
 #include "engine/egress.h"
 #include "engine/fallback.h"
 #include "engine/limits.h"
+#include "engine/place.h"
 #include "engine/reload.h"
 #include "engine/secrets.h"
 #include "engine/traceparent.h"
@@ -122,7 +123,7 @@ static int model_permitted(const struct run *parent, const char *agent, const st
 	facts.role = "worker";
 	action.model.provider = llm_model_provider(model);
 	action.model.model = llm_model_name(model);
-	policy_decide(parent->engine->setup.policy, &action, &facts, &d);
+	policy_decide(run_policy(parent), &action, &facts, &d);
 	if (d.rule == NULL || d.effect == EFFECT_ALLOW)
 		return 0;
 	return err_set(err, EACCES, "the model %s/%s of agent '%s' %s by rule %s: %s", action.model.provider, action.model.model,
@@ -144,7 +145,7 @@ int engine_agent_model(const struct run *parent, const char *agent, const char *
 		return err_prefix(err, "the model of agent '%s' cannot be used", agent);
 	r = model_permitted(parent, agent, model, err);
 	if (r == 0)
-		r = engine_check_budgets(engine->setup.policy, engine->setup.prices, model,
+		r = engine_check_budgets(run_policy(parent), engine->setup.prices, model,
 		                         json_get_int(parent->task->config, "budget_usd_nanos", -1), err);
 	if (r == 0)
 		*ret = model;
@@ -162,9 +163,11 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	engine->lease_timer = watch_timer(setup->loop, on_lease_timer, engine);
 	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
 	inbox_open(engine);
+	places_open(engine);
 	open_profile_models(engine);
 	fallback_open(engine);
 	policy_watch_start(engine);
+	service_open(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
 	return 0;
@@ -175,6 +178,7 @@ void engine_free(struct engine *engine)
 	if (engine == NULL)
 		return;
 	inbox_close(engine);
+	service_close(engine);
 	watch_free(engine->lease_timer);
 	watch_free(engine->warden_readable);
 	while (engine->runs != NULL) {
@@ -186,6 +190,7 @@ void engine_free(struct engine *engine)
 	json_decref(engine->warned);
 	json_decref(engine->fresh_grants);
 	policy_watch_end(engine);
+	places_close(engine);
 	breakers_free(engine);
 	while (engine->models != NULL) {
 		struct opened_model *m = engine->models;
@@ -293,9 +298,11 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 	else
 		id_new(task->session);
 	traceparent_enter(spec, task);
-	memcpy(task->user, engine->setup.user, MIN(strlen(engine->setup.user), (size_t)USER_LEN));
+	const char *user = spec->user != NULL ? spec->user : engine->setup.user;
+	memcpy(task->user, user, MIN(strlen(user), (size_t)USER_LEN));
 	run->fresh = true;
-	run->model = engine->setup.model;
+	run->model = spec->opened != NULL ? spec->opened : engine->setup.model;
+	run->place = spec->place != NULL ? spec->place : engine->places;
 	run->level = spec->level;
 	run->workspace = xstrdup(spec->workspace);
 	run->opening = created_data(engine, spec);
@@ -307,7 +314,7 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 
 void run_opened(struct run *run, const json_t *mechanisms)
 {
-	const struct policy *policy = run->engine->setup.policy;
+	const struct policy *policy = run_policy(run);
 	int64_t ms = (clock_mono_ns() - run->cell_asked_ns) / 1000000;
 
 	run_emit(run, run->opening_type, "task", "", TAKE(run->opening));
@@ -459,6 +466,7 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 	run->parent = parent;
 	memcpy(run->parent_call, call->id, sizeof run->parent_call);
 	run->model = model;
+	run->place = parent->place;
 	run->generation = generation;
 	run->level = parent->level;
 	run->workspace = xstrdup(parent->workspace);
@@ -572,6 +580,10 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 
 void engine_loop(struct engine *engine)
 {
+	if (engine->setup.service) {
+		loop_run(engine->setup.loop);
+		return;
+	}
 	for (const struct run *run = engine->runs; run != NULL; run = run->next)
 		if (!run->told) {
 			loop_run(engine->setup.loop);
@@ -598,6 +610,7 @@ void engine_drain(struct engine *engine, const char *signal)
 			run_step(run);
 		}
 	}
+	service_rest(engine);
 }
 
 int engine_answer(struct engine *engine, const struct answer *answer, struct err *err)

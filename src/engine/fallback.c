@@ -117,11 +117,11 @@ static int check_model(const struct run *run, const char *name, struct llm_model
 	facts_of(run, &facts);
 	action.model.provider = llm_model_provider(*ret);
 	action.model.model = llm_model_name(*ret);
-	policy_decide(setup->policy, &action, &facts, &d);
+	policy_decide(run_policy(run), &action, &facts, &d);
 	if (d.rule != NULL && d.effect != EFFECT_ALLOW)
 		return err_set(err, EACCES, "%s %s by rule %s", name, d.effect == EFFECT_DENY ? "is denied" : "needs a person's approval",
 		               d.rule);
-	return engine_check_budgets(setup->policy, setup->prices, *ret, json_get_int(run->task->config, "budget_usd_nanos", -1), err);
+	return engine_check_budgets(run_policy(run), setup->prices, *ret, json_get_int(run->task->config, "budget_usd_nanos", -1), err);
 }
 
 void fallback_see(struct run *run)

@@ -69,10 +69,8 @@ void run_tell(struct run *run)
 		control_child_over(run);
 	if (run->engine->setup.on_over != NULL && run->parent == NULL)
 		run->engine->setup.on_over(run->engine->setup.userdata, run);
-	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
-		if (!other->told)
-			return;
-	loop_stop(run->engine->setup.loop);
+	if (!service_stays(run->engine))
+		loop_stop(run->engine->setup.loop);
 }
 
 /* Nobody would hear of what goes on below a run that is gone: it parks, to be found again by a resume. */

@@ -37,6 +37,7 @@ struct run {
 	struct engine *engine;
 	struct run *next;
 	struct task *task;
+	struct policy_place *place;    /* borrowed from the engine: which policy holds */
 	struct run *parent;            /* NULL: nobody waits for it here */
 	char parent_call[CALL_ID_BYTES];
 	struct llm_model *model;       /* borrowed from the engine */
@@ -107,8 +108,7 @@ struct engine {
 	struct engine_setup setup;
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
-	struct policy **retired;       /* reload.c: every set that was loaded here, the one in force among them */
-	size_t retired_count;
+	struct policy_place *places;   /* place.c; the first is the engine's own */
 	struct watch *policy_timer;
 	int64_t look_again_ms;         /* monotonic */
 	bool looking;
@@ -119,6 +119,7 @@ struct engine {
 	struct watch *store_readable, *warden_readable, *lease_timer, *inbox_readable, *inbox_timer;
 	json_t *fresh_grants;          /* on their way to the disk; NULL: there were none */
 	int64_t inbox_last;            /* the newest message of all tasks that was looked for */
+	struct watch *reaper;          /* service.c; NULL: no service */
 };
 
 /* run.c */
@@ -135,10 +136,17 @@ void run_step(struct run *run);                                  /* decide and f
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
 void run_tell(struct run *run);                                  /* on_over, once */
 
+/* place.c */
+const struct policy *run_policy(const struct run *run);
+
+/* service.c */
+void service_open(struct engine *engine);
+void service_close(struct engine *engine);
+bool service_stays(struct engine *engine);                       /* a run is over: does the loop go on? */
+void service_rest(struct engine *engine);                        /* the engine was drained: ends the loop where nothing runs */
+
 /* engine.c */
 void engine_emit(struct engine *engine, enum event_type type, json_t *owned_data);  /* of the engine, not of a task */
-/* A model by name, opened once; borrowed. A new one is opened before the loop runs: its key may come from a command. */
-MUST_USE int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err);
 const struct agent_profile *profile_find(const struct engine *engine, const char *name);
 /* The model that a task below `parent` would have; recorded: the one it had before, or NULL. It must be there, and
  * policy must not be against it. Borrowed. */
