@@ -21,7 +21,7 @@ int fallback_read(const char *text, const char *own, json_t **ret, struct err *e
 	AUTO(json_decrefp) json_t *names = json_array();
 	struct str one;
 
-	for (struct str rest = str_of(text != NULL ? text : ""); str_next(&rest, ',', &one);) {
+	for (struct str rest = str_of(text != NULL ? text : ""); text != NULL && str_next(&rest, ',', &one);) {
 		struct str name = str_trim(one);
 		AUTO(freep) char *copy = xstrndup(name.ptr, name.len);
 		const char *slash = strchr(copy, '/');
