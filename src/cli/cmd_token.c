@@ -145,7 +145,7 @@ static int list(int argc, char **argv)
 	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int revoke(int argc, char **argv)
+static int revoke_token(int argc, char **argv)
 {
 	AUTO(options_freep) struct options *o = NULL;
 	AUTO(store_closep) struct store *store = NULL;
@@ -177,5 +177,5 @@ const struct command cmd_token_list = {
 	.option_count = COUNT(list_rows), .run = list, .examples = "  mishri token list --all --json\n",
 };
 const struct command cmd_token_revoke = {
-	.name = "token revoke", .args = "NAME", .about = "ends a token at once", .run = revoke, .examples = "  mishri token revoke ci\n",
+	.name = "token revoke", .args = "NAME", .about = "ends a token at once", .run = revoke_token, .examples = "  mishri token revoke ci\n",
 };
