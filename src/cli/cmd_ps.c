@@ -108,6 +108,15 @@ static char *doing(const struct event *e)
 	case EVENT_CHANGES_DROPPED:
 	case EVENT_HISTORY_IMPORTED:
 	case EVENT_HISTORY_PRUNED:
+	case EVENT_SCHEDULE_ADDED:
+	case EVENT_SCHEDULE_CHANGED:
+	case EVENT_SCHEDULE_PAUSED:
+	case EVENT_SCHEDULE_RESUMED:
+	case EVENT_SCHEDULE_REMOVED:
+	case EVENT_SCHEDULE_FIRED:
+	case EVENT_SCHEDULE_QUEUED:
+	case EVENT_SCHEDULE_PASSED:
+	case EVENT_SCHEDULE_FAILED:
 	case EVENT_TYPES: break;
 	}
 	return xasprintf("%s%s%s", event_name(e->type), call[0] != '\0' ? " " : "", call);

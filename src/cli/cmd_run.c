@@ -440,6 +440,10 @@ static int start(struct session *s, struct wish *w)
 		.wait_for_approval = option_given(w->o, "--wait-for-approval"),
 		.max_depth = w->leads ? (int)config_number(w->config, "max_depth") : 0,
 	};
+	if (config_env_counts(w->config)) {
+		spec.traceparent = getenv("TRACEPARENT");
+		spec.tracestate = getenv("TRACESTATE");
+	}
 	s->run = engine_start(s->engine, &spec);
 	return session_finish(s);
 }

@@ -80,6 +80,7 @@ FIELDS(task_created) = {
 	{ "limits", OBJECT, 0, "turns, calls, timeout_ms, output_bytes, and what holds for the cell and each call: memory_bytes, ..." },
 	{ "config", OBJECT, OPTIONAL, "other settings that a resume must repeat" },
 	{ "taint", ARRAY, OPTIONAL, "labels that the task above had when it delegated" },
+	{ "schedule", OBJECT, OPTIONAL, "the schedule and instant that it is the run of: schedule, name, instant_us" },
 };
 FIELDS(task_delegated) = {
 	{ "call", TEXT, 0, "the call that delegates" },
@@ -251,6 +252,7 @@ FIELDS(retry_scheduled) = {
 	{ "attempts", INT, OPTIONAL, "how many there may be" },
 	{ "next_us", INT, OPTIONAL, "when it comes: microseconds since 1970" },
 	{ "retry_after_ms", INT, OPTIONAL | NULLABLE, "how long the other side wants us to wait: never less" },
+	{ "used", OBJECT, OPTIONAL, "by the attempt of the call that is over: cpu_ms, memory_bytes and processes, written_bytes" },
 };
 FIELDS(call_proposed) = {
 	{ "call", TEXT, 0, "id within the task: TURN.INDEX" },
@@ -517,6 +519,64 @@ FIELDS(history_pruned) = {
 	{ "by", TEXT, 0, "the user, or 'retention' for the service's own" },
 	{ "reason", TEXT, 0, "which rule it fell under" },
 	{ "days", ARRAY, 0, "what it cost, by day, user and model: the sums outlive it" },
+	{ "spending", ARRAY, 0, "what it took from budgets, by session, user and day: that is still taken" },
+};
+
+#define SCHEDULE_COMMON \
+	{ "schedule", TEXT, 0, "id of the schedule" }, { "name", TEXT, 0, "its name" }, \
+	{ "version", INT, 0, "how many events of this kind the schedule had before; what was decided on an older one is refused" }
+FIELDS(schedule_added) = {
+	SCHEDULE_COMMON,
+	{ "spec", OBJECT, 0, "cron, every or at; zone, overlap, queue, catch_up, jitter, start, end, runs, failures; task: what its runs do" },
+	{ "cursor_us", INT, 0, "microseconds since 1970: instants up to here do not count" },
+	{ "by", TEXT, 0, "the user who added it, and as whom its tasks run" },
+};
+FIELDS(schedule_changed) = {
+	SCHEDULE_COMMON,
+	{ "spec", OBJECT, 0, "the new one, whole" },
+	{ "cursor_us", INT, 0, "microseconds since 1970: instants up to here do not count" },
+	{ "by", TEXT, 0, "the user" },
+};
+FIELDS(schedule_paused) = {
+	SCHEDULE_COMMON,
+	{ "by", TEXT, 0, "the user; 'mishri' after failures in a row" },
+	{ "reason", TEXT, 0, "one sentence, or ''" },
+};
+FIELDS(schedule_resumed) = {
+	SCHEDULE_COMMON,
+	{ "cursor_us", INT, 0, "microseconds since 1970: instants up to here do not count" },
+	{ "by", TEXT, 0, "the user" },
+};
+FIELDS(schedule_removed) = {
+	SCHEDULE_COMMON,
+	{ "by", TEXT, 0, "the user" },
+};
+FIELDS(schedule_fired) = {
+	SCHEDULE_COMMON,
+	{ "instant_us", INT, 0, "microseconds since 1970; with the schedule, what the run is known by" },
+	{ "cause", TEXT, 0, "due, late, queued, hand" },
+	{ "task", TEXT, 0, "id of the task that will carry it out" },
+	{ "engine", TEXT, 0, "the engine that starts it; '' where the first that comes along does" },
+	{ "from", TEXT, OPTIONAL, "the engine that should have started it and is gone" },
+	{ "by", TEXT, OPTIONAL, "with hand: the user" },
+};
+FIELDS(schedule_queued) = {
+	SCHEDULE_COMMON,
+	{ "instant_us", INT, 0, "microseconds since 1970: it waits for the run before it to end" },
+};
+FIELDS(schedule_passed) = {
+	SCHEDULE_COMMON,
+	{ "what", TEXT, 0, "missed (nobody was there in time), skipped (the run before it has not ended), dropped (too many wait)" },
+	{ "first_us", INT, 0, "the first instant, in microseconds since 1970" },
+	{ "last_us", INT, 0, "the last one" },
+	{ "count", INT, 0, "how many instants" },
+	{ "reason", TEXT, 0, "one sentence" },
+};
+FIELDS(schedule_failed) = {
+	SCHEDULE_COMMON,
+	{ "instant_us", INT, 0, "the instant whose task could not be started" },
+	{ "task", TEXT, 0, "the id that it would have had" },
+	{ "reason", TEXT, 0, "one sentence" },
 };
 
 // clang-format off
@@ -586,6 +646,15 @@ static const struct row rows[] = {
 	[EVENT_CHANGES_DROPPED] = ROW("changes.dropped", changes_dropped, "What a task changed in its layer was thrown away."),
 	[EVENT_HISTORY_IMPORTED] = ROW("history.imported", history_imported, "A task tree came out of a file."),
 	[EVENT_HISTORY_PRUNED] = ROW("history.pruned", history_pruned, "A task tree left by retention; this stands in its place."),
+	[EVENT_SCHEDULE_ADDED] = ROW("schedule.added", schedule_added, "A schedule was made."),
+	[EVENT_SCHEDULE_CHANGED] = ROW("schedule.changed", schedule_changed, "A schedule got another rule or another goal."),
+	[EVENT_SCHEDULE_PAUSED] = ROW("schedule.paused", schedule_paused, "A schedule starts nothing until it is resumed."),
+	[EVENT_SCHEDULE_RESUMED] = ROW("schedule.resumed", schedule_resumed, "A paused schedule goes on."),
+	[EVENT_SCHEDULE_REMOVED] = ROW("schedule.removed", schedule_removed, "A schedule ended; its runs and events stay."),
+	[EVENT_SCHEDULE_FIRED] = ROW("schedule.fired", schedule_fired, "An instant gets its run; written before the task is made."),
+	[EVENT_SCHEDULE_QUEUED] = ROW("schedule.queued", schedule_queued, "An instant waits for the run before it."),
+	[EVENT_SCHEDULE_PASSED] = ROW("schedule.passed", schedule_passed, "Instants that will not run, and why."),
+	[EVENT_SCHEDULE_FAILED] = ROW("schedule.failed", schedule_failed, "The task of an instant could not be started."),
 };
 // clang-format on
 _Static_assert(COUNT(rows) == EVENT_TYPES, "every event type has a row");
@@ -783,6 +852,41 @@ json_t *event_schema(enum event_type type)
 		if ((row->fields[i].flags & OPTIONAL) == 0)
 			json_array_append_new(required, json_string(row->fields[i].name));
 	}
+	json_put(schema, "properties", properties);
+	json_put(schema, "required", required);
+	json_put_bool(schema, "additionalProperties", false);
+	return schema;
+}
+
+json_t *event_line_schema(enum event_type type)
+{
+	static const struct { const char *name, *json; bool required; } common[] = {
+		{ "seq", "{\"type\":\"integer\",\"minimum\":1}", false },
+		{ "time", "{\"type\":\"string\",\"format\":\"date-time\"}", true },
+		{ "session", "{\"type\":[\"string\",\"null\"]}", true }, { "task", "{\"type\":[\"string\",\"null\"]}", true },
+		{ "parent", "{\"type\":[\"string\",\"null\"]}", true },  { "user", "{\"type\":[\"string\",\"null\"]}", true },
+		{ "trace_id", "{\"type\":[\"string\",\"null\"],\"pattern\":\"^[0-9a-f]{32}$\"}", true },
+		{ "span_id", "{\"type\":[\"string\",\"null\"],\"pattern\":\"^[0-9a-f]{16}$\"}", true },
+		{ "parent_span_id", "{\"type\":[\"string\",\"null\"],\"pattern\":\"^[0-9a-f]{16}$\"}", true },
+		{ "attempt", "{\"type\":\"integer\",\"minimum\":1}", true },
+		{ "blobs", "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{64}$\"}}", false },
+		{ "prev", "{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{64}$\"}", false },
+		{ "hash", "{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{64}$\"}", false },
+	};
+	json_t *schema = json_object(), *properties = json_object(), *required = json_pack("[ss]", "type", "data"), *value;
+
+	json_put_text(schema, "$schema", "https://json-schema.org/draft/2020-12/schema");
+	json_put_text(schema, "title", rows[type].name);
+	json_put_text(schema, "type", "object");
+	for (size_t i = 0; i < COUNT(common); i++) {
+		if (json_parse(str_of(common[i].json), &value, NULL) < 0)
+			abort();
+		json_put(properties, common[i].name, value);
+		if (common[i].required)
+			json_array_append_new(required, json_string(common[i].name));
+	}
+	json_put(properties, "type", json_pack("{ss}", "const", rows[type].name));
+	json_put(properties, "data", event_schema(type));
 	json_put(schema, "properties", properties);
 	json_put(schema, "required", required);
 	json_put_bool(schema, "additionalProperties", false);

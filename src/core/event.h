@@ -68,6 +68,15 @@ enum event_type {
 	EVENT_CHANGES_DROPPED,
 	EVENT_HISTORY_IMPORTED,
 	EVENT_HISTORY_PRUNED,
+	EVENT_SCHEDULE_ADDED,
+	EVENT_SCHEDULE_CHANGED,
+	EVENT_SCHEDULE_PAUSED,
+	EVENT_SCHEDULE_RESUMED,
+	EVENT_SCHEDULE_REMOVED,
+	EVENT_SCHEDULE_FIRED,
+	EVENT_SCHEDULE_QUEUED,
+	EVENT_SCHEDULE_PASSED,
+	EVENT_SCHEDULE_FAILED,
 	EVENT_TYPES
 };
 
@@ -107,6 +116,9 @@ MUST_USE int event_check(enum event_type type, const json_t *data, struct err *e
 
 /* JSON Schema 2020-12 of the event's data. The caller owns it. */
 MUST_USE json_t *event_schema(enum event_type type);
+
+/* The same of a whole line as `mishri events --json` prints it. */
+MUST_USE json_t *event_line_schema(enum event_type type);
 
 /* The catalogue as Markdown, for docs/events.md. */
 void event_document(struct buf *ret);

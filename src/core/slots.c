@@ -240,9 +240,11 @@ static bool goes_first(const struct slot_lane *a, const struct slot_lane *b)
 {
 	const struct count *mine = a->counts[SLOT_USER], *theirs = b->counts[SLOT_USER];
 
-	if (mine == theirs)
-		return before(a->heap[0], b->heap[0]);
-	return mine->running != theirs->running ? mine->running < theirs->running : mine->served < theirs->served;
+	if (mine->running != theirs->running)
+		return mine->running < theirs->running;
+	if (mine->served != theirs->served)
+		return mine->served < theirs->served;
+	return before(a->heap[0], b->heap[0]);
 }
 
 struct slot_seat *slots_next(struct slots *slots)

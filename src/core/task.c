@@ -520,6 +520,8 @@ static int on_call_retried(struct task *t, const struct event *e, struct err *er
 	set_text(&c->retried_why, e, "reason");
 	c->wait_until_us = e->time_us + json_get_int(e->data, "delay_ms", 0) * 1000;
 	c->phase = CALL_WAITING;
+	t->used.cpu_ms += json_get_int(json_object_get(e->data, "used"), "cpu_ms", 0);
+	t->used.written += json_get_int(json_object_get(e->data, "used"), "written_bytes", 0);
 	return 0;
 }
 
@@ -823,6 +825,15 @@ static apply_fn *const appliers[] = {
 	[EVENT_CHANGES_DROPPED] = on_nothing,
 	[EVENT_HISTORY_IMPORTED] = on_nothing,
 	[EVENT_HISTORY_PRUNED] = on_nothing,
+	[EVENT_SCHEDULE_ADDED] = on_nothing,
+	[EVENT_SCHEDULE_CHANGED] = on_nothing,
+	[EVENT_SCHEDULE_PAUSED] = on_nothing,
+	[EVENT_SCHEDULE_RESUMED] = on_nothing,
+	[EVENT_SCHEDULE_REMOVED] = on_nothing,
+	[EVENT_SCHEDULE_FIRED] = on_nothing,
+	[EVENT_SCHEDULE_QUEUED] = on_nothing,
+	[EVENT_SCHEDULE_PASSED] = on_nothing,
+	[EVENT_SCHEDULE_FAILED] = on_nothing,
 };
 _Static_assert(COUNT(appliers) == EVENT_TYPES, "every event type is folded");
 

@@ -5,9 +5,11 @@
 #include "engine/egress.h"
 #include "engine/fallback.h"
 #include "engine/limits.h"
+#include "engine/place.h"
 #include "engine/reload.h"
 #include "engine/secrets.h"
 #include "engine/slots.h"
+#include "engine/traceparent.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -122,7 +124,7 @@ static int model_permitted(const struct run *parent, const char *agent, const st
 	facts.role = "worker";
 	action.model.provider = llm_model_provider(model);
 	action.model.model = llm_model_name(model);
-	policy_decide(parent->engine->setup.policy, &action, &facts, &d);
+	policy_decide(run_policy(parent), &action, &facts, &d);
 	if (d.rule == NULL || d.effect == EFFECT_ALLOW)
 		return 0;
 	return err_set(err, EACCES, "the model %s/%s of agent '%s' %s by rule %s: %s", action.model.provider, action.model.model,
@@ -144,7 +146,7 @@ int engine_agent_model(const struct run *parent, const char *agent, const char *
 		return err_prefix(err, "the model of agent '%s' cannot be used", agent);
 	r = model_permitted(parent, agent, model, err);
 	if (r == 0)
-		r = engine_check_budgets(engine->setup.policy, engine->setup.prices, model,
+		r = engine_check_budgets(run_policy(parent), engine->setup.prices, model,
 		                         json_get_int(parent->task->config, "budget_usd_nanos", -1), err);
 	if (r == 0)
 		*ret = model;
@@ -162,10 +164,12 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	engine->lease_timer = watch_timer(setup->loop, on_lease_timer, engine);
 	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
 	inbox_open(engine);
+	places_open(engine);
 	open_profile_models(engine);
 	fallback_open(engine);
 	slots_open(engine);
 	policy_watch_start(engine);
+	service_open(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
 	return 0;
@@ -176,6 +180,7 @@ void engine_free(struct engine *engine)
 	if (engine == NULL)
 		return;
 	inbox_close(engine);
+	service_close(engine);
 	watch_free(engine->lease_timer);
 	watch_free(engine->warden_readable);
 	while (engine->runs != NULL) {
@@ -187,9 +192,9 @@ void engine_free(struct engine *engine)
 	json_decref(engine->warned);
 	json_decref(engine->fresh_grants);
 	policy_watch_end(engine);
+	places_close(engine);
 	breakers_free(engine);
 	slots_close(engine);
-	watch_free(engine->reaper);
 	while (engine->models != NULL) {
 		struct opened_model *m = engine->models;
 		engine->models = m->next;
@@ -232,7 +237,7 @@ static json_t *config_data(const struct engine *engine, const struct agent_profi
 	int64_t window = engine->setup.context_tokens;
 	json_t *config = json_pack("{s:i, s:I, s:O}", "max_depth", max_depth, "context_tokens",
 	                           (json_int_t)(window > 0 ? window : llm_window_tokens(model)), "rights", rights);
-	static const char *const parts[] = { "instructions", "skills", "budget_usd_nanos" };
+	static const char *const parts[] = { "instructions", "skills", "budget_usd_nanos", "tracestate", "trace_flags" };
 
 	if (engine->setup.loops_ignored)
 		json_put_bool(config, "loop_detect", false);
@@ -279,7 +284,10 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	fallback_config(engine, profile, NULL, spec->model, config);
 	if (spec->wait_for_approval)
 		json_put_bool(config, "wait_for_approval", true);
+	traceparent_config(spec, config);
 	json_put(data, "config", config);
+	if (spec->schedule != NULL)
+		json_put(data, "schedule", json_deep_copy(spec->schedule));
 	return data;
 }
 
@@ -288,16 +296,21 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 	struct task *task = task_new();
 	struct run *run = run_new(engine, task, NULL);
 
-	id_new(task->id);
+	if (spec->task != NULL)
+		memcpy(task->id, spec->task, MIN(strlen(spec->task), (size_t)ID_LEN));
+	else
+		id_new(task->id);
 	memcpy(task->root, task->id, sizeof task->root);
 	if (spec->session != NULL)
 		memcpy(task->session, spec->session, MIN(strlen(spec->session), (size_t)ID_LEN));
 	else
 		id_new(task->session);
-	id_trace(task->trace_id);
-	memcpy(task->user, engine->setup.user, MIN(strlen(engine->setup.user), (size_t)USER_LEN));
+	traceparent_enter(spec, task);
+	const char *user = spec->user != NULL ? spec->user : engine->setup.user;
+	memcpy(task->user, user, MIN(strlen(user), (size_t)USER_LEN));
 	run->fresh = true;
-	run->model = engine->setup.model;
+	run->model = spec->opened != NULL ? spec->opened : engine->setup.model;
+	run->place = spec->place != NULL ? spec->place : engine->places;
 	run->level = spec->level;
 	run->workspace = xstrdup(spec->workspace);
 	run->opening = created_data(engine, spec);
@@ -309,7 +322,7 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 
 void run_opened(struct run *run, const json_t *mechanisms)
 {
-	const struct policy *policy = run->engine->setup.policy;
+	const struct policy *policy = run_policy(run);
 	int64_t ms = (clock_mono_ns() - run->cell_asked_ns) / 1000000;
 
 	run_emit(run, run->opening_type, "task", "", TAKE(run->opening));
@@ -466,6 +479,7 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 	struct run *run = run_new(engine, fresh ? task_new() : TAKE(task), parent);
 	memcpy(run->parent_call, call->id, sizeof run->parent_call);
 	run->model = model;
+	run->place = parent->place;
 	run->generation = generation;
 	run->level = parent->level;
 	run->workspace = xstrdup(parent->workspace);
@@ -579,7 +593,7 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 
 void engine_loop(struct engine *engine)
 {
-	if (engine->active > 0)
+	if (engine->setup.service || engine->active > 0)
 		loop_run(engine->setup.loop);
 }
 
@@ -602,6 +616,7 @@ void engine_drain(struct engine *engine, const char *signal)
 			run_step(run);
 		}
 	}
+	service_rest(engine);
 }
 
 int engine_answer(struct engine *engine, const struct answer *answer, struct err *err)

@@ -1,6 +1,8 @@
 /* model.c - the model's side of a run: what is asked, what comes back, what is tried again.
  * It never reads meaning out of a reply: the calls in it are proposals and nothing more. */
 #include "engine/breaker.h"
+#include "engine/run.h"
+#include "engine/traceparent.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -177,6 +179,12 @@ void model_send(struct run *run)
 		.userdata = run,
 	};
 
+	char parent[TRACEPARENT_LEN + 1];
+	if (run->engine->setup.trace_models) {
+		traceparent_of_turn(run->task, parent);
+		request.traceparent = parent;
+		request.tracestate = tracestate_of(run->task);
+	}
 	run->request_ms = clock_mono_ms();
 	run->request = llm_start(run->engine->setup.llm, &request);
 }

@@ -4,6 +4,7 @@
 #include "engine/charge.h"
 #include "engine/fallback.h"
 #include "engine/slots.h"
+#include "engine/otel.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -67,54 +68,6 @@ void run_free(struct run *run)
 	free(run);
 }
 
-/* ---- what is over goes: the one above has its report ---- */
-
-static void unlink_child(struct run *run)
-{
-	struct run **at = &run->parent->children;
-
-	while (*at != run)
-		at = &(*at)->sibling;
-	*at = run->sibling;
-}
-
-/* Not a root: who started it may still look at it. Not one that a batch is on its way for: that comes back to it. */
-static bool may_go(const struct run *run)
-{
-	return run->told && !run->committing && run->parent != NULL && run->children == NULL;
-}
-
-static void on_reap(void *userdata)
-{
-	struct engine *engine = userdata;
-	struct run **at = &engine->runs;
-
-	while (*at != NULL) {
-		struct run *run = *at;
-		if (!may_go(run)) {
-			at = &run->next;
-			continue;
-		}
-		*at = run->next;
-		unlink_child(run);
-		run_free(run);
-	}
-}
-
-/* One walk does for all that end within a while. */
-static void reap_later(struct engine *engine)
-{
-	if (engine->reaper == NULL)
-		engine->reaper = watch_timer(engine->setup.loop, on_reap, engine);
-	watch_arm(engine->reaper, LIMIT_REAP_MS);
-}
-
-void run_left(struct run *run)
-{
-	if (run->told)
-		reap_later(run->engine);
-}
-
 void run_tell(struct run *run)
 {
 	if (run->told)
@@ -126,13 +79,12 @@ void run_tell(struct run *run)
 	run->engine->active--;
 	if (run->parent != NULL)
 		run->parent->active_children--;
-	reap_later(run->engine);
 	locks_over(run);
 	if (run->parent != NULL)
 		control_child_over(run);
 	if (run->engine->setup.on_over != NULL && run->parent == NULL)
 		run->engine->setup.on_over(run->engine->setup.userdata, run);
-	if (run->engine->active == 0)
+	if (!service_stays(run->engine))
 		loop_stop(run->engine->setup.loop);
 }
 
@@ -343,6 +295,8 @@ void run_published(struct run *run, const struct event *e)
 
 	if (setup->on_event != NULL)
 		publish(setup, e);
+	if (setup->otel != NULL)
+		otel_event(setup->otel, e);
 	charge_noted(run, e);
 	approvals_noted(run, e);
 }
@@ -363,7 +317,7 @@ static void on_commit(void *userdata, int result, int64_t first_seq, const struc
 	run->committing = false;
 	if (run->told) { /* it failed while this batch was on its way */
 		batch_free(b);
-		run_left(run);
+		service_look(run->engine);
 		return;
 	}
 	if (result < 0) {

@@ -204,6 +204,17 @@ static void add_header(void *to, const char *line)
 	*list = longer;
 }
 
+static void add_trace_headers(const struct llm_request *request, struct curl_slist **headers)
+{
+	const struct { const char *name, *value; } rows[] = { { "traceparent", request->traceparent }, { "tracestate", request->tracestate } };
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (rows[i].value != NULL) {
+			AUTO(freep) char *line = xasprintf("%s: %s", rows[i].name, rows[i].value);
+			add_header(headers, line);
+		}
+}
+
 static void start_transfer(struct llm_call *call, struct buf *body)
 {
 	const struct llm_model *model = call->request.model;
@@ -215,6 +226,7 @@ static void start_transfer(struct llm_call *call, struct buf *body)
 	add_header(&headers, "Accept: text/event-stream, application/json");
 	add_header(&headers, "Expect:");        /* a large body is sent without asking first */
 	dialect->headers(model, add_header, &headers);
+	add_trace_headers(&call->request, &headers);
 	struct http_request request = {
 		.url = url, .headers = headers, .body = body, .ca_file = model->ca_file, .ca_dir = model->ca_dir,
 		.direct = model->loopback, .connect_ms = call->request.patience.connect_ms,

@@ -52,6 +52,14 @@ struct llm_failure {
 /* The environment that keys and addresses come from; getenv-like, so that tests can hand in another. */
 typedef const char *llm_getenv(void *userdata, const char *name);
 
+/* A model that could be used as things are: there is a key, or a server on this machine (or at an address that was set)
+ * has it. Asks each such server once, for at most LIMIT_OFFER_MS; blocks meanwhile. Texts are borrowed for the visit. */
+struct llm_offer { const char *model, *because; };
+void llm_offers(llm_getenv *env, void *env_userdata, void (*visit)(void *userdata, const struct llm_offer *offer), void *userdata);
+
+/* Could this be the name of a model? Asks nobody. -EINVAL. */
+MUST_USE int llm_model_check(const char *name, struct err *err);
+
 /* "openai/gpt-5", "recorded/FILE". Reads the key (environment; for recorded: the file). Failure:
  * -EINVAL unknown provider or bad file (err says where), -EACCES no key (err says what to set). */
 MUST_USE int llm_model_open(const char *name, llm_getenv *env, void *userdata, struct llm_model **ret, struct err *err);
@@ -79,6 +87,7 @@ struct llm_request {
 	const json_t *messages;
 	const json_t *tools;             /* [{"name","description","schema":{...}}]; borrowed during llm_start only */
 	int64_t max_output_tokens;       /* 0: the provider's own */
+	const char *traceparent, *tracestate; /* headers (W3C); borrowed during llm_start only; NULL: not sent */
 	struct llm_patience {            /* each 0: as base/limits.h has it. What comes later is a transient failure */
 		int64_t connect_ms;      /* to be connected, TLS included */
 		int64_t first_ms;        /* from the request to the first byte of the answer */
