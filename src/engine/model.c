@@ -164,6 +164,7 @@ void model_send(struct run *run)
 		.messages = messages,
 		.tools = tools,
 		.max_output_tokens = run->max_output,
+		.idle_ms = health_model_idle_ms(run->engine) + LIMIT_HEALTH_SLACK_MS,
 		.on_text = on_text,
 		.on_done = on_done,
 		.userdata = run,
@@ -178,6 +179,17 @@ void model_cancel(struct run *run)
 	if (run->request != NULL)
 		llm_cancel(TAKE(run->request));
 	failed(run, "cancelled", 0, "the request was stopped", -1);
+}
+
+void model_cut(struct run *run, int64_t silent_ms)
+{
+	AUTO(freep) char *why = xasprintf("the model sent nothing for %lld ms", (long long)silent_ms);
+
+	if (run->request == NULL)
+		return;
+	llm_cancel(TAKE(run->request));
+	failed(run, llm_class_name(LLM_TRANSIENT), 0, why, -1);
+	run_step(run);
 }
 
 void model_retry(struct run *run)

@@ -49,6 +49,7 @@ void run_free(struct run *run)
 	json_decref(run->policies);
 	free(run->workspace);
 	meter_stop(run);
+	health_leave(run);
 	json_decref(run->files_told);
 	free(run->tmp);
 	free(run);
@@ -107,6 +108,7 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 	watch_free(TAKE(run->cell_readable));
 	cell_close(TAKE(run->cell));
 	drop_pending(run);
+	health_leave(run);
 	drain_children(run);
 	run_tell(run);
 }
@@ -480,7 +482,7 @@ void run_step(struct run *run)
 	run->input.children_active = false;
 	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
 		run->input.children_active |= other->parent == run && !other->told;
-	while (!run->over && run->charging == NULL && task_decide(run->task, &run->input, &c)) {
+	while (!run->over && run->charging == NULL && !run_waits_for_cell(run) && task_decide(run->task, &run->input, &c)) {
 		obey(run, &c);
 		step_done(&c);
 	}

@@ -350,3 +350,8 @@ void http_set_idle(struct http_transfer *t, int64_t idle_ms)
 	t->idle_ms = idle_ms;
 	set_timer(t->timer, idle_ms);
 }
+
+int64_t http_heard_ms(const struct http_transfer *t)
+{
+	return t->last_ms;
+}

@@ -47,4 +47,6 @@ void http_cancel(struct http_transfer *transfer);
 /* From now on the transfer ends when no byte comes for so long. */
 void http_set_idle(struct http_transfer *transfer, int64_t idle_ms);
 
+int64_t http_heard_ms(const struct http_transfer *transfer);    /* the last byte, or the start; monotonic */
+
 #endif

@@ -286,3 +286,8 @@ void llm_cancel(struct llm_call *call)
 	if (!call->busy)
 		call_free(call);
 }
+
+int64_t llm_call_heard_ms(const struct llm_call *call)
+{
+	return call->transfer != NULL ? http_heard_ms(call->transfer) : -1;
+}

@@ -97,5 +97,7 @@ struct llm_request {
 /* The handle lives until on_done returned or llm_cancel. */
 MUST_USE struct llm_call *llm_start(struct llm *llm, const struct llm_request *request);
 void llm_cancel(struct llm_call *call);
+/* When the last byte came, or the request began; monotonic. -1: there is no stream to be idle. */
+int64_t llm_call_heard_ms(const struct llm_call *call);
 
 #endif
