@@ -176,6 +176,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 void session_close(struct session *s)
 {
 	stop_unwatch();
+	watchdog_closing(s->watchdog);
 	engine_free(s->engine); /* it may still withdraw a question */
 	asker_free(s->asker);
 	progress_free(s->progress);

@@ -36,6 +36,7 @@ struct watchdog {
 	int end_fd;                    /* eventfd: the thread shall end */
 	struct symbols *symbols;
 	_Atomic int64_t beat_ms;
+	atomic_bool closing;
 
 	pthread_mutex_t lock;          /* of what follows */
 	bool has_stood;
@@ -137,7 +138,7 @@ static void end_if_late(const struct watchdog *w, int64_t now_ms)
 		return;
 	snprintf(line, sizeof line, "mishri: %s, and it is not over: %s. It ends at once, as after a crash; "
 	         "`mishri ps` names what can be resumed.\n", late ? "the deadline of the stop is over" : "a second signal came",
-	         now_ms - atomic_load(&w->beat_ms) > LIMIT_STOP_GUARD_MS ? "the event loop stands" : "the store does not answer");
+	         atomic_load(&w->closing) ? "the store does not answer" : "the event loop stands");
 	say(line);
 	_exit(128 + asked.first_signo);
 }
@@ -149,7 +150,7 @@ static void look(struct watchdog *w, int64_t *told_beat_ms)
 	int64_t now_ms = clock_mono_ms(), beat_ms = atomic_load(&w->beat_ms);
 
 	end_if_late(w, now_ms);
-	if (now_ms - beat_ms <= w->loop_ms || beat_ms == *told_beat_ms)
+	if (atomic_load(&w->closing) || now_ms - beat_ms <= w->loop_ms || beat_ms == *told_beat_ms)
 		return;
 	*told_beat_ms = beat_ms;       /* once each time */
 	write_down(w, now_ms - beat_ms);
@@ -230,6 +231,12 @@ void watchdog_stop(struct watchdog *w)
 	heartbeats_free(w->table);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
+}
+
+void watchdog_closing(struct watchdog *w)
+{
+	if (w != NULL)
+		atomic_store(&w->closing, true);
 }
 
 struct heartbeats *watchdog_table(struct watchdog *w)

@@ -21,6 +21,9 @@ void watchdog_stop(struct watchdog *watchdog);                   /* NULL is fine
 struct heartbeats *watchdog_table(struct watchdog *watchdog);
 void watchdog_beat(struct watchdog *watchdog, int64_t now_ms);   /* the loop moves */
 
+/* The loop has ended, and everything is being closed: from now on only the end of the process is watched over. */
+void watchdog_closing(struct watchdog *watchdog);                /* NULL is fine */
+
 /* A loop that stood and moves again. */
 enum { WATCHDOG_FRAMES = 48 };
 struct stood {
