@@ -31,6 +31,7 @@ struct groups {
 	struct group *list;
 	size_t count;
 	json_t *by_key;              /* key → index */
+	const char *model;           /* only of models with this in their names; NULL: all */
 	struct sum total;
 };
 
@@ -61,16 +62,25 @@ static struct group *group_of(struct groups *g, const char *key)
 	return &g->list[g->count++];
 }
 
+static const char *day_text(int64_t day, char text[static TIME_TEXT_BYTES])
+{
+	char time[CLOCK_TEXT_BYTES];
+
+	snprintf(text, TIME_TEXT_BYTES, "%.10s", clock_format(day * LIMIT_DAY_US, time));
+	return text;
+}
+
 static void visit(void *userdata, const struct cost_row *row)
 {
 	struct groups *g = userdata;
 	char day[TIME_TEXT_BYTES];
 	const char *const keys[] = {
 		[BY_TASK] = row->root, [BY_SESSION] = row->session, [BY_USER] = row->user, [BY_MODEL] = row->model,
-		[BY_DAY] = time_text(row->started_us, day),
+		[BY_DAY] = day_text(row->started_us / LIMIT_DAY_US, day),
 	};
 
-	day[strcspn(day, " ")] = '\0';
+	if (g->model != NULL && strstr(row->model, g->model) == NULL)
+		return;
 	struct group *group = group_of(g, keys[g->by]);
 	add_row(&group->all, row);
 	add_row(&g->total, row);
@@ -80,6 +90,32 @@ static void visit(void *userdata, const struct cost_row *row)
 		add_row(&group->own, row);
 	if (group->goal == NULL)
 		group->goal = xstrdup(row->goal);
+}
+
+static void add_sums(struct sum *sum, const struct day_row *row)
+{
+	sum->tasks += row->tasks;
+	sum->unknown += row->unknown;
+	sum->turns += row->turns;
+	sum->calls += row->calls;
+	sum->denied += row->denied;
+	sum->input += row->input;
+	sum->cache_read += row->cache_read;
+	sum->cache_write += row->cache_write;
+	sum->output += row->output;
+	sum->known_nanos += row->usd_nanos;
+}
+
+static void visit_day(void *userdata, const struct day_row *row)
+{
+	struct groups *g = userdata;
+	char day[TIME_TEXT_BYTES];
+	const char *key = g->by == BY_DAY ? day_text(row->day, day) : g->by == BY_USER ? row->user : row->model;
+
+	if (g->model != NULL && strstr(row->model, g->model) == NULL)
+		return;
+	add_sums(&group_of(g, key)->all, row);
+	add_sums(&g->total, row);
 }
 
 static int64_t nanos(const struct sum *sum)
@@ -182,27 +218,69 @@ static void groups_done(struct groups *g)
 	json_decref(g->by_key);
 }
 
+/* Whole days are summed up already; everything else is counted from tasks. Days, users and models take the first way, unless
+ * a session, a tree or a moment within a day is asked for. */
+static bool by_days(const struct groups *g, const struct cost_filter *f)
+{
+	return g->by >= BY_USER && f->session == NULL && f->root == NULL && f->since_us % LIMIT_DAY_US == 0 &&
+	       f->until_us % LIMIT_DAY_US == 0;
+}
+
+/* 0, or an exit code after the complaint. */
+static int read_filter(const struct options *o, struct cost_filter *f)
+{
+	*f = (struct cost_filter){ .user = option_text(o, "--user", NULL), .session = option_text(o, "--session", NULL) };
+	if (option_since_us(o, "--since", &f->since_us) < 0 || option_since_us(o, "--until", &f->until_us) < 0)
+		return EXIT_USAGE;
+	if (f->until_us > 0 && f->since_us >= f->until_us)
+		return complain(EXIT_USAGE, "cost: --until is not after --since: no time is between them");
+	return 0;
+}
+
+/* The tree that a task belongs to. Writes to root. */
+static int find_tree(const struct options *o, struct store *store, char root[static ID_LEN + 1], struct cost_filter *f)
+{
+	struct task_row row;
+	struct err err = ERR_NONE;
+	const char *const *words;
+
+	if (option_positionals(o, &words) == 0)
+		return 0;
+	int code = task_argument(o, store, root);
+	if (code != 0)
+		return code;
+	if (store_task_get(store, root, &row, &err) < 0)
+		return complain(EXIT_FAILED, "%s", err.text);
+	memcpy(root, row.root, sizeof row.root);
+	task_row_done(&row);
+	f->root = root;
+	return 0;
+}
+
 static int cost(int argc, char **argv)
 {
 	AUTO(options_freep) struct options *o = NULL;
 	AUTO(store_closep) struct store *store = NULL;
-	const char *const *words;
+	struct cost_filter filter;
+	char root[ID_LEN + 1];
 	struct err err = ERR_NONE;
-	int64_t since_us;
 
 	if (options_parse(&cmd_cost, argc, argv, &o) < 0)
 		return EXIT_USAGE;
-	if (option_positionals(o, &words) > 0)
-		return complain(EXIT_USAGE, "cost: takes no argument; one task is shown by `mishri show TASK`");
 	int by = name_find(by_names, COUNT(by_names), option_text(o, "--by", "task"));
 	if (by < 0)
 		return complain(EXIT_USAGE, "cost: --by is one of task, session, user, model, day");
-	if (option_since_us(o, "--since", &since_us) < 0)
-		return EXIT_USAGE;
+	int code = read_filter(o, &filter);
+	if (code != 0)
+		return code;
 	int r = cli_open_store(o, STORE_READ_ONLY, &store, &err);
-	AUTO(groups_done) struct groups groups = { .by = (enum by)by, .by_key = json_object() };
-	if (r == 0)
-		r = store_costs(store, since_us, visit, &groups, &err);
+	AUTO(groups_done) struct groups groups = { .by = (enum by)by, .by_key = json_object(), .model = option_text(o, "--model", NULL) };
+	if (r == 0 && (code = find_tree(o, store, root, &filter)) != 0)
+		return code;
+	if (r == 0 && by_days(&groups, &filter))
+		r = store_days(store, &filter, visit_day, &groups, &err);
+	else if (r == 0)
+		r = store_costs(store, &filter, visit, &groups, &err);
 	if (r < 0 && r != -ENOENT)                      /* no store yet: nothing was spent yet */
 		return complain(EXIT_FAILED, "%s", err.text);
 	if (option_given(o, "--json"))
@@ -215,10 +293,14 @@ static int cost(int argc, char **argv)
 static const struct option_row options[] = {
 	{ "--by", 0, "WHAT", "task, session, user, model or day; task without it", false },
 	{ "--since", 0, "SPAN|DATE", "goals given within 90m, 12h, 7d, or since 2026-11-22", false },
+	{ "--until", 0, "SPAN|DATE", "and before that", false },
+	{ "--user", 0, "NAME", "only of this user", false },
+	{ "--session", 0, "ID", "only of this session", false },
+	{ "--model", 0, "TEXT", "only of models with this in their names", false },
 };
 
 const struct command cmd_cost = {
-	.name = "cost", .args = "", .about = "tokens and money, by task, session, user, model or day", .options = options,
+	.name = "cost", .args = "[TASK]", .about = "tokens and money, by task, session, user, model or day", .options = options,
 	.option_count = COUNT(options), .run = cost,
-	.examples = "  mishri cost --since 7d\n  mishri cost --by model --json\n",
+	.examples = "  mishri cost --since 7d\n  mishri cost --by model --json\n  mishri cost last --by model\n",
 };

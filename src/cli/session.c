@@ -13,9 +13,12 @@
 #include "engine/dirs.h"
 #include "engine/egress.h"
 #include "engine/notify.h"
+#include "engine/oplog.h"
+#include "engine/otel.h"
+#include "engine/patience.h"
+#include "engine/secrets.h"
 #include "engine/stop.h"
 #include "engine/watchdog.h"
-#include "engine/secrets.h"
 
 #include "base/banned.h"
 
@@ -33,10 +36,21 @@ static void on_event(void *userdata, const struct event *e)
 {
 	struct session *s = userdata;
 
+	oplog_event(e);
 	if (s->format == OUTPUT_STREAM)
 		stream_line(e);
 	if (s->progress != NULL)
 		progress_event(s->progress, e);
+	if (s->on_event != NULL)
+		s->on_event(s->userdata, e);
+}
+
+static void on_over(void *userdata, struct run *run)
+{
+	const struct session *s = userdata;
+
+	if (s->on_over != NULL)
+		s->on_over(s->userdata, run);
 }
 
 static void on_ask(void *userdata, const struct question *q)
@@ -81,6 +95,8 @@ static void on_stop(void *userdata, int signo)
 
 	if (s->signo == 0)
 		s->signo = signo;
+	if (s->otel != NULL)
+		otel_give_up(s->otel);
 	engine_drain(s->engine, stop_name(signo));
 }
 
@@ -103,7 +119,7 @@ struct health_limits cli_health_limits(const struct config *config)
 	return (struct health_limits){
 		.loop_ms = config_number(config, "watchdog.loop"), .store_ms = config_number(config, "watchdog.store"),
 		.warden_ms = config_number(config, "watchdog.warden"), .cell_ms = config_number(config, "watchdog.cell"),
-		.model_idle_ms = config_number(config, "watchdog.model"), .stop_ms = config_number(config, "shutdown.deadline"),
+		.stop_ms = config_number(config, "shutdown.deadline"),
 	};
 }
 
@@ -145,11 +161,16 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	struct engine_setup setup = {
 		.loop = s->loop, .store = s->store, .egress = s->egress, .warden = s->warden, .policy = s->policy, .llm = s->llm,
 		.model = s->model, .user = s->user, .interactive = ask,
-		.on_event = on_event, .ask = ask ? on_ask : NULL,
+		.on_event = on_event, .on_over = on_over, .service = s->service, .ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 		.poke_fd = s->poke_path != NULL ? s->poke_fd : -1,
 		.loops_ignored = s->loops_ignored,
 	};
+	if (cli_otel(s->loop, s->store, s->config, &s->otel) != 0)
+		return err_set(err, EINVAL, "the export of spans is not set up right (docs/otel.md); otel.export=off does without");
+	setup.otel = s->otel;
+	setup.trace_programs = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_programs"), "on") == 0;
+	setup.trace_models = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_models"), "on") == 0;
 	setup.policy_home = s->policy_home;
 	setup.on_drain = on_drain;
 	setup.health = s->config != NULL ? cli_health_limits(s->config) : (struct health_limits){ 0 };
@@ -161,7 +182,13 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;
+	oplog_open(s->config, s->secrets, LEVEL_ERROR);
 	setup.reply_tokens = s->reply_tokens;
+	setup.fallback = s->fallback;
+	if (s->config != NULL) {
+		setup.patience = patience_of(s->config);
+		setup.fallback_auth = strcmp(config_text(s->config, "fallback.auth"), "on") == 0;
+	}
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);
@@ -175,6 +202,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 
 void session_close(struct session *s)
 {
+	cli_otel_close(TAKE(s->otel)); /* as long as signals are heard */
 	stop_unwatch();
 	watchdog_closing(s->watchdog);
 	engine_free(s->engine); /* it may still withdraw a question */

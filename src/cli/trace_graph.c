@@ -1,5 +1,6 @@
-/* trace_graph.c - tasks, their calls and who delegated to whom as a graph, in two languages. What a model
- * wrote stands in labels only, and no character of it can end a label. Nodes have numbers for names. */
+/* trace_graph.c - a trace as a graph, in two languages: tasks, turns, calls, decisions, program starts, connections, people;
+ * what lies in what, what came after what, whose result went where, who waited for whom. What a model wrote stands in labels
+ * only, and no character of it can end a label. Nodes have numbers for names. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,34 +11,49 @@
 
 enum { LABEL_COLUMNS = 60 };
 
-/* The task or call that a node hangs from; -1: none. Turns are left out. */
-static const struct span *above(const struct span *s)
+/* The spans that become nodes: all but the many program starts that were simply permitted. Bytes by index of the span. */
+static char *chosen(const struct trace *t)
 {
-	do
-		s = s->parent;
-	while (s != NULL && s->kind != SPAN_TASK && s->kind != SPAN_CALL);
-	return s;
+	char *ret = xcalloc(t->count + 1, 1);
+	AUTO(freep) int *execs = xcalloc(t->count + 1, sizeof *execs);
+
+	for (size_t i = 0; i < t->count; i++) {
+		const struct span *s = t->spans[i];
+		bool plain = s->kind == SPAN_EXEC && !s->denied && s->parent != NULL;
+		ret[i] = !plain || ++execs[json_get_int(t->by_id, s->parent->id, 0)] <= EXECS_SHOWN;
+	}
+	return ret;
 }
 
-static bool is_node(const struct span *s)
+static long long number(const struct trace *t, const struct span *s)
 {
-	return s->kind == SPAN_TASK || s->kind == SPAN_CALL || ((s->kind == SPAN_EXEC || s->kind == SPAN_NET) && s->denied);
+	return (long long)json_get_int(t->by_id, s->id, 0);
 }
 
-static void number(const struct trace *t, const struct span *s, char ret[static 24])
+/* The first line of a label, not clean yet; the caller owns it. */
+static char *head_of(const struct span *s)
 {
-	snprintf(ret, 24, "n%lld", (long long)json_get_int(t->by_id, s->id, 0));
+	const char *status = s->denied ? "DENIED" : s->status != NULL ? s->status : "no result yet";
+
+	switch (s->kind) {
+	case SPAN_NET: return xasprintf("net %s %s%s", s->name, status, s->denied ? s->why : "");
+	case SPAN_EXEC: return xasprintf("exec %s %s", s->denied ? "DENIED" : s->name, s->denied ? s->why : "");
+	case SPAN_DECISION:
+		return xasprintf("%s by %s", s->name, json_get_text(s->attributes, "mishri.policy.rule",
+		                                                    json_get_text(s->attributes, "mishri.policy.by", "the default")));
+	case SPAN_TASK: case SPAN_MODEL: case SPAN_CALL: case SPAN_PERSON: case SPAN_PARKED: case SPAN_KINDS: break;
+	}
+	return xasprintf("%s %s %s", s->label != NULL ? s->label : "", s->name, status);
 }
 
 /* Lines of a label, clean. */
 static size_t label(const struct span *s, struct buf lines[static 2])
 {
-	AUTO(freep) char *head = s->kind == SPAN_NET ? xasprintf("net %s DENIED %s", s->name, s->why)
-		: s->kind == SPAN_EXEC ? xasprintf("exec DENIED %s", s->why)
-		: xasprintf("%s %s %s", s->label, s->name, s->denied ? "DENIED" : s->status != NULL ? s->status : "no result yet");
+	AUTO(freep) char *head = head_of(s);
 
-	text_add(&lines[0], head, LABEL_COLUMNS);
-	text_add(&lines[1], s->text, LABEL_COLUMNS);
+	text_add(&lines[0], str_trim(str_of(head)).ptr, LABEL_COLUMNS);
+	if (s->kind != SPAN_DECISION && s->text != NULL)
+		text_add(&lines[1], s->text, LABEL_COLUMNS);
 	return lines[1].len > 0 ? 2 : 1;
 }
 
@@ -78,43 +94,83 @@ static void put_label(const struct span *s, void (*put)(struct str), const char 
 		buf_done(&lines[i]);
 }
 
+/* How edges look. parent: the index behind the kinds of edges. */
+enum { PARENT = EDGE_KINDS };
+static const struct { const char *dot, *mermaid; } looks[EDGE_KINDS + 1] = {
+	[EDGE_SEQUENCE] = { "style=dashed, color=gray", "-.->|sequence|" },
+	[EDGE_DATA] = { "color=blue", "==>|data|" },
+	[EDGE_WAIT] = { "style=dotted, color=orange", "-.->|wait|" },
+	[PARENT] = { "", "-->" },
+};
+
+/* Calls put(userdata) for each edge between nodes that are shown. */
+static void edges(const struct trace *t, const char *shown, void (*put)(const struct trace *t, const struct span *from, const struct span *to, int kind))
+{
+	for (size_t i = 0; i < t->count; i++) {
+		const struct span *s = t->spans[i];
+		if (!shown[i])
+			continue;
+		if (s->parent != NULL)
+			put(t, s->parent, s, PARENT);
+		for (size_t k = 0; k < s->edge_count; k++) {
+			const struct span *from = trace_find(t, s->edges[k].from);
+			if (from != NULL)
+				put(t, from, s, (int)s->edges[k].kind);
+		}
+	}
+}
+
+static void put_dot(const struct trace *t, const struct span *from, const struct span *to, int kind)
+{
+	bool critical = kind == PARENT && from->critical && to->critical;
+
+	printf("\tn%lld -> n%lld%s%s%s;\n", number(t, from), number(t, to), critical ? " [color=red, penwidth=2" : looks[kind].dot[0] != '\0' ? " [" : "",
+	       looks[kind].dot, critical || looks[kind].dot[0] != '\0' ? "]" : "");
+}
+
 void trace_print_dot(const struct trace *trace)
 {
-	char own[24], from[24];
+	static const char *const shapes[SPAN_KINDS] = {
+		[SPAN_TASK] = "box", [SPAN_MODEL] = "hexagon", [SPAN_CALL] = "ellipse", [SPAN_DECISION] = "diamond", [SPAN_EXEC] = "plain",
+		[SPAN_NET] = "cds", [SPAN_PERSON] = "house", [SPAN_PARKED] = "note",
+	};
+	AUTO(freep) char *shown = chosen(trace);
 
 	printf("digraph \"%s\" {\n\trankdir=LR;\n\tnode [fontname=\"sans-serif\", fontsize=10];\n", trace->task);
 	for (size_t i = 0; i < trace->count; i++) {
 		const struct span *s = trace->spans[i];
-		if (!is_node(s))
+		if (!shown[i])
 			continue;
-		number(trace, s, own);
-		printf("\t%s [shape=%s%s, label=\"", own, s->kind == SPAN_TASK ? "box" : "ellipse", s->denied ? ", color=red" : "");
+		printf("\tn%lld [shape=%s%s%s, label=\"", number(trace, s), shapes[s->kind], s->denied ? ", color=red" : "",
+		       s->critical ? ", penwidth=2" : "");
 		put_label(s, dot_text, "\\n");
 		puts("\"];");
-		if (above(s) != NULL) {
-			number(trace, above(s), from);
-			printf("\t%s -> %s;\n", from, own);
-		}
 	}
+	edges(trace, shown, put_dot);
 	puts("}");
+}
+
+static void put_mermaid(const struct trace *t, const struct span *from, const struct span *to, int kind)
+{
+	printf("\tn%lld %s n%lld\n", number(t, from), looks[kind].mermaid, number(t, to));
 }
 
 void trace_print_mermaid(const struct trace *trace)
 {
-	char own[24], from[24];
+	static const struct { const char *open, *close; } shapes[SPAN_KINDS] = {
+		[SPAN_TASK] = { "[", "]" }, [SPAN_MODEL] = { "{{", "}}" }, [SPAN_CALL] = { "([", "])" }, [SPAN_DECISION] = { "{", "}" },
+		[SPAN_EXEC] = { "[/", "/]" }, [SPAN_NET] = { "[[", "]]" }, [SPAN_PERSON] = { "((", "))" }, [SPAN_PARKED] = { ">", "]" },
+	};
+	AUTO(freep) char *shown = chosen(trace);
 
-	puts("flowchart LR\n\tclassDef denied stroke:#c00,stroke-width:2px");
+	puts("flowchart LR\n\tclassDef denied stroke:#c00,stroke-width:2px\n\tclassDef critical stroke-width:3px");
 	for (size_t i = 0; i < trace->count; i++) {
 		const struct span *s = trace->spans[i];
-		if (!is_node(s))
+		if (!shown[i])
 			continue;
-		number(trace, s, own);
-		printf("\t%s%s\"", own, s->kind == SPAN_TASK ? "[" : "([");
+		printf("\tn%lld%s\"", number(trace, s), shapes[s->kind].open);
 		put_label(s, mermaid_text, "<br/>");
-		printf("\"%s%s\n", s->kind == SPAN_TASK ? "]" : "])", s->denied ? ":::denied" : "");
-		if (above(s) != NULL) {
-			number(trace, above(s), from);
-			printf("\t%s --> %s\n", from, own);
-		}
+		printf("\"%s%s\n", shapes[s->kind].close, s->denied ? ":::denied" : s->critical ? ":::critical" : "");
 	}
+	edges(trace, shown, put_mermaid);
 }

@@ -15,6 +15,18 @@ static json_t *relative(const struct trace *t, int64_t at_us)
 	return at_us != 0 ? json_integer(at_us - t->start_us) : json_null();
 }
 
+/* [[kind, index], ...] of what leads here. */
+static json_t *edge_data(const struct trace *t, const struct span *s)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < s->edge_count; i++)
+		if (trace_find(t, s->edges[i].from) != NULL)
+			json_array_append_new(all, json_pack("[s, I]", edge_kind_name(s->edges[i].kind),
+			                                     (json_int_t)json_get_int(t->by_id, s->edges[i].from, 0)));
+	return all;
+}
+
 /* Short keys: there may be two hundred thousand. */
 static json_t *span_data(const struct trace *t, const struct span *s)
 {
@@ -31,6 +43,10 @@ static json_t *span_data(const struct trace *t, const struct span *s)
 	json_put_bool(o, "f", s->failed);
 	json_put(o, "t0", relative(t, s->start_us));
 	json_put(o, "t1", s->kind == SPAN_EXEC && s->end_us == 0 ? relative(t, s->start_us) : relative(t, s->end_us));
+	if (s->critical)
+		json_put_bool(o, "cr", true);
+	if (s->edge_count > 0)
+		json_put(o, "e", edge_data(t, s));
 	json_put(o, "a", json_incref(s->attributes));
 	json_put(o, "c", s->content != NULL ? json_incref(s->content) : json_object());
 	return o;

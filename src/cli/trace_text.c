@@ -9,7 +9,7 @@
 
 #include "base/banned.h"
 
-enum { TIME_COLUMNS = 8, BAR_LEAST = 10, INDENT_MOST = 24, EXECS_SHOWN = 10 };
+enum { TIME_COLUMNS = 8, BAR_LEAST = 10, INDENT_MOST = 24 };
 
 struct page {
 	const struct trace *trace;
@@ -36,7 +36,7 @@ static void time_short(int64_t us, char text[static 24])
 static void add_bar(const struct page *p, const struct span *s, struct buf *ret)
 {
 	static const char marks[] = {
-		[SPAN_TASK] = '-', [SPAN_MODEL] = '=', [SPAN_CALL] = '#', [SPAN_EXEC] = '|',
+		[SPAN_TASK] = '-', [SPAN_MODEL] = '=', [SPAN_CALL] = '#', [SPAN_DECISION] = '|', [SPAN_EXEC] = '|',
 		[SPAN_NET] = '~', [SPAN_PERSON] = '?', [SPAN_PARKED] = '.',
 	};
 	int64_t columns = (int64_t)p->bar;
@@ -89,6 +89,10 @@ static void describe(const struct span *s, struct buf *ret)
 		buf_printf(ret, "%s %s %s", s->label, s->name,
 		           s->denied ? "DENIED" : s->status != NULL ? s->status : "no result yet");
 		break;
+	case SPAN_DECISION:
+		buf_printf(ret, "policy: %s by %s", s->name, json_get_text(s->attributes, "mishri.policy.rule",
+		                                                           json_get_text(s->attributes, "mishri.policy.by", "the default")));
+		break;
 	case SPAN_EXEC:
 		if (s->denied)
 			buf_printf(ret, "exec %s DENIED", s->name);
@@ -123,11 +127,17 @@ static void print_span(const struct page *p, const struct span *s, size_t depth)
 		buf_add_char(&line, ' ');
 	text_add(&line, buf_text(&raw), p->label - indent);
 	text_pad(&line, 0, p->label);
-	printf("%s%s%s %*s %*s ", ink(p->colour, shade), buf_text(&line), ink(p->colour, INK_PLAIN), TIME_COLUMNS, at, TIME_COLUMNS,
-	       s->kind == SPAN_EXEC ? "" : took);
+	printf("%s%s%s %*s %*s%c", ink(p->colour, shade), buf_text(&line), ink(p->colour, INK_PLAIN), TIME_COLUMNS, at, TIME_COLUMNS,
+	       s->kind == SPAN_EXEC || s->kind == SPAN_DECISION ? "" : took, s->critical ? '*' : ' ');
 	buf_reset(&line);
 	add_bar(p, s, &line);
 	printf("%s\n", buf_text(&line));
+}
+
+/* What was simply permitted stands in the line of the call, in no line of its own. */
+static bool is_plain(const struct span *s)
+{
+	return s->kind == SPAN_DECISION && (strcmp(s->name, "allow") == 0 || (s->parent != NULL && s->parent->denied));
 }
 
 /* Children; of many permitted program starts only the first. */
@@ -138,7 +148,7 @@ static void print_below(const struct page *p, const struct span *s, size_t depth
 	print_span(p, s, depth);
 	for (const struct span *child = s->first; child != NULL; child = child->next) {
 		bool more = child->kind == SPAN_EXEC && !child->denied && ++execs > EXECS_SHOWN;
-		if (!more)
+		if (!more && !is_plain(child))
 			print_below(p, child, depth + 1);
 	}
 	if (execs > EXECS_SHOWN)
@@ -185,7 +195,7 @@ void trace_print_text(const struct trace *trace, size_t width, bool colour)
 	for (size_t i = 0; i < trace->count; i++)
 		if (trace->spans[i]->parent == NULL)
 			print_below(&page, trace->spans[i], 0);
-	printf("%s- task  = model  # tool call  | program start  ? a person  x denied  > not ended%s\n", ink(colour, INK_FAINT),
+	printf("%s- task  = model  # tool call  | program start  ? a person  x denied  > not ended  * critical path%s\n", ink(colour, INK_FAINT),
 	       ink(colour, INK_PLAIN));
 	print_sums(trace);
 }

@@ -3,6 +3,7 @@
 #include "engine/charge.h"
 #include "engine/limits.h"
 #include "engine/reload.h"
+#include "engine/traceparent.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -103,7 +104,7 @@ void call_decide(const struct run *run, const struct call *c, struct decision *r
 	else if (tool->control)
 		control_decide(run, tool, c, ret);
 	else
-		policy_decide(run->engine->setup.policy, &action, &facts, ret);
+		policy_decide(run_policy(run), &action, &facts, ret);
 	secret_decide(run, tool, c, &action, &facts, ret);
 }
 
@@ -112,7 +113,7 @@ static void write_decision(struct run *run, const struct call *c, const struct d
 	struct decision d = *by_policy;
 	unsigned granted;
 	const char *by = permit_decide(run, tool_find(c->tool), c->args, &d, &granted) ? "policy" : "permissions";
-	json_t *fields = effect_fields(&d, run->engine->setup.policy), *also = json_array();
+	json_t *fields = effect_fields(&d, run_policy(run)), *also = json_array();
 
 	for (size_t i = 0; i < d.also_count; i++)
 		json_array_append_new(also, json_string(d.also[i]));
@@ -386,6 +387,17 @@ static int input_open(const char *text)
 	return fd;
 }
 
+static void trace_environment(struct run *run, uint64_t tag, char ***env)
+{
+	char id[CALL_ID_BYTES], parent[TRACEPARENT_LEN + 1];
+
+	call_id_of(tag, id);
+	traceparent_of_call(run->task, id, parent);
+	env_append(env, xasprintf("TRACEPARENT=%s", parent));
+	if (tracestate_of(run->task) != NULL)
+		env_append(env, xasprintf("TRACESTATE=%s", tracestate_of(run->task)));
+}
+
 int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
                 int mailbox, const struct call_limits *limits, int *ret_out, struct err *err)
 {
@@ -403,6 +415,8 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		return err_set(err, -r, "no pipe for the output");
 	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp, run->net != NULL);
 	env_append(&env, xasprintf("MISHRI_ISOLATION=%s", cell_level_name(run->level)));
+	if (run->engine->setup.trace_programs)
+		trace_environment(run, tag, &env);
 	r = secret_enter(run, tool, args, plan, &env, err);
 	AUTO(json_decrefp) json_t *sent = secret_args(run, tool, args);
 	struct cell_run what = {
@@ -410,7 +424,7 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		.builtin = plan->builtin,
 		.args = sent,
 		.withheld = permit_withheld(run, tag, tool),
-		.hash_system = policy_wants_sha256(run->engine->setup.policy),
+		.hash_system = policy_wants_sha256(run_policy(run)),
 		.argv = (const char *const *)plan->argv,
 		.env = (const char *const *)env,
 		.cwd = run->task->workspace,

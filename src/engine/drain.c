@@ -131,6 +131,7 @@ void engine_drain(struct engine *engine, const char *signal)
 	for (struct run *run = engine->runs; run != NULL; run = run->next)
 		if (!run->told && run->live == NULL)
 			drain_run(run);
+	service_rest(engine);
 }
 
 /* All at once: one after the other would take as long as there are cells. */

@@ -16,11 +16,6 @@ static int64_t or_else(int64_t ms, int64_t otherwise)
 	return ms > 0 ? ms : otherwise;
 }
 
-int64_t health_model_idle_ms(const struct engine *engine)
-{
-	return or_else(engine->setup.health.model_idle_ms, LIMIT_MODEL_IDLE_MS);
-}
-
 struct heartbeats *engine_heartbeats(struct engine *engine)
 {
 	return engine->health.table;
@@ -158,14 +153,14 @@ static void see_tool(struct run *run)
 
 static void see_model(struct run *run)
 {
-	int64_t heard_ms = run->request != NULL && !run->over ? llm_call_heard_ms(run->request) : -1;
+	int64_t patience_ms = 0, heard_ms = run->request != NULL && !run->over ? llm_call_heard_ms(run->request, &patience_ms) : -1;
 
 	if (heard_ms < 0) {
 		leave(run, RUN_BEAT_MODEL);
 		return;
 	}
 	enter(run, RUN_BEAT_MODEL, "model", run->task->id, BEAT_RECONNECT, on_model_missed);
-	beat_deadline(run->beats[RUN_BEAT_MODEL], health_model_idle_ms(run->engine));
+	beat_deadline(run->beats[RUN_BEAT_MODEL], patience_ms + LIMIT_HEALTH_SLACK_MS); /* its own timer comes first */
 	beat_now(run->beats[RUN_BEAT_MODEL], heard_ms);
 }
 

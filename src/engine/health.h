@@ -13,7 +13,6 @@ struct run;
 struct health_limits {
 	int64_t loop_ms;               /* as the watchdog has it */
 	int64_t store_ms, warden_ms, cell_ms;
-	int64_t model_idle_ms;         /* no byte of a model's stream for so long: the request is made anew */
 	int64_t stop_ms;               /* from the first signal to the end */
 };
 

@@ -3,6 +3,7 @@
 #define MISHRI_ENGINE_RUN_H
 
 #include "base/hash.h"
+#include "core/models.h"
 #include "engine/engine.h"
 #include "tools/redact.h"
 #include "engine/files.h"
@@ -38,6 +39,7 @@ struct run {
 	struct engine *engine;
 	struct run *next;
 	struct task *task;
+	struct policy_place *place;    /* borrowed from the engine: which policy holds */
 	struct run *parent;            /* NULL: nobody waits for it here */
 	char parent_call[CALL_ID_BYTES];
 	struct llm_model *model;       /* borrowed from the engine */
@@ -126,16 +128,18 @@ struct engine {
 	int64_t drain_until_ms;        /* monotonic */
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
-	struct policy **retired;       /* reload.c: every set that was loaded here, the one in force among them */
-	size_t retired_count;
+	struct policy_place *places;   /* place.c; the first is the engine's own */
 	struct watch *policy_timer;
 	int64_t look_again_ms;         /* monotonic */
 	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
+	struct breaker *breakers;      /* breaker.c */
+	struct watch *breaker_timer;
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer, *inbox_readable, *inbox_timer;
 	json_t *fresh_grants;          /* on their way to the disk; NULL: there were none */
 	int64_t inbox_last;            /* the newest message of all tasks that was looked for */
+	struct watch *reaper;          /* service.c; NULL: no service */
 };
 
 /* run.c */
@@ -152,7 +156,17 @@ void run_step(struct run *run);                                  /* decide and f
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
 void run_tell(struct run *run);                                  /* on_over, once */
 
+/* place.c */
+const struct policy *run_policy(const struct run *run);
+
+/* service.c */
+void service_open(struct engine *engine);
+void service_close(struct engine *engine);
+bool service_stays(struct engine *engine);                       /* a run is over: does the loop go on? */
+void service_rest(struct engine *engine);                        /* the engine was drained: ends the loop where nothing runs */
+
 /* engine.c */
+void engine_emit(struct engine *engine, enum event_type type, json_t *owned_data);  /* of the engine, not of a task */
 const struct agent_profile *profile_find(const struct engine *engine, const char *name);
 /* The model that a task below `parent` would have; recorded: the one it had before, or NULL. It must be there, and
  * policy must not be against it. Borrowed. */
@@ -181,7 +195,6 @@ void health_note_cell(struct engine *engine, const json_t *mechanisms);
 void health_tell_missed(struct engine *engine, const char *kind, const char *name, int64_t age_ms, int64_t deadline_ms,
                         const char *action);
 void health_tell_recovered(struct engine *engine, const char *kind, const char *name, int64_t stood_ms);
-int64_t health_model_idle_ms(const struct engine *engine);
 bool health_asked(struct engine *engine, struct str message, const void *from, size_t from_len);   /* false: no question */
 
 /* drain.c */
@@ -224,7 +237,7 @@ json_t *model_request_data(const struct run *run);               /* of model.req
 void model_send(struct run *run);                                /* the effect */
 void model_cancel(struct run *run);
 void model_cut(struct run *run, int64_t silent_ms);               /* no byte came for so long: as a cut connection */
-void model_retry(struct run *run);
+void model_retry(struct run *run, const char *cls);
 
 /* call.c */
 void call_check(struct run *run, struct call *call);

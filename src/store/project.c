@@ -10,30 +10,41 @@
 
 #include "base/banned.h"
 
-static const struct { enum event_type type; enum statement sql; } rows[] = {
-	{ EVENT_TASK_CREATED, SQL_ADD_TASK },
-	{ EVENT_TASK_CREATED, SQL_ADD_COSTS },
-	{ EVENT_TASK_RESUMED, SQL_SET_RUNNING },
-	{ EVENT_TASK_PARKED, SQL_SET_PARKED },
-	{ EVENT_TASK_CANCELLED, SQL_SET_CANCELLED },
-	{ EVENT_TASK_FINISHED, SQL_SET_FINISHED },
+/* anywhere: also for what came out of a file (import.c). It may only say something of its own tree: no answer, grant,
+ * budget or spending of here may follow from it. */
+static const struct { enum event_type type; enum statement sql; bool anywhere; } rows[] = {
+	{ EVENT_TASK_CREATED, SQL_ADD_TASK, true },
+	{ EVENT_TASK_CREATED, SQL_ADD_COSTS, true },
+	{ EVENT_TASK_CREATED, SQL_MARK_ROOT_USER, true },
+	{ EVENT_TASK_CREATED, SQL_MARK_ROOT_SESSION, true },
+	{ EVENT_TASK_CREATED, SQL_MARK_AGENT, true },
+	{ EVENT_TASK_CREATED, SQL_MARK_MODEL, true },
+	{ EVENT_TASK_RESUMED, SQL_SET_RUNNING, true },
+	{ EVENT_TASK_PARKED, SQL_SET_PARKED, true },
+	{ EVENT_TASK_CANCELLED, SQL_SET_CANCELLED, true },
+	{ EVENT_TASK_FINISHED, SQL_SET_FINISHED, true },
 	{ EVENT_TASK_FINISHED, SQL_LAPSE_TASK },
-	{ EVENT_MODEL_REPLIED, SQL_ADD_REPLY },
-	{ EVENT_CALL_PROPOSED, SQL_ADD_CALL },
-	{ EVENT_CALL_PROPOSED, SQL_COUNT_CALL },
-	{ EVENT_CALL_DECIDED, SQL_SET_DECISION },
-	{ EVENT_CALL_DECIDED, SQL_COUNT_DENIED },
+	{ EVENT_MODEL_REPLIED, SQL_ADD_REPLY, true },
+	{ EVENT_CALL_PROPOSED, SQL_ADD_CALL, true },
+	{ EVENT_CALL_PROPOSED, SQL_COUNT_CALL, true },
+	{ EVENT_CALL_PROPOSED, SQL_MARK_TOOL, true },
+	{ EVENT_CALL_DECIDED, SQL_SET_DECISION, true },
+	{ EVENT_CALL_DECIDED, SQL_COUNT_DENIED, true },
+	{ EVENT_CALL_DECIDED, SQL_MARK_DENIED, true },
 	{ EVENT_APPROVAL_REQUESTED, SQL_ADD_APPROVAL },
 	{ EVENT_APPROVAL_VOTED, SQL_ADD_VOTE },
-	{ EVENT_APPROVAL_DECIDED, SQL_COUNT_REFUSED },
+	{ EVENT_APPROVAL_DECIDED, SQL_COUNT_REFUSED, true },
+	{ EVENT_APPROVAL_DECIDED, SQL_MARK_DENIED, true },
 	{ EVENT_APPROVAL_DECIDED, SQL_SET_ANSWER },
 	{ EVENT_GRANT_MADE, SQL_ADD_GRANT },
 	{ EVENT_GRANT_USED, SQL_USE_GRANT },
 	{ EVENT_GRANT_REVOKED, SQL_REVOKE_GRANT },
-	{ EVENT_EXEC_DECIDED, SQL_COUNT_DENIED },
-	{ EVENT_NET_DECIDED, SQL_COUNT_DENIED },
-	{ EVENT_CALL_STARTED, SQL_SET_STARTED },
-	{ EVENT_CALL_FINISHED, SQL_SET_RESULT },
+	{ EVENT_EXEC_DECIDED, SQL_COUNT_DENIED, true },
+	{ EVENT_EXEC_DECIDED, SQL_MARK_DENIED, true },
+	{ EVENT_NET_DECIDED, SQL_COUNT_DENIED, true },
+	{ EVENT_NET_DECIDED, SQL_MARK_DENIED, true },
+	{ EVENT_CALL_STARTED, SQL_SET_STARTED, true },
+	{ EVENT_CALL_FINISHED, SQL_SET_RESULT, true },
 	{ EVENT_CALL_FINISHED, SQL_LAPSE_CALL },
 	{ EVENT_MODEL_REQUESTED, SQL_RESERVE },
 	{ EVENT_MODEL_REPLIED, SQL_SPEND_REPLY },
@@ -45,6 +56,9 @@ static const struct { enum event_type type; enum statement sql; } rows[] = {
 	{ EVENT_CALL_STARTED, SQL_SPEND_CALL },
 	{ EVENT_CALL_FINISHED, SQL_SPEND_TIME },
 	{ EVENT_BUDGET_RAISED, SQL_RAISE },
+	{ EVENT_HISTORY_IMPORTED, SQL_ADD_IMPORTED },
+	{ EVENT_HISTORY_IMPORTED, SQL_DROP_PRUNED },
+	{ EVENT_HISTORY_PRUNED, SQL_ADD_PRUNED },
 };
 
 static void bind_text(sqlite3_stmt *stmt, int at, const char *text)
@@ -89,7 +103,7 @@ static void bind_common(sqlite3_stmt *stmt, int at, const char *name, const stru
 			bind_text(stmt, at, texts[i].value);
 }
 
-static void bind_fact(sqlite3_stmt *stmt, const struct fact *f)
+void fact_bind(sqlite3_stmt *stmt, const struct fact *f)
 {
 	for (int at = 1; at <= sqlite3_bind_parameter_count(stmt); at++) {
 		const char *name = sqlite3_bind_parameter_name(stmt, at);
@@ -105,24 +119,98 @@ static void bind_fact(sqlite3_stmt *stmt, const struct fact *f)
 	}
 }
 
+static int name_blobs(struct db *db, const struct fact *fact, struct err *err)
+{
+	const char *pointer;
+	json_t *digest;
+	int r = 0;
+
+	json_object_foreach((json_t *)fact->refs, pointer, digest)
+		if (r == 0 && json_is_string(digest))
+			r = db_run(db, err, SQL_BLOB_REF, "tt", json_string_value(digest), fact->task);
+	return r;
+}
+
 int project(struct db *db, enum event_type type, const struct fact *fact, struct err *err)
 {
 	int r = 0;
 
-	if (fact->task[0] == '\0' && type != EVENT_GRANT_REVOKED) /* of an engine; a grant outlives its task */
-		return 0;
+	if (!fact->imported && (r = schedule_project(db, type, fact, err)) < 0)
+		return r;
+	/* Of an engine. A grant outlives its task; the others are about whole trees. */
+	if (fact->task[0] == '\0' && type != EVENT_GRANT_REVOKED && type != EVENT_HISTORY_IMPORTED &&
+	    type != EVENT_HISTORY_PRUNED)
+		return name_blobs(db, fact, err);
 	for (size_t i = 0; i < COUNT(rows) && r >= 0; i++) {
-		if (rows[i].type != type)
+		if (rows[i].type != type || (fact->imported && !rows[i].anywhere))
 			continue;
 		struct query q = query_start(db, rows[i].sql, "");
 		if (q.rc == SQLITE_OK)
-			bind_fact(q.stmt, fact);
+			fact_bind(q.stmt, fact);
 		r = run_query(q, err);
+	}
+	return r == 0 ? name_blobs(db, fact, err) : r;
+}
+
+/* ---- everything again ---- */
+
+/* What a tree that left had cost is in no `costs` any more; the event that stands for it says it. */
+static int add_days(struct db *db, const json_t *data, struct err *err)
+{
+	static const char *const keys[] = { "day", "tasks", "unknown", "turns", "calls", "denied", "input", "cache_read",
+	                                    "cache_write", "output", "usd_nanos" };
+	int64_t n[COUNT(keys)];
+	size_t i;
+	json_t *row;
+	int r = 0;
+
+	json_array_foreach(json_object_get(data, "days"), i, row) {
+		for (size_t k = 0; k < COUNT(keys); k++)
+			n[k] = json_get_int(row, keys[k], 0);
+		if (r == 0)
+			r = db_run(db, err, SQL_DAYS_ADD, "ittiiiiiiiiii", n[0], json_get_text(row, "user", ""),
+			           json_get_text(row, "model", ""), n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10]);
 	}
 	return r;
 }
 
-static int project_again(struct db *db, const struct query *q, struct err *err)
+/* What it took from the budgets of its session, its user and its days is still taken. */
+static int add_spending(struct db *db, const json_t *data, struct err *err)
+{
+	const char *root = json_get_text(data, "root", "");
+	size_t i;
+	json_t *row;
+	int r = 0;
+
+	json_array_foreach(json_object_get(data, "spending"), i, row)
+		if (r == 0)
+			r = db_run(db, err, SQL_SPENDING_ADD, "tttiiiii", root, json_get_text(row, "session", ""),
+			           json_get_text(row, "user", ""), json_get_int(row, "day", 0), json_get_int(row, "usd_nanos", 0),
+			           json_get_int(row, "tokens", 0), json_get_int(row, "calls", 0), json_get_int(row, "ms", 0));
+	return r;
+}
+
+/* Is this one of the first events of its tree, which came out of a file? foreign: root → how many are to come. */
+static int is_imported(struct db *db, json_t *foreign, const char *task, const char *parent, bool *ret, struct err *err)
+{
+	const char *asked = parent[0] != '\0' ? parent : task;
+
+	*ret = false;
+	if (json_object_size(foreign) == 0 || task[0] == '\0')
+		return 0;
+	AUTO(query_done) struct query q = query_start(db, SQL_TASK_ROOT, "t", asked);
+	int r = query_next(&q, err);
+	if (r < 0)
+		return r;
+	const char *root = r > 0 ? query_text(&q, 0) : task;
+	int64_t left = json_get_int(foreign, root, 0);
+	*ret = left > 0;
+	if (left > 0)
+		json_put_int(foreign, root, left - 1);
+	return 0;
+}
+
+static int project_again(struct db *db, const struct query *q, json_t *foreign, struct err *err)
 {
 	AUTO(json_decrefp) json_t *event = NULL;
 	int64_t time_us;
@@ -138,23 +226,42 @@ static int project_again(struct db *db, const struct query *q, struct err *err)
 		.parent = json_get_text(event, "parent", ""), .user = json_get_text(event, "user", ""),
 		.data = json_object_get(event, "data"), .refs = json_object_get(event, "blobs"),
 	};
-	return project(db, (enum event_type)type, &fact, err);
+	int r = is_imported(db, foreign, fact.task, fact.parent, &fact.imported, err);
+	if (r == 0)
+		r = project(db, (enum event_type)type, &fact, err);
+	if (r == 0 && type == EVENT_HISTORY_PRUNED)
+		r = add_days(db, fact.data, err);
+	if (r == 0 && type == EVENT_HISTORY_PRUNED)
+		r = add_spending(db, fact.data, err);
+	if (type == EVENT_HISTORY_IMPORTED)
+		json_put_int(foreign, json_get_text(fact.data, "root", ""), json_get_int(fact.data, "events", 0));
+	return r;
+}
+
+static int clear_all(struct db *db, struct err *err)
+{
+	static const enum statement clear[] = {
+		SQL_CLEAR_CALLS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS, SQL_CLEAR_SPENDING, SQL_CLEAR_RESERVATIONS, SQL_CLEAR_RAISES, SQL_CLEAR_SCHEDULES, SQL_CLEAR_SCHEDULE_RUNS,
+		SQL_CLEAR_APPROVALS, SQL_CLEAR_GRANTS, SQL_CLEAR_MARKS, SQL_CLEAR_DAYS, SQL_CLEAR_IMPORTED, SQL_CLEAR_PRUNED,
+		SQL_CLEAR_BLOB_REFS, SQL_WORDS_CLEAR,
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < COUNT(clear) && r == 0; i++)
+		r = db_run(db, err, clear[i], "");
+	return r == 0 ? db_run(db, err, SQL_WORDS_SET_UPTO, "i", (int64_t)0) : r;
 }
 
 static int rebuild(struct db *db, struct err *err)
 {
-	static const enum statement clear[] = { SQL_CLEAR_CALLS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS, SQL_CLEAR_SPENDING,
-	                                        SQL_CLEAR_RESERVATIONS, SQL_CLEAR_RAISES, SQL_CLEAR_APPROVALS, SQL_CLEAR_GRANTS };
+	AUTO(json_decrefp) json_t *foreign = json_object();
+	int r = clear_all(db, err);
 
-	for (size_t i = 0; i < COUNT(clear); i++) {
-		int r = db_run(db, err, clear[i], "");
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	AUTO(query_done) struct query q = query_start(db, SQL_VERIFY_EVENTS, "");
-	int r;
 	while ((r = query_next(&q, err)) > 0) {
-		r = project_again(db, &q, err);
+		r = project_again(db, &q, foreign, err);
 		if (r < 0)
 			return r;
 	}

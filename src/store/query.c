@@ -62,7 +62,7 @@ static void read_holder(const struct query *q, struct task_row *row)
 	row->alive = held && row->state == TASK_RUNNING;
 }
 
-static void read_task(const struct query *q, struct task_row *row)
+void task_row_read(const struct query *q, struct task_row *row)
 {
 	const struct { int column; char **to; } texts[] = {
 		{ T_USER, &row->user }, { T_AGENT, &row->agent }, { T_ROLE, &row->role }, { T_MODEL, &row->model },
@@ -92,39 +92,23 @@ int store_task_get(struct store *store, const char *task, struct task_row *ret, 
 		return err_set(err, ENOENT, "there is no task %s; 'mishri history' lists them", task);
 	if (r < 0)
 		return r;
-	read_task(&q, ret);
+	task_row_read(&q, ret);
 	return 0;
-}
-
-/* "%text%" for LIKE, with its special characters escaped. */
-static char *like_pattern(const char *text)
-{
-	struct buf b = BUF_INIT(LIMIT_JSON_BYTES);
-
-	buf_add_char(&b, '%');
-	for (; *text != '\0'; text++) {
-		if (*text == '%' || *text == '_' || *text == '\\')
-			buf_add_char(&b, '\\');
-		buf_add_char(&b, *text);
-	}
-	buf_add_char(&b, '%');
-	return buf_take(&b);
 }
 
 int store_tasks(struct store *store, const struct task_filter *filter,
                 void (*visit)(void *userdata, const struct task_row *row), void *userdata, struct err *err)
 {
-	AUTO(freep) char *pattern = filter->text != NULL ? like_pattern(filter->text) : NULL;
-	AUTO(freep) char *model = filter->model != NULL ? like_pattern(filter->model) : NULL;
-	AUTO(query_done) struct query q = query_start(
-		&store->db, filter->parent != NULL ? SQL_TASKS_OLDEST : SQL_TASKS_NEWEST, "tttititt",
-		filter->parent != NULL ? filter->parent : "", filter->user, filter->state, filter->since_us, pattern,
-		filter->limit > 0 ? filter->limit : (int64_t)100, model, filter->tool);
+	int64_t limit = filter->limit > 0 ? filter->limit : 100;
+	AUTO(query_done) struct query q = filter->parent != NULL
+		? query_start(&store->db, SQL_TASKS_CHILDREN, "tti", filter->parent, filter->state, limit)
+		: query_start(&store->db, SQL_TASKS_STATE, "ti", filter->state, limit);
 	int r;
 
+	assert(filter->parent != NULL || filter->state != NULL);
 	while ((r = query_next(&q, err)) > 0) {
 		struct task_row row;
-		read_task(&q, &row);
+		task_row_read(&q, &row);
 		visit(userdata, &row);
 		task_row_done(&row);
 	}
@@ -177,10 +161,13 @@ int store_task_find(struct store *store, const char *name, char ret[static ID_LE
 	return find_beginning(&store->db, name, ret, err);
 }
 
-int store_costs(struct store *store, int64_t since_us, void (*visit)(void *userdata, const struct cost_row *row),
-                void *userdata, struct err *err)
+int store_costs(struct store *store, const struct cost_filter *filter,
+                void (*visit)(void *userdata, const struct cost_row *row), void *userdata, struct err *err)
 {
-	AUTO(query_done) struct query q = query_start(&store->db, SQL_COSTS, "i", since_us);
+	int64_t until_us = filter->until_us > 0 ? filter->until_us : INT64_MAX;
+	AUTO(query_done) struct query q = filter->root != NULL
+		? query_start(&store->db, SQL_COSTS_TREE, "t", filter->root)
+		: query_start(&store->db, SQL_COSTS, "iitt", filter->since_us, until_us, filter->user, filter->session);
 	int r;
 
 	while ((r = query_next(&q, err)) > 0) {
@@ -191,6 +178,26 @@ int store_costs(struct store *store, int64_t since_us, void (*visit)(void *userd
 			.denied = query_int(&q, 9), .input = query_int(&q, 10), .cache_read = query_int(&q, 11),
 			.cache_write = query_int(&q, 12), .output = query_int(&q, 13),
 			.usd_nanos = query_is_null(&q, 14) ? -1 : query_int(&q, 14),
+		};
+		visit(userdata, &row);
+	}
+	return r;
+}
+
+int store_days(struct store *store, const struct cost_filter *filter, void (*visit)(void *userdata, const struct day_row *row),
+               void *userdata, struct err *err)
+{
+	int64_t last = filter->until_us > 0 ? (filter->until_us - 1) / LIMIT_DAY_US : INT64_MAX;
+	AUTO(query_done) struct query q = query_start(&store->db, SQL_DAYS, "iit", filter->since_us / LIMIT_DAY_US, last,
+	                                              filter->user);
+	int r;
+
+	while ((r = query_next(&q, err)) > 0) {
+		struct day_row row = {
+			.day = query_int(&q, 0), .user = query_text(&q, 1), .model = query_text(&q, 2), .tasks = query_int(&q, 3),
+			.unknown = query_int(&q, 4), .turns = query_int(&q, 5), .calls = query_int(&q, 6), .denied = query_int(&q, 7),
+			.input = query_int(&q, 8), .cache_read = query_int(&q, 9), .cache_write = query_int(&q, 10),
+			.output = query_int(&q, 11), .usd_nanos = query_int(&q, 12),
 		};
 		visit(userdata, &row);
 	}

@@ -101,6 +101,79 @@ static const char *const migrations[] = {
 	" root TEXT NOT NULL, session TEXT NOT NULL, user TEXT NOT NULL, scope TEXT NOT NULL, digest TEXT NOT NULL,"
 	" until_us INTEGER NOT NULL, uses INTEGER NOT NULL, used_us INTEGER, revoked_us INTEGER, revoked_by TEXT) STRICT;"
 	"CREATE INDEX grants_digest ON grants (digest);",
+
+	/* History. marks: what a tree has (user, session, agent, model, tool, denied), by the seq of its root task, so that
+	 * each question is a walk through a few sorted lists. */
+	"CREATE TABLE marks (kind TEXT NOT NULL, value TEXT NOT NULL, root INTEGER NOT NULL, PRIMARY KEY (kind, value, root))"
+	" STRICT, WITHOUT ROWID;"
+	"INSERT OR IGNORE INTO marks SELECT 'user', user, seq FROM tasks WHERE parent = '';"
+	"INSERT OR IGNORE INTO marks SELECT 'session', session, seq FROM tasks WHERE parent = '';"
+	"INSERT OR IGNORE INTO marks SELECT 'agent', t.agent, r.seq FROM tasks t JOIN tasks r ON r.task = t.root;"
+	"INSERT OR IGNORE INTO marks SELECT 'model', t.model, r.seq FROM tasks t JOIN tasks r ON r.task = t.root;"
+	"INSERT OR IGNORE INTO marks SELECT 'tool', k.tool, r.seq FROM calls k JOIN tasks t ON t.task = k.task"
+	" JOIN tasks r ON r.task = t.root;"
+	"INSERT OR IGNORE INTO marks SELECT 'denied', '', r.seq FROM costs c JOIN tasks t ON t.task = c.task"
+	" JOIN tasks r ON r.task = t.root WHERE c.denied > 0;"
+	"CREATE INDEX tasks_state ON tasks (parent, state);"
+	"CREATE INDEX tasks_started ON tasks (parent, started_us);"
+
+	/* Trees that came out of a file, and trees that left: only these may be deleted. */
+	"CREATE TABLE imported (root TEXT PRIMARY KEY, seq INTEGER NOT NULL, events INTEGER NOT NULL, resumable INTEGER NOT NULL)"
+	" STRICT, WITHOUT ROWID;"
+	"CREATE TABLE pruned (root TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"DROP TRIGGER events_last;"
+	"CREATE TRIGGER events_last BEFORE DELETE ON events WHEN OLD.task = '' OR NOT EXISTS"
+	" (SELECT 1 FROM tasks t JOIN pruned p ON p.root = t.root WHERE t.task = OLD.task)"
+	" BEGIN SELECT RAISE(ABORT, 'events are never deleted but with their whole tree, for which history.pruned stands'); END;"
+
+	/* Sums of `costs` by the day (UTC) on which a task began. They stay when a tree leaves. */
+	"CREATE TABLE days (day INTEGER NOT NULL, user TEXT NOT NULL, model TEXT NOT NULL, tasks INTEGER NOT NULL,"
+	" unknown INTEGER NOT NULL, turns INTEGER NOT NULL, calls INTEGER NOT NULL, denied INTEGER NOT NULL,"
+	" input INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, output INTEGER NOT NULL,"
+	" usd_nanos INTEGER NOT NULL, PRIMARY KEY (day, user, model)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO days SELECT t.started_us / 86400000000, t.user, t.model, count(*), sum(c.usd_nanos IS NULL), sum(c.turns),"
+	" sum(c.calls), sum(c.denied), sum(c.input), sum(c.cache_read), sum(c.cache_write), sum(c.output),"
+	" coalesce(sum(c.usd_nanos), 0) FROM tasks t JOIN costs c ON c.task = t.task GROUP BY 1, 2, 3;"
+	"CREATE TRIGGER costs_begin AFTER INSERT ON costs BEGIN"
+	" INSERT INTO days SELECT t.started_us / 86400000000, t.user, t.model, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM tasks t"
+	" WHERE t.task = NEW.task AND NOT EXISTS (SELECT 1 FROM imported i WHERE i.root = t.root)"
+	" ON CONFLICT (day, user, model) DO UPDATE SET tasks = tasks + 1; END;"
+	"CREATE TRIGGER costs_more AFTER UPDATE ON costs BEGIN"
+	" UPDATE days SET unknown = unknown + (NEW.usd_nanos IS NULL) - (OLD.usd_nanos IS NULL), turns = turns + NEW.turns - OLD.turns,"
+	" calls = calls + NEW.calls - OLD.calls, denied = denied + NEW.denied - OLD.denied, input = input + NEW.input - OLD.input,"
+	" cache_read = cache_read + NEW.cache_read - OLD.cache_read, cache_write = cache_write + NEW.cache_write - OLD.cache_write,"
+	" output = output + NEW.output - OLD.output,"
+	" usd_nanos = usd_nanos + coalesce(NEW.usd_nanos, 0) - coalesce(OLD.usd_nanos, 0)"
+	" WHERE (day, user, model) = (SELECT t.started_us / 86400000000, t.user, t.model FROM tasks t WHERE t.task = NEW.task"
+	" AND NOT EXISTS (SELECT 1 FROM imported i WHERE i.root = t.root)); END;"
+
+	/* The words of goals, results, plans, replies, arguments, outputs and of what people said; the texts themselves stay
+	 * in the events. rowid: seq of the root << 31 | seq of the event beyond it. Filled behind the events (words.c). */
+	"CREATE VIRTUAL TABLE words USING fts5(goal, result, plan, reply, args, output, person, content='', columnsize=0,"
+	" tokenize='unicode61 remove_diacritics 2');"
+	"CREATE TABLE words_upto (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL) STRICT;"
+	"INSERT INTO words_upto VALUES (1, 0);",
+
+	/* Who names a long string: it may go with the last tree that does. */
+	"CREATE TABLE blob_refs (digest TEXT NOT NULL, root TEXT NOT NULL, PRIMARY KEY (digest, root)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX blob_refs_root ON blob_refs (root);"
+	"CREATE INDEX grants_task ON grants (task);"
+	"INSERT OR IGNORE INTO blob_refs SELECT j.value, coalesce((SELECT root FROM tasks t WHERE t.task = e.task), '')"
+	" FROM events e, json_each(e.data, '$.blobs') j WHERE e.data LIKE '%,\"blobs\":{%';",
+
+	/* Schedules and their runs, from the events schedule.*, task.created and task.finished. seq: the event that has the
+	 * spec; changed: the newest that touched the row. version: how many schedule.* events it has seen. */
+	"CREATE TABLE schedules (schedule TEXT PRIMARY KEY, name TEXT NOT NULL, user TEXT NOT NULL, seq INTEGER NOT NULL,"
+	" changed INTEGER NOT NULL, version INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,"
+	" cursor_us INTEGER NOT NULL, fired INTEGER NOT NULL, started INTEGER NOT NULL, missed INTEGER NOT NULL,"
+	" skipped INTEGER NOT NULL, dropped INTEGER NOT NULL, failed INTEGER NOT NULL, failures INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE UNIQUE INDEX schedules_name ON schedules (name) WHERE state <> 'removed';"
+	"CREATE INDEX schedules_changed ON schedules (changed);"
+	"CREATE TABLE schedule_runs (schedule TEXT NOT NULL, instant_us INTEGER NOT NULL, seq INTEGER NOT NULL, task TEXT NOT NULL,"
+	" cause TEXT NOT NULL, engine TEXT NOT NULL, state TEXT NOT NULL, fired_us INTEGER NOT NULL, ended_us INTEGER,"
+	" reason TEXT NOT NULL, PRIMARY KEY (schedule, instant_us)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX schedule_runs_task ON schedule_runs (task);"
+	"CREATE INDEX schedule_runs_open ON schedule_runs (state, schedule, instant_us);",
 };
 enum { VERSION = COUNT(migrations) };
 
@@ -164,6 +237,9 @@ int schema_prepare(struct db *db, bool may_write, struct err *err)
 		               (int)VERSION);
 	if (version == VERSION)
 		return 0;
+	if (!may_write && version > 0)
+		return err_set(err, EAGAIN, "%s: written by an older version of mishri; a command that may write, such as "
+		               "'mishri run', brings it up to date", db->path);
 	if (!may_write)
 		return err_set(err, ENOENT, "%s: nothing has been stored yet", db->path);
 	r = enter_wal(db, err);

@@ -17,7 +17,8 @@ enum store_flags {
 };
 
 /* dir: the data directory. Failure: -ENOENT no store and no STORE_CREATE, -EACCES, -ENOSPC, -EROFS as
- * the system says, -ENOTSUP written by a newer version, -EUCLEAN damaged. err names the file and what to do. */
+ * the system says, -ENOTSUP written by a newer version, -EAGAIN by an older one and may not be written, -EUCLEAN damaged.
+ * err names the file and what to do. */
 MUST_USE int store_open(const char *dir, unsigned flags, struct store **ret, struct err *err);
 void store_close(struct store *store);                          /* commits what is queued first; NULL is fine */
 void store_closep(struct store **store);
@@ -32,7 +33,7 @@ const char *store_engine_id(const struct store *store);         /* "" before reg
 
 /* Takes the lease of an existing task: at once where none is held, it has expired, or its holder's
  * process is gone. *ret_generation is higher than every one before and fences every later batch.
- * -EBUSY: a living engine holds it (err names its pid); -ENOENT: no such task. */
+ * -EBUSY: a living engine holds it (err names its pid); -ENOENT: no such task; -EPERM: imported, only to be looked at. */
 MUST_USE int store_lease_take(struct store *store, const char *task, int64_t *ret_generation, struct err *err);
 
 /* Lengthens all leases of this engine by LIMIT_LEASE_MS. Asynchronous; a lease that was lost is
@@ -204,11 +205,8 @@ MUST_USE int store_task_find(struct store *store, const char *name, char ret[sta
 MUST_USE int store_task_get(struct store *store, const char *task, struct task_row *ret, struct err *err); /* -ENOENT */
 
 struct task_filter {
-	const char *text;             /* part of the goal or result, without regard to case; NULL: any */
-	const char *user, *state;     /* NULL: any */
-	const char *model, *tool;     /* of it or a task below it: part of the model's name, name of a tool that was called; NULL: any */
-	const char *parent;           /* children of this task; NULL: root tasks only */
-	int64_t since_us;             /* started at or after; 0: any */
+	const char *parent;           /* children of this task; NULL: root tasks, for which a state must be given */
+	const char *state;            /* NULL: any */
 	int64_t limit;                /* 0: 100 */
 };
 /* Newest first (children: oldest first). The row is the visitor's to read, not to keep. */
@@ -223,9 +221,26 @@ struct cost_row {                 /* what one task spent itself, without its chi
 	int64_t input, cache_read, cache_write, output;
 	int64_t usd_nanos;            /* -1: unknown */
 };
-/* Every task whose root task began at since_us or later. The tasks of one tree come together, newest tree first. */
-MUST_USE int store_costs(struct store *store, int64_t since_us,
+struct cost_filter {              /* NULL and 0: any */
+	int64_t since_us, until_us;   /* the root task began at or after, and before */
+	const char *user, *session;
+	const char *root;             /* this tree alone; then nothing else counts */
+};
+/* Every task of the trees that fit. The tasks of one tree come together, newest tree first. Trees that came out of a file
+ * were paid for elsewhere and are left out, but where one is asked for. */
+MUST_USE int store_costs(struct store *store, const struct cost_filter *filter,
                          void (*visit)(void *userdata, const struct cost_row *row), void *userdata, struct err *err);
+
+struct day_row {                  /* all tasks of a user with a model that began on a day (UTC; since 1970) */
+	int64_t day;
+	const char *user, *model;
+	int64_t tasks, unknown;       /* unknown: tasks with a reply of unknown cost */
+	int64_t turns, calls, denied, input, cache_read, cache_write, output;
+	int64_t usd_nanos;            /* of the others */
+};
+/* Newest day first; of filter, days, user and nothing else. What retention took away is still in it. */
+MUST_USE int store_days(struct store *store, const struct cost_filter *filter,
+                        void (*visit)(void *userdata, const struct day_row *row), void *userdata, struct err *err);
 
 struct call_row {
 	char call[24];
@@ -259,7 +274,7 @@ MUST_USE int store_spent(struct store *store, const struct budget *budget, const
 
 /* ---- upkeep --------------------------------------------------------------------------------------- */
 
-struct store_report { int64_t events, chains, checkpoints, blobs; };
+struct store_report { int64_t events, chains, checkpoints, blobs, pruned; }; /* pruned: trees that left by retention */
 /* Recomputes every hash, compares columns with texts, blobs with digests, heads with checkpoints.
  * -EBADMSG: err names the first event that is not as it was written. */
 MUST_USE int store_verify(struct store *store, struct store_report *ret, struct err *err);

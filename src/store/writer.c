@@ -18,6 +18,8 @@ struct list { struct pending *first, **end; size_t count; };
 struct writer {
 	struct db db;                           /* of the thread */
 	struct err broken;                      /* of the thread: why nothing is written any more */
+	size_t unindexed;                       /* of the thread: events of this process since the last look */
+	bool ended, words_broken;               /* of the thread: a task came to rest; the index could not be written */
 	pthread_t thread;
 	int fd;                                 /* eventfd: something is finished */
 
@@ -74,7 +76,7 @@ static int write_one(struct writer *w, struct pending *p)
 	p->result = r;
 	if (r < 0 && sqlite3_get_autocommit(w->db.handle) == 0 && db_run(&w->db, &w->broken, SQL_UNDO, "") < 0)
 		return -w->broken.code;
-	if (r < 0 && r != -ESTALE && r != -EDQUOT) {
+	if (r < 0 && r != -ESTALE && r != -EDQUOT && r != -ECANCELED && r != -EEXIST) {
 		w->broken = p->err;
 		return r;
 	}
@@ -113,6 +115,20 @@ static bool write_group(struct writer *w, struct list *group, const char *renew,
 	return renewed;
 }
 
+/* The index of words follows behind: when there is nothing else to do, or when it is too far behind. It can be made again,
+ * so that its failure ends nothing but itself. */
+static void write_words(struct writer *w, bool idle)
+{
+	struct err err = ERR_NONE;
+	bool due = w->unindexed >= LIMIT_WORDS_BEHIND || (idle && (w->ended || w->unindexed >= LIMIT_WORDS_IDLE)), more;
+
+	if (!due || w->words_broken || w->broken.code != 0)
+		return;
+	w->words_broken = words_step(&w->db, &more, &err) < 0;
+	w->unindexed = 0;
+	w->ended = false;
+}
+
 /* ---- the thread ---- */
 
 static void take_group(struct writer *w, struct list *group)
@@ -121,8 +137,10 @@ static void take_group(struct writer *w, struct list *group)
 
 	while (w->queue.first != NULL && events < LIMIT_STORE_GROUP_EVENTS) {
 		events += w->queue.first->count;
+		w->ended |= w->queue.first->checkpoint;
 		list_add(group, list_take(&w->queue));
 	}
+	w->unindexed += events;
 }
 
 static void finish_group(struct writer *w, struct list *group)
@@ -169,6 +187,10 @@ static void *writer_main(void *argument)
 		if (renewed)
 			w->sure_until_ms = until_ms;
 		finish_group(w, &group);
+		bool idle = w->queue.first == NULL;
+		pthread_mutex_unlock(&w->lock);
+		write_words(w, idle);
+		pthread_mutex_lock(&w->lock);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;

@@ -154,13 +154,13 @@ describe('what is lost comes again', () => {
 	test('a model that falls silent is cut, and asked again', async (t) => {
 		const w = world(t);
 		model.setScenario({ replies: [{ text: 'a'.repeat(200), hang: 'first' }, { text: 'went on' }] });
-		const run = await w.run(model, 'x', { args: ['-c', 'watchdog.model=1s'] });
+		const run = await w.run(model, 'x', { args: ['-c', 'model.idle=1s'] });
 		exited(run, 0);
 		assert.equal(run.out, 'went on\n');
 		const [missed] = w.events('health.missed');
 		assert.deepEqual([missed.data.kind, missed.data.action, missed.data.name], ['model', 'reconnect', w.task()]);
 		assert.equal(w.events('model.failed')[0].data.class, 'transient');
-		assert.match(w.events('model.failed')[0].data.message, /sent nothing for/);
+		assert.match(w.events('model.failed')[0].data.message, /nothing came for/);
 	});
 });
 

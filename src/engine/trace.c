@@ -1,6 +1,6 @@
 /* trace.c - folds the events of a task tree into spans. It keeps the content of messages out of the
  * attributes: who exports them does not give away what was said. It prints nothing. */
-#include "cli/trace.h"
+#include "engine/trace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,8 +10,8 @@
 #include "base/banned.h"
 
 static const char *const kind_names[] = {
-	[SPAN_TASK] = "task", [SPAN_MODEL] = "model", [SPAN_CALL] = "call",
-	[SPAN_EXEC] = "exec", [SPAN_NET] = "net", [SPAN_PERSON] = "person", [SPAN_PARKED] = "parked",
+	[SPAN_TASK] = "task", [SPAN_MODEL] = "model", [SPAN_CALL] = "call", [SPAN_DECISION] = "decision", [SPAN_EXEC] = "exec",
+	[SPAN_NET] = "net", [SPAN_PERSON] = "person", [SPAN_PARKED] = "parked",
 };
 _Static_assert(COUNT(kind_names) == SPAN_KINDS, "every kind has a name");
 
@@ -31,11 +31,17 @@ static void set(char **text, const char *value)
 	*text = value != NULL ? xstrdup(value) : NULL;
 }
 
-static struct span *find(const struct trace *t, const char *id)
+struct span *trace_find(const struct trace *t, const char *id)
 {
 	const json_t *at = json_object_get(t->by_id, id);
 
 	return at != NULL ? t->spans[json_integer_value(at)] : NULL;
+}
+
+char *span_full_name(const struct span *s)
+{
+	return xasprintf("%s %s", json_get_text(s->attributes, "gen_ai.operation.name", span_kind_name(s->kind)),
+	                 s->kind == SPAN_MODEL ? json_get_text(s->attributes, "gen_ai.request.model", "") : s->name);
 }
 
 /* Events of what has no span of its own in the record get one that follows from them. */
@@ -62,22 +68,28 @@ static struct span *begin(struct trace *t, const struct event *e, enum span_kind
 	snprintf(s->parent_id, sizeof s->parent_id, "%s", parent_id);
 	s->start_us = e->time_us;
 	s->attributes = json_object();
-	s->parent = find(t, parent_id);
+	s->parent = trace_find(t, parent_id);
 	if (s->parent != NULL && s->parent->last != NULL)
 		s->parent->last = s->parent->last->next = s;
 	else if (s->parent != NULL)
 		s->parent->first = s->parent->last = s;
-	if ((t->count & (t->count - 1)) == 0)
-		t->spans = xrealloc(t->spans, MAX(t->count * 2, (size_t)1) * sizeof *t->spans);
+	if (t->count == t->room) {
+		t->room = MAX(t->room * 2, (size_t)16);
+		t->spans = xrealloc(t->spans, t->room * sizeof *t->spans);
+	}
 	json_put_int(t->by_id, s->id, (int64_t)t->count);
 	t->spans[t->count++] = s;
 	return s;
 }
 
-static void finish(struct span *s, const struct event *e, const char *status)
+static void finish(struct trace *t, struct span *s, const struct event *e, const char *status)
 {
 	s->end_us = e->time_us;
 	set(&s->status, status);
+	if (!t->tells_ends)
+		return;
+	t->ended = xrealloc(t->ended, (t->ended_count + 1) * sizeof *t->ended);
+	t->ended[t->ended_count++] = s;
 }
 
 /* Copies fields of data under other names; null and absence leave the attribute out. */
@@ -140,6 +152,10 @@ static void on_task_created(struct trace *t, const struct event *e)
 	json_put_text(s->attributes, "mishri.task.id", e->task);
 	COPY(s, e->data, { "agent", "gen_ai.agent.name" }, { "role", "mishri.task.role" }, { "depth", "mishri.task.depth" },
 	     { "isolation", "mishri.task.isolation" });
+	json_put_text(s->attributes, "mishri.user", e->user);
+	const char *state = json_get_text(json_object_get(e->data, "config"), "tracestate", NULL);
+	if (state != NULL && t->tracestate == NULL)
+		set(&t->tracestate, state);
 	const char *model = json_get_text(e->data, "model", ""), *slash = strchr(model, '/');
 	if (slash != NULL) {
 		json_put_str(s->attributes, "gen_ai.provider.name", (struct str){ model, (size_t)(slash - model) });
@@ -149,12 +165,12 @@ static void on_task_created(struct trace *t, const struct event *e)
 
 static void on_task_finished(struct trace *t, const struct event *e)
 {
-	struct span *s = find(t, e->span_id);
+	struct span *s = trace_find(t, e->span_id);
 
 	if (s == NULL)
 		return;
 	const char *state = json_get_text(e->data, "state", "done");
-	finish(s, e, state);
+	finish(t, s, e, state);
 	s->denied = strcmp(state, "denied") == 0;
 	s->failed = strcmp(state, "done") != 0;
 	if (s->failed) {
@@ -162,12 +178,14 @@ static void on_task_finished(struct trace *t, const struct event *e)
 		json_put_text(s->attributes, "error.type", state);
 	}
 	COPY(s, e->data, { "state", "mishri.task.state" }, { "exit", "mishri.task.exit" });
+	if (s->parent != NULL)
+		trace_edge(s->parent, s, EDGE_WAIT);
 }
 
 static void on_task_parked(struct trace *t, const struct event *e)
 {
 	char id[SPAN_ID_LEN + 1], what[40];
-	struct span *task = find(t, e->span_id);
+	struct span *task = trace_find(t, e->span_id);
 
 	if (task == NULL)
 		return;
@@ -184,21 +202,21 @@ static void on_task_parked(struct trace *t, const struct event *e)
 
 static void on_task_resumed(struct trace *t, const struct event *e)
 {
-	struct span *task = find(t, e->span_id);
+	struct span *task = trace_find(t, e->span_id);
 
 	if (task == NULL)
 		return;
 	set(&task->status, "running");
 	for (struct span *s = task->first; s != NULL; s = s->next)
 		if (s->kind == SPAN_PARKED && s->end_us == 0)
-			finish(s, e, "resumed");
+			finish(t, s, e, "resumed");
 }
 
 /* ---- models ---- */
 
 static void on_model_requested(struct trace *t, const struct event *e)
 {
-	struct span *s = find(t, e->span_id);
+	struct span *s = trace_find(t, e->span_id);
 
 	if (s != NULL) {                        /* the same turn again: the span covers its retries */
 		s->end_us = 0;
@@ -206,6 +224,7 @@ static void on_model_requested(struct trace *t, const struct event *e)
 		set(&s->status, NULL);
 		set(&s->why, NULL);
 		json_object_del(s->attributes, "error.type");
+		COPY(s, e->data, { "provider", "gen_ai.provider.name" }, { "model", "gen_ai.request.model" }); /* it may be another */
 		json_put_int(s->attributes, "mishri.model.retries",
 		             json_get_int(s->attributes, "mishri.model.retries", 0) + 1);
 		return;
@@ -218,6 +237,7 @@ static void on_model_requested(struct trace *t, const struct event *e)
 	json_put_text(s->attributes, "gen_ai.operation.name", "chat");
 	json_put_text(s->attributes, "gen_ai.conversation.id", e->session);
 	COPY(s, e->data, { "provider", "gen_ai.provider.name" }, { "model", "gen_ai.request.model" }, { "turn", "mishri.turn" });
+	trace_turn_edges(s);
 }
 
 /* Input counts what came from a cache too, as the convention wants it. */
@@ -240,11 +260,11 @@ static void add_usage(struct span *s, const json_t *usage)
 
 static void on_model_replied(struct trace *t, const struct event *e)
 {
-	struct span *s = find(t, e->span_id);
+	struct span *s = trace_find(t, e->span_id);
 
 	if (s == NULL)
 		return;
-	finish(s, e, json_get_text(e->data, "finish", ""));
+	finish(t, s, e, json_get_text(e->data, "finish", ""));
 	keep(t, s, "text", json_object_get(e->data, "text"));
 	COPY(s, e->data, { "model", "gen_ai.response.model" }, { "response_id", "gen_ai.response.id" });
 	json_put(s->attributes, "gen_ai.response.finish_reasons", json_pack("[s]", s->status));
@@ -258,11 +278,11 @@ static void on_model_replied(struct trace *t, const struct event *e)
 
 static void on_model_failed(struct trace *t, const struct event *e)
 {
-	struct span *s = find(t, e->span_id);
+	struct span *s = trace_find(t, e->span_id);
 
 	if (s == NULL)
 		return;
-	finish(s, e, "failed");
+	finish(t, s, e, "failed");
 	s->failed = true;
 	set(&s->why, json_get_text(e->data, "message", ""));
 	COPY(s, e->data, { "class", "error.type" }, { "status", "http.response.status_code" });
@@ -303,12 +323,34 @@ static void on_call_proposed(struct trace *t, const struct event *e)
 	json_put_text(s->attributes, "gen_ai.operation.name", "execute_tool");
 	json_put_text(s->attributes, "gen_ai.tool.type", "function");
 	COPY(s, e->data, { "tool", "gen_ai.tool.name" }, { "id", "gen_ai.tool.call.id" }, { "call", "mishri.call.id" });
+	trace_call_edges(t, s, json_object_get(e->data, "args"));
+}
+
+/* The decision on a call as a node of its own; it takes no time that a trace could show. */
+static void add_decision(struct trace *t, const struct event *e)
+{
+	char id[SPAN_ID_LEN + 1], what[40];
+	const char *effect = json_get_text(e->data, "effect", "");
+
+	snprintf(what, sizeof what, "decision/%d", e->attempt);
+	derived_id(e, what, id);
+	if (trace_find(t, id) != NULL)
+		return;
+	struct span *s = begin(t, e, SPAN_DECISION, id, e->span_id);
+	if (s == NULL)
+		return;
+	set(&s->name, effect);
+	finish(t, s, e, effect);
+	set(&s->text, json_get_text(e->data, "reason", ""));
+	COPY(s, e->data, { "effect", "mishri.policy.decision" }, { "rule", "mishri.policy.rule" }, { "source", "mishri.policy.source" },
+	     { "reason", "mishri.policy.reason" }, { "policy", "mishri.policy.digest" }, { "by", "mishri.policy.by" },
+	     { "ns", "mishri.policy.ns" });
 }
 
 /* Calls of one reply are decided one after another: until then it only waited for the ones before. */
 static void on_call_decided(struct trace *t, const struct event *e)
 {
-	struct span *s = find(t, e->span_id);
+	struct span *s = trace_find(t, e->span_id);
 
 	if (s == NULL)
 		return;
@@ -321,11 +363,12 @@ static void on_call_decided(struct trace *t, const struct event *e)
 	}
 	COPY(s, e->data, { "effect", "mishri.policy.decision" }, { "rule", "mishri.policy.rule" },
 	     { "reason", "mishri.policy.reason" }, { "policy", "mishri.policy.digest" }, { "by", "mishri.policy.by" });
+	add_decision(t, e);
 }
 
 static void on_call_killed(struct trace *t, const struct event *e)
 {
-	struct span *s = find(t, e->span_id);
+	struct span *s = trace_find(t, e->span_id);
 
 	if (s != NULL)
 		COPY(s, e->data, { "reason", "mishri.call.killed" });
@@ -333,14 +376,15 @@ static void on_call_killed(struct trace *t, const struct event *e)
 
 static void on_call_finished(struct trace *t, const struct event *e)
 {
-	struct span *s = find(t, e->span_id);
+	struct span *s = trace_find(t, e->span_id);
 
 	if (s == NULL)
 		return;
 	const char *status = json_get_text(e->data, "status", "");
 	s->failed = strcmp(status, "ok") != 0;
-	finish(s, e, status);
+	finish(t, s, e, status);
 	keep(t, s, "output", json_object_get(e->data, "output"));
+	trace_output_words(t, s, json_get_text(e->data, "output", ""));
 	if (s->failed) {
 		json_put_text(s->attributes, "error.type", status);
 		if (s->why == NULL)
@@ -348,7 +392,7 @@ static void on_call_finished(struct trace *t, const struct event *e)
 	}
 	COPY(s, e->data, { "status", "mishri.call.status" }, { "exit", "process.exit.code" }, { "bytes", "mishri.call.output_bytes" },
 	     { "execs", "mishri.call.execs" }, { "denied_execs", "mishri.call.denied_execs" }, { "taint", "mishri.call.taint" },
-	     { "redactions", "mishri.call.redactions" });
+	     { "redactions", "mishri.call.redactions" }, { "attempts", "mishri.call.attempts" });
 }
 
 static char *words(const json_t *argv)
@@ -377,7 +421,7 @@ static void on_exec_decided(struct trace *t, const struct event *e)
 	set(&s->text, text);
 	const char *effect = json_get_text(e->data, "effect", "");
 	s->denied = strcmp(effect, "deny") == 0;
-	finish(s, e, effect);
+	finish(t, s, e, effect);
 	if (s->denied)
 		s->why = refusal(e->data);
 	json_put_text(s->attributes, "process.executable.name", s->name);
@@ -410,7 +454,7 @@ static void on_net_decided(struct trace *t, const struct event *e)
 	set(&s->name, name);
 	s->denied = strcmp(effect, "deny") == 0;
 	if (s->denied) {
-		finish(s, e, effect);
+		finish(t, s, e, effect);
 		s->why = refusal(e->data);
 	}
 	json_put(s->attributes, "server.port", json_incref(json_object_get(e->data, "port")));
@@ -428,11 +472,11 @@ static void on_net_finished(struct trace *t, const struct event *e)
 	const char *how = json_get_text(e->data, "how", ""), *detail = json_get_text(e->data, "detail", "");
 
 	connection_id(e, id);
-	struct span *s = find(t, id);
+	struct span *s = trace_find(t, id);
 	if (s == NULL)
 		return;
 	s->failed = strcmp(how, "closed") != 0 && strcmp(how, "dropped") != 0;
-	finish(s, e, how);
+	finish(t, s, e, how);
 	set(&s->why, s->failed ? detail : NULL);
 	for (size_t i = 0; i < COUNT(numbers); i++)
 		if (json_is_integer(json_object_get(e->data, numbers[i].from)))
@@ -446,7 +490,7 @@ static struct span *person(struct trace *t, const struct event *e, const char *w
 	char id[SPAN_ID_LEN + 1];
 
 	derived_id(e, what, id);
-	struct span *s = find(t, id);
+	struct span *s = trace_find(t, id);
 	return s != NULL ? s : begin(t, e, SPAN_PERSON, id, e->span_id);
 }
 
@@ -468,7 +512,7 @@ static void on_approval_decided(struct trace *t, const struct event *e)
 	if (s == NULL)
 		return;
 	AUTO(freep) char *status = xasprintf("%s by %s", json_get_text(e->data, "answer", ""), json_get_text(e->data, "by", ""));
-	finish(s, e, status);
+	finish(t, s, e, status);
 	s->denied = strcmp(json_get_text(e->data, "answer", ""), "allow") != 0;
 	if (s->denied)
 		set(&s->why, json_get_text(e->data, "reason", ""));
@@ -476,6 +520,8 @@ static void on_approval_decided(struct trace *t, const struct event *e)
 		s->parent->why = xasprintf("%s: %s", status, json_get_text(e->data, "reason", ""));
 	COPY(s, e->data, { "answer", "mishri.approval.answer" }, { "by", "mishri.approval.by" });
 	json_put_int(s->attributes, "mishri.approval.wait_ms", (s->end_us - s->start_us) / 1000);
+	if (s->parent != NULL)
+		trace_edge(s->parent, s, EDGE_WAIT);
 }
 
 static void on_question_asked(struct trace *t, const struct event *e)
@@ -495,8 +541,10 @@ static void on_question_answered(struct trace *t, const struct event *e)
 	if (s == NULL)
 		return;
 	AUTO(freep) char *status = xasprintf("answered by %s", json_get_text(e->data, "by", ""));
-	finish(s, e, status);
+	finish(t, s, e, status);
 	COPY(s, e->data, { "by", "mishri.question.by" });
+	if (s->parent != NULL)
+		trace_edge(s->parent, s, EDGE_WAIT);
 }
 
 /* ---- reading ---- */
@@ -513,6 +561,7 @@ static void (*const handlers[EVENT_TYPES])(struct trace *, const struct event *)
 	[EVENT_QUESTION_ASKED] = on_question_asked,     [EVENT_QUESTION_ANSWERED] = on_question_answered,
 };
 
+/* Of the tree of t->task, or of a task below it. */
 static bool belongs(struct trace *t, const struct event *e)
 {
 	if (e->type == EVENT_TASK_CREATED &&
@@ -521,7 +570,28 @@ static bool belongs(struct trace *t, const struct event *e)
 	return json_object_get(t->tasks, e->task) != NULL;
 }
 
-static bool add_event(void *userdata, const struct event_row *row)
+void trace_begin(struct trace *trace, const char *task, bool content, size_t words_most)
+{
+	*trace = (struct trace){ .content = content, .by_id = json_object(), .tasks = json_object(), .words = json_object(),
+	                         .words_most = words_most };
+	snprintf(trace->task, sizeof trace->task, "%s", task);
+}
+
+bool trace_add(struct trace *t, const struct event *e)
+{
+	if (!belongs(t, e))
+		return false;
+	if (t->start_us == 0) {
+		t->start_us = e->time_us;
+		memcpy(t->trace_id, e->trace_id, sizeof t->trace_id);
+	}
+	t->end_us = MAX(t->end_us, e->time_us);
+	if (handlers[e->type] != NULL)
+		handlers[e->type](t, e);
+	return true;
+}
+
+static bool add_row(void *userdata, const struct event_row *row)
 {
 	struct trace *t = userdata;
 	struct event e;
@@ -529,15 +599,7 @@ static bool add_event(void *userdata, const struct event_row *row)
 	if (event_parse(row->text, &e, NULL) < 0)       /* a newer version's, or damaged: 'audit verify' tells */
 		return true;
 	e.seq = row->seq;
-	if (belongs(t, &e)) {
-		if (t->start_us == 0) {
-			t->start_us = e.time_us;
-			memcpy(t->trace_id, e.trace_id, sizeof t->trace_id);
-		}
-		t->end_us = MAX(t->end_us, e.time_us);
-		if (handlers[e.type] != NULL)
-			handlers[e.type](t, &e);
-	}
+	(void)trace_add(t, &e);
 	event_done(&e);
 	return true;
 }
@@ -545,10 +607,10 @@ static bool add_event(void *userdata, const struct event_row *row)
 int trace_read(struct store *store, const char *task, bool content, struct trace *ret, struct err *err)
 {
 	const struct event_filter filter = { .task = task, .tree = true };
-	struct trace t = { .content = content, .by_id = json_object(), .tasks = json_object() };
+	struct trace t;
 
-	snprintf(t.task, sizeof t.task, "%s", task);
-	int r = store_events(store, &filter, add_event, &t, err);
+	trace_begin(&t, task, content, LIMIT_TRACE_WORDS);
+	int r = store_events(store, &filter, add_row, &t, err);
 	if (r < 0) {
 		trace_done(&t);
 		return r;
@@ -557,19 +619,72 @@ int trace_read(struct store *store, const char *task, bool content, struct trace
 	return 0;
 }
 
+/* ---- the end ---- */
+
+static void span_free(struct span *s)
+{
+	char *texts[] = { s->name, s->label, s->text, s->status, s->why };
+
+	for (size_t k = 0; k < COUNT(texts); k++)
+		free(texts[k]);
+	free(s->edges);
+	json_decref(s->attributes);
+	json_decref(s->content);
+	free(s);
+}
+
+static void unlink_span(struct span *s)
+{
+	struct span *before = NULL;
+
+	if (s->parent == NULL)
+		return;
+	for (struct span *k = s->parent->first; k != s; k = k->next)
+		before = k;
+	*(before != NULL ? &before->next : &s->parent->first) = s->next;
+	if (s->parent->last == s)
+		s->parent->last = before;
+	if (s->parent->call == s)
+		s->parent->call = NULL;
+}
+
+/* The newest turn and its calls are what the next turn comes from. */
+static bool is_wanted(const struct span *s)
+{
+	const struct span *turn = s->kind == SPAN_CALL ? s->parent : s;
+
+	return s->first != NULL || (turn != NULL && turn->parent != NULL && turn->parent->turn == turn);
+}
+
+void trace_prune(struct trace *t, bool (*gone)(const struct span *span))
+{
+	size_t kept = 0;
+
+	for (size_t i = t->count; i-- > 0;)     /* what hangs from a span comes after it */
+		if (!is_wanted(t->spans[i]) && gone(t->spans[i])) {
+			unlink_span(t->spans[i]);
+			json_object_del(t->by_id, t->spans[i]->id);
+			span_free(t->spans[i]);
+			t->spans[i] = NULL;
+		}
+	for (size_t i = 0; i < t->count; i++)
+		if (t->spans[i] != NULL)
+			t->spans[kept++] = t->spans[i];
+	t->count = t->room = kept;
+	t->spans = kept > 0 ? xrealloc(t->spans, kept * sizeof *t->spans) : (free(t->spans), NULL);
+	for (size_t i = 0; i < kept; i++)
+		json_put_int(t->by_id, t->spans[i]->id, (int64_t)i);
+}
+
 void trace_done(struct trace *trace)
 {
-	for (size_t i = 0; i < trace->count; i++) {
-		struct span *s = trace->spans[i];
-		char *texts[] = { s->name, s->label, s->text, s->status, s->why };
-		for (size_t k = 0; k < COUNT(texts); k++)
-			free(texts[k]);
-		json_decref(s->attributes);
-		json_decref(s->content);
-		free(s);
-	}
+	for (size_t i = 0; i < trace->count; i++)
+		span_free(trace->spans[i]);
 	free(trace->spans);
+	free(trace->ended);
+	free(trace->tracestate);
 	json_decref(trace->by_id);
 	json_decref(trace->tasks);
+	json_decref(trace->words);
 	*trace = (struct trace){ 0 };
 }
