@@ -50,6 +50,14 @@ static void on_over(void *userdata, struct run *run)
 		s->on_over(s->userdata, run);
 }
 
+static int load_policy(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
+                       struct policy **ret_policy, struct err *err)
+{
+	const struct session *s = userdata;
+
+	return s->load_policy(s->userdata, workspace, policies, ret_home, ret_policy, err);
+}
+
 static void on_ask(void *userdata, const struct question *q)
 {
 	struct session *s = userdata;
@@ -154,6 +162,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.trace_programs = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_programs"), "on") == 0;
 	setup.trace_models = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_models"), "on") == 0;
 	setup.policy_home = s->policy_home;
+	setup.load_policy = s->load_policy != NULL ? load_policy : NULL;
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;
