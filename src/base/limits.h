@@ -335,7 +335,7 @@
 #define LIMIT_SCHEDULE_INSTANTS     10000    /* looked at in one step */
 #define LIMIT_SCHEDULE_SHOWN        1000     /* instants, or runs, in one answer */
 #define LIMIT_SCHEDULE_POLL_MS      1000     /* between two looks at what other processes changed */
-#define LIMIT_SCHEDULE_UNDER_WAY    64       /* decisions that are being written at once */
+#define LIMIT_SCHEDULE_UNDER_WAY    256      /* decisions that are being written at once */
 /* history */
 #define LIMIT_HISTORY_TERMS         16       /* words and phrases of one search */
 #define LIMIT_HISTORY_QUERY_BYTES   KIB(1)
@@ -346,6 +346,7 @@
 #define LIMIT_HISTORY_SNIPPETS      3        /* shown of one tree */
 #define LIMIT_IMPORT_BYTES          MIB(1024) /* of a file */
 #define LIMIT_IMPORT_EVENTS         1000000
+#define LIMIT_FOLLOW_POLL_MS        100      /* between two looks of `events --follow` */
 #define LIMIT_DAY_US                86400000000ll /* a day */
 #define LIMIT_CLOCK_STEP_US         86400000000ll /* a clock that was set wrong by less hides nothing from --since */
 

@@ -8,6 +8,7 @@
 #include "cli/common.h"
 #include "cli/print.h"
 #include "engine/otel.h"
+#include "store/history.h"
 
 #include "base/banned.h"
 
@@ -20,13 +21,9 @@ static void add_root(struct roots *all, const char *task)
 	memcpy(all->ids[all->count++], task, ID_LEN + 1);
 }
 
-/* The tasks of a tree come together: its root counts. */
-static void add_row(void *userdata, const struct cost_row *row)
+static void add_row(void *userdata, const struct history_row *row)
 {
-	struct roots *all = userdata;
-
-	if (strcmp(row->task, row->root) == 0 && all->count < LIMIT_OTLP_TASKS)
-		add_root(all, row->root);
+	add_root(userdata, row->root->task);
 }
 
 /* The tasks that are named, or all since a time; an exit code. */
@@ -34,7 +31,8 @@ static int choose(const struct options *o, struct store *store, struct roots *re
 {
 	const char *const *names;
 	size_t count = option_positionals(o, &names);
-	struct cost_filter filter = { 0 };
+	struct history_filter filter = { .limit = LIMIT_OTLP_TASKS };
+	bool more = false;
 	struct err err = ERR_NONE;
 
 	if (option_since_us(o, "--since", &filter.since_us) < 0)
@@ -43,7 +41,7 @@ static int choose(const struct options *o, struct store *store, struct roots *re
 		return complain(EXIT_USAGE, "otlp send: which? name tasks (or 'last'), or give --since 1d for all that began since then");
 	if (count > 0 && filter.since_us != 0)
 		return complain(EXIT_USAGE, "otlp send: either tasks or --since, not both");
-	if (count == 0 && store_costs(store, &filter, add_row, ret, &err) < 0)
+	if (count == 0 && store_history(store, &filter, add_row, ret, &more, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	for (size_t i = 0; i < count; i++) {
 		char task[ID_LEN + 1];

@@ -148,7 +148,7 @@ json_t *call_started(const struct call *c)
 {
 	const struct tool *tool = tool_find(c->tool);
 
-	json_t *data = json_pack("{s:s, s:s, s:s, s:o}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature),
+	json_t *data = json_pack("{s:s, s:s, s:s, s:o}", "call", c->id, "tool", c->tool, "nature", nature_name(tool_nature(tool, c->args)),
 	                         "permissions", permissions_json(permit_granted(c, tool)));
 	if (tool->polls)
 		json_put_bool(data, "polls", true);
@@ -348,11 +348,17 @@ void call_stop(struct run *run, const char *why)
 /* The run could not even begin: that is a result too. */
 static void failed_to_start(struct run *run, const char *id, int code, const char *why)
 {
+	const struct call *c = task_call_find(run->task, id);
+	bool busy = code == -EAGAIN || code == -EMFILE || code == -ENFILE || code == -ENOMEM;
 	bool refused = code == -EINVAL || code == -E2BIG || code == -EAGAIN || code == -EEXIST || code == -EMFILE;
 	AUTO(freep) char *text = refused ? xasprintf("The tool could not be run: %s", why)
 	                                 : xasprintf("Outcome unknown: the sandbox ended when this was given to it (%s).", why);
 
 	call_drop_live(run);
+	if (busy && call_again(run, c, str_of(why), -1, NULL)) {
+		run_step(run);
+		return;
+	}
 	call_finish(run, id, refused ? "error" : "unknown", -1, str_of(text), call_counts(0, 0, 0, 0));
 	run_step(run);
 }
@@ -386,6 +392,7 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 	AUTO(fd_closep) int null = plan->input != NULL ? input_open(plan->input) : open("/dev/null", O_RDONLY | O_CLOEXEC);
 	AUTO(fd_closep) int in = -1;
 	AUTO(fd_closep) int out = -1;
+	char id[CALL_ID_BYTES];
 	int ends[2];
 
 	if (null < 0 || pipe2(ends, O_CLOEXEC) < 0)
@@ -397,6 +404,8 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		return err_set(err, -r, "no pipe for the output");
 	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp, run->net != NULL);
 	env_append(&env, xasprintf("MISHRI_ISOLATION=%s", cell_level_name(run->level)));
+	call_id_of(tag, id);
+	env_append(&env, xasprintf("MISHRI_CALL=%s/%s", run->task->id, id)); /* the same at each attempt */
 	if (run->engine->setup.trace_programs)
 		trace_environment(run, tag, &env);
 	r = secret_enter(run, tool, args, plan, &env, err);
@@ -592,6 +601,19 @@ void call_limit(struct run *run, uint64_t tag, const struct bound_hit *hit)
 	run_step(run);
 }
 
+/* Its output is no result: only the first line of it is kept, as the reason. */
+static bool try_again(struct run *run, struct live_call *live, const struct call *c, json_t *used)
+{
+	AUTO(buf_done) struct buf said = BUF_INIT(LIMIT_EVENT_BYTES / 2);
+
+	output_render(live->output, &said);
+	if (!call_again(run, c, buf_str(&said), live->mailbox >= 0 ? seen_wait_ms(live->mailbox, live->mail_from) : -1, used))
+		return false;
+	live_free(live);
+	run_step(run);
+	return true;
+}
+
 void call_ended(struct run *run, const struct cell_exit *ended)
 {
 	struct live_call *live = run->live;
@@ -615,6 +637,11 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 		json_put(counts, "used", limits_used(ended));
 	if (live->hit.what != BOUND_NONE)
 		json_put(counts, "limit", bound_json(&live->hit));
+	bool may_pass = live->hit.what == BOUND_NONE && !c->killing && call_may_pass(tool_find(c->tool), ended);
+	if (may_pass && try_again(run, live, c, json_object_get(counts, "used"))) {
+		json_decref(counts);
+		return;
+	}
 	json_t *files = live->mailbox >= 0 ? seen_collect(live->mailbox, live->mail_from) : NULL;
 	if (files != NULL)
 		json_put(counts, "files", files);
@@ -624,6 +651,7 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	taint_put(counts, tool_find(c->tool), &found, kept_secret);
 	secret_taint(tool_find(c->tool), c->args, counts);
 	const char *status = owntool_status(c->tool, status_of(live, c, ended), &text);
+	call_tell_attempts(c, may_pass, &text, counts);
 	call_finish(run, live->id, status, ended != NULL ? ended->status : -1, buf_str(&text), counts);
 	buf_done(&text);
 	live_free(live);

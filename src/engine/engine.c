@@ -283,6 +283,8 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 		json_put_bool(config, "wait_for_approval", true);
 	traceparent_config(spec, config);
 	json_put(data, "config", config);
+	if (spec->schedule != NULL)
+		json_put(data, "schedule", json_deep_copy(spec->schedule));
 	return data;
 }
 
@@ -291,7 +293,10 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 	struct task *task = task_new();
 	struct run *run = run_new(engine, task);
 
-	id_new(task->id);
+	if (spec->task != NULL)
+		memcpy(task->id, spec->task, MIN(strlen(spec->task), (size_t)ID_LEN));
+	else
+		id_new(task->id);
 	memcpy(task->root, task->id, sizeof task->root);
 	if (spec->session != NULL)
 		memcpy(task->session, spec->session, MIN(strlen(spec->session), (size_t)ID_LEN));

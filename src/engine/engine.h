@@ -103,6 +103,8 @@ MUST_USE int engine_place(struct engine *engine, const char *workspace, const js
 MUST_USE int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err);
 
 struct task_spec {
+	const char *task;              /* the id that it must have, of a run that a schedule announced; NULL: a new one */
+	const json_t *schedule;        /* whose run it is, for task.created; NULL: none's */
 	const char *user;              /* who it is for; NULL: the engine's user */
 	struct policy_place *place;    /* of engine_place; NULL: the engine's own */
 	struct llm_model *opened;      /* of engine_model; NULL: the engine's own */

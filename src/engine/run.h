@@ -217,6 +217,13 @@ void call_hint(struct run *run, const char *line);               /* a line of ou
 void call_stop(struct run *run, const char *why);                /* what runs now, if anything does */
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
 
+/* call_again.c */
+bool call_may_pass(const struct tool *tool, const struct cell_exit *ended);       /* it says itself that what went wrong may pass */
+/* Stopped by something that may pass: true, and it is run again after a while. said: what went wrong. wait_ms: see retry_delay_ms. */
+bool call_again(struct run *run, const struct call *call, struct str said, int64_t wait_ms, json_t *used);
+/* What the model is told of attempts, behind the output. */
+void call_tell_attempts(const struct call *call, bool may_pass, struct buf *text, json_t *fields);
+
 /* approvals.c */
 struct ask { const char *kind, *call; const json_t *action; const struct decision *decision; };  /* kind: tool, exec, net, model */
 /* What a limit or a budget asks, as a decision. */
