@@ -211,7 +211,8 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 
 void session_close(struct session *s)
 {
-	cli_otel_close(TAKE(s->otel)); /* as long as signals are heard */
+	cli_otel_close(s->otel);       /* as long as signals are heard, which end its waiting */
+	s->otel = NULL;
 	stop_unwatch();
 	watchdog_closing(s->watchdog);
 	engine_free(s->engine); /* it may still withdraw a question */
