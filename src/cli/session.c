@@ -196,6 +196,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.fallback = s->fallback;
 	if (s->config != NULL) {
 		setup.patience = patience_of(s->config);
+		setup.slots = slots_of(s->config);
 		setup.fallback_auth = strcmp(config_text(s->config, "fallback.auth"), "on") == 0;
 	}
 	if (s->agents != NULL)

@@ -66,6 +66,8 @@ struct call {
 	size_t child_count;
 	bool asks_person;              /* a question to the person is out */
 	char *answer;                  /* NULL: none yet */
+	char *wants_lock;              /* waits for this lock; NULL: it does not */
+	int64_t wait_since_us;         /* with wants_lock */
 };
 
 /* ---- loops (loops.c) ---- */
@@ -82,6 +84,7 @@ struct loops {
 	bool off;
 	struct loop_sign signs[LIMIT_LOOP_WINDOW];
 	size_t count;
+	int stalled;                   /* delegations in a row that brought no part to a good end */
 	int chants;                    /* replies in a row whose text repeats itself */
 	enum loop_level told;          /* of the loop that goes on now */
 	int64_t told_turn;             /* once a turn: the model must have read it */
@@ -90,7 +93,7 @@ struct loops {
 
 struct loop_finding {
 	enum loop_level level;
-	const char *kind;              /* repeat, cycle, same_error, repeated_text */
+	const char *kind;              /* repeat, cycle, same_error, repeated_text, no_progress */
 	size_t length, count;          /* calls of the cycle, and how often it came */
 };
 
@@ -128,6 +131,7 @@ struct task {
 	size_t taint_count;
 	int64_t kept_bytes;            /* of outputs, by output.kept */
 	struct { int64_t connections, up, down; } net;    /* out of its cells; bytes */
+	json_t *locks;                 /* name → the call that took it; NULL: it never took one (held.c) */
 	char *last_word;               /* of `finish`; NULL: not said */
 	char *park_reason;             /* of the last task.parked; NULL: never */
 	int64_t dropped_calls;         /* of the current turn, beyond LIMIT_CALLS_PER_REPLY */
@@ -284,6 +288,7 @@ MUST_USE int compact_apply(struct task *task, size_t drop_to, size_t stub_to, co
 void loops_reset(struct loops *loops);                    /* a person has spoken: nothing counts that was before */
 void loops_add(struct loops *loops, const struct call *call, const struct event *finished);
 void loops_reply(struct loops *loops, const char *text);
+void loops_delegated(struct loops *loops, const struct call *call);  /* its parts have all reported */
 bool loops_find(const struct loops *loops, struct loop_finding *ret);
 MUST_USE char *loop_text(const struct loop_finding *finding, enum loop_level level);   /* for the model, or the person */
 const char *loop_level_name(enum loop_level level);       /* "nudge", "replan", "stop" */
