@@ -53,6 +53,14 @@ static void on_over(void *userdata, struct run *run)
 		s->on_over(s->userdata, run);
 }
 
+static int load_policy(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
+                       struct policy **ret_policy, struct err *err)
+{
+	const struct session *s = userdata;
+
+	return s->load_policy(s->userdata, workspace, policies, ret_home, ret_policy, err);
+}
+
 static void on_ask(void *userdata, const struct question *q)
 {
 	struct session *s = userdata;
@@ -179,6 +187,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	if (r < 0)
 		return r;
 	setup.watchdog = s->watchdog;
+	setup.load_policy = s->load_policy != NULL ? load_policy : NULL;
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;
@@ -202,7 +211,8 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 
 void session_close(struct session *s)
 {
-	cli_otel_close(TAKE(s->otel)); /* as long as signals are heard */
+	cli_otel_close(s->otel);       /* as long as signals are heard, which end its waiting */
+	s->otel = NULL;
 	stop_unwatch();
 	watchdog_closing(s->watchdog);
 	engine_free(s->engine); /* it may still withdraw a question */

@@ -580,6 +580,7 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 	struct run *run = run_new(engine, TAKE(task));
 	run->generation = generation;
 	run->model = model;
+	run->place = engine->places;
 	run->policies = json_incref((json_t *)policies);
 	run->level = level_of(run->task->isolation);
 	run->workspace = xstrdup(run->task->workspace);
