@@ -59,6 +59,7 @@ struct engine_setup {
 	int64_t context_tokens;        /* of every model; 0: by the model's name */
 	bool loops_ignored;            /* nobody looks whether a task goes round in circles */
 	int64_t reply_tokens;          /* at most, of one reply; 0: as the provider has it, or as a budget allows */
+	int64_t cancel_grace_ms;       /* from a cancel to SIGKILL; 0: LIMIT_CELL_GRACE_MS */
 	bool interactive;              /* `ask` may be called */
 	/* Callbacks; any may be NULL. Events come once they are durable. */
 	void (*on_event)(void *userdata, const struct event *event);

@@ -153,6 +153,11 @@ static const char *const migrations[] = {
 	" tokenize='unicode61 remove_diacritics 2');"
 	"CREATE TABLE words_upto (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL) STRICT;"
 	"INSERT INTO words_upto VALUES (1, 0);",
+
+	/* What people said of tasks: how much one matters, and from where a fork came (the last event that counts). */
+	"ALTER TABLE tasks ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE tasks ADD COLUMN forked_from TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE tasks ADD COLUMN forked_at INTEGER NOT NULL DEFAULT 0;",
 };
 enum { VERSION = COUNT(migrations) };
 
