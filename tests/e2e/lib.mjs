@@ -265,7 +265,7 @@ export class World {
 	}
 	// Read by another program than ours.
 	sql(query) {
-		const done = spawnSync('sqlite3', ['-json', path.join(this.data, 'mishri.db'), query], { encoding: 'utf8', maxBuffer: 1 << 28 });
+		const done = spawnSync('sqlite3', ['-cmd', '.timeout 10000', '-json', path.join(this.data, 'mishri.db'), query], { encoding: 'utf8', maxBuffer: 1 << 28 });
 		assert.equal(done.status, 0, done.stderr);
 		return done.stdout.trim() === '' ? [] : JSON.parse(done.stdout);
 	}
