@@ -26,12 +26,20 @@
 #define LIMIT_SSE_LINE_BYTES        MIB(4)
 #define LIMIT_REPLY_BODY_BYTES      MIB(32)
 #define LIMIT_ERROR_BODY_BYTES      KIB(64)
-#define LIMIT_MODEL_ATTEMPTS        3
+#define LIMIT_MODEL_ATTEMPTS        5        /* of one request to one model */
+#define LIMIT_TOOL_ATTEMPTS         3        /* of a call that may be run again, when what stopped it may pass */
+#define LIMIT_RETRY_TIME_MS         600000   /* from the first failure to the last attempt, waiting included */
 #define LIMIT_RETRY_BASE_MS         1000
 #define LIMIT_RETRY_CAP_MS          30000
 #define LIMIT_RETRY_AFTER_MS        300000   /* a longer Retry-After ends the attempt instead */
 #define LIMIT_MODEL_CONNECT_MS      15000
+#define LIMIT_MODEL_FIRST_MS        300000   /* from the request to the first byte of the answer */
 #define LIMIT_MODEL_IDLE_MS         300000   /* no byte for this long: the stream is dead */
+#define LIMIT_MODEL_TOTAL_MS        1800000  /* from the request to the last byte */
+#define LIMIT_FALLBACKS             8        /* models that stand in for one */
+#define LIMIT_FALLBACK_STAY_MS      300000   /* how long a task stays with one before its own is asked again */
+#define LIMIT_BREAKER_FAILURES      5        /* in a row; with the next one the model is left alone */
+#define LIMIT_BREAKER_OPEN_MS       60000    /* for so long */
 #define LIMIT_MODEL_TAIL_MS         1000     /* the same, once the provider said that its reply is whole */
 #define LIMIT_REQUEST_BODY_BYTES    MIB(32)
 #define LIMIT_CALL_ID_BYTES         128
@@ -90,6 +98,8 @@
 #define LIMIT_POLICY_BYTES          MIB(1)
 #define LIMIT_POLICY_RULES          10000
 #define LIMIT_POLICY_REGEX_STEPS    100000   /* PCRE2 match limit; reached = the stricter outcome */
+#define LIMIT_OFFER_MS              1500     /* a server is asked which models it has */
+#define LIMIT_OFFERS                20       /* models of one server that are shown */
 #define LIMIT_POLICY_SIEVE_BYTES    KIB(64)  /* of a text; in a longer one nearly every triple is found */
 #define LIMIT_POLICY_DEPTH          32
 #define LIMIT_POLICY_REGEX_MS       100      /* all patterns of one decision; over it, the same */
@@ -286,6 +296,51 @@
 #define LIMIT_NOTE_TAGS             16
 #define LIMIT_NOTES_SHOWN           50       /* in one answer */
 
+/* the service and its API */
+#define LIMIT_HTTP_CONNECTIONS      1024     /* at once; more are told so and closed */
+#define LIMIT_HTTP_HEAD_BYTES       KIB(16)
+#define LIMIT_HTTP_TARGET_BYTES     KIB(4)
+#define LIMIT_HTTP_BODY_BYTES       (MIB(2) + KIB(64)) /* a goal of its full length, escaped a little */
+#define LIMIT_HTTP_BODIES_BYTES     MIB(64)  /* of all requests that are being read */
+#define LIMIT_HTTP_REQUEST_MS       20000    /* from its first byte to its last: slow ones hold a place no longer */
+#define LIMIT_HTTP_IDLE_MS          60000    /* between two requests of one connection */
+#define LIMIT_HTTP_WRITE_MS         30000    /* a client that takes no byte for so long is gone */
+#define LIMIT_HTTP_LINGER_MS        1000     /* that a refused client has to read why */
+#define LIMIT_HTTP_BUFFER_BYTES     KIB(256) /* of a stream, waiting to be taken; what is beyond is read again later */
+#define LIMIT_HTTP_PARTS            16       /* of a path */
+#define LIMIT_HTTP_HOSTS            16
+#define LIMIT_STREAM_LOOK_MS        500      /* for events of other engines */
+#define LIMIT_STREAM_ALIVE_MS       15000    /* a line that says nothing, so that both sides see that the other is there */
+#define LIMIT_STREAM_PAGE           256      /* events read at once for one stream */
+#define LIMIT_STREAMS               768      /* at once; the other connections are for requests */
+#define LIMIT_PAGE_ROWS             1000     /* of one answer */
+#define LIMIT_TOKENS                10000
+#define LIMIT_TOKEN_NAME_BYTES      64
+#define LIMIT_TOKEN_FAILURES        10       /* wrong ones in a row, before each further one has to wait */
+#define LIMIT_TOKEN_FAILURE_MS      1000     /* one wrong token is forgotten after so long */
+#define LIMIT_RECOVER_LOOK_MS       3000     /* for tasks of engines that are gone */
+#define LIMIT_RECOVER_AT_ONCE       32       /* taken over in one look */
+#define LIMIT_RECOVER_ATTEMPTS      5        /* without progress; then a person has to look */
+#define LIMIT_SERVE_PLACES          256      /* workspaces with their policies, at once */
+/* schedules */
+#define LIMIT_ZONE_BYTES            KIB(256) /* of a file of a time zone */
+#define LIMIT_ZONES                 2048     /* names that are looked through for the one that was meant */
+#define LIMIT_CRON_BYTES            1024
+#define LIMIT_CRON_YEARS            12       /* no match in so many years is no match; February 29 may be 8 years away */
+#define LIMIT_SCHEDULES             20000    /* of one store */
+#define LIMIT_SCHEDULE_NAME_BYTES   64
+#define LIMIT_SCHEDULE_LEAST_MS     1000     /* between two instants of an interval */
+#define LIMIT_SCHEDULE_MOST_MS      31622400000ll /* the same, and every other span of a schedule: 366 days */
+#define LIMIT_SCHEDULE_ON_TIME_MS   10000    /* later than that is late */
+#define LIMIT_SCHEDULE_CATCH_UP_MS  3600000  /* a run that was missed is made up for so long, unless told otherwise */
+#define LIMIT_SCHEDULE_JITTER_MS    10000    /* unless told otherwise; and a tenth of the gap, always */
+#define LIMIT_SCHEDULE_QUEUE        100      /* instants that may wait for a run to end */
+#define LIMIT_SCHEDULE_RUNNING      10       /* runs of one schedule at once */
+#define LIMIT_SCHEDULE_FAILURES     5        /* in a row, then it is paused, unless told otherwise */
+#define LIMIT_SCHEDULE_INSTANTS     10000    /* looked at in one step */
+#define LIMIT_SCHEDULE_SHOWN        1000     /* instants, or runs, in one answer */
+#define LIMIT_SCHEDULE_POLL_MS      1000     /* between two looks at what other processes changed */
+#define LIMIT_SCHEDULE_UNDER_WAY    256      /* decisions that are being written at once */
 /* history */
 #define LIMIT_HISTORY_TERMS         16       /* words and phrases of one search */
 #define LIMIT_HISTORY_QUERY_BYTES   KIB(1)
@@ -294,6 +349,8 @@
 #define LIMIT_HISTORY_RANKED        1000     /* newest trees that are ranked */
 #define LIMIT_HISTORY_HITS          50       /* texts of one tree that are counted for its rank */
 #define LIMIT_HISTORY_SNIPPETS      3        /* shown of one tree */
+#define LIMIT_IMPORT_BYTES          MIB(1024) /* of a file */
+#define LIMIT_IMPORT_EVENTS         1000000
 #define LIMIT_DAY_US                86400000000ll /* a day */
 #define LIMIT_CLOCK_STEP_US         86400000000ll /* a clock that was set wrong by less hides nothing from --since */
 
@@ -302,6 +359,17 @@
 #define LIMIT_TRACE_TEXT_BYTES      KIB(64)  /* of one text in a trace with content */
 #define LIMIT_TRACE_WORDS           100000   /* of outputs that are looked for in later arguments */
 #define LIMIT_TRACE_WORD_BYTES      KIB(64)  /* of one output in which words are looked for */
+#define LIMIT_OTEL_QUEUE_BYTES      MIB(16)  /* of spans that wait for a receiver */
+#define LIMIT_OTEL_BATCH_BYTES      MIB(4)   /* of one request */
+#define LIMIT_OTEL_ANSWER_BYTES     KIB(64)
+#define LIMIT_OTEL_BACKOFF_MS       1000     /* before the second attempt; doubled each time */
+#define LIMIT_OTEL_BACKOFF_MOST_MS  30000
+#define LIMIT_OTEL_RETRY_MS         300000   /* then a batch is given up */
+#define LIMIT_OTEL_HEADERS_BYTES    KIB(16)  /* a file of headers */
+#define LIMIT_OTLP_SEND_MS          60000    /* for one queue full of spans, afterwards */
+#define LIMIT_OTLP_TASKS            100000   /* sent at once */
+#define LIMIT_OTEL_LIVE_TASKS       1000     /* trees of tasks whose spans are sent as they work */
+#define LIMIT_OTEL_LIVE_WORDS       5000     /* of one of them, as LIMIT_TRACE_WORDS */
 #define LIMIT_TRACE_CALL_EDGES      8        /* to one call, from calls whose outputs its arguments repeat */
 
 #endif

@@ -16,6 +16,7 @@ static void report_json(bool intact, const struct store_report *report, const ch
 		json_put_int(object, "chains", report->chains);
 		json_put_int(object, "checkpoints", report->checkpoints);
 		json_put_int(object, "blobs", report->blobs);
+		json_put_int(object, "pruned", report->pruned);
 	} else {
 		json_put_text(object, "problem", problem);
 	}
@@ -42,6 +43,8 @@ static int audit_verify(int argc, char **argv)
 		printf("intact: %lld events in %lld chains, %lld checkpoints, %lld long strings\n",
 		       (long long)report.events, (long long)report.chains, (long long)report.checkpoints,
 		       (long long)report.blobs);
+	if (!option_given(o, "--json") && report.pruned > 0)
+		printf("pruned: %lld task trees left by retention; history.pruned stands for each\n", (long long)report.pruned);
 	return EXIT_DONE;
 }
 

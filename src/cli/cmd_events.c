@@ -48,6 +48,15 @@ static const struct { enum event_type type; const char *fields[7]; } shown[] = {
 	{ EVENT_CHANGES_DROPPED, { "sums", "digest" } },
 	{ EVENT_HISTORY_IMPORTED, { "root", "events", "tasks", "exported", "by" } },
 	{ EVENT_HISTORY_PRUNED, { "root", "events", "tasks", "bytes", "by", "reason" } },
+	{ EVENT_SCHEDULE_ADDED, { "name", "by" } },
+	{ EVENT_SCHEDULE_CHANGED, { "name", "by" } },
+	{ EVENT_SCHEDULE_PAUSED, { "name", "by", "reason" } },
+	{ EVENT_SCHEDULE_RESUMED, { "name", "by" } },
+	{ EVENT_SCHEDULE_REMOVED, { "name", "by" } },
+	{ EVENT_SCHEDULE_FIRED, { "name", "cause", "task" } },
+	{ EVENT_SCHEDULE_QUEUED, { "name" } },
+	{ EVENT_SCHEDULE_PASSED, { "name", "what", "count", "reason" } },
+	{ EVENT_SCHEDULE_FAILED, { "name", "task", "reason" } },
 };
 
 struct output {

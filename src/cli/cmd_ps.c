@@ -24,7 +24,9 @@ static char *doing(const struct event *e)
 
 	switch (e->type) {
 	case EVENT_MODEL_REQUESTED: return xasprintf("asks the model, turn %lld", (long long)json_get_int(e->data, "turn", 0));
-	case EVENT_RETRY_SCHEDULED: return xasprintf("waits to ask the model again: %s", reason);
+	case EVENT_RETRY_SCHEDULED:
+		return xasprintf("waits to %s again: %s", call[0] != '\0' ? "run a call" : "ask the model", reason);
+	case EVENT_MODEL_SWITCHED: return xasprintf("asks %s instead: %s", json_get_text(e->data, "to", ""), reason);
 	case EVENT_CALL_STARTED: return xasprintf("runs %s, call %s", tool, call);
 	case EVENT_EXEC_DECIDED: return xasprintf("runs %s, call %s", json_get_text(e->data, "program", ""), call);
 	case EVENT_NET_DECIDED: return xasprintf("connects to %s:%lld, call %s", json_get_text(e->data, "host", ""),
@@ -67,6 +69,8 @@ static char *doing(const struct event *e)
 	case EVENT_QUESTION_ANSWERED:
 	case EVENT_MODEL_REPLIED:
 	case EVENT_MODEL_FAILED:
+	case EVENT_BREAKER_OPENED:
+	case EVENT_BREAKER_CLOSED:
 	case EVENT_CALL_PROPOSED:
 	case EVENT_CALL_DECIDED:
 	case EVENT_APPROVAL_DECIDED:
@@ -83,6 +87,15 @@ static char *doing(const struct event *e)
 	case EVENT_CHANGES_DROPPED:
 	case EVENT_HISTORY_IMPORTED:
 	case EVENT_HISTORY_PRUNED:
+	case EVENT_SCHEDULE_ADDED:
+	case EVENT_SCHEDULE_CHANGED:
+	case EVENT_SCHEDULE_PAUSED:
+	case EVENT_SCHEDULE_RESUMED:
+	case EVENT_SCHEDULE_REMOVED:
+	case EVENT_SCHEDULE_FIRED:
+	case EVENT_SCHEDULE_QUEUED:
+	case EVENT_SCHEDULE_PASSED:
+	case EVENT_SCHEDULE_FAILED:
 	case EVENT_TYPES: break;
 	}
 	return xasprintf("%s%s%s", event_name(e->type), call[0] != '\0' ? " " : "", call);

@@ -10,6 +10,7 @@
 
 #include "base/io.h"
 #include "engine/control.h"
+#include "engine/fallback.h"
 #include "engine/instructions.h"
 #include "policy/files.h"
 
@@ -17,6 +18,7 @@
 
 static const struct option_row options[] = {
 	{ "--model", 'm', "PROVIDER/MODEL", "the model: openai/NAME, recorded/FILE, ...", false },
+	{ "--fallback", 0, "PROVIDER/MODEL,...", "models that stand in when the model cannot be had; may be repeated", true },
 	{ "--workspace", 'w', "DIR", "where the task works (default: this directory)", false },
 	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
 	{ "--agent", 'a', "NAME", "the agent that begins: one of the configuration (default: master, or worker without a plan)", false },
@@ -51,6 +53,8 @@ struct wish {                          /* what the command line and the configur
 	int64_t budget_nanos;          /* -1: no bound */
 	const char *session, *model, *plan, *agent;
 	bool leads;                    /* the root task is a master */
+	json_t *fallback;              /* names of models that stand in; owned */
+	json_t *chain;                 /* the same, of the task that is resumed or begins; owned */
 	const struct task *task;       /* the one that is resumed; NULL: a new one */
 };
 
@@ -178,6 +182,23 @@ static int choose_agent(struct wish *w)
 	return 0;
 }
 
+/* The flag as often as it is given, else the key. Returns an exit code. */
+static int read_fallback(struct wish *w)
+{
+	const char *given[LIMIT_FALLBACKS + 1];
+	size_t count = option_all(w->o, "--fallback", given, COUNT(given));
+	AUTO(buf_done) struct buf text = BUF_INIT(KIB(64));
+	struct err err = ERR_NONE;
+
+	for (size_t i = 0; i < count; i++)
+		buf_printf(&text, "%s%s", i > 0 ? "," : "", given[i]);
+	if (count > 0 && config_set(w->config, "fallback", buf_text(&text), "--fallback", &err) < 0)
+		return refuse(w, EXIT_USAGE, "%s", err.text);
+	if (fallback_read(config_text(w->config, "fallback"), w->model, &w->fallback, &err) < 0)
+		return refuse(w, count > 0 ? EXIT_USAGE : EXIT_CONFIG, "%s%s", count > 0 ? "--" : "", err.text);
+	return 0;
+}
+
 /* What the configuration says, checked against what this version can keep. Returns an exit code. */
 static int read_config(struct wish *w)
 {
@@ -201,6 +222,9 @@ static int read_config(struct wish *w)
 	int code = choose_agent(w);
 	if (code != 0)
 		return code;
+	code = read_fallback(w);
+	if (code != 0)
+		return code;
 	w->budget_nanos = config_text(w->config, "budget") != NULL ? config_number(w->config, "budget") : -1;
 	return 0;
 }
@@ -208,6 +232,8 @@ static int read_config(struct wish *w)
 static void wish_done(struct wish *w)
 {
 	config_free(w->config);
+	json_decref(w->fallback);
+	json_decref(w->chain);
 	free(w->goal);
 	free(w->workspace);
 	for (size_t i = 0; i < w->policy_count; i++)
@@ -306,6 +332,30 @@ static int check_budgets(const struct session *s, const struct wish *w, int64_t 
 	return 0;
 }
 
+/* The models that stand in are looked at before anything runs, as the first one is. Returns an exit code. */
+static int check_fallbacks(struct session *s, const struct wish *w, int64_t nanos)
+{
+	struct llm_model *own = s->model;
+	struct wish one = *w;
+	int code = 0;
+
+	for (size_t i = 0; i < json_array_size(w->chain) && code == 0; i++) {
+		struct err err = ERR_NONE;
+		one.model = json_string_value(json_array_get(w->chain, i));
+		s->model = NULL;
+		int r = open_model(s, one.model, &err);
+		if (r < 0)
+			code = refuse(w, model_exit(r), "fallback %s: %s", one.model, err.text);
+		if (code == 0)
+			code = check_model(s, &one);
+		if (code == 0)
+			code = check_budgets(s, &one, nanos);
+		llm_model_close(s->model);
+	}
+	s->model = own;
+	return code;
+}
+
 /* What a new task and one that goes on have in common; 0, or the exit status when it was refused. */
 static int open_session(struct session *s, const struct wish *w, int64_t nanos)
 {
@@ -314,6 +364,8 @@ static int open_session(struct session *s, const struct wish *w, int64_t nanos)
 
 	if (code == 0)
 		code = check_budgets(s, w, nanos);
+	if (code == 0)
+		code = check_fallbacks(s, w, nanos);
 	if (code != 0)
 		return code;
 	bool ask = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
@@ -324,9 +376,18 @@ static int open_session(struct session *s, const struct wish *w, int64_t nanos)
 	s->context_tokens = config_number(w->config, "context_tokens");
 	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;
 	s->reply_tokens = config_number(w->config, "reply_tokens");
+	s->fallback = w->fallback;
 	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
 	return 0;
+}
+
+/* Of the agent that begins; the caller owns it. */
+static json_t *chain_of(const struct wish *w)
+{
+	const struct agent_profile *profile = agents_find(config_agents(w->config), w->agent);
+
+	return fallback_chain(profile, w->fallback, w->model);
 }
 
 static int load_policy(struct session *s, const struct wish *w, size_t count, struct err *err)
@@ -364,6 +425,7 @@ static int start(struct session *s, struct wish *w)
 	int r = open_model(s, w->model, &err);
 	if (r < 0)
 		return refuse(w, model_exit(r), "%s", err.text);
+	w->chain = chain_of(w);
 	int code = open_session(s, w, w->budget_nanos);
 	if (code != 0)
 		return code;
@@ -379,6 +441,10 @@ static int start(struct session *s, struct wish *w)
 		.wait_for_approval = option_given(w->o, "--wait-for-approval"),
 		.max_depth = w->leads ? (int)config_number(w->config, "max_depth") : 0,
 	};
+	if (config_env_counts(w->config)) {
+		spec.traceparent = getenv("TRACEPARENT");
+		spec.tracestate = getenv("TRACESTATE");
+	}
 	s->run = engine_start(s->engine, &spec);
 	return session_finish(s);
 }
@@ -503,6 +569,7 @@ static int run_again(struct session *s, struct wish *w)
 	int r = open_model(s, t->model, &err);
 	if (r < 0)
 		return refuse(w, model_exit(r), "%s", err.text);
+	w->chain = json_incref(json_object_get(t->config, "fallback"));
 	code = open_session(s, w, json_get_int(t->config, "budget_usd_nanos", -1));
 	if (code != 0)
 		return code;

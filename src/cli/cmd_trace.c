@@ -7,6 +7,7 @@
 #include "cli/print.h"
 #include "cli/text.h"
 #include "cli/trace.h"
+#include "engine/otlp.h"
 
 #include "base/banned.h"
 
@@ -77,13 +78,27 @@ static void print_html(const struct trace *trace, const struct options *o UNUSED
 
 static void print_perfetto(const struct trace *trace, const struct options *o UNUSED) { trace_print_perfetto(trace); }
 
+/* One request of the protocol, as a file exporter writes it. */
+static void print_otlp(const struct trace *trace, const struct options *o UNUSED)
+{
+	const struct otlp_style style = { 0 };
+	AUTO(json_decrefp) json_t *resource = otlp_resource("mishri", NULL);
+	json_t *spans = json_array();
+
+	for (size_t i = 0; i < trace->count; i++)
+		if (trace->spans[i]->kind != SPAN_DECISION)
+			json_array_append_new(spans, otlp_span(trace, trace->spans[i], &style));
+	AUTO(json_decrefp) json_t *request = otlp_request(resource, spans, &style);
+	print_json(request);
+}
+
 static const struct format {
 	const char *name;
 	void (*print)(const struct trace *trace, const struct options *o);
 	bool content;                /* arguments, results and replies are wanted too */
 } formats[] = {
 	{ "text", print_text }, { "json", print_spans }, { "dot", print_dot }, { "mermaid", print_mermaid },
-	{ "html", print_html, true }, { "perfetto", print_perfetto, false },
+	{ "html", print_html, true }, { "perfetto", print_perfetto, false }, { "otlp", print_otlp, false },
 };
 
 static const struct format *find_format(const char *name)

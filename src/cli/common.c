@@ -26,6 +26,14 @@ int cli_open_store(const struct options *o, unsigned flags, struct store **ret, 
 	AUTO(freep) char *dir = NULL;
 	int r = cli_data_dir(o, &dir, err);
 
+	if (r == 0)
+		r = store_open(dir, flags, ret, err);
+	if (r != -EAGAIN)
+		return r;
+	/* Of an older version: brought up to date by whoever comes first and may write. */
+	struct store *newer = NULL;
+	r = store_open(dir, flags & ~(unsigned)STORE_READ_ONLY, &newer, err);
+	store_close(newer);
 	return r < 0 ? r : store_open(dir, flags, ret, err);
 }
 

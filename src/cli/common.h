@@ -23,6 +23,11 @@ MUST_USE int cli_workspace(const char *path, char **ret, struct err *err);
 /* What the proxies of all cells share. The caller owns *ret; it ends before the loop. config: NULL: as built in. */
 struct egress_base;
 MUST_USE int cli_egress(struct loop *loop, const struct config *config, struct egress_base **ret, struct err *err);
+/* The export of spans as the configuration has it; *ret stays as it is where none is wanted. Returns an exit code. The other
+ * delivers what waits, says what did not arrive, and frees it; NULL is fine. */
+struct otel;
+MUST_USE int cli_otel(struct loop *loop, struct store *store, const struct config *config, struct otel **ret);
+void cli_otel_close(struct otel *otel);
 /* Where the files of a trusted workspace changed and a person is at the terminal: asks whether to trust them again. */
 void cli_trust_again(const struct options *o, const char *workspace);
 
@@ -73,12 +78,18 @@ struct session {
 	enum output_format format;
 	const struct config *config;   /* borrowed; NULL: none */
 	struct egress_base *egress;
+	struct otel *otel;             /* NULL: no spans are sent */
 	struct secrets *secrets;       /* of the configuration, borrowed; NULL: none */
 	const struct agents *agents;   /* of the configuration, borrowed; NULL: none */
 	const struct prices *prices;   /* of the configuration, borrowed; NULL: the built-in table alone */
 	int64_t context_tokens;        /* 0: by the model */
 	bool loops_ignored;
+	const json_t *fallback;        /* names of models that stand in, borrowed; NULL: none */
 	int64_t reply_tokens;          /* 0: by the provider, or as a budget allows */
+	bool service;                  /* the engine stays when no task is left */
+	void (*on_event)(void *userdata, const struct event *event);  /* beside what is shown; NULL */
+	void (*on_over)(void *userdata, struct run *run);             /* NULL */
+	void *userdata;                /* of these two */
 	char user[USER_LEN + 1];
 	int signo;                     /* the first signal that asked to stop; 0: none */
 	struct run *run;               /* the one that is waited for */

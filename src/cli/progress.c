@@ -398,12 +398,38 @@ static void on_call_finished(struct progress *p, struct worker *w, const struct 
 
 static void on_retry(struct progress *p, struct worker *w, const struct event *e)
 {
-	char span[32], prefix[16];
+	char span[32], prefix[16], count[48] = "";
 	AUTO(freep) char *reason = brief(json_get_text(e->data, "reason", ""), 160);
+	AUTO(freep) char *call = brief(json_get_text(e->data, "call", ""), 24);
+	AUTO(freep) char *what = call[0] != '\0' ? xasprintf("call %s did not work", call) : xstrdup("the model could not be asked");
+
+	doing(w, call[0] != '\0' ? "waiting to run a call again" : "waiting to ask the model again");
+	if (json_get_int(e->data, "attempt", 0) > 1)
+		snprintf(count, sizeof count, ", attempt %lld of %lld", (long long)json_get_int(e->data, "attempt", 0),
+		         (long long)json_get_int(e->data, "attempts", 0));
+	buf_printf(&p->out, "  %s%s: %s; again in %s%s\n", who(w, prefix, sizeof prefix), what, reason,
+	        clock_span(json_get_int(e->data, "delay_ms", 0), span, sizeof span), count);
+}
+
+/* What was seen of a reply that did not become whole is no reply. */
+static void on_failed(struct progress *p, struct worker *w, const struct event *e)
+{
+	char prefix[16];
 
 	w->doing[0] = '\0';
-	buf_printf(&p->out, "  %sthe model could not be asked: %s; again in %s\n", who(w, prefix, sizeof prefix), reason,
-	        clock_span(json_get_int(e->data, "delay_ms", 0), span, sizeof span));
+	if (json_get_int(e->data, "shown", 0) > 0 && strcmp(json_get_text(e->data, "class", ""), "cancelled") != 0)
+		buf_printf(&p->out, "  %sthe reply was cut off after %lld bytes; nothing of it is kept\n", who(w, prefix, sizeof prefix),
+		           (long long)json_get_int(e->data, "shown", 0));
+}
+
+static void on_switched(struct progress *p, struct worker *w, const struct event *e)
+{
+	AUTO(freep) char *to = brief(json_get_text(e->data, "to", ""), 80);
+	AUTO(freep) char *reason = brief(json_get_text(e->data, "reason", ""), 160);
+	char prefix[16];
+
+	w->doing[0] = '\0';
+	buf_printf(&p->out, "  %sasks %s%s%s from here on: %s\n", who(w, prefix, sizeof prefix), BOLD(p), to, PLAIN(p), reason);
 }
 
 /* What people said from elsewhere, and a question that can be answered from there. */
@@ -615,6 +641,8 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_MODEL_REQUESTED: doing(w, "waiting for the model"); break;
 	case EVENT_MODEL_REPLIED: on_replied(p, w, e); break;
 	case EVENT_RETRY_SCHEDULED: on_retry(p, w, e); break;
+	case EVENT_MODEL_FAILED: on_failed(p, w, e); break;
+	case EVENT_MODEL_SWITCHED: on_switched(p, w, e); break;
 	case EVENT_CALL_PROPOSED: on_proposed(p, w, e); break;
 	case EVENT_CALL_DECIDED: on_decided(p, w, e); break;
 	case EVENT_EXEC_DECIDED: on_exec(p, w, e); break;
@@ -648,7 +676,8 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_QUESTION_ANSWERED:
 	case EVENT_TASK_PRIORITIZED:
 	case EVENT_TASK_FORKED:
-	case EVENT_MODEL_FAILED:
+	case EVENT_BREAKER_OPENED:
+	case EVENT_BREAKER_CLOSED:
 	case EVENT_APPROVAL_DECIDED:
 	case EVENT_GRANT_REVOKED:
 	case EVENT_CALL_KILLED:
@@ -661,6 +690,15 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_CHANGES_DROPPED:
 	case EVENT_HISTORY_IMPORTED:
 	case EVENT_HISTORY_PRUNED:
+	case EVENT_SCHEDULE_ADDED:
+	case EVENT_SCHEDULE_CHANGED:
+	case EVENT_SCHEDULE_PAUSED:
+	case EVENT_SCHEDULE_RESUMED:
+	case EVENT_SCHEDULE_REMOVED:
+	case EVENT_SCHEDULE_FIRED:
+	case EVENT_SCHEDULE_QUEUED:
+	case EVENT_SCHEDULE_PASSED:
+	case EVENT_SCHEDULE_FAILED:
 	case EVENT_TYPES: break;
 	}
 	if (!p->paused) /* what happens while a question is on the screen is told after the answer */

@@ -12,7 +12,9 @@
 #include "cli/progress.h"
 #include "engine/dirs.h"
 #include "engine/egress.h"
+#include "engine/otel.h"
 #include "engine/oplog.h"
+#include "engine/patience.h"
 #include "engine/secrets.h"
 
 #include "base/banned.h"
@@ -36,6 +38,16 @@ static void on_event(void *userdata, const struct event *e)
 		stream_line(e);
 	if (s->progress != NULL)
 		progress_event(s->progress, e);
+	if (s->on_event != NULL)
+		s->on_event(s->userdata, e);
+}
+
+static void on_over(void *userdata, struct run *run)
+{
+	const struct session *s = userdata;
+
+	if (s->on_over != NULL)
+		s->on_over(s->userdata, run);
 }
 
 static void on_ask(void *userdata, const struct question *q)
@@ -78,6 +90,8 @@ static void stop(struct session *s, int signo)
 {
 	if (s->signo == 0)
 		s->signo = signo;
+	if (s->otel != NULL)
+		otel_give_up(s->otel);
 	engine_drain(s->engine, signo == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
@@ -129,11 +143,16 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	struct engine_setup setup = {
 		.loop = s->loop, .store = s->store, .egress = s->egress, .warden = s->warden, .policy = s->policy, .llm = s->llm,
 		.model = s->model, .user = s->user, .interactive = ask,
-		.on_event = on_event, .ask = ask ? on_ask : NULL,
+		.on_event = on_event, .on_over = on_over, .service = s->service, .ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 		.poke_fd = s->poke_path != NULL ? s->poke_fd : -1,
 		.loops_ignored = s->loops_ignored,
 	};
+	if (cli_otel(s->loop, s->store, s->config, &s->otel) != 0)
+		return err_set(err, EINVAL, "the export of spans is not set up right (docs/otel.md); otel.export=off does without");
+	setup.otel = s->otel;
+	setup.trace_programs = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_programs"), "on") == 0;
+	setup.trace_models = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_models"), "on") == 0;
 	setup.policy_home = s->policy_home;
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
@@ -141,6 +160,11 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	oplog_open(s->config, s->secrets, LEVEL_ERROR);
 	setup.reply_tokens = s->reply_tokens;
 	setup.cancel_grace_ms = s->config != NULL ? config_number(s->config, "cancel_grace") : 0;
+	setup.fallback = s->fallback;
+	if (s->config != NULL) {
+		setup.patience = patience_of(s->config);
+		setup.fallback_auth = strcmp(config_text(s->config, "fallback.auth"), "on") == 0;
+	}
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);
@@ -153,6 +177,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 
 void session_close(struct session *s)
 {
+	cli_otel_close(TAKE(s->otel)); /* as long as signals are heard */
 	watch_free(s->sigint);
 	watch_free(s->sigterm);
 	engine_free(s->engine); /* it may still withdraw a question */

@@ -3,7 +3,7 @@
  *
  * The order of the questions is the meaning: first whether the task must come to rest (cancelled,
  * interrupted, out of time), then the calls of the last reply, in their order, then the model. */
-#include "core/task.h"
+#include "core/models.h"
 
 #include <string.h>
 
@@ -32,6 +32,14 @@ int64_t task_wakeup_us(const struct task *t)
 		if (t->calls[i].phase == CALL_WAITING)
 			at = MIN(at, t->calls[i].wait_until_us);
 	return t->model_phase == MODEL_WAITING ? MIN(at, t->retry_at_us) : at;
+}
+
+bool call_may_retry(const struct task *t, const struct call *c, enum failure kind, int64_t retry_after_ms, int64_t now_us)
+{
+	int64_t wait_us = MAX(retry_after_ms, 0) * 1000;
+
+	return failure_row(kind)->again && c->repeatable && !c->killing && c->child_count == 0 && c->attempt < t->retry.calls &&
+	       wait_us <= t->retry.wait_ms * 1000 && now_us + wait_us < deadline_us(t);
 }
 
 static bool close_call(struct step *ret, struct call *c, const char *status, char *text)
@@ -125,7 +133,7 @@ static enum settled settle(const struct task *t, const struct task_input *input,
 			step_call(c, ret); /* a lost delegation is taken up again, to be ended with its children */
 			return SETTLING;
 		} else if (close_all && c->phase != CALL_CLOSED) {
-			close_call(ret, c, "cancelled", xasprintf("Not run: %s.", why));
+			close_call(ret, c, "cancelled", xasprintf("Not run%s: %s.", c->attempt > 0 ? " again" : "", why));
 			return SETTLING;
 		}
 	}
@@ -178,31 +186,12 @@ static bool out_of_time(const struct task *t, const struct task_input *input, st
 	char span[32];
 
 	clock_span(t->limits.timeout_ms, span, sizeof span);
-	if (t->failures > 0) /* nothing came back since the first failure */
+	if (t->models.failing_since_us > 0) /* nothing came back since the first failure */
 		return end_early(t, input, "timeout", "failed", 5,
 		                 xasprintf("The time limit of %s was reached while the model could not be reached: %s",
 		                           span, t->failure_text), ret);
 	return end_early(t, input, "timeout", "failed", 8,
 	                 xasprintf("The time limit of %s was reached. Give more with --timeout.", span), ret);
-}
-
-/* A request failed and nothing is scheduled yet. */
-static bool after_failure(const struct task *t, struct step *ret)
-{
-	static const struct { const char *cls; int exit; } ends[] = { { "auth", 4 }, { "quota", 5 } };
-
-	if (strcmp(t->failure_class, "transient") == 0 && t->failures < LIMIT_MODEL_ATTEMPTS &&
-	    t->retry_after_ms <= LIMIT_RETRY_AFTER_MS) {
-		*ret = (struct step){ .type = STEP_RETRY_MODEL };
-		return true;
-	}
-	int exit = strcmp(t->failure_class, "transient") == 0 || t->failure_status == 200 ? 5 : 1;
-	for (size_t i = 0; i < COUNT(ends); i++)
-		if (strcmp(t->failure_class, ends[i].cls) == 0)
-			exit = ends[i].exit;
-	if (t->failures > 1)
-		return finish(ret, "failed", exit, xasprintf("%s (after %d attempts)", t->failure_text, t->failures));
-	return finish(ret, "failed", exit, xstrdup(t->failure_text));
 }
 
 static bool after_last_reply(const struct task *t, struct step *ret)
@@ -237,7 +226,16 @@ static bool check_loops(const struct task *t, struct step *ret)
 	return true;
 }
 
-static bool ask_model(const struct task *t, int64_t now_us, struct step *ret)
+static bool call_model(const struct task *t, const struct task_input *input, struct step *ret)
+{
+	enum models_word word = models_before_request(t, input, ret);
+
+	if (word == MODELS_GO)
+		*ret = (struct step){ .type = compact_wanted(t) ? STEP_COMPACT : STEP_CALL_MODEL };
+	return word != MODELS_WAIT;
+}
+
+static bool ask_model(const struct task *t, const struct task_input *input, struct step *ret)
 {
 	if (t->model_phase == MODEL_ASKED || t->model_phase == MODEL_HELD)
 		return false;
@@ -245,9 +243,11 @@ static bool ask_model(const struct task *t, int64_t now_us, struct step *ret)
 		*ret = (struct step){ .type = STEP_ASK_MODEL };
 		return true;
 	}
-	if (t->model_phase == MODEL_FAILED)
-		return after_failure(t, ret);
-	if (t->model_phase == MODEL_WAITING && now_us < t->retry_at_us)
+	if (t->model_phase == MODEL_FAILED) {
+		models_after_failure(t, input, ret);
+		return true;
+	}
+	if (t->model_phase == MODEL_WAITING && input->now_us < t->retry_at_us)
 		return false;
 	if (t->last_word != NULL)
 		return finish(ret, "done", t->unanswered > 0 ? 9 : 0, xstrdup(t->last_word));
@@ -258,8 +258,7 @@ static bool ask_model(const struct task *t, int64_t now_us, struct step *ret)
 	if (t->turns >= t->limits.turns)
 		return finish(ret, "failed", 8, xasprintf("The limit of %lld turns was reached. Give more with --max-turns.",
 		                                          (long long)t->limits.turns));
-	*ret = (struct step){ .type = compact_wanted(t) ? STEP_COMPACT : STEP_CALL_MODEL };
-	return true;
+	return call_model(t, input, ret);
 }
 
 /* Sums, and what a cell said while a call was still under way. */
@@ -328,5 +327,5 @@ bool task_decide(const struct task *t, const struct task_input *input, struct st
 		if (c->phase != CALL_CLOSED)
 			return step_call(c, ret);
 	}
-	return ask_model(t, input->now_us, ret);
+	return ask_model(t, input, ret);
 }

@@ -80,6 +80,7 @@ FIELDS(task_created) = {
 	{ "limits", OBJECT, 0, "turns, calls, timeout_ms, output_bytes, and what holds for the cell and each call: memory_bytes, ..." },
 	{ "config", OBJECT, OPTIONAL, "other settings that a resume must repeat" },
 	{ "taint", ARRAY, OPTIONAL, "labels that the task above had when it delegated" },
+	{ "schedule", OBJECT, OPTIONAL, "the schedule and instant that it is the run of: schedule, name, instant_us" },
 };
 FIELDS(task_delegated) = {
 	{ "call", TEXT, 0, "the call that delegates" },
@@ -231,12 +232,42 @@ FIELDS(model_failed) = {
 	{ "message", TEXT, 0, "one sentence" },
 	{ "retry_after_ms", INT, OPTIONAL | NULLABLE, "how long the provider wants us to wait" },
 	{ "ms", INT, 0, "from the request to the failure" },
+	{ "shown", INT, OPTIONAL, "bytes of text that had come and may have been seen; nothing of them is kept" },
+};
+FIELDS(model_switched) = {
+	{ "turn", INT, 0, "the turn that the other model is asked for" },
+	{ "from", TEXT, 0, "provider/model" },
+	{ "to", TEXT, 0, "provider/model" },
+	{ "at", INT, 0, "its place in the chain; 0: the task's own model" },
+	{ "class", TEXT, 0, "why: transient, quota, auth, breaker; return: the task's own model is asked again" },
+	{ "reason", TEXT, 0, "one sentence" },
+	{ "window", INT, 0, "tokens that the other model can read" },
+	{ "stay_ms", INT, 0, "how long it is asked before the task's own model is tried again; 0: it is that one" },
+};
+FIELDS(breaker_opened) = {
+	{ "engine", TEXT, 0, "id of the engine" },
+	{ "model", TEXT, 0, "provider/model" },
+	{ "failures", INT, 0, "in a row" },
+	{ "until_us", INT, 0, "microseconds since 1970: then one request is let through" },
+	{ "reason", TEXT, 0, "the last failure" },
+};
+FIELDS(breaker_closed) = {
+	{ "engine", TEXT, 0, "id of the engine" },
+	{ "model", TEXT, 0, "provider/model" },
+	{ "ms", INT, 0, "since it first opened" },
 };
 FIELDS(retry_scheduled) = {
-	{ "turn", INT, 0, "the turn whose model call is tried again" },
+	{ "turn", INT, 0, "the turn whose model call, or whose tool call, is tried again" },
 	{ "delay_ms", INT, 0, "until then" },
-	{ "class", TEXT, 0, "why it may be tried again" },
+	{ "class", TEXT, 0, "why it may be tried again: transient; breaker: nothing was asked, and this is no attempt" },
 	{ "reason", TEXT, 0, "what went wrong" },
+	{ "model", TEXT, OPTIONAL, "provider/model that is asked again" },
+	{ "call", TEXT, OPTIONAL, "the tool call that is run again; absent: it is a model call" },
+	{ "attempt", INT, OPTIONAL, "the number of the attempt that comes" },
+	{ "attempts", INT, OPTIONAL, "how many there may be" },
+	{ "next_us", INT, OPTIONAL, "when it comes: microseconds since 1970" },
+	{ "retry_after_ms", INT, OPTIONAL | NULLABLE, "how long the other side wants us to wait: never less" },
+	{ "used", OBJECT, OPTIONAL, "by the attempt of the call that is over: cpu_ms, memory_bytes and processes, written_bytes" },
 };
 FIELDS(call_proposed) = {
 	{ "call", TEXT, 0, "id within the task: TURN.INDEX" },
@@ -402,6 +433,8 @@ FIELDS(call_finished) = {
 	{ "files", ARRAY, OPTIONAL, "what it saw or left in files: path below the workspace, sha256 (null: nothing is there)" },
 	{ "redactions", OBJECT, OPTIONAL, "secrets that were hidden in the output: kind and how many" },
 	{ "taint", ARRAY, OPTIONAL, "labels that the result gives the task: untrusted, secret, network" },
+	{ "attempts", INT, OPTIONAL, "how often it was run, where that is more than once" },
+	{ "failure", TEXT, OPTIONAL, "what kind of failure it was: transient (and tried as often as it may), replay-unsafe" },
 };
 FIELDS(exec_decided) = {
 	{ "call", TEXT, 0, "the call in which it happened; '' for mishri exec" },
@@ -501,6 +534,64 @@ FIELDS(history_pruned) = {
 	{ "by", TEXT, 0, "the user, or 'retention' for the service's own" },
 	{ "reason", TEXT, 0, "which rule it fell under" },
 	{ "days", ARRAY, 0, "what it cost, by day, user and model: the sums outlive it" },
+	{ "spending", ARRAY, 0, "what it took from budgets, by session, user and day: that is still taken" },
+};
+
+#define SCHEDULE_COMMON \
+	{ "schedule", TEXT, 0, "id of the schedule" }, { "name", TEXT, 0, "its name" }, \
+	{ "version", INT, 0, "how many events of this kind the schedule had before; what was decided on an older one is refused" }
+FIELDS(schedule_added) = {
+	SCHEDULE_COMMON,
+	{ "spec", OBJECT, 0, "cron, every or at; zone, overlap, queue, catch_up, jitter, start, end, runs, failures; task: what its runs do" },
+	{ "cursor_us", INT, 0, "microseconds since 1970: instants up to here do not count" },
+	{ "by", TEXT, 0, "the user who added it, and as whom its tasks run" },
+};
+FIELDS(schedule_changed) = {
+	SCHEDULE_COMMON,
+	{ "spec", OBJECT, 0, "the new one, whole" },
+	{ "cursor_us", INT, 0, "microseconds since 1970: instants up to here do not count" },
+	{ "by", TEXT, 0, "the user" },
+};
+FIELDS(schedule_paused) = {
+	SCHEDULE_COMMON,
+	{ "by", TEXT, 0, "the user; 'mishri' after failures in a row" },
+	{ "reason", TEXT, 0, "one sentence, or ''" },
+};
+FIELDS(schedule_resumed) = {
+	SCHEDULE_COMMON,
+	{ "cursor_us", INT, 0, "microseconds since 1970: instants up to here do not count" },
+	{ "by", TEXT, 0, "the user" },
+};
+FIELDS(schedule_removed) = {
+	SCHEDULE_COMMON,
+	{ "by", TEXT, 0, "the user" },
+};
+FIELDS(schedule_fired) = {
+	SCHEDULE_COMMON,
+	{ "instant_us", INT, 0, "microseconds since 1970; with the schedule, what the run is known by" },
+	{ "cause", TEXT, 0, "due, late, queued, hand" },
+	{ "task", TEXT, 0, "id of the task that will carry it out" },
+	{ "engine", TEXT, 0, "the engine that starts it; '' where the first that comes along does" },
+	{ "from", TEXT, OPTIONAL, "the engine that should have started it and is gone" },
+	{ "by", TEXT, OPTIONAL, "with hand: the user" },
+};
+FIELDS(schedule_queued) = {
+	SCHEDULE_COMMON,
+	{ "instant_us", INT, 0, "microseconds since 1970: it waits for the run before it to end" },
+};
+FIELDS(schedule_passed) = {
+	SCHEDULE_COMMON,
+	{ "what", TEXT, 0, "missed (nobody was there in time), skipped (the run before it has not ended), dropped (too many wait)" },
+	{ "first_us", INT, 0, "the first instant, in microseconds since 1970" },
+	{ "last_us", INT, 0, "the last one" },
+	{ "count", INT, 0, "how many instants" },
+	{ "reason", TEXT, 0, "one sentence" },
+};
+FIELDS(schedule_failed) = {
+	SCHEDULE_COMMON,
+	{ "instant_us", INT, 0, "the instant whose task could not be started" },
+	{ "task", TEXT, 0, "the id that it would have had" },
+	{ "reason", TEXT, 0, "one sentence" },
 };
 
 // clang-format off
@@ -537,7 +628,11 @@ static const struct row rows[] = {
 	[EVENT_MODEL_REQUESTED] = ROW("model.requested", model_requested, "A request to a model is about to be sent."),
 	[EVENT_MODEL_REPLIED] = ROW("model.replied", model_replied, "A whole reply arrived."),
 	[EVENT_MODEL_FAILED] = ROW("model.failed", model_failed, "A request failed; nothing of its reply is used."),
-	[EVENT_RETRY_SCHEDULED] = ROW("retry.scheduled", retry_scheduled, "A failed request will be sent again."),
+	[EVENT_MODEL_SWITCHED] = ROW("model.switched", model_switched, "From now on another model of the chain is asked."),
+	[EVENT_BREAKER_OPENED] =
+		ROW("breaker.opened", breaker_opened, "A model failed so often in a row that no task of this engine asks it for a while."),
+	[EVENT_BREAKER_CLOSED] = ROW("breaker.closed", breaker_closed, "A model that was left alone answers again."),
+	[EVENT_RETRY_SCHEDULED] = ROW("retry.scheduled", retry_scheduled, "A failed request is sent again, or a call run again."),
 	[EVENT_CALL_PROPOSED] = ROW("call.proposed", call_proposed, "The model asked for a tool call."),
 	[EVENT_CALL_DECIDED] = ROW("call.decided", call_decided, "Whether the call may happen."),
 	[EVENT_APPROVAL_REQUESTED] = ROW("approval.requested", approval_requested, "A person is asked."),
@@ -567,6 +662,15 @@ static const struct row rows[] = {
 	[EVENT_CHANGES_DROPPED] = ROW("changes.dropped", changes_dropped, "What a task changed in its layer was thrown away."),
 	[EVENT_HISTORY_IMPORTED] = ROW("history.imported", history_imported, "A task tree came out of a file."),
 	[EVENT_HISTORY_PRUNED] = ROW("history.pruned", history_pruned, "A task tree left by retention; this stands in its place."),
+	[EVENT_SCHEDULE_ADDED] = ROW("schedule.added", schedule_added, "A schedule was made."),
+	[EVENT_SCHEDULE_CHANGED] = ROW("schedule.changed", schedule_changed, "A schedule got another rule or another goal."),
+	[EVENT_SCHEDULE_PAUSED] = ROW("schedule.paused", schedule_paused, "A schedule starts nothing until it is resumed."),
+	[EVENT_SCHEDULE_RESUMED] = ROW("schedule.resumed", schedule_resumed, "A paused schedule goes on."),
+	[EVENT_SCHEDULE_REMOVED] = ROW("schedule.removed", schedule_removed, "A schedule ended; its runs and events stay."),
+	[EVENT_SCHEDULE_FIRED] = ROW("schedule.fired", schedule_fired, "An instant gets its run; written before the task is made."),
+	[EVENT_SCHEDULE_QUEUED] = ROW("schedule.queued", schedule_queued, "An instant waits for the run before it."),
+	[EVENT_SCHEDULE_PASSED] = ROW("schedule.passed", schedule_passed, "Instants that will not run, and why."),
+	[EVENT_SCHEDULE_FAILED] = ROW("schedule.failed", schedule_failed, "The task of an instant could not be started."),
 };
 // clang-format on
 _Static_assert(COUNT(rows) == EVENT_TYPES, "every event type has a row");

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/permission.h"
+#include "core/models.h"
 #include "core/over.h"
 #include "core/said.h"
 
@@ -32,6 +33,7 @@ static void call_done(struct call *c)
 	free(c->reason);
 	free(c->rule);
 	free(c->answer);
+	free(c->retried_why);
 	free(c->edited_by);
 	free(c->edited_rule);
 	json_decref(c->args);
@@ -181,6 +183,7 @@ static int on_created(struct task *t, const struct event *e, struct err *err)
 	};
 	task_taint(t, json_object_get(e->data, "taint"));
 	t->config = json_incref(json_object_get(e->data, "config"));
+	models_created(t, t->config);
 	t->patient = json_get_bool(t->config, "wait_for_approval", false);
 	t->loops.off = !json_get_bool(t->config, "loop_detect", true);
 	t->context.window_tokens = json_get_int(t->config, "context_tokens", 0);
@@ -223,7 +226,7 @@ static int on_resumed(struct task *t, const struct event *e, struct err *err)
 	t->run_since_us = t->waiting_since_us = t->paused_since_us = e->time_us;
 	t->patient |= json_get_bool(e->data, "wait_for_approval", false);
 	t->phase = PHASE_ACTIVE;
-	t->failures = 0;
+	models_resumed(t);
 	bool due = t->loops.answers_due;
 	loops_reset(&t->loops);
 	t->loops.answers_due = due;
@@ -306,7 +309,7 @@ static int on_replied(struct task *t, const struct event *e, struct err *err)
 	if (t->phase != PHASE_ACTIVE || t->model_phase != MODEL_ASKED)
 		return out_of_place(t, e, err);
 	t->model_phase = MODEL_IDLE;
-	t->failures = 0;
+	models_replied(t);
 	t->turns++;
 	t->loops.answers_due = false;
 	drop_calls(t);
@@ -320,38 +323,12 @@ static int on_replied(struct task *t, const struct event *e, struct err *err)
 	const char *opaque = json_get_text(e->data, "opaque", NULL);
 	if (opaque != NULL)
 		json_put_text(m, "opaque", opaque);
+	if (json_object_get(t->config, "fallback") != NULL)
+		json_put_text(m, "by", task_model(t, t->models.at));
 	json_put(m, "calls", json_array());
 	task_say(t, m);
 	count_context(t, json_object_get(e->data, "usage"));
 	said_deliver(t);
-	return 0;
-}
-
-static int on_failed(struct task *t, const struct event *e, struct err *err)
-{
-	if (t->phase != PHASE_ACTIVE || t->model_phase != MODEL_ASKED)
-		return out_of_place(t, e, err);
-	set_text(&t->failure_class, e, "class");
-	set_text(&t->failure_text, e, "message");
-	t->failure_status = (int)json_get_int(e->data, "status", 0);
-	t->retry_after_ms = json_get_int(e->data, "retry_after_ms", -1);
-	if (strcmp(t->failure_class, "cancelled") == 0) {
-		t->model_phase = MODEL_IDLE;
-		said_deliver(t);
-		return 0;
-	}
-	t->failures++;
-	t->model_phase = MODEL_FAILED;
-	said_deliver(t);
-	return 0;
-}
-
-static int on_retry(struct task *t, const struct event *e, struct err *err)
-{
-	if (t->model_phase != MODEL_FAILED)
-		return out_of_place(t, e, err);
-	t->retry_at_us = e->time_us + json_get_int(e->data, "delay_ms", 0) * 1000;
-	t->model_phase = MODEL_WAITING;
 	return 0;
 }
 
@@ -525,6 +502,29 @@ static int on_started(struct task *t, const struct event *e, struct err *err)
 	c->killing = false; /* that was the attempt before */
 	c->phase = CALL_RUNNING;
 	return 0;
+}
+
+/* The attempt is over, and the call is not. */
+static int on_call_retried(struct task *t, const struct event *e, struct err *err)
+{
+	struct call *c;
+	int r = call_of(t, e, &c, err);
+
+	if (r < 0)
+		return r;
+	if (c->phase != CALL_RUNNING || !c->repeatable || c->child_count > 0)
+		return out_of_place(t, e, err);
+	set_text(&c->retried_why, e, "reason");
+	c->wait_until_us = e->time_us + json_get_int(e->data, "delay_ms", 0) * 1000;
+	c->phase = CALL_WAITING;
+	t->used.cpu_ms += json_get_int(json_object_get(e->data, "used"), "cpu_ms", 0);
+	t->used.written += json_get_int(json_object_get(e->data, "used"), "written_bytes", 0);
+	return 0;
+}
+
+static int on_retry(struct task *t, const struct event *e, struct err *err)
+{
+	return json_object_get(e->data, "call") != NULL ? on_call_retried(t, e, err) : models_retried(t, e, err);
 }
 
 static int on_killed(struct task *t, const struct event *e, struct err *err)
@@ -808,7 +808,10 @@ static apply_fn *const appliers[] = {
 	[EVENT_LOOP_DETECTED] = on_loop,
 	[EVENT_MODEL_REQUESTED] = on_requested,
 	[EVENT_MODEL_REPLIED] = on_replied,
-	[EVENT_MODEL_FAILED] = on_failed,
+	[EVENT_MODEL_FAILED] = models_failed,
+	[EVENT_MODEL_SWITCHED] = models_switched,
+	[EVENT_BREAKER_OPENED] = on_nothing,
+	[EVENT_BREAKER_CLOSED] = on_nothing,
 	[EVENT_RETRY_SCHEDULED] = on_retry,
 	[EVENT_CALL_PROPOSED] = on_proposed,
 	[EVENT_CALL_DECIDED] = on_decided,
@@ -838,6 +841,15 @@ static apply_fn *const appliers[] = {
 	[EVENT_CHANGES_DROPPED] = on_nothing,
 	[EVENT_HISTORY_IMPORTED] = on_nothing,
 	[EVENT_HISTORY_PRUNED] = on_nothing,
+	[EVENT_SCHEDULE_ADDED] = on_nothing,
+	[EVENT_SCHEDULE_CHANGED] = on_nothing,
+	[EVENT_SCHEDULE_PAUSED] = on_nothing,
+	[EVENT_SCHEDULE_RESUMED] = on_nothing,
+	[EVENT_SCHEDULE_REMOVED] = on_nothing,
+	[EVENT_SCHEDULE_FIRED] = on_nothing,
+	[EVENT_SCHEDULE_QUEUED] = on_nothing,
+	[EVENT_SCHEDULE_PASSED] = on_nothing,
+	[EVENT_SCHEDULE_FAILED] = on_nothing,
 };
 _Static_assert(COUNT(appliers) == EVENT_TYPES, "every event type is folded");
 

@@ -12,6 +12,7 @@
 #include "core/approval.h"
 #include "core/bounds.h"
 #include "core/event.h"
+#include "core/failure.h"
 
 enum task_phase { PHASE_NEW, PHASE_ACTIVE, PHASE_PARKED, PHASE_ENDED };
 enum model_phase {
@@ -56,6 +57,7 @@ struct call {
 	char *rule;                    /* NULL: none */
 	char approval[ID_LEN + 1];     /* of the question, once asked */
 	char approved[SHA256_HEX_LEN + 1]; /* what a person or a grant said yes to; "" where nobody was asked */
+	char *retried_why;             /* what stopped the attempt before this one; NULL: nothing did */
 	char *edited_by, *edited_rule; /* who changed the arguments, when which rule asked; NULL */
 	int64_t wait_until_us;         /* with CALL_WAITING */
 	json_t *over;                  /* the limit.reached or budget.exceeded that it met; NULL: none */
@@ -155,7 +157,18 @@ struct task {
 	struct loops loops;
 
 	/* a failing model */
-	int failures;                  /* transient ones since the last reply or resume */
+	struct {                       /* how patient it is; models.c */
+		int64_t attempts, calls, time_ms, wait_ms;
+		bool auth_elsewhere;   /* a key that is not accepted is a reason to ask another model */
+	} retry;
+	struct {                       /* which model is asked */
+		size_t at;             /* place in the chain of task_model; 0: its own */
+		unsigned tried;        /* a bit for each that failed for good since the last reply */
+		bool trial;            /* it came back to its own, which has one attempt */
+		int64_t stay_until_us; /* with at > 0: then its own is asked again */
+		int64_t failing_since_us; /* 0: nothing failed since the last reply */
+	} models;
+	int failures;                  /* of the model in use, since the last reply, switch or resume */
 	char *failure_class, *failure_text;
 	int failure_status;            /* HTTP; 0: none */
 	int64_t retry_after_ms;        /* -1: not given */
@@ -212,7 +225,8 @@ enum step_type {
 	STEP_ASK_MODEL,             /* → approval.requested of kind model */
 	STEP_CALL_MODEL,            /* → model.requested, then send it */
 	STEP_CANCEL_MODEL,          /* stop the request → model.failed, class cancelled */
-	STEP_RETRY_MODEL,           /* → retry.scheduled with a delay by retry_delay_ms */
+	STEP_RETRY_MODEL,           /* → retry.scheduled of class `status`: a delay by retry_delay_ms, or until the breaker lets one pass */
+	STEP_SWITCH_MODEL,          /* → model.switched to `model`, of class `status` */
 	STEP_PARK,                  /* → task.parked */
 	STEP_FINISH,                /* → task.finished with state, exit and text */
 };
@@ -221,7 +235,8 @@ struct step {
 	enum step_type type;
 	struct call *call;             /* the *_CALL steps and ASK_PERSON; borrowed from the task */
 	const struct approval *approval; /* EXPIRE; borrowed from the task */
-	const char *status;            /* CLOSE_CALL: of call.finished; KILL_CALL: the reason */
+	const char *status;            /* CLOSE_CALL: of call.finished; KILL_CALL: the reason; RETRY_MODEL, SWITCH_MODEL: the class */
+	size_t model;                  /* SWITCH_MODEL: place in the chain */
 	const char *state;             /* FINISH */
 	int exit;                      /* FINISH */
 	struct loop_finding loop;      /* WARN_LOOP */
@@ -229,11 +244,18 @@ struct step {
 };
 void step_done(struct step *step);
 
+struct model_sight {                   /* of one model of the chain */
+	int64_t until_us;              /* its breaker is open until then; 0: it is not */
+	bool probing;                  /* it was, and another task tries just now */
+	bool barred;                   /* policy or a budget is against it */
+};
+
 struct task_input {
 	int64_t now_us;                /* wall clock */
 	bool draining;                 /* the engine was asked to stop: come to rest and park */
 	bool cancelled;                /* a person ended the task, or the task above it did */
 	bool children_active;          /* a task below has not come to rest yet */
+	struct model_sight models[LIMIT_FALLBACKS + 1];
 };
 
 /* The next step, or false when the task waits for something (or has ended). It is given
@@ -297,8 +319,7 @@ MUST_USE int steps_may_begin(const struct task *task, const char *step, struct e
  * what: "task", "turn" with the turn's number, "call" with the call's id. */
 void task_span(const struct task *task, const char *what, const char *name, char ret[static SPAN_ID_LEN + 1]);
 
-/* Full jitter over an exponential: 1 s, 2 s, 4 s ... at most 30 s; retry_after_ms (or -1) is a floor.
- * random: any value. attempt: how many failed, from 1. Pure. */
-int64_t retry_delay_ms(int attempt, int64_t retry_after_ms, uint32_t random);
+/* A running call was stopped by something of this kind: may the same be run again at the end of the wait? */
+bool call_may_retry(const struct task *task, const struct call *call, enum failure kind, int64_t retry_after_ms, int64_t now_us);
 
 #endif

@@ -35,6 +35,9 @@ static void row_done(struct row *row)
 	for (size_t i = 0; i < p->tool_count; i++)
 		free((char *)p->tools[i]);
 	free((void *)p->tools);
+	for (size_t i = 0; i < p->fallback_count; i++)
+		free((char *)p->fallback[i]);
+	free((void *)p->fallback);
 	free((char *)p->name);
 	free((char *)p->role);
 	free((char *)p->model);
@@ -98,6 +101,13 @@ static int read_role(const struct yaml_node *map, const char *agent, const char 
 	return 0;
 }
 
+static bool is_model(const char *text)
+{
+	const char *slash = strchr(text, '/');
+
+	return slash != NULL && slash != text && slash[1] != '\0' && strpbrk(text, "\n\r\t\033") == NULL;
+}
+
 static int read_model(const struct yaml_node *map, const char *agent, bool project, const char **ret, struct err *err)
 {
 	const struct yaml_node *node = yaml_get(map, "model");
@@ -105,12 +115,44 @@ static int read_model(const struct yaml_node *map, const char *agent, bool proje
 
 	if (r < 0 || node == NULL)
 		return r;
-	const char *slash = strchr(*ret, '/');
 	if (project)
 		return yaml_err(yaml_key(node), err, "%s: model: is not for an agent of a project file, which tools can write: define "
 		                "the agent in the user file", agent);
-	if (slash == NULL || slash == *ret || slash[1] == '\0' || strpbrk(*ret, "\n\r\t\033") != NULL)
+	if (!is_model(*ret))
 		return yaml_err(node, err, "%s: model: '%.64s' must be PROVIDER/MODEL, such as ollama/llama3", agent, *ret);
+	return 0;
+}
+
+/* An empty list: none stands in for its model. */
+static int read_fallback(const struct yaml_node *map, bool project, struct agent_profile *p, struct err *err)
+{
+	const struct yaml_node *node = yaml_get(map, "fallback");
+	char what[NAME_BYTES + 16];
+
+	if (node == NULL)
+		return 0;
+	if (project)
+		return yaml_err(yaml_key(node), err, "%s: fallback: is not for an agent of a project file, which tools can write: define "
+		                "the agent in the user file", p->name);
+	snprintf(what, sizeof what, "%s: fallback", p->name);
+	int r = yaml_want(node, YAML_LIST, what, err);
+	if (r < 0)
+		return r;
+	if (yaml_count(node) > LIMIT_FALLBACKS)
+		return yaml_err(node, err, "%s: fallback: has more than %d models", p->name, LIMIT_FALLBACKS);
+	const char **names = xcalloc(yaml_count(node) + 1, sizeof *names);
+	p->fallback = names;
+	for (const struct yaml_node *n = yaml_first(node); n != NULL; n = yaml_next(n)) {
+		const char *name = yaml_is_text(n) ? yaml_text(n) : "";
+		bool twice = p->model != NULL && strcmp(p->model, name) == 0;
+		if (!is_model(name))
+			return yaml_err(n, err, "%s: fallback: '%.64s' must be PROVIDER/MODEL, such as ollama/llama3", p->name, name);
+		for (size_t i = 0; i < p->fallback_count; i++)
+			twice |= strcmp(names[i], name) == 0;
+		if (twice)
+			return yaml_err(n, err, "%s: fallback: %s is in the chain twice; leave one out", p->name, name);
+		names[p->fallback_count++] = xstrdup(name);
+	}
 	return 0;
 }
 
@@ -235,7 +277,7 @@ static int read_mode(const struct yaml_node *map, struct agent_profile *p, struc
 static int read_row(const struct yaml_node *node, bool project, struct row *row, struct err *err)
 {
 	static const char *const keys[] = {
-		"role", "model", "prompt", "tools", "permissions", "max_turns", "timeout", "workspace_mode", "limits",
+		"role", "model", "fallback", "prompt", "tools", "permissions", "max_turns", "timeout", "workspace_mode", "limits",
 	};
 	struct agent_profile *p = &row->profile;
 	int r = check_name(yaml_key(node), err);
@@ -251,6 +293,8 @@ static int read_row(const struct yaml_node *node, bool project, struct row *row,
 		r = read_role(node, p->name, &p->role, err);
 	if (r == 0)
 		r = read_model(node, p->name, project, &p->model, err);
+	if (r == 0)
+		r = read_fallback(node, project, p, err);
 	if (r == 0)
 		r = read_text(node, p->name, "prompt", &p->prompt, err);
 	if (r == 0)
@@ -347,6 +391,10 @@ json_t *agents_json(const struct agents *agents)
 			json_array_append_new(tools, json_string(p->tools[k]));
 		json_put_text(one, "role", p->role);
 		json_put_text(one, "model", p->model);
+		json_t *fallback = p->fallback != NULL ? json_array() : json_null();
+		for (size_t k = 0; k < p->fallback_count; k++)
+			json_array_append_new(fallback, json_string(p->fallback[k]));
+		json_put(one, "fallback", fallback);
 		json_put_text(one, "prompt", p->prompt);
 		json_put(one, "tools", tools);
 		json_put(one, "permissions", p->withheld != 0 ? permissions_json(PERMISSIONS_ALL & ~p->withheld) : json_null());

@@ -42,7 +42,7 @@ static void explain(const struct run *run, const struct approval *a, struct buf 
 	           f.agent, f.channel, f.depth, (long long)f.calls, f.workspace);
 	for (size_t i = 0; i < f.taint_count; i++)
 		buf_printf(ret, "  taint: %s\n", f.taints[i]);
-	buf_printf(ret, "  policy: %s\n  bound to: %s\n", policy_digest(run->engine->setup.policy), a->digest);
+	buf_printf(ret, "  policy: %s\n  bound to: %s\n", policy_digest(run_policy(run)), a->digest);
 	if (a->expires_us > 0)
 		buf_printf(ret, "  no answer until %s is a no\n", clock_format(a->expires_us, time));
 }

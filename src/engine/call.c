@@ -3,6 +3,7 @@
 #include "engine/charge.h"
 #include "engine/limits.h"
 #include "engine/reload.h"
+#include "engine/traceparent.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -103,7 +104,7 @@ void call_decide(const struct run *run, const struct call *c, struct decision *r
 	else if (tool->control)
 		control_decide(run, tool, c, ret);
 	else
-		policy_decide(run->engine->setup.policy, &action, &facts, ret);
+		policy_decide(run_policy(run), &action, &facts, ret);
 	secret_decide(run, tool, c, &action, &facts, ret);
 }
 
@@ -112,7 +113,7 @@ static void write_decision(struct run *run, const struct call *c, const struct d
 	struct decision d = *by_policy;
 	unsigned granted;
 	const char *by = permit_decide(run, tool_find(c->tool), c->args, &d, &granted) ? "policy" : "permissions";
-	json_t *fields = effect_fields(&d, run->engine->setup.policy), *also = json_array();
+	json_t *fields = effect_fields(&d, run_policy(run)), *also = json_array();
 
 	for (size_t i = 0; i < d.also_count; i++)
 		json_array_append_new(also, json_string(d.also[i]));
@@ -147,7 +148,7 @@ json_t *call_started(const struct call *c)
 {
 	const struct tool *tool = tool_find(c->tool);
 
-	json_t *data = json_pack("{s:s, s:s, s:s, s:o}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature),
+	json_t *data = json_pack("{s:s, s:s, s:s, s:o}", "call", c->id, "tool", c->tool, "nature", nature_name(tool_nature(tool, c->args)),
 	                         "permissions", permissions_json(permit_granted(c, tool)));
 	if (tool->polls)
 		json_put_bool(data, "polls", true);
@@ -359,11 +360,17 @@ void call_stop(struct run *run, const char *why)
 /* The run could not even begin: that is a result too. */
 static void failed_to_start(struct run *run, const char *id, int code, const char *why)
 {
+	const struct call *c = task_call_find(run->task, id);
+	bool busy = code == -EAGAIN || code == -EMFILE || code == -ENFILE || code == -ENOMEM;
 	bool refused = code == -EINVAL || code == -E2BIG || code == -EAGAIN || code == -EEXIST || code == -EMFILE;
 	AUTO(freep) char *text = refused ? xasprintf("The tool could not be run: %s", why)
 	                                 : xasprintf("Outcome unknown: the sandbox ended when this was given to it (%s).", why);
 
 	call_drop_live(run);
+	if (busy && call_again(run, c, str_of(why), -1, NULL)) {
+		run_step(run);
+		return;
+	}
 	call_finish(run, id, refused ? "error" : "unknown", -1, str_of(text), call_counts(0, 0, 0, 0));
 	run_step(run);
 }
@@ -380,12 +387,24 @@ static int input_open(const char *text)
 	return fd;
 }
 
+static void trace_environment(struct run *run, uint64_t tag, char ***env)
+{
+	char id[CALL_ID_BYTES], parent[TRACEPARENT_LEN + 1];
+
+	call_id_of(tag, id);
+	traceparent_of_call(run->task, id, parent);
+	env_append(env, xasprintf("TRACEPARENT=%s", parent));
+	if (tracestate_of(run->task) != NULL)
+		env_append(env, xasprintf("TRACESTATE=%s", tracestate_of(run->task)));
+}
+
 int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
                 int mailbox, const struct call_limits *limits, int *ret_out, struct err *err)
 {
 	AUTO(fd_closep) int null = plan->input != NULL ? input_open(plan->input) : open("/dev/null", O_RDONLY | O_CLOEXEC);
 	AUTO(fd_closep) int in = -1;
 	AUTO(fd_closep) int out = -1;
+	char id[CALL_ID_BYTES];
 	int ends[2];
 
 	if (null < 0 || pipe2(ends, O_CLOEXEC) < 0)
@@ -397,6 +416,10 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		return err_set(err, -r, "no pipe for the output");
 	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp, run->net != NULL);
 	env_append(&env, xasprintf("MISHRI_ISOLATION=%s", cell_level_name(run->level)));
+	call_id_of(tag, id);
+	env_append(&env, xasprintf("MISHRI_CALL=%s/%s", run->task->id, id)); /* the same at each attempt */
+	if (run->engine->setup.trace_programs)
+		trace_environment(run, tag, &env);
 	r = secret_enter(run, tool, args, plan, &env, err);
 	AUTO(json_decrefp) json_t *sent = secret_args(run, tool, args);
 	struct cell_run what = {
@@ -404,7 +427,7 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		.builtin = plan->builtin,
 		.args = sent,
 		.withheld = permit_withheld(run, tag, tool),
-		.hash_system = policy_wants_sha256(run->engine->setup.policy),
+		.hash_system = policy_wants_sha256(run_policy(run)),
 		.argv = (const char *const *)plan->argv,
 		.env = (const char *const *)env,
 		.cwd = run->task->workspace,
@@ -605,6 +628,19 @@ void call_limit(struct run *run, uint64_t tag, const struct bound_hit *hit)
 	run_step(run);
 }
 
+/* Its output is no result: only the first line of it is kept, as the reason. */
+static bool try_again(struct run *run, struct live_call *live, const struct call *c, json_t *used)
+{
+	AUTO(buf_done) struct buf said = BUF_INIT(LIMIT_EVENT_BYTES / 2);
+
+	output_render(live->output, &said);
+	if (!call_again(run, c, buf_str(&said), live->mailbox >= 0 ? seen_wait_ms(live->mailbox, live->mail_from) : -1, used))
+		return false;
+	live_free(live);
+	run_step(run);
+	return true;
+}
+
 void call_ended(struct run *run, const struct cell_exit *ended)
 {
 	struct live_call *live = run->live;
@@ -628,6 +664,11 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 		json_put(counts, "used", limits_used(ended));
 	if (live->hit.what != BOUND_NONE)
 		json_put(counts, "limit", bound_json(&live->hit));
+	bool may_pass = live->hit.what == BOUND_NONE && !c->killing && call_may_pass(tool_find(c->tool), ended);
+	if (may_pass && try_again(run, live, c, json_object_get(counts, "used"))) {
+		json_decref(counts);
+		return;
+	}
 	json_t *files = live->mailbox >= 0 ? seen_collect(live->mailbox, live->mail_from) : NULL;
 	if (files != NULL)
 		json_put(counts, "files", files);
@@ -637,6 +678,7 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	taint_put(counts, tool_find(c->tool), &found, kept_secret);
 	secret_taint(tool_find(c->tool), c->args, counts);
 	const char *status = owntool_status(c->tool, status_of(live, c, ended), &text);
+	call_tell_attempts(c, may_pass, &text, counts);
 	call_finish(run, live->id, status, ended != NULL ? ended->status : -1, buf_str(&text), counts);
 	buf_done(&text);
 	live_free(live);

@@ -23,7 +23,7 @@ static int64_t task_budget(const struct task *t)
 
 static const struct budget *budget_at(const struct run *run, size_t i, struct budget *own)
 {
-	const struct policy *policy = run->engine->setup.policy;
+	const struct policy *policy = run_policy(run);
 	size_t count = policy_budget_count(policy);
 
 	if (i < count)
@@ -105,7 +105,7 @@ static bool add_action(struct charging *g, const struct action *action)
 
 	facts_of(g->run, &facts);
 	size_t room = LIMIT_POLICY_HITS - g->charge.rate_count;
-	int count = policy_limits(g->run->engine->setup.policy, action, &facts, hits, room);
+	int count = policy_limits(run_policy(g->run), action, &facts, hits, room);
 	for (int i = 0; i < count; i++)
 		add_rate(g, &hits[i], action->kind);
 	return count >= 0;
@@ -184,7 +184,7 @@ json_t *limit_data(const struct run *run, const struct decision_limit *limit, co
 		          clock_span(wait_ms, span, sizeof span));
 	json_t *data = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "limit", limit->id, "source", limit->source, "on",
 		name_of(kinds, COUNT(kinds), on), "over", never && limit->over == OVER_WAIT ? "deny" : over_name(limit->over), "reason", reason,
-		"policy", policy_digest(run->engine->setup.policy));
+		"policy", policy_digest(run_policy(run)));
 
 	json_put_text(data, "call", call);
 	json_put(data, "wait_ms", never ? json_null() : json_integer(wait_ms));
@@ -229,7 +229,7 @@ static void decide_again(struct run *run, const struct call *c, const char *by, 
 	json_t *fields = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:[], s:i}", "call", c->id, "tool", c->tool, "effect", what, "by", by,
 	                           "rule", id, "reason", json_get_text(over, "reason", ""), "also", "ns", 0);
 	json_put_text(fields, "source", json_get_text(over, "source", NULL));
-	json_put_text(fields, "policy", policy_digest(run->engine->setup.policy));
+	json_put_text(fields, "policy", policy_digest(run_policy(run)));
 	run_emit(run, EVENT_CALL_DECIDED, "call", c->id, fields);
 }
 
@@ -313,7 +313,7 @@ bool charge_flush(struct run *run)
 /* A person said yes: the budget gets as much again as it had, or what this step wants. */
 static void raise(struct run *run, const json_t *over)
 {
-	const struct policy *policy = run->engine->setup.policy;
+	const struct policy *policy = run_policy(run);
 	const char *id = json_get_text(over, "budget", NULL), *unit = json_get_text(over, "unit", "");
 	int64_t amount = json_get_int(over, "wants", 0);
 
@@ -356,7 +356,7 @@ static struct charging *charging_new(struct run *run, int effect)
 
 bool charge_call(struct run *run, struct call *c, int effect)
 {
-	const struct policy *policy = run->engine->setup.policy;
+	const struct policy *policy = run_policy(run);
 
 	if (!has_budgets(run) && !policy_has_limits(policy, ACTION_TOOL) && !policy_has_limits(policy, ACTION_DELEGATE))
 		return false;
@@ -481,7 +481,7 @@ static json_t *unknown_price(const struct run *run)
 bool charge_model(struct run *run)
 {
 	engine_look_at_policy(run->engine);
-	const struct policy *policy = run->engine->setup.policy;
+	const struct policy *policy = run_policy(run);
 	struct task *t = run->task;
 	bool budgets = has_budgets(run);
 	char turn[24];

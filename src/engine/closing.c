@@ -110,6 +110,7 @@ static int obey(struct closing *c, const struct step *step)
 	case STEP_CALL_MODEL:
 	case STEP_CANCEL_MODEL:
 	case STEP_RETRY_MODEL:
+	case STEP_SWITCH_MODEL:
 	case STEP_PARK: break;
 	}
 	assert(false); /* the core gives none of these to a task that is to end */

@@ -12,6 +12,7 @@
 #include "core/bounds.h"
 #include "engine/agents.h"
 #include "engine/dirs.h"
+#include "engine/otel.h"
 #include "engine/sanitize.h"
 #include "engine/secrets.h"
 #include "llm/prices.h"
@@ -50,6 +51,12 @@ static const struct config_key keys[] = {
 	  .about = "from a cancel to the certain end of a tool that does not end by itself" },
 	{ .name = "loop.detect", .type = CONFIG_CHOICE, .otherwise = "on", .choices = "on off", .project = true,
 	  .about = "whether a task that goes round in circles is told so, and stopped" },
+	{ .name = "serve.listen", .type = CONFIG_TEXT, .about = "address and port where the service also takes requests, such as 127.0.0.1:8080" },
+	{ .name = "serve.expose", .type = CONFIG_CHOICE, .otherwise = "off", .choices = "off on",
+	  .about = "whether that may be an address that other machines reach: in clear text, so with TLS in front of it" },
+	{ .name = "serve.hosts", .type = CONFIG_TEXT, .about = "names that requests may ask for in Host, separated by commas, beside the address" },
+	{ .name = "serve.workspaces", .type = CONFIG_TEXT,
+	  .about = "directories, separated by commas, in or below which tasks of tokens may work; with none, such tasks are refused" },
 	{ .name = "reply_tokens", .type = CONFIG_INT, .least = 256, .most = 10000000, .project = true,
 	  .about = "tokens of one reply at most; as the provider has it, or 8192 where a budget holds, where nothing is said" },
 	{ .name = "output_limit", .type = CONFIG_BYTES, .otherwise = "64k", .least = 1024, .most = 16 << 20, .project = true,
@@ -60,6 +67,32 @@ static const struct config_key keys[] = {
 	{ .name = "limits." name_, .type = CONFIG_##unit, .otherwise = text, .least = least_, .most = most_, .about = about_ },
 #include "core/bounds.def"
 #undef BOUND
+	{ .name = "retry.attempts", .type = CONFIG_INT, .otherwise = "5", .least = 1, .most = 100, .project = true,
+	  .about = "how often one request is sent to one model, while what goes wrong may pass" },
+	{ .name = "retry.tool_attempts", .type = CONFIG_INT, .otherwise = "3", .least = 1, .most = LIMIT_CALL_ATTEMPTS, .project = true,
+	  .about = "how often a call is run that may be run again, while what goes wrong may pass" },
+	{ .name = "retry.time", .type = CONFIG_DURATION, .otherwise = "10m", .least = 1, .most = 30 * DAY_MS, .project = true,
+	  .about = "how long a model is asked again after its first failure, waiting included" },
+	{ .name = "retry.wait", .type = CONFIG_DURATION, .otherwise = "5m", .least = 1, .most = DAY_MS, .project = true,
+	  .about = "the longest Retry-After that is waited for" },
+	{ .name = "breaker.failures", .type = CONFIG_INT, .otherwise = "5", .least = 1, .most = 1000,
+	  .about = "failures of a model in a row; with the next one it is left alone for a while" },
+	{ .name = "breaker.open", .type = CONFIG_DURATION, .otherwise = "1m", .least = 100, .most = DAY_MS,
+	  .about = "for how long; then one request is let through" },
+	{ .name = "fallback", .type = CONFIG_TEXT,
+	  .about = "models that stand in when the model cannot be had, in order: PROVIDER/MODEL, PROVIDER/MODEL" },
+	{ .name = "fallback.auth", .type = CONFIG_CHOICE, .otherwise = "off", .choices = "on off",
+	  .about = "whether they also do where the key is not accepted" },
+	{ .name = "fallback.stay", .type = CONFIG_DURATION, .otherwise = "5m", .least = 1, .most = 30 * DAY_MS,
+	  .about = "how long a task stays with one before its own model is asked again" },
+	{ .name = "model.connect", .type = CONFIG_DURATION, .otherwise = "15s", .least = 100, .most = 3600000,
+	  .about = "time to be connected with a model's service" },
+	{ .name = "model.first_byte", .type = CONFIG_DURATION, .otherwise = "5m", .least = 100, .most = DAY_MS,
+	  .about = "time from a request to the first byte of its answer" },
+	{ .name = "model.idle", .type = CONFIG_DURATION, .otherwise = "5m", .least = 100, .most = DAY_MS,
+	  .about = "how long nothing may come of an answer that has begun" },
+	{ .name = "model.total", .type = CONFIG_DURATION, .otherwise = "30m", .least = 100, .most = DAY_MS,
+	  .about = "time from a request to the last byte of its answer" },
 	{ .name = "net.resolver", .type = CONFIG_TEXT,
 	  .about = "name servers that names for cells are asked of, such as 127.0.0.1:53; those of the machine where nothing is said" },
 	{ .name = "net.ca_file", .type = CONFIG_TEXT,
@@ -76,10 +109,15 @@ static const struct config_key keys[] = {
 	  .about = "what one connection may move, both ways together" },
 	{ .name = "net.task_bytes", .type = CONFIG_BYTES, .otherwise = "8G", .least = 1024, .most = 1ll << 50,
 	  .about = "what all connections of a task may move" },
+#include "engine/otel_keys.def"
 	{ .name = "log.level", .type = CONFIG_CHOICE, .choices = "error warning info debug",
 	  .about = "what of the operators' log goes to stderr: `run` says errors, a service also what it does, where nothing is said" },
 	{ .name = "log.format", .type = CONFIG_CHOICE, .otherwise = "text", .choices = "text json",
 	  .about = "how its lines look" },
+	{ .name = "retention.older_than", .type = CONFIG_DURATION, .least = 3600000, .most = 36500 * DAY_MS,
+	  .about = "goals that ended longer ago leave the history when `mishri vacuum` runs; nothing leaves where nothing is said" },
+	{ .name = "retention.keep", .type = CONFIG_INT, .least = 1, .most = INT32_MAX,
+	  .about = "the newest so many goals stay all the same" },
 	{ .name = "color", .type = CONFIG_CHOICE, .otherwise = "auto", .choices = "auto always never", .project = true,
 	  .about = "colour on a terminal" },
 };
@@ -98,6 +136,8 @@ struct config {
 	struct secrets *secrets;
 	bool section_locked[5];
 	char *untrusted;
+	char *otel_wrong;              /* in a variable of the standard; NULL: nothing */
+	bool env_counts;
 };
 
 const struct config_key *config_key_at(size_t i)
@@ -509,6 +549,28 @@ static int load_variable(struct config *config, const char *entry, struct err *e
 	return err_set(err, EINVAL, "%s: unknown variable: did you mean '%s'?", variable, meant);
 }
 
+static int put_otel(void *userdata, const char *key, const char *value, const char *variable)
+{
+	struct config *config = userdata;
+	const char *origin = value_of(config, key)->origin;
+	bool ours = strncmp(origin, "MISHRI_", 7) == 0; /* the more particular of two variables */
+
+	return ours ? 0 : put(config, (size_t)key_find(key, NULL), value, xstrdup(variable), NULL);
+}
+
+/* What other programs read, too: a wrong value ends the export, not the run. */
+static void load_otel(struct config *config, const struct config_sources *sources)
+{
+	struct err why = ERR_NONE;
+
+	config->env_counts = sources->env != NULL;
+	if (otel_env_read(sources->env, put_otel, config, &why) == 0)
+		return;
+	config->otel_wrong = xstrdup(why.text);
+	if (put(config, (size_t)key_find("otel.export", NULL), "off", xstrdup("OTEL_*"), NULL) < 0)
+		abort();
+}
+
 static int load_layers(struct config *config, const struct config_sources *sources, struct err *err)
 {
 	struct file_layer admin = { .path = sources->admin_file, .admin = true, .locked_only = sources->only_flags };
@@ -530,6 +592,8 @@ static int load_layers(struct config *config, const struct config_sources *sourc
 		r = load_project(config, sources, err);
 	for (const char *const *entry = sources->env; r == 0 && entry != NULL && *entry != NULL; entry++)
 		r = load_variable(config, *entry, err);
+	if (r == 0)
+		load_otel(config, sources);
 	return r;
 }
 
@@ -575,6 +639,7 @@ void config_free(struct config *config)
 	secrets_free(config->secrets);
 	prices_free(config->prices);
 	free(config->untrusted);
+	free(config->otel_wrong);
 	free(config);
 }
 
@@ -638,6 +703,16 @@ bool config_locked(const struct config *config, const char *key)
 const char *config_untrusted(const struct config *config)
 {
 	return config->untrusted;
+}
+
+const char *config_otel_wrong(const struct config *config)
+{
+	return config->otel_wrong;
+}
+
+bool config_env_counts(const struct config *config)
+{
+	return config->env_counts;
 }
 
 const struct agents *config_agents(const struct config *config)

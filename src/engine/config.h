@@ -69,6 +69,10 @@ bool config_locked(const struct config *config, const char *key);
 /* The project file that was passed over because its directory is not trusted; NULL: none. Borrowed. */
 const char *config_untrusted(const struct config *config);
 
+/* What is wrong in the OTEL_* of the environment, one sentence; NULL: nothing. Then otel.export is off. Borrowed. */
+const char *config_otel_wrong(const struct config *config);
+bool config_env_counts(const struct config *config);        /* false: --no-user-config */
+
 /* The section `agents:` of all layers; borrowed, never NULL. */
 const struct agents *config_agents(const struct config *config);
 /* The section `prices:` of the admin's and the user's file; borrowed, never NULL. */

@@ -52,7 +52,7 @@ int control_check(const struct run *run, const struct tool *tool, const struct c
  * rule that denies them is kept. A delegation is an action of its own kind, the strictest of its parts. */
 void control_decide(const struct run *run, const struct tool *tool, const struct call *c, struct decision *ret)
 {
-	const struct policy *policy = run->engine->setup.policy;
+	const struct policy *policy = run_policy(run);
 	struct facts facts;
 	struct action action = {
 		.kind = ACTION_TOOL,

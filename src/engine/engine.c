@@ -1,10 +1,14 @@
 /* engine.c - tasks enter here and leave here: started, taken over, brought to rest.
  * How a task goes on in between stands in run.c. */
+#include "engine/breaker.h"
 #include "engine/charge.h"
 #include "engine/egress.h"
+#include "engine/fallback.h"
 #include "engine/limits.h"
+#include "engine/place.h"
 #include "engine/reload.h"
 #include "engine/secrets.h"
+#include "engine/traceparent.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -40,7 +44,7 @@ static void on_lease_timer(void *userdata)
 }
 
 /* A fact about the engine itself, in the chain that belongs to no task. */
-static void engine_emit(struct engine *engine, enum event_type type, json_t *owned_data)
+void engine_emit(struct engine *engine, enum event_type type, json_t *owned_data)
 {
 	struct event e = { .type = type, .time_us = clock_wall_us(), .attempt = 1, .data = owned_data };
 
@@ -73,9 +77,7 @@ static bool is_named(const struct llm_model *model, const char *name)
 	return whole != NULL && strcmp(whole, name) == 0;
 }
 
-/* The model by name, opened once; borrowed. Whoever asks for a new one does so before the loop runs: a key may
- * come from a command. */
-static int model_by_name(struct engine *engine, const char *name, struct llm_model **ret, struct err *err)
+int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err)
 {
 	struct opened_model *m = engine->models;
 
@@ -105,7 +107,7 @@ static void open_profile_models(struct engine *engine)
 	struct llm_model *model;
 
 	for (size_t i = 0; i < engine->setup.profile_count; i++)
-		if (engine->setup.profiles[i].model != NULL && model_by_name(engine, engine->setup.profiles[i].model, &model, NULL) < 0)
+		if (engine->setup.profiles[i].model != NULL && engine_model(engine, engine->setup.profiles[i].model, &model, NULL) < 0)
 			continue;
 }
 
@@ -121,7 +123,7 @@ static int model_permitted(const struct run *parent, const char *agent, const st
 	facts.role = "worker";
 	action.model.provider = llm_model_provider(model);
 	action.model.model = llm_model_name(model);
-	policy_decide(parent->engine->setup.policy, &action, &facts, &d);
+	policy_decide(run_policy(parent), &action, &facts, &d);
 	if (d.rule == NULL || d.effect == EFFECT_ALLOW)
 		return 0;
 	return err_set(err, EACCES, "the model %s/%s of agent '%s' %s by rule %s: %s", action.model.provider, action.model.model,
@@ -138,12 +140,12 @@ int engine_agent_model(const struct run *parent, const char *agent, const char *
 	if (recorded == NULL && profile == NULL && strcmp(agent, "worker") != 0)
 		return err_set(err, EINVAL, "there is no agent '%.64s'; 'worker' is always there", agent);
 	const char *name = recorded != NULL ? recorded : profile != NULL ? profile->model : NULL;
-	int r = name != NULL ? model_by_name(engine, name, &model, err) : 0;
+	int r = name != NULL ? engine_model(engine, name, &model, err) : 0;
 	if (r < 0)
 		return err_prefix(err, "the model of agent '%s' cannot be used", agent);
 	r = model_permitted(parent, agent, model, err);
 	if (r == 0)
-		r = engine_check_budgets(engine->setup.policy, engine->setup.prices, model,
+		r = engine_check_budgets(run_policy(parent), engine->setup.prices, model,
 		                         json_get_int(parent->task->config, "budget_usd_nanos", -1), err);
 	if (r == 0)
 		*ret = model;
@@ -161,8 +163,11 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	engine->lease_timer = watch_timer(setup->loop, on_lease_timer, engine);
 	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
 	inbox_open(engine);
+	places_open(engine);
 	open_profile_models(engine);
+	fallback_open(engine);
 	policy_watch_start(engine);
+	service_open(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
 	return 0;
@@ -173,6 +178,7 @@ void engine_free(struct engine *engine)
 	if (engine == NULL)
 		return;
 	inbox_close(engine);
+	service_close(engine);
 	watch_free(engine->lease_timer);
 	watch_free(engine->warden_readable);
 	while (engine->runs != NULL) {
@@ -184,6 +190,8 @@ void engine_free(struct engine *engine)
 	json_decref(engine->warned);
 	json_decref(engine->fresh_grants);
 	policy_watch_end(engine);
+	places_close(engine);
+	breakers_free(engine);
 	while (engine->models != NULL) {
 		struct opened_model *m = engine->models;
 		engine->models = m->next;
@@ -226,7 +234,7 @@ static json_t *config_data(const struct engine *engine, const struct agent_profi
 	int64_t window = engine->setup.context_tokens;
 	json_t *config = json_pack("{s:i, s:I, s:O}", "max_depth", max_depth, "context_tokens",
 	                           (json_int_t)(window > 0 ? window : llm_window_tokens(model)), "rights", rights);
-	static const char *const parts[] = { "instructions", "skills", "budget_usd_nanos" };
+	static const char *const parts[] = { "instructions", "skills", "budget_usd_nanos", "tracestate", "trace_flags" };
 
 	if (engine->setup.loops_ignored)
 		json_put_bool(config, "loop_detect", false);
@@ -270,9 +278,13 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	if (spec->budget_nanos >= 0)
 		json_put_int(config, "budget_usd_nanos", spec->budget_nanos);
 	permit_task(config, NULL, profile);
+	fallback_config(engine, profile, NULL, spec->model, config);
 	if (spec->wait_for_approval)
 		json_put_bool(config, "wait_for_approval", true);
+	traceparent_config(spec, config);
 	json_put(data, "config", config);
+	if (spec->schedule != NULL)
+		json_put(data, "schedule", json_deep_copy(spec->schedule));
 	return data;
 }
 
@@ -281,16 +293,21 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 	struct task *task = task_new();
 	struct run *run = run_new(engine, task);
 
-	id_new(task->id);
+	if (spec->task != NULL)
+		memcpy(task->id, spec->task, MIN(strlen(spec->task), (size_t)ID_LEN));
+	else
+		id_new(task->id);
 	memcpy(task->root, task->id, sizeof task->root);
 	if (spec->session != NULL)
 		memcpy(task->session, spec->session, MIN(strlen(spec->session), (size_t)ID_LEN));
 	else
 		id_new(task->session);
-	id_trace(task->trace_id);
-	memcpy(task->user, engine->setup.user, MIN(strlen(engine->setup.user), (size_t)USER_LEN));
+	traceparent_enter(spec, task);
+	const char *user = spec->user != NULL ? spec->user : engine->setup.user;
+	memcpy(task->user, user, MIN(strlen(user), (size_t)USER_LEN));
 	run->fresh = true;
-	run->model = engine->setup.model;
+	run->model = spec->opened != NULL ? spec->opened : engine->setup.model;
+	run->place = spec->place != NULL ? spec->place : engine->places;
 	run->level = spec->level;
 	run->workspace = xstrdup(spec->workspace);
 	run->opening = created_data(engine, spec);
@@ -302,7 +319,7 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 
 void run_opened(struct run *run, const json_t *mechanisms)
 {
-	const struct policy *policy = run->engine->setup.policy;
+	const struct policy *policy = run_policy(run);
 	int64_t ms = (clock_mono_ns() - run->cell_asked_ns) / 1000000;
 
 	run_emit(run, run->opening_type, "task", "", TAKE(run->opening));
@@ -401,6 +418,7 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 	json_t *config = config_data(parent->engine, profile, model, max_depth, rights, t->config);
 	files_config(config, json_get_text(t->config, "workspace_mode", NULL), files_layer_bytes(t->config), profile);
 	permit_task(config, t->config, profile);
+	fallback_config(parent->engine, profile, t->config, model, config);
 	if (t->patient)
 		json_put_bool(config, "wait_for_approval", true);
 	json_put(data, "config", config);
@@ -446,12 +464,15 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 		return r;
 	assert(fresh || task != NULL);
 	r = engine_agent_model(parent, child->agent, fresh ? NULL : task->model, &model, err);
+	if (r == 0 && !fresh)
+		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
 		return r;
 	struct run *run = run_new(engine, fresh ? task_new() : TAKE(task));
 	run->parent = parent;
 	memcpy(run->parent_call, call->id, sizeof run->parent_call);
 	run->model = model;
+	run->place = parent->place;
 	run->generation = generation;
 	run->level = parent->level;
 	run->workspace = xstrdup(parent->workspace);
@@ -500,7 +521,9 @@ static bool mark_used(void *userdata, const struct event_row *row)
 	if (event_parse(row->text, &e, NULL) < 0)
 		return true;
 	const char *ref = json_get_text(e.data, "ref", NULL);
-	if (ref != NULL && model_by_name(used->engine, json_get_text(used->models, e.task, ""), &model, NULL) == 0)
+	if (e.type == EVENT_MODEL_SWITCHED)
+		json_put_text(used->models, e.task, json_get_text(e.data, "to", ""));
+	if (ref != NULL && engine_model(used->engine, json_get_text(used->models, e.task, ""), &model, NULL) == 0)
 		llm_model_used(model, ref);
 	event_done(&e);
 	return true;
@@ -512,7 +535,7 @@ static int mark_tree(struct engine *engine, const char *root, int64_t upto, stru
 	AUTO(json_decrefp) json_t *models = json_object();
 	struct used_lines used = { engine, upto, models };
 	struct event_filter created = { .task = root, .tree = true, .type = "task.created" };
-	struct event_filter replied = { .task = root, .tree = true, .type = "model.replied" };
+	struct event_filter replied = { .task = root, .tree = true, .type = "model." };
 	const char *task;
 	json_t *name;
 	struct llm_model *model;
@@ -521,7 +544,7 @@ static int mark_tree(struct engine *engine, const char *root, int64_t upto, stru
 	if (r < 0)
 		return r;
 	json_object_foreach(models, task, name)
-		if (model_by_name(engine, json_string_value(name), &model, NULL) < 0)
+		if (engine_model(engine, json_string_value(name), &model, NULL) < 0)
 			continue; /* told of when the task goes on */
 	return store_events(engine->setup.store, &replied, mark_used, &used, err);
 }
@@ -531,6 +554,7 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 {
 	AUTO(task_freep) struct task *task = NULL;
 	struct store *store = engine->setup.store;
+	struct llm_model *model = engine->setup.model;
 	int64_t generation;
 
 	int r = store_lease_take(store, id, &generation, err);
@@ -545,11 +569,13 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 	r = mark_tree(engine, task->root, 0, err);
 	if (r == 0 && task->forked_from[0] != '\0')
 		r = mark_tree(engine, task->forked_from, task->forked_at, err);
+	if (r == 0)
+		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
 		return r;
 	struct run *run = run_new(engine, TAKE(task));
 	run->generation = generation;
-	run->model = engine->setup.model;
+	run->model = model;
 	run->policies = json_incref((json_t *)policies);
 	run->level = level_of(run->task->isolation);
 	run->workspace = xstrdup(run->task->workspace);
@@ -566,6 +592,10 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 
 void engine_loop(struct engine *engine)
 {
+	if (engine->setup.service) {
+		loop_run(engine->setup.loop);
+		return;
+	}
 	for (const struct run *run = engine->runs; run != NULL; run = run->next)
 		if (!run->told) {
 			loop_run(engine->setup.loop);
@@ -592,6 +622,7 @@ void engine_drain(struct engine *engine, const char *signal)
 			run_step(run);
 		}
 	}
+	service_rest(engine);
 }
 
 int engine_answer(struct engine *engine, const struct answer *answer, struct err *err)

@@ -15,6 +15,7 @@
 #include "tools/tool.h"
 
 struct engine;
+struct otel;                           /* otel.h */
 struct secrets;                        /* secrets.h */
 struct run;                            /* a task that this engine holds */
 
@@ -22,6 +23,8 @@ struct run;                            /* a task that this engine holds */
 struct agent_profile {
 	const char *name, *role;       /* role: master or worker */
 	const char *model, *prompt;
+	const char *const *fallback;   /* models that stand in for its own, in memory of its owner; NULL: those of the run */
+	size_t fallback_count;
 	const char *const *tools;      /* names, in memory of its owner; NULL: all that the role has */
 	size_t tool_count;
 	unsigned withheld;             /* permissions that it leaves out, for itself and all below */
@@ -42,6 +45,15 @@ struct question {                      /* an action that needs a person's answer
 	const char *explanation, *taints; /* how policy came to ask; labels of the task, "" for none */
 };
 
+/* How much is borne of models and tools that fail; each 0: as base/limits.h has it. */
+struct engine_patience {
+	int64_t attempts, tool_attempts;
+	int64_t time_ms, wait_ms;      /* of asking again; the longest Retry-After */
+	int64_t failures, open_ms;     /* of a breaker */
+	int64_t stay_ms;               /* with a model that stands in */
+	struct llm_patience model;
+};
+
 struct engine_setup {
 	struct loop *loop;             /* all borrowed; must outlive the engine */
 	struct store *store;           /* registered as an engine already */
@@ -49,6 +61,9 @@ struct engine_setup {
 	const struct policy *policy;   /* at the start */
 	struct egress_base *egress;    /* NULL: no cell has a network */
 	struct policy_home *policy_home; /* of reload.h: where its files are; NULL: it never changes */
+	/* A service, whose tasks are in several workspaces: the policy for one of them. NULL: `policy` holds for all. */
+	int (*load_policy)(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
+	                   struct policy **ret, struct err *err);
 	struct llm *llm;
 	struct llm_model *model;
 	const char *user;
@@ -60,13 +75,19 @@ struct engine_setup {
 	bool loops_ignored;            /* nobody looks whether a task goes round in circles */
 	int64_t reply_tokens;          /* at most, of one reply; 0: as the provider has it, or as a budget allows */
 	int64_t cancel_grace_ms;       /* from a cancel to SIGKILL; 0: LIMIT_CELL_GRACE_MS */
+	struct engine_patience patience;
+	const json_t *fallback;        /* names of models that stand in for `model`; NULL: none */
+	bool fallback_auth;            /* also where the key of `model` is not accepted */
 	bool interactive;              /* `ask` may be called */
+	bool service;                  /* it stays when no task is left, and frees what is over */
 	/* Callbacks; any may be NULL. Events come once they are durable. */
 	void (*on_event)(void *userdata, const struct event *event);
 	void (*on_text)(void *userdata, const char *task, struct str text);
 	void (*on_over)(void *userdata, struct run *run);   /* ended, parked or failed; the last word about a run */
 	void (*ask)(void *userdata, const struct question *question);
 	void (*ask_withdrawn)(void *userdata, const char *approval, const char *why);
+	struct otel *otel;             /* NULL: no spans are sent */
+	bool trace_programs, trace_models; /* programs in cells get TRACEPARENT; requests to models carry traceparent */
 	int poke_fd;                   /* of inbox_socket, borrowed; -1: the inbox is looked at now and then */
 	void *userdata;
 };
@@ -74,7 +95,20 @@ struct engine_setup {
 MUST_USE int engine_new(const struct engine_setup *setup, struct engine **ret, struct err *err);
 void engine_free(struct engine *engine);          /* closes cells; what runs is as after a crash */
 
+struct policy_place;
+/* The policy for a task in this workspace with these -p files (a list of paths). What is wrong with it is said in err. */
+MUST_USE int engine_place(struct engine *engine, const char *workspace, const json_t *policies, struct policy_place **ret,
+                          struct err *err);
+/* A model by name, opened once; borrowed. A key that comes from a command is fetched before the loop runs, so such a model is
+ * opened before. -errno as llm_model_open. */
+MUST_USE int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err);
+
 struct task_spec {
+	const char *task;              /* the id that it must have, of a run that a schedule announced; NULL: a new one */
+	const json_t *schedule;        /* whose run it is, for task.created; NULL: none's */
+	const char *user;              /* who it is for; NULL: the engine's user */
+	struct policy_place *place;    /* of engine_place; NULL: the engine's own */
+	struct llm_model *opened;      /* of engine_model; NULL: the engine's own */
 	const char *goal, *agent, *role, *model, *workspace, *plan, *channel, *session; /* session: NULL makes one */
 	enum cell_level level;
 	const char *mode;              /* of the workspace: direct, overlay or readonly; NULL: direct */
@@ -86,6 +120,7 @@ struct task_spec {
 	bool wait_for_approval;        /* although nobody is at a terminal */
 	int64_t budget_nanos;          /* nano-USD for the whole tree; -1: no bound */
 	const json_t *told;            /* of instructions_read, for this task and all below; NULL: nothing */
+	const char *traceparent, *tracestate; /* W3C: what the task is a part of; NULL, or not well-formed: nothing */
 };
 
 /* Budgets of money want models whose price is known. -EINVAL: err says how to give one. budget_nanos: as in task_spec. */
@@ -107,7 +142,7 @@ int inbox_socket(const char *dir, char **ret_path);
 /* The state of a task by replay, without taking it over. The caller owns *ret. */
 MUST_USE int engine_load(struct store *store, const char *task, struct task **ret, struct err *err);
 
-/* Runs the loop until no task is left. */
+/* Runs the loop until no task is left; of a service, until it was drained. */
 void engine_loop(struct engine *engine);
 
 /* Come to rest: tasks park. A second call ends at once, without waiting for anything. */

@@ -78,7 +78,7 @@ void exec_message(const struct cell_exec *exec, const struct decision *d, struct
 static json_t *exec_event(const struct run *run, const struct cell_exec *exec, const struct decision *d)
 {
 	static const char *const origins[] = { "untrusted", "workspace", "system" };
-	json_t *data = effect_fields(d, run->engine->setup.policy);
+	json_t *data = effect_fields(d, run_policy(run));
 	json_t *argv = json_array();
 	char call[CALL_ID_BYTES];
 
@@ -261,7 +261,7 @@ static void decide_held(const struct run *run, const struct held_exec *h, struct
 		action.exec.argc++;
 	}
 	facts_of(run, &facts);
-	policy_decide(run->engine->setup.policy, &action, &facts, ret);
+	policy_decide(run_policy(run), &action, &facts, ret);
 }
 
 /* What a new policy allows or denies needs no person; what the same rule asks is asked already, and another asks anew. */
@@ -280,7 +280,7 @@ void exec_decide_afresh(struct run *run)
 		call_hold(run, call_tag(json_get_text(h->facts, "call", "")), false);
 		json_put_text(h->facts, "rule", d.rule);
 		json_put_text(h->facts, "source", d.source);
-		json_put_text(h->facts, "policy", policy_digest(run->engine->setup.policy));
+		json_put_text(h->facts, "policy", policy_digest(run_policy(run)));
 		approval_lapse(run, h->approval, "withdrawn", "the policy has changed, and the program is decided on afresh");
 		AUTO(freep) char *why = xasprintf("the policy changed: %s", d.reason);
 		if (d.effect == EFFECT_ASK)
@@ -307,7 +307,7 @@ void exec_arrived(struct run *run, const struct cell_exec *exec)
 
 	engine_look_at_policy(run->engine);
 	facts_of(run, &facts);
-	exec_decide(run->engine->setup.policy, exec, &facts, &d);
+	exec_decide(run_policy(run), exec, &facts, &d);
 	if (d.effect == EFFECT_ASK && !call_may_ask(run, exec->call)) {
 		d.effect = EFFECT_DENY;
 		snprintf(d.reason, sizeof d.reason, "%d programs of this call were refused; no more is asked for", LIMIT_EXEC_EVENTS);

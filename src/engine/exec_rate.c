@@ -174,7 +174,7 @@ static void take_now(struct counted_exec *x)
 
 bool exec_rate(struct run *run, const struct cell_exec *exec, const struct decision *d, json_t *data)
 {
-	const struct policy *policy = run->engine->setup.policy;
+	const struct policy *policy = run_policy(run);
 	struct limit_hit hits[LIMIT_POLICY_HITS];
 	struct action action;
 	struct facts facts;

@@ -92,7 +92,7 @@ int files_plan(struct run *run, struct cell_plan *plan, struct cell_files *ret_f
 {
 	const json_t *config = files_task_config(run);
 
-	cell_files_of(run->engine->setup.policy, ret_files);
+	cell_files_of(run_policy(run), ret_files);
 	cell_files_put(ret_files, plan);
 	plan->workspace_readonly = strcmp(json_get_text(config, "workspace_mode", "direct"), "readonly") == 0;
 	if (files_layer_bytes(config) == 0)
@@ -150,9 +150,9 @@ bool files_refuse(const struct run *run, const struct tool *tool, const json_t *
 		return false;
 	AUTO(freep) char *below = below_workspace(run->workspace, path);
 	if (below != NULL)
-		rule = policy_path_find(run->engine->setup.policy, PATH_HIDE, below);
+		rule = policy_path_find(run_policy(run), PATH_HIDE, below);
 	if (rule == NULL && below != NULL && writes)
-		rule = policy_path_find(run->engine->setup.policy, PATH_READONLY, below);
+		rule = policy_path_find(run_policy(run), PATH_READONLY, below);
 	if (rule == NULL)
 		return false;
 	*ret = (struct decision){ .effect = EFFECT_DENY, .source = rule->source,

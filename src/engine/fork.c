@@ -111,7 +111,7 @@ static int load(struct store *store, const struct fork_wish *wish, struct past *
 
 struct made {
 	struct task *task;             /* the new one */
-	struct event events[LIMIT_FORK_PARTS + 3];
+	struct event events[LIMIT_FORK_PARTS + 4];
 	size_t count;
 };
 

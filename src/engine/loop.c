@@ -40,6 +40,11 @@ void loop_free(struct loop *loop)
 	free(loop);
 }
 
+void loop_freep(struct loop **loop)
+{
+	loop_free(*loop);
+}
+
 struct event_base *loop_base(struct loop *loop)
 {
 	return loop->base;

@@ -12,6 +12,7 @@ typedef void watch_fn(void *userdata);
 
 MUST_USE int loop_new(struct loop **ret, struct err *err);
 void loop_free(struct loop *loop);
+void loop_freep(struct loop **loop);
 struct event_base *loop_base(struct loop *loop);     /* for libraries that bring their own watchers */
 void loop_run(struct loop *loop);                    /* until loop_stop */
 void loop_stop(struct loop *loop);                   /* after the callback that is running */

@@ -1,6 +1,8 @@
 /* model.c - the model's side of a run: what is asked, what comes back, what is tried again.
  * It never reads meaning out of a reply: the calls in it are proposals and nothing more. */
+#include "engine/breaker.h"
 #include "engine/run.h"
+#include "engine/traceparent.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,15 +46,18 @@ void model_ask(struct run *run)
 	run_emit(run, EVENT_MODEL_REQUESTED, "turn", turn_name(run->task, turn), model_request_data(run));
 }
 
-static void failed(struct run *run, const char *cls, int status, const char *message, int64_t retry_after_ms)
+static void failed(struct run *run, enum failure kind, const struct llm_failure *why)
 {
 	char turn[24];
-	json_t *data = json_pack("{s:I, s:s, s:I}", "turn", (json_int_t)run->task->turns + 1, "class", cls, "ms",
+	json_t *data = json_pack("{s:I, s:s, s:I}", "turn", (json_int_t)run->task->turns + 1, "class", failure_name(kind), "ms",
 	                         (json_int_t)(clock_mono_ms() - run->request_ms));
 
-	json_put_text(data, "message", message);
-	json_put(data, "status", status != 0 ? json_integer(status) : json_null());
-	json_put(data, "retry_after_ms", retry_after_ms >= 0 ? json_integer(retry_after_ms) : json_null());
+	json_put_text(data, "message", why->text);
+	json_put(data, "status", why->http_status != 0 ? json_integer(why->http_status) : json_null());
+	json_put(data, "retry_after_ms", why->retry_after_ms >= 0 ? json_integer(why->retry_after_ms) : json_null());
+	if (why->shown > 0)
+		json_put_int(data, "shown", why->shown);
+	breaker_failure(run, task_model(run->task, run->task->models.at), kind, why);
 	run_emit(run, EVENT_MODEL_FAILED, "turn", turn_name(run->task, turn), data);
 }
 
@@ -135,13 +140,17 @@ static void on_done(void *userdata, struct llm_reply *reply, const struct llm_fa
 	struct run *run = userdata;
 
 	run->request = NULL;
-	if (failure != NULL)
-		failed(run, failure->retry_forbidden ? "terminal" : llm_class_name(failure->cls), failure->http_status,
-		       failure->text, failure->retry_after_ms);
-	else if (reply->call_count == 0 && str_trim(str_of(reply->text)).len == 0)
-		failed(run, "transient", 200, "the model's reply was empty: neither text nor a call", -1);
-	else
+	static const struct llm_failure empty = { .http_status = 200, .retry_after_ms = -1,
+	                                          .text = "the model's reply was empty: neither text nor a call" };
+
+	if (failure != NULL) {
+		failed(run, failure->retry_forbidden ? FAILURE_TERMINAL : failure->cls, failure);
+	} else if (reply->call_count == 0 && str_trim(str_of(reply->text)).len == 0) {
+		failed(run, FAILURE_TRANSIENT, &empty);
+	} else {
+		breaker_success(run, task_model(run->task, run->task->models.at));
 		replied(run, reply);
+	}
 	run_step(run);
 }
 
@@ -164,31 +173,62 @@ void model_send(struct run *run)
 		.messages = messages,
 		.tools = tools,
 		.max_output_tokens = run->max_output,
+		.patience = run->engine->setup.patience.model,
 		.on_text = on_text,
 		.on_done = on_done,
 		.userdata = run,
 	};
 
+	char parent[TRACEPARENT_LEN + 1];
+	if (run->engine->setup.trace_models) {
+		traceparent_of_turn(run->task, parent);
+		request.traceparent = parent;
+		request.tracestate = tracestate_of(run->task);
+	}
 	run->request_ms = clock_mono_ms();
 	run->request = llm_start(run->engine->setup.llm, &request);
 }
 
 void model_cancel(struct run *run)
 {
+	static const struct llm_failure stopped = { .retry_after_ms = -1, .text = "the request was stopped" };
+
 	if (run->request != NULL)
 		llm_cancel(TAKE(run->request));
-	failed(run, "cancelled", 0, "the request was stopped", -1);
+	failed(run, FAILURE_CANCELLED, &stopped);
 }
 
-void model_retry(struct run *run)
+/* Until the breaker lets one request through: that is no attempt. */
+static json_t *breaker_wait(const struct run *run, int64_t now_us)
 {
 	const struct task *t = run->task;
+	const struct model_sight *m = &run->input.models[t->models.at];
+	const char *name = task_model(t, t->models.at);
+	AUTO(freep) char *reason = xasprintf("%s failed so often that it is left alone for a while", name);
+	int64_t delay_ms = MAX((m->until_us - now_us + 999) / 1000, (int64_t)1);
+
+	return json_pack("{s:I, s:s, s:s}", "delay_ms", (json_int_t)delay_ms, "class", failure_name(FAILURE_BREAKER), "reason", reason);
+}
+
+void model_retry(struct run *run, const char *cls)
+{
+	const struct task *t = run->task;
+	int64_t now_us = clock_wall_us();
 	uint32_t random;
+	json_t *data;
 	char turn[24];
 
-	id_random(&random, sizeof random);
-	int64_t delay_ms = retry_delay_ms(t->failures, t->retry_after_ms, random);
-	run_emit(run, EVENT_RETRY_SCHEDULED, "turn", turn_name(t, turn),
-	         json_pack("{s:I, s:I, s:s, s:s}", "turn", (json_int_t)t->turns + 1, "delay_ms", (json_int_t)delay_ms,
-	                   "class", t->failure_class, "reason", t->failure_text));
+	if (failure_find(cls) == FAILURE_BREAKER) {
+		data = breaker_wait(run, now_us);
+	} else {
+		id_random(&random, sizeof random);
+		data = json_pack("{s:I, s:s, s:s, s:I, s:I}", "delay_ms", (json_int_t)retry_delay_ms(t->failures, t->retry_after_ms, random),
+		                 "class", cls, "reason", t->failure_text, "attempt", (json_int_t)t->failures + 1, "attempts",
+		                 (json_int_t)t->retry.attempts);
+		json_put(data, "retry_after_ms", t->retry_after_ms >= 0 ? json_integer(t->retry_after_ms) : json_null());
+	}
+	json_put_int(data, "turn", t->turns + 1);
+	json_put_text(data, "model", task_model(t, t->models.at));
+	json_put_int(data, "next_us", now_us + json_get_int(data, "delay_ms", 0) * 1000);
+	run_emit(run, EVENT_RETRY_SCHEDULED, "turn", turn_name(t, turn), data);
 }

@@ -100,13 +100,13 @@ static void on_decide(void *userdata, const struct net_target *target, struct de
 
 	engine_look_at_policy(net->run->engine);
 	facts_of(net->run, &facts);
-	net_decide(net->run->engine->setup.policy, target, NULL, &facts, ret);
+	net_decide(run_policy(net->run), target, NULL, &facts, ret);
 	secret_net(net->run, target, &facts, ret);
 }
 
 static json_t *decided_data(const struct net *net, uint32_t id, const struct net_target *t, const struct decision *d)
 {
-	json_t *data = effect_fields(d, net->run->engine->setup.policy);
+	json_t *data = effect_fields(d, run_policy(net->run));
 
 	json_put_text(data, "call", call_running(net->run));
 	json_put_int(data, "connection", id);

@@ -162,7 +162,7 @@ static void take_now(struct counted_net *x)
 
 bool net_rate(struct run *run, uint32_t id, const struct action *action, const struct facts *facts)
 {
-	const struct policy *policy = run->engine->setup.policy;
+	const struct policy *policy = run_policy(run);
 	struct limit_hit hits[LIMIT_POLICY_HITS];
 
 	if (!policy_has_limits(policy, ACTION_NET))

@@ -51,6 +51,15 @@ static const struct {
 	{ EVENT_CELL_OPENED, LEVEL_DEBUG, { "cell", "level", "ms" } },
 	{ EVENT_CELL_CLOSED, LEVEL_DEBUG, { "cell", "reason" } },
 	{ EVENT_FILES_VIOLATED, LEVEL_WARNING, { "cell" } },
+	{ EVENT_SCHEDULE_ADDED, LEVEL_INFO, { "name", "by" } },
+	{ EVENT_SCHEDULE_CHANGED, LEVEL_INFO, { "name", "by" } },
+	{ EVENT_SCHEDULE_PAUSED, LEVEL_WARNING, { "name", "by", "reason" } },
+	{ EVENT_SCHEDULE_RESUMED, LEVEL_INFO, { "name", "by" } },
+	{ EVENT_SCHEDULE_REMOVED, LEVEL_INFO, { "name", "by" } },
+	{ EVENT_SCHEDULE_FIRED, LEVEL_INFO, { "name", "cause", "task" } },
+	{ EVENT_SCHEDULE_QUEUED, LEVEL_INFO, { "name" } },
+	{ EVENT_SCHEDULE_PASSED, LEVEL_WARNING, { "name", "what", "count", "reason" } },
+	{ EVENT_SCHEDULE_FAILED, LEVEL_ERROR, { "name", "task", "reason" } },
 };
 
 static void hide(const void *userdata, struct str text, struct buf *ret)

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "engine/dirs.h"
-#include "engine/run.h"
+#include "engine/place.h"
 #include "engine/trust.h"
 
 #include "base/banned.h"
@@ -169,50 +169,48 @@ static int load_again(struct policy_home *h, const struct policy_files *found, s
 	return r < 0 ? r : load_found(h, found, ret, err);
 }
 
-static void tell_all(struct engine *engine, enum event_type type, const json_t *data)
+static void tell_all(struct engine *engine, const struct policy_place *place, enum event_type type, const json_t *data)
 {
 	for (struct run *run = engine->runs; run != NULL; run = run->next)
-		if (!run->over && run->opening == NULL && run->task->phase == PHASE_ACTIVE)
+		if (run->place == place && !run->over && run->opening == NULL && run->task->phase == PHASE_ACTIVE)
 			run_emit(run, type, "task", "", json_deep_copy(data));
 }
 
-static void refuse(struct engine *engine, const struct err *why)
+static void refuse(struct engine *engine, const struct policy_place *place, const struct err *why)
 {
 	AUTO(json_decrefp) json_t *data = json_object();
 
-	json_put_text(data, "policy", policy_digest(engine->setup.policy));
+	json_put_text(data, "policy", policy_digest(place->policy));
 	json_put_text(data, "message", why->text);
-	tell_all(engine, EVENT_POLICY_REFUSED, data);
+	tell_all(engine, place, EVENT_POLICY_REFUSED, data);
 	watch_arm(engine->policy_timer, 0);
 }
 
 /* What was asked under the old set is asked under the new one, or needs no asking. */
-static void decide_afresh(struct engine *engine)
+static void decide_afresh(struct engine *engine, const struct policy_place *place)
 {
 	for (struct run *run = engine->runs; run != NULL; run = run->next) {
-		if (run->over || run->opening != NULL || run->task->phase != PHASE_ACTIVE)
+		if (run->place != place || run->over || run->opening != NULL || run->task->phase != PHASE_ACTIVE)
 			continue;
 		approvals_review(run);
 		exec_decide_afresh(run);
 	}
 }
 
-static void take(struct engine *engine, struct policy *policy)
+void policy_take(struct engine *engine, struct policy_place *place, const struct policy *policy)
 {
 	AUTO(json_decrefp) json_t *data = json_pack("{s:s, s:o, s:I}", "policy", policy_digest(policy), "sources",
 		policy_sources(policy), "rules", (json_int_t)policy_rule_count(policy));
 
-	engine->retired = xrealloc(engine->retired, (engine->retired_count + 1) * sizeof(struct policy *));
-	engine->retired[engine->retired_count++] = policy; /* freed with the engine: what is on its way may point into it */
-	engine->setup.policy = policy;
-	tell_all(engine, EVENT_POLICY_LOADED, data);
-	decide_afresh(engine);
+	place->policy = policy;
+	tell_all(engine, place, EVENT_POLICY_LOADED, data);
+	decide_afresh(engine, place);
 	watch_arm(engine->policy_timer, 0); /* the others go on from there */
 }
 
-static void look(struct engine *engine)
+static void look(struct engine *engine, struct policy_place *place)
 {
-	struct policy_home *h = engine->setup.policy_home;
+	struct policy_home *h = place->home;
 	struct policy_files found = { 0 };
 	struct policy *policy = NULL;
 	struct err err = ERR_NONE;
@@ -220,7 +218,7 @@ static void look(struct engine *engine)
 	if (find(h, &found, &err) < 0) {
 		AUTO(freep) char *state = xasprintf("! %s", err.text);
 		if (h->state == NULL || strcmp(state, h->state) != 0)
-			refuse(engine, &err);
+			refuse(engine, place, &err);
 		free(h->state);
 		h->state = TAKE(state);
 		return;
@@ -233,13 +231,14 @@ static void look(struct engine *engine)
 	free(h->state);
 	h->state = TAKE(state);
 	if (load_again(h, &found, &policy, &err) < 0) {
-		refuse(engine, &err);
-	} else if (strcmp(policy_digest(policy), policy_digest(engine->setup.policy)) == 0) {
+		refuse(engine, place, &err);
+	} else if (strcmp(policy_digest(policy), policy_digest(place->policy)) == 0) {
 		policy_free(policy);
 	} else {
 		json_decref(h->loaded);
 		h->loaded = paths_of(&found);
-		take(engine, policy);
+		place_keep(place, policy);
+		policy_take(engine, place, policy);
 	}
 	policy_files_done(&found);
 }
@@ -252,7 +251,9 @@ void engine_look_at_policy(struct engine *engine)
 		return;
 	engine->looking = true; /* what follows from a change may ask for decisions */
 	engine->look_again_ms = now_ms + LIMIT_POLICY_LOOK_MS;
-	look(engine);
+	for (struct policy_place *place = engine->places; place != NULL; place = place->next)
+		if (place->home != NULL)
+			look(engine, place);
 	engine->looking = false;
 }
 
@@ -278,7 +279,4 @@ void policy_watch_start(struct engine *engine)
 void policy_watch_end(struct engine *engine)
 {
 	watch_free(engine->policy_timer);
-	for (size_t i = 0; i < engine->retired_count; i++)
-		policy_free(engine->retired[i]);
-	free(engine->retired);
 }

@@ -1,6 +1,9 @@
 /* run.c - the heart: steps of the core become events, events become durable, and only then effects happen.
  * What a step means in detail stands in model.c, call.c and exec.c. */
+#include "engine/breaker.h"
 #include "engine/charge.h"
+#include "engine/fallback.h"
+#include "engine/otel.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +34,7 @@ static void drop_pending(struct run *run)
 
 void run_free(struct run *run)
 {
+	breaker_leave(run);
 	if (run->request != NULL)
 		llm_cancel(run->request);
 	call_drop_live(run);
@@ -65,10 +69,8 @@ void run_tell(struct run *run)
 		control_child_over(run);
 	if (run->engine->setup.on_over != NULL && run->parent == NULL)
 		run->engine->setup.on_over(run->engine->setup.userdata, run);
-	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
-		if (!other->told)
-			return;
-	loop_stop(run->engine->setup.loop);
+	if (!service_stays(run->engine))
+		loop_stop(run->engine->setup.loop);
 }
 
 /* Nobody would hear of what goes on below a run that is gone: it parks, to be found again by a resume. */
@@ -95,6 +97,7 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 	run->over = true;
 	run->failure = *why;
 	run->failure_kind = kind;
+	breaker_leave(run);
 	if (run->request != NULL)
 		llm_cancel(TAKE(run->request));
 	call_drop_live(run);
@@ -276,6 +279,8 @@ void run_published(struct run *run, const struct event *e)
 
 	if (setup->on_event != NULL)
 		publish(setup, e);
+	if (setup->otel != NULL)
+		otel_event(setup->otel, e);
 	charge_noted(run, e);
 	approvals_noted(run, e);
 }
@@ -442,13 +447,15 @@ static void obey(struct run *run, const struct step *c)
 	case STEP_COMPACT: model_compact(run); break;
 	case STEP_ASK_MODEL: charge_ask_model(run); break;
 	case STEP_CALL_MODEL:
+		breaker_enter(run, task_model(run->task, run->task->models.at));
 		if (charge_model(run))
 			break;
 		model_ask(run);
 		run_defer(run, DO_SEND_REQUEST, "");
 		break;
 	case STEP_CANCEL_MODEL: model_cancel(run); break;
-	case STEP_RETRY_MODEL: model_retry(run); break;
+	case STEP_RETRY_MODEL: model_retry(run, c->status); break;
+	case STEP_SWITCH_MODEL: fallback_switch(run, c); break;
 	case STEP_PARK: park(run, c); break;
 	case STEP_FINISH: finish(run, c); break;
 	}
@@ -480,12 +487,15 @@ void run_step(struct run *run)
 	run->input.children_active = false;
 	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
 		run->input.children_active |= other->parent == run && !other->told;
+	fallback_see(run);
 	while (!run->over && run->charging == NULL && task_decide(run->task, &run->input, &c)) {
 		obey(run, &c);
 		step_done(&c);
 	}
 	if (run->over)
 		return;
+	if (run->charging == NULL && run->task->model_phase != MODEL_ASKED)
+		breaker_leave(run);
 	flush(run);
 	if (is_at_rest(run->task) && !run->committing && run->pending_count == 0)
 		run_tell(run);

@@ -3,6 +3,7 @@
 #define MISHRI_ENGINE_RUN_H
 
 #include "base/hash.h"
+#include "core/models.h"
 #include "engine/engine.h"
 #include "tools/redact.h"
 #include "engine/files.h"
@@ -36,6 +37,7 @@ struct run {
 	struct engine *engine;
 	struct run *next;
 	struct task *task;
+	struct policy_place *place;    /* borrowed from the engine: which policy holds */
 	struct run *parent;            /* NULL: nobody waits for it here */
 	char parent_call[CALL_ID_BYTES];
 	struct llm_model *model;       /* borrowed from the engine */
@@ -103,16 +105,18 @@ struct engine {
 	struct engine_setup setup;
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
-	struct policy **retired;       /* reload.c: every set that was loaded here, the one in force among them */
-	size_t retired_count;
+	struct policy_place *places;   /* place.c; the first is the engine's own */
 	struct watch *policy_timer;
 	int64_t look_again_ms;         /* monotonic */
 	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
+	struct breaker *breakers;      /* breaker.c */
+	struct watch *breaker_timer;
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer, *inbox_readable, *inbox_timer;
 	json_t *fresh_grants;          /* on their way to the disk; NULL: there were none */
 	int64_t inbox_last;            /* the newest message of all tasks that was looked for */
+	struct watch *reaper;          /* service.c; NULL: no service */
 };
 
 /* run.c */
@@ -130,7 +134,17 @@ void run_step(struct run *run);                                  /* decide and f
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
 void run_tell(struct run *run);                                  /* on_over, once */
 
+/* place.c */
+const struct policy *run_policy(const struct run *run);
+
+/* service.c */
+void service_open(struct engine *engine);
+void service_close(struct engine *engine);
+bool service_stays(struct engine *engine);                       /* a run is over: does the loop go on? */
+void service_rest(struct engine *engine);                        /* the engine was drained: ends the loop where nothing runs */
+
 /* engine.c */
+void engine_emit(struct engine *engine, enum event_type type, json_t *owned_data);  /* of the engine, not of a task */
 const struct agent_profile *profile_find(const struct engine *engine, const char *name);
 /* The model that a task below `parent` would have; recorded: the one it had before, or NULL. It must be there, and
  * policy must not be against it. Borrowed. */
@@ -173,7 +187,7 @@ void model_ask(struct run *run);                                 /* STEP_CALL_MO
 json_t *model_request_data(const struct run *run);               /* of model.requested; the caller owns it */
 void model_send(struct run *run);                                /* the effect */
 void model_cancel(struct run *run);
-void model_retry(struct run *run);
+void model_retry(struct run *run, const char *cls);
 
 /* call.c */
 void call_check(struct run *run, struct call *call);
@@ -202,6 +216,13 @@ const char *call_running(const struct run *run);                 /* id of the ca
 void call_hint(struct run *run, const char *line);               /* a line of ours into its output */
 void call_stop(struct run *run, const char *why);                /* what runs now, if anything does */
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
+
+/* call_again.c */
+bool call_may_pass(const struct tool *tool, const struct cell_exit *ended);       /* it says itself that what went wrong may pass */
+/* Stopped by something that may pass: true, and it is run again after a while. said: what went wrong. wait_ms: see retry_delay_ms. */
+bool call_again(struct run *run, const struct call *call, struct str said, int64_t wait_ms, json_t *used);
+/* What the model is told of attempts, behind the output. */
+void call_tell_attempts(const struct call *call, bool may_pass, struct buf *text, json_t *fields);
 
 /* approvals.c */
 struct ask { const char *kind, *call; const json_t *action; const struct decision *decision; };  /* kind: tool, exec, net, model */

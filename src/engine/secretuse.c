@@ -195,7 +195,7 @@ void secret_decide(const struct run *run, const struct tool *tool, const struct 
 		const struct secret *s = secrets_find(secrets_of(run), refs.names[i]);
 		struct decision one;
 		action->secret = refs.names[i];
-		policy_decide(run->engine->setup.policy, action, facts, &one);
+		policy_decide(run_policy(run), action, facts, &one);
 		action->secret = NULL;
 		d->withheld |= one.withheld;
 		one.withheld = d->withheld;
@@ -350,7 +350,7 @@ bool secret_granted(const struct run *run, const char *name, size_t name_len, co
 bool secret_may_go(const struct run *run, const struct secret *s, const struct net_target *target, const struct facts *facts,
                    struct decision *ret)
 {
-	net_decide(run->engine->setup.policy, target, s->name, facts, ret);
+	net_decide(run_policy(run), target, s->name, facts, ret);
 	if (ret->effect == EFFECT_DENY)
 		return false;
 	if (s->has_allow ? secret_allows_host(s, target->host) : is_persons(run, ret->secret_source))

@@ -152,6 +152,10 @@ static void on_task_created(struct trace *t, const struct event *e)
 	json_put_text(s->attributes, "mishri.task.id", e->task);
 	COPY(s, e->data, { "agent", "gen_ai.agent.name" }, { "role", "mishri.task.role" }, { "depth", "mishri.task.depth" },
 	     { "isolation", "mishri.task.isolation" });
+	json_put_text(s->attributes, "mishri.user", e->user);
+	const char *state = json_get_text(json_object_get(e->data, "config"), "tracestate", NULL);
+	if (state != NULL && t->tracestate == NULL)
+		set(&t->tracestate, state);
 	const char *model = json_get_text(e->data, "model", ""), *slash = strchr(model, '/');
 	if (slash != NULL) {
 		json_put_str(s->attributes, "gen_ai.provider.name", (struct str){ model, (size_t)(slash - model) });
@@ -220,6 +224,7 @@ static void on_model_requested(struct trace *t, const struct event *e)
 		set(&s->status, NULL);
 		set(&s->why, NULL);
 		json_object_del(s->attributes, "error.type");
+		COPY(s, e->data, { "provider", "gen_ai.provider.name" }, { "model", "gen_ai.request.model" }); /* it may be another */
 		json_put_int(s->attributes, "mishri.model.retries",
 		             json_get_int(s->attributes, "mishri.model.retries", 0) + 1);
 		return;
@@ -387,7 +392,7 @@ static void on_call_finished(struct trace *t, const struct event *e)
 	}
 	COPY(s, e->data, { "status", "mishri.call.status" }, { "exit", "process.exit.code" }, { "bytes", "mishri.call.output_bytes" },
 	     { "execs", "mishri.call.execs" }, { "denied_execs", "mishri.call.denied_execs" }, { "taint", "mishri.call.taint" },
-	     { "redactions", "mishri.call.redactions" });
+	     { "redactions", "mishri.call.redactions" }, { "attempts", "mishri.call.attempts" });
 }
 
 static char *words(const json_t *argv)
@@ -677,6 +682,7 @@ void trace_done(struct trace *trace)
 		span_free(trace->spans[i]);
 	free(trace->spans);
 	free(trace->ended);
+	free(trace->tracestate);
 	json_decref(trace->by_id);
 	json_decref(trace->tasks);
 	json_decref(trace->words);

@@ -21,7 +21,7 @@ struct span {
 	struct edge *edges;          /* that lead here, in the order in which they were found */
 	size_t edge_count;
 	bool critical;               /* trace_mark_critical: had it been quicker, all would have been */
-	bool sent;                   /* otel.c: it is on its way, and not needed for that any more */
+	bool sent, shown;            /* otel.c: it is on its way; it was told of while it had no end */
 	char *name;                  /* agent, "turn 3", tool, effect, program, host:port, who is asked */
 	char *label;                 /* of a call: its id; of a task: its id; "" else */
 	char *text;                  /* goal, gist of arguments, arguments of a program; a stranger's */
@@ -35,6 +35,7 @@ struct span {
 
 struct trace {
 	char task[ID_LEN + 1], trace_id[TRACE_ID_LEN + 1];
+	char *tracestate;            /* that came with the goal (W3C); NULL: none */
 	bool content;                /* what was said is kept too; else only facts about it */
 	struct span **spans;         /* in the order in which they began */
 	size_t count, room, left_out; /* left out: beyond LIMIT_TRACE_SPANS */

@@ -15,7 +15,7 @@
 
 /* Every function that we call. */
 #define CURL_FUNCTIONS(f) \
-	f(curl_easy_cleanup) f(curl_easy_getinfo) f(curl_easy_header) f(curl_easy_init) f(curl_easy_setopt) \
+	f(curl_easy_cleanup) f(curl_easy_getinfo) f(curl_easy_header) f(curl_easy_init) f(curl_easy_perform) f(curl_easy_setopt) \
 	f(curl_easy_strerror) f(curl_free) f(curl_getdate) f(curl_global_cleanup) f(curl_global_init) \
 	f(curl_multi_add_handle) f(curl_multi_assign) f(curl_multi_cleanup) f(curl_multi_info_read) f(curl_multi_init) \
 	f(curl_multi_remove_handle) f(curl_multi_setopt) f(curl_multi_socket_action) f(curl_slist_append) \
@@ -36,6 +36,7 @@ MUST_USE int curl_load(struct err *err);
 #define curl_easy_getinfo        libcurl.curl_easy_getinfo
 #define curl_easy_header         libcurl.curl_easy_header
 #define curl_easy_init           libcurl.curl_easy_init
+#define curl_easy_perform        libcurl.curl_easy_perform
 #define curl_easy_setopt         libcurl.curl_easy_setopt
 #define curl_easy_strerror       libcurl.curl_easy_strerror
 #define curl_free                libcurl.curl_free

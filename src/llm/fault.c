@@ -1,54 +1,33 @@
 /* fault.c - reads error bodies and headers. It never decides whether to ask again: that is the engine's. */
 #include "llm/fault.h"
 
-#include "llm/curl.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <strings.h>
+#include <time.h>
 
 #include "base/banned.h"
 
-static const char *const class_names[] = {
-	[LLM_TERMINAL] = "terminal",
-	[LLM_TRANSIENT] = "transient",
-	[LLM_QUOTA] = "quota",
-	[LLM_AUTH] = "auth",
-	[LLM_CANCELLED] = "cancelled",
+static const struct { int first, last; enum failure kind; } statuses[] = {
+#define FAULT_STATUS(first, last, kind) { first, last, FAILURE_##kind },
+#include "llm/faults.def"
 };
-_Static_assert(COUNT(class_names) == LLM_CANCELLED + 1, "every class has a name");
 
-const char *llm_class_name(enum llm_class cls)
-{
-	return name_of(class_names, COUNT(class_names), cls);
-}
-
-/* Words that providers use as `code` or `type`. Quota words count whatever the status says, because they come with
- * 400, 403 and 429 alike; the others count where the status says nothing, in a stream that had begun with 200. */
-static const struct { const char *word; enum llm_class cls; } words[] = {
-	{ "insufficient_quota",             LLM_QUOTA },
-	{ "quota_exceeded",                 LLM_QUOTA },
-	{ "credit_balance_exhausted",       LLM_QUOTA },
-	{ "insufficient_credits",           LLM_QUOTA },
-	{ "insufficient_balance",           LLM_QUOTA },
-	{ "billing_error",                  LLM_QUOTA },
-	{ "billing_hard_limit_reached",     LLM_QUOTA },
-	{ "billing_not_active",             LLM_QUOTA },
-	{ "spend_limit_reached",            LLM_QUOTA },
-	{ "spend_limit_exceeded",           LLM_QUOTA },
-	{ "authentication_error",           LLM_AUTH },
-	{ "permission_error",               LLM_AUTH },
-	{ "permission_denied",              LLM_AUTH },
-	{ "invalid_api_key",                LLM_AUTH },
-	{ "invalid_request_error",          LLM_TERMINAL },
-	{ "invalid_prompt",                 LLM_TERMINAL },
-	{ "context_length_exceeded",        LLM_TERMINAL },
-	{ "content_filter",                 LLM_TERMINAL },
-	{ "content_policy_violation",       LLM_TERMINAL },
-	{ "not_found_error",                LLM_TERMINAL },
-	{ "model_not_found",                LLM_TERMINAL },
-	{ "request_too_large",              LLM_TERMINAL },
+static const struct { const char *word; enum failure kind; } words[] = {
+#define FAULT_WORD(word, kind) { word, FAILURE_##kind },
+#include "llm/faults.def"
 };
+
+static const struct { CURLcode code; enum failure kind; } curls[] = {
+#define FAULT_CURL(code, kind) { code, FAILURE_##kind },
+#include "llm/faults.def"
+};
+
+static const enum failure streams[] = {
+#define FAULT_STREAM(id, kind, about) [STREAM_##id] = FAILURE_##kind,
+#include "llm/faults.def"
+};
+_Static_assert(COUNT(streams) == STREAM_ENDS, "every end of a stream has a kind");
 
 /* White space and control bytes become one space, bytes that are not UTF-8 become '?', and a sequence that the end
  * of the buffer cut in two is dropped: the text may go to a terminal. */
@@ -80,7 +59,7 @@ static void clean_line(char *text)
 	text[out] = '\0';
 }
 
-void fault_set(struct llm_failure *ret, enum llm_class cls, int http_status, const char *format, ...)
+void fault_set(struct llm_failure *ret, enum failure cls, int http_status, const char *format, ...)
 {
 	struct llm_failure made = { .cls = cls, .http_status = http_status, .retry_after_ms = -1 };
 	va_list args;
@@ -92,21 +71,26 @@ void fault_set(struct llm_failure *ret, enum llm_class cls, int http_status, con
 	*ret = made;
 }
 
-enum llm_class fault_class(int http_status)
+enum failure fault_class(int http_status)
 {
-	switch (http_status) {
-	case 401:
-	case 403:
-		return LLM_AUTH;
-	case 402:
-		return LLM_QUOTA;
-	case 408:
-	case 409:
-	case 429:
-		return LLM_TRANSIENT;
-	default:
-		return http_status >= 500 || (http_status >= 200 && http_status < 300) ? LLM_TRANSIENT : LLM_TERMINAL;
-	}
+	for (size_t i = 0; i < COUNT(statuses); i++)
+		if (http_status >= statuses[i].first && http_status <= statuses[i].last)
+			return statuses[i].kind;
+	return FAILURE_TERMINAL;
+}
+
+enum failure fault_of_curl(CURLcode code)
+{
+	for (size_t i = 0; i < COUNT(curls); i++)
+		if (code == curls[i].code)
+			return curls[i].kind;
+	return FAILURE_TRANSIENT;
+}
+
+enum failure fault_of_stream(enum stream_end how)
+{
+	assert(how < STREAM_ENDS);
+	return streams[how];
 }
 
 /* The parts of an error, borrowed from the body. */
@@ -162,22 +146,22 @@ static bool find_parts(const json_t *body, bool by_status, struct error_parts *r
 	return ret->message != NULL || ret->words[0] != NULL || ret->words[1] != NULL || ret->number != 0;
 }
 
-static enum llm_class class_of_parts(const struct error_parts *parts, int http_status)
+static enum failure class_of_parts(const struct error_parts *parts, int http_status)
 {
-	enum llm_class cls = fault_class(http_status);
+	enum failure cls = fault_class(http_status);
 
 	if (http_status < 400 && parts->number >= 400 && parts->number < 600)
 		cls = fault_class((int)parts->number);
 	for (size_t w = 0; w < COUNT(parts->words); w++) {
 		for (size_t i = 0; i < COUNT(words); i++) {
 			if (parts->words[w] != NULL && strcasecmp(parts->words[w], words[i].word) == 0 &&
-			    (http_status < 400 || words[i].cls == LLM_QUOTA))
-				return words[i].cls;
+			    (http_status < 400 || words[i].kind == FAILURE_QUOTA))
+				return words[i].kind;
 		}
 	}
 	/* One provider says this with 400 and a type that says nothing. */
 	if (parts->message != NULL && strcasestr(parts->message, "credit balance is too low") != NULL)
-		return LLM_QUOTA;
+		return FAILURE_QUOTA;
 	return cls;
 }
 
@@ -189,7 +173,7 @@ bool fault_read(const json_t *body, const char *who, int http_status, struct llm
 		return false;
 	const char *word = parts.words[0] != NULL ? parts.words[0] : parts.words[1];
 	const char *message = parts.message != NULL ? parts.message : "it gives no reason";
-	enum llm_class cls = class_of_parts(&parts, http_status);
+	enum failure cls = class_of_parts(&parts, http_status);
 
 	char named[LIMIT_CALL_NAME_BYTES + 4] = "";
 	if (word != NULL && word[0] != '\0')
@@ -210,7 +194,7 @@ void fault_of_answer(struct str body, const char *who, int http_status, struct l
 
 	if (text.len > 0 && json_parse(text, &value, NULL) == 0 && fault_read(value, who, http_status, ret))
 		return;
-	enum llm_class cls = fault_class(http_status);
+	enum failure cls = fault_class(http_status);
 	if (text.len == 0)
 		fault_set(ret, cls, http_status, "%s answered %d without a body", who, http_status);
 	else if (text.ptr[0] == '<')
@@ -258,6 +242,45 @@ int64_t fault_retry_after_ms(const char *milliseconds, const char *seconds_or_da
 	if (when == -1)
 		return -1;
 	return MAX((int64_t)when * 1000 - now_wall_us / 1000, (int64_t)0);
+}
+
+/* "1h2m3.5s" and its like: numbers, each with its unit, one behind the other. */
+static int64_t read_span_ms(const char *text)
+{
+	static const struct { const char *unit; double ms; } units[] = { { "ms", 1 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 } };
+	static const double year_ms = 365.0 * 86400 * 1000;
+	double sum = 0;
+
+	if (*text == '\0')
+		return -1;
+	while (*text != '\0') {
+		char *end;
+		size_t i = 0;
+		if (*text < '0' || *text > '9')
+			return -1;
+		double value = strtod(text, &end);
+		while (i < COUNT(units) && strncmp(end, units[i].unit, strlen(units[i].unit)) != 0)
+			i++;
+		if (end != text + strspn(text, "0123456789.") || i == COUNT(units))
+			return -1;
+		sum += value * units[i].ms;
+		text = end + strlen(units[i].unit);
+	}
+	return (int64_t)(MIN(sum, year_ms) + 0.999);
+}
+
+int64_t fault_reset_ms(const char *text, int64_t now_wall_us)
+{
+	struct tm tm = { 0 };
+	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+
+	if (end == NULL)
+		return read_span_ms(text);
+	if (*end == '.')
+		end += 1 + strspn(end + 1, "0123456789");
+	if (strcmp(end, "Z") != 0)
+		return -1;
+	return MAX((int64_t)(timegm(&tm) + 1) * 1000 - now_wall_us / 1000, (int64_t)0); /* up, as above */
 }
 
 /* Also what looks like the first part of the key: a text may have been cut in the middle of it. Shorter keys are

@@ -51,7 +51,7 @@ void gather_unreadable(struct gather *g, const char *what)
 {
 	struct llm_failure failure;
 
-	fault_set(&failure, LLM_TERMINAL, g->http_status, "%s: the reply cannot be read: %s", g->who, what);
+	fault_set(&failure, fault_of_stream(STREAM_UNREADABLE), g->http_status, "%s: the reply cannot be read: %s", g->who, what);
 	gather_fail(g, &failure);
 }
 

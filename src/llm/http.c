@@ -21,14 +21,14 @@ struct http {
 	struct transfer_list waiting, received;         /* without and with bytes to hand on */
 };
 
-enum { HEADER_BYTES = 256 };
-
 struct http_transfer {
 	TAILQ_ENTRY(http_transfer) link;
 	struct http *http;
 	CURL *easy;
-	struct event *timer;            /* looks whether the transfer is idle */
-	int64_t idle_ms, last_ms;
+	struct event *timer;            /* looks whether the transfer is idle, or late */
+	int64_t first_ms, idle_ms, total_ms;
+	int64_t begun_ms, last_ms;
+	bool answered;                  /* the first byte came */
 	struct buf body;                /* the request's */
 	struct buf bytes;               /* of the answer, not handed on yet */
 	struct curl_slist *headers;
@@ -39,7 +39,8 @@ struct http_transfer {
 	void (*on_end)(void *userdata, const struct http_end *end);
 	void *userdata;
 	char why[CURL_ERROR_SIZE];
-	char header_values[4][HEADER_BYTES];
+	char header_values[HTTP_HEADERS][HTTP_HEADER_BYTES];
+	size_t header_count;
 };
 
 /* ---- one transfer ---- */
@@ -69,6 +70,27 @@ static void move(struct http_transfer *t, bool has_bytes)
 	t->has_bytes = has_bytes;
 }
 
+static void set_timer(struct event *timer, int64_t ms)
+{
+	struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	if (event_add(timer, &wait) < 0)
+		abort();
+}
+
+/* How long it may go on without anything happening; 0 or less: no longer. */
+static int64_t left_ms(const struct http_transfer *t, int64_t now_ms)
+{
+	int64_t silent_ms = t->answered ? t->idle_ms - (now_ms - t->last_ms) : t->first_ms - (now_ms - t->begun_ms);
+
+	return MIN(silent_ms, t->total_ms - (now_ms - t->begun_ms));
+}
+
+static void look_again(struct http_transfer *t)
+{
+	set_timer(t->timer, MAX(left_ms(t, clock_mono_ms()), 1));
+}
+
 static size_t on_write(char *ptr, size_t size, size_t count, void *userdata)
 {
 	struct http_transfer *t = userdata;
@@ -76,6 +98,10 @@ static size_t on_write(char *ptr, size_t size, size_t count, void *userdata)
 	if (buf_add(&t->bytes, ptr, size * count) < 0)
 		return 0;
 	t->last_ms = clock_mono_ms();
+	if (!t->answered) {
+		t->answered = true;
+		look_again(t);
+	}
 	move(t, true);
 	return size * count;
 }
@@ -99,77 +125,52 @@ static bool hand_bytes_on(struct http_transfer *t)
 	return false;
 }
 
-static const char *header_value(struct http_transfer *t, const char *name, char value[static HEADER_BYTES])
+static const char *header_value(const struct http_end *end, const char *name)
 {
+	struct http_transfer *t = end->transfer;
 	struct curl_header *header;
 
-	if (curl_easy_header(t->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+	if (t->header_count == HTTP_HEADERS || curl_easy_header(t->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
 		return NULL;
 	size_t len = strlen(header->value);
-	if (len >= HEADER_BYTES)
+	if (len >= HTTP_HEADER_BYTES)
 		return NULL;
+	char *value = t->header_values[t->header_count++];
 	memcpy(value, header->value, len + 1);
 	return value;
 }
 
-/* What no second attempt changes. Everything else may be the network's mood. */
-static enum http_outcome outcome_of(CURLcode code)
-{
-	static const CURLcode impossible[] = {
-		CURLE_UNSUPPORTED_PROTOCOL, CURLE_URL_MALFORMAT, CURLE_NOT_BUILT_IN, CURLE_PEER_FAILED_VERIFICATION,
-		CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER, CURLE_SSL_ISSUER_ERROR,
-		CURLE_SSL_INVALIDCERTSTATUS, CURLE_BAD_FUNCTION_ARGUMENT, CURLE_UNKNOWN_OPTION,
-	};
-
-	for (size_t i = 0; i < COUNT(impossible); i++) {
-		if (code == impossible[i])
-			return HTTP_IMPOSSIBLE;
-	}
-	return code == CURLE_OK ? HTTP_COMPLETE : HTTP_BROKEN;
-}
-
-static void finish(struct http_transfer *t, enum http_outcome outcome, const char *why)
+static void finish(struct http_transfer *t, CURLcode code, const char *why)
 {
 	long status = 0;
 
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-	struct http_end end = {
-		.outcome = outcome,
-		.status = (int)status,
-		.why = why,
-		.retry_after_ms = header_value(t, "retry-after-ms", t->header_values[0]),
-		.retry_after = header_value(t, "retry-after", t->header_values[1]),
-		.should_retry = header_value(t, "x-should-retry", t->header_values[2]),
-		.location = header_value(t, "location", t->header_values[3]),
-	};
+	struct http_end end = { .code = code, .status = (int)status, .why = why, .header = header_value, .transfer = t };
 	t->busy = true;
 	t->on_end(t->userdata, &end);
 	transfer_free(t);
-}
-
-static void set_timer(struct event *timer, int64_t ms)
-{
-	struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-
-	if (event_add(timer, &wait) < 0)
-		abort();
 }
 
 /* The timer is not touched per byte; when it fires it looks at how long the silence really is. */
 static void on_idle_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *userdata)
 {
 	struct http_transfer *t = userdata;
-	int64_t silent_ms = clock_mono_ms() - t->last_ms;
-	char why[64], span[32];
+	int64_t now_ms = clock_mono_ms();
+	char why[96], span[32];
 
-	if (silent_ms < t->idle_ms) {
-		set_timer(t->timer, t->idle_ms - silent_ms);
+	if (left_ms(t, now_ms) > 0) {
+		look_again(t);
 		return;
 	}
 	if (!hand_bytes_on(t))
 		return;
-	snprintf(why, sizeof why, "nothing came for %s", clock_span(silent_ms, span, sizeof span));
-	finish(t, HTTP_BROKEN, why);
+	if (now_ms - t->begun_ms >= t->total_ms)
+		snprintf(why, sizeof why, "the answer was not complete after %s", clock_span(now_ms - t->begun_ms, span, sizeof span));
+	else if (t->answered)
+		snprintf(why, sizeof why, "nothing came for %s", clock_span(now_ms - t->last_ms, span, sizeof span));
+	else
+		snprintf(why, sizeof why, "no answer began for %s", clock_span(now_ms - t->begun_ms, span, sizeof span));
+	finish(t, CURLE_OPERATION_TIMEDOUT, why);
 }
 
 /* ---- libcurl and libevent ---- */
@@ -187,8 +188,7 @@ static void pump(struct http *http)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
-		finish(t, outcome_of(code), code == CURLE_OK ? NULL :
-		       t->why[0] != '\0' ? t->why : curl_easy_strerror(code));
+		finish(t, code, code == CURLE_OK ? NULL : t->why[0] != '\0' ? t->why : curl_easy_strerror(code));
 	}
 }
 
@@ -325,13 +325,15 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
 	t->body = *request->body;
 	*request->body = BUF_INIT(request->body->max);
 	t->bytes = BUF_INIT(LIMIT_REPLY_BODY_BYTES);
+	t->first_ms = request->first_ms;
 	t->idle_ms = request->idle_ms;
-	t->last_ms = clock_mono_ms();
+	t->total_ms = request->total_ms;
+	t->begun_ms = t->last_ms = clock_mono_ms();
 	t->on_bytes = request->on_bytes;
 	t->on_end = request->on_end;
 	t->userdata = request->userdata;
 	set_options(t, request);
-	set_timer(t->timer, t->idle_ms);
+	look_again(t);
 	TAILQ_INSERT_TAIL(&http->waiting, t, link);
 	if (curl_multi_add_handle(http->multi, t->easy) != CURLM_OK)
 		abort();
@@ -348,5 +350,5 @@ void http_cancel(struct http_transfer *t)
 void http_set_idle(struct http_transfer *t, int64_t idle_ms)
 {
 	t->idle_ms = idle_ms;
-	set_timer(t->timer, idle_ms);
+	look_again(t);
 }

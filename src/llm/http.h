@@ -11,17 +11,15 @@
 struct http;            /* opaque: the connections of one event_base, kept for later requests */
 struct http_transfer;   /* opaque: one request under way */
 
-enum http_outcome {
-	HTTP_COMPLETE,          /* the answer came to its end */
-	HTTP_BROKEN,            /* connecting, sending or reading failed, or no byte came for idle_ms */
-	HTTP_IMPOSSIBLE,        /* the same request would fail alike: an untrusted certificate, a bad address */
-};
+enum { HTTP_HEADERS = 16, HTTP_HEADER_BYTES = 256 };
 
 struct http_end {
-	enum http_outcome outcome;
+	CURLcode code;                  /* CURLE_OK: the answer came to its end; a time that ran out is CURLE_OPERATION_TIMEDOUT */
 	int status;                     /* 0: no answer */
 	const char *why;                /* unless complete: a sentence */
-	const char *retry_after_ms, *retry_after, *should_retry, *location;     /* headers; NULL when not given */
+	/* A header of the answer; NULL when it was not given. Borrowed while on_end runs. */
+	const char *(*header)(const struct http_end *end, const char *name);
+	struct http_transfer *transfer;
 };
 
 struct http_request {
@@ -30,7 +28,9 @@ struct http_request {
 	struct buf *body;               /* taken over: empty afterwards */
 	const char *ca_file, *ca_dir;   /* NULL: the system's */
 	bool direct;                    /* ask no proxy, whatever the environment says */
-	int64_t connect_ms, idle_ms;
+	int64_t connect_ms;
+	int64_t first_ms, idle_ms;      /* to the first byte of the answer; between two */
+	int64_t total_ms;
 	/* Both are called from the event loop, never from inside http_start, and may start and cancel transfers. */
 	void (*on_bytes)(void *userdata, int status, struct str bytes);
 	/* Exactly once, never after http_cancel; the transfer is gone when it returns. */

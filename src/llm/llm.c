@@ -25,6 +25,7 @@ struct llm_call {
 	struct llm *llm;
 	struct llm_request request;             /* without the conversation */
 	int64_t started_ms, first_ms;
+	int64_t shown;                          /* bytes of text handed on */
 	bool busy;                              /* a callback runs: llm_cancel leaves the freeing to it */
 	bool cancelled;
 	/* One of both: */
@@ -50,8 +51,10 @@ static void call_free(struct llm_call *call)
 static void call_finish(struct llm_call *call, struct llm_reply *reply, struct llm_failure *failure)
 {
 	call->busy = true;
-	if (failure != NULL)
+	if (failure != NULL) {
 		fault_scrub(failure, call->request.model->key);
+		failure->shown = call->shown;
+	}
 	if (!call->cancelled)
 		call->request.on_done(call->request.userdata, reply, failure);
 	if (reply != NULL)
@@ -61,11 +64,20 @@ static void call_finish(struct llm_call *call, struct llm_reply *reply, struct l
 
 /* ---- over the network ---- */
 
+static void on_text(void *userdata, struct str text)
+{
+	struct llm_call *call = userdata;
+
+	call->shown += (int64_t)text.len;
+	if (call->request.on_text != NULL)
+		call->request.on_text(call->request.userdata, text);
+}
+
 static void start_reading(struct llm_call *call, int status)
 {
 	reader_init(&call->reader, call->request.model->provider, status);
-	call->reader.gather.on_text = call->request.on_text;
-	call->reader.gather.userdata = call->request.userdata;
+	call->reader.gather.on_text = on_text;
+	call->reader.gather.userdata = call;
 	call->reading = true;
 }
 
@@ -104,7 +116,7 @@ static void on_bytes(void *userdata, int status, struct str bytes)
 	}
 	note_first(call);
 	if (call->reader.gather.ended)
-		http_set_idle(call->transfer, MIN(call->request.idle_ms, (int64_t)LIMIT_MODEL_TAIL_MS));
+		http_set_idle(call->transfer, MIN(call->request.patience.idle_ms, (int64_t)LIMIT_MODEL_TAIL_MS));
 	if (go_on)
 		return;
 	http_cancel(TAKE(call->transfer));
@@ -112,31 +124,57 @@ static void on_bytes(void *userdata, int status, struct str bytes)
 	call_finish(call, whole ? &reply : NULL, whole ? NULL : &failure);
 }
 
+/* Where nothing else says how long to wait: until the limits that have nothing left are full again. */
+static int64_t reset_ms(const struct http_end *end)
+{
+	static const struct { const char *remaining, *reset; } rows[] = {
+		{ "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests" },
+		{ "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens" },
+		{ "anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset" },
+		{ "anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset" },
+		{ "anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset" },
+		{ "anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset" },
+	};
+	int64_t longest_ms = -1;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *left = end->header(end, rows[i].remaining);
+		const char *reset = left != NULL && strcmp(left, "0") == 0 ? end->header(end, rows[i].reset) : NULL;
+		if (reset != NULL)
+			longest_ms = MAX(longest_ms, fault_reset_ms(reset, clock_wall_us()));
+	}
+	return longest_ms;
+}
+
 static void read_headers(const struct http_end *end, struct llm_failure *failure)
 {
-	failure->retry_after_ms = fault_retry_after_ms(end->retry_after_ms, end->retry_after, clock_wall_us());
-	if (end->should_retry == NULL)
+	const char *should_retry = end->header(end, "x-should-retry");
+
+	failure->retry_after_ms = fault_retry_after_ms(end->header(end, "retry-after-ms"), end->header(end, "retry-after"),
+	                                               clock_wall_us());
+	if (end->status == 429 && failure->retry_after_ms < 0)
+		failure->retry_after_ms = reset_ms(end);
+	if (should_retry == NULL)
 		return;
-	if (strcasecmp(end->should_retry, "false") == 0)
+	if (strcasecmp(should_retry, "false") == 0)
 		failure->retry_forbidden = true;
-	else if (strcasecmp(end->should_retry, "true") == 0 && failure->cls == LLM_TERMINAL)
-		failure->cls = LLM_TRANSIENT;
+	else if (strcasecmp(should_retry, "true") == 0 && failure->cls == FAILURE_TERMINAL)
+		failure->cls = FAILURE_TRANSIENT;
 }
 
 static void describe_no_reply(struct llm_call *call, const struct http_end *end, struct llm_failure *ret)
 {
-	const char *who = call->request.model->provider->name;
+	const char *who = call->request.model->provider->name, *location = end->header(end, "location");
 
 	if (end->status >= 300 && end->status < 400)
-		fault_set(ret, LLM_TERMINAL, end->status, "%s answered with a redirect to %.200s, which is not "
+		fault_set(ret, FAILURE_TERMINAL, end->status, "%s answered with a redirect to %.200s, which is not "
 		          "followed: set %s to the right address", who,
-		          end->location != NULL ? end->location : "nowhere",
+		          location != NULL ? location : "nowhere",
 		          call->request.model->provider->base_var);
-	else if (end->outcome == HTTP_COMPLETE)
+	else if (end->code == CURLE_OK)
 		fault_of_answer(STR(""), who, end->status, ret);
 	else
-		fault_set(ret, end->outcome == HTTP_BROKEN ? LLM_TRANSIENT : LLM_TERMINAL, end->status, "%s: %s", who,
-		          end->why);
+		fault_set(ret, fault_of_curl(end->code), end->status, "%s: %s", who, end->why);
 }
 
 static void on_end(void *userdata, const struct http_end *end)
@@ -166,6 +204,17 @@ static void add_header(void *to, const char *line)
 	*list = longer;
 }
 
+static void add_trace_headers(const struct llm_request *request, struct curl_slist **headers)
+{
+	const struct { const char *name, *value; } rows[] = { { "traceparent", request->traceparent }, { "tracestate", request->tracestate } };
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (rows[i].value != NULL) {
+			AUTO(freep) char *line = xasprintf("%s: %s", rows[i].name, rows[i].value);
+			add_header(headers, line);
+		}
+}
+
 static void start_transfer(struct llm_call *call, struct buf *body)
 {
 	const struct llm_model *model = call->request.model;
@@ -177,9 +226,12 @@ static void start_transfer(struct llm_call *call, struct buf *body)
 	add_header(&headers, "Accept: text/event-stream, application/json");
 	add_header(&headers, "Expect:");        /* a large body is sent without asking first */
 	dialect->headers(model, add_header, &headers);
+	add_trace_headers(&call->request, &headers);
 	struct http_request request = {
 		.url = url, .headers = headers, .body = body, .ca_file = model->ca_file, .ca_dir = model->ca_dir,
-		.direct = model->loopback, .connect_ms = LIMIT_MODEL_CONNECT_MS, .idle_ms = call->request.idle_ms,
+		.direct = model->loopback, .connect_ms = call->request.patience.connect_ms,
+		.first_ms = call->request.patience.first_ms, .idle_ms = call->request.patience.idle_ms,
+		.total_ms = call->request.patience.total_ms,
 		.on_bytes = on_bytes, .on_end = on_end, .userdata = call,
 	};
 	call->transfer = http_start(call->llm->http, &request);
@@ -244,6 +296,14 @@ void llm_free(struct llm *llm)
 	free(llm);
 }
 
+static void set_patience(struct llm_patience *p)
+{
+	p->connect_ms = p->connect_ms > 0 ? p->connect_ms : LIMIT_MODEL_CONNECT_MS;
+	p->first_ms = p->first_ms > 0 ? p->first_ms : LIMIT_MODEL_FIRST_MS;
+	p->idle_ms = p->idle_ms > 0 ? p->idle_ms : LIMIT_MODEL_IDLE_MS;
+	p->total_ms = p->total_ms > 0 ? p->total_ms : LIMIT_MODEL_TOTAL_MS;
+}
+
 struct llm_call *llm_start(struct llm *llm, const struct llm_request *request)
 {
 	struct llm_call *call = xcalloc(1, sizeof *call);
@@ -252,8 +312,7 @@ struct llm_call *llm_start(struct llm *llm, const struct llm_request *request)
 	call->llm = llm;
 	call->request = *request;
 	call->request.messages = call->request.tools = NULL;
-	if (call->request.idle_ms <= 0)
-		call->request.idle_ms = LIMIT_MODEL_IDLE_MS;
+	set_patience(&call->request.patience);
 	call->started_ms = clock_mono_ms();
 	call->first_ms = -1;
 	TAILQ_INSERT_TAIL(&llm->calls, call, link);
@@ -265,7 +324,7 @@ struct llm_call *llm_start(struct llm *llm, const struct llm_request *request)
 	AUTO(buf_done) struct buf body = BUF_INIT(LIMIT_REQUEST_BODY_BYTES);
 	model->provider->dialect->request(model, request, &body);
 	if (body.full) {
-		fault_set(&call->failure, LLM_TERMINAL, 0, "%s: the conversation is longer than %zu MiB",
+		fault_set(&call->failure, FAILURE_TERMINAL, 0, "%s: the conversation is longer than %zu MiB",
 		          model->provider->name, LIMIT_REQUEST_BODY_BYTES / MIB(1));
 		start_timer(call, 0);
 	} else {

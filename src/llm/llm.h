@@ -5,19 +5,11 @@
 struct event_base;               /* libevent's */
 
 #include "base/json.h"
+#include "core/failure.h"
 
 struct llm;                     /* opaque: one connection pool (curl multi) on one event_base */
 struct llm_model;               /* opaque: "provider/model" with its key and address, ready to use */
 struct llm_call;                /* opaque: one request under way */
-
-enum llm_class {
-	LLM_TERMINAL,           /* asking again gives the same: 400, 404, 413, unreadable replies */
-	LLM_TRANSIENT,          /* network, 408, 409, 429 rate, 5xx, cut or stalled streams */
-	LLM_QUOTA,              /* money or quota is used up: no retry */
-	LLM_AUTH,               /* 401, 403: no retry */
-	LLM_CANCELLED,
-};
-const char *llm_class_name(enum llm_class cls);     /* "terminal", "transient", ... */
 
 struct llm_usage {              /* disjoint buckets, in tokens; -1 = the provider did not say */
 	int64_t input;          /* neither read from nor written to a cache */
@@ -49,8 +41,9 @@ struct llm_reply {
 void llm_reply_done(struct llm_reply *reply);
 
 struct llm_failure {
-	enum llm_class cls;
+	enum failure cls;
 	int http_status;        /* 0: no answer */
+	int64_t shown;          /* bytes of text that on_text was given */
 	int64_t retry_after_ms; /* -1: not given. A floor for the backoff */
 	bool retry_forbidden;   /* x-should-retry: false */
 	char text[LIMIT_ERR_TEXT_BYTES];
@@ -58,6 +51,14 @@ struct llm_failure {
 
 /* The environment that keys and addresses come from; getenv-like, so that tests can hand in another. */
 typedef const char *llm_getenv(void *userdata, const char *name);
+
+/* A model that could be used as things are: there is a key, or a server on this machine (or at an address that was set)
+ * has it. Asks each such server once, for at most LIMIT_OFFER_MS; blocks meanwhile. Texts are borrowed for the visit. */
+struct llm_offer { const char *model, *because; };
+void llm_offers(llm_getenv *env, void *env_userdata, void (*visit)(void *userdata, const struct llm_offer *offer), void *userdata);
+
+/* Could this be the name of a model? Asks nobody. -EINVAL. */
+MUST_USE int llm_model_check(const char *name, struct err *err);
 
 /* "openai/gpt-5", "recorded/FILE". Reads the key (environment; for recorded: the file). Failure:
  * -EINVAL unknown provider or bad file (err says where), -EACCES no key (err says what to set). */
@@ -86,7 +87,13 @@ struct llm_request {
 	const json_t *messages;
 	const json_t *tools;             /* [{"name","description","schema":{...}}]; borrowed during llm_start only */
 	int64_t max_output_tokens;       /* 0: the provider's own */
-	int64_t idle_ms;                 /* no byte for so long: transient failure. 0: LIMIT_MODEL_IDLE_MS */
+	const char *traceparent, *tracestate; /* headers (W3C); borrowed during llm_start only; NULL: not sent */
+	struct llm_patience {            /* each 0: as base/limits.h has it. What comes later is a transient failure */
+		int64_t connect_ms;      /* to be connected, TLS included */
+		int64_t first_ms;        /* from the request to the first byte of the answer */
+		int64_t idle_ms;         /* between two bytes */
+		int64_t total_ms;        /* from the request to the last byte */
+	} patience;
 	void (*on_text)(void *userdata, struct str text);                  /* pieces as they stream; may be NULL */
 	/* Exactly once, never from inside llm_start, never after llm_cancel. One of both is NULL. The
 	 * reply may be emptied by moving its members out; what is left is freed after the callback. */

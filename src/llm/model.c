@@ -16,18 +16,20 @@
 #include "base/banned.h"
 
 /* One row per provider. A key variable NAME also has NAME_FILE and NAME_COMMAND. */
-static const struct provider providers[] = {
+const struct provider providers[] = {
 	{ .name = "openai", .dialect = &openai_dialect, .key_var = "OPENAI_API_KEY", .base_var = "OPENAI_BASE_URL",
-	  .base = "https://api.openai.com/v1", .max_tokens_key = "max_completion_tokens" },
+	  .base = "https://api.openai.com/v1", .usual = "gpt-5", .max_tokens_key = "max_completion_tokens" },
 	{ .name = "anthropic", .dialect = &anthropic_dialect, .key_var = "ANTHROPIC_API_KEY",
-	  .base_var = "ANTHROPIC_BASE_URL", .base = "https://api.anthropic.com" },
+	  .base_var = "ANTHROPIC_BASE_URL", .base = "https://api.anthropic.com", .usual = "claude-sonnet-4-5" },
 	{ .name = "openrouter", .dialect = &openai_dialect, .key_var = "OPENROUTER_API_KEY",
-	  .base_var = "OPENROUTER_BASE_URL", .base = "https://openrouter.ai/api/v1", .max_tokens_key = "max_tokens",
+	  .base_var = "OPENROUTER_BASE_URL", .base = "https://openrouter.ai/api/v1", .usual = "anthropic/claude-sonnet-4.5", .max_tokens_key = "max_tokens",
 	  .reports_usd = true },
 	{ .name = "ollama", .dialect = &openai_dialect, .base_var = "OLLAMA_HOST", .base = "http://127.0.0.1:11434/v1",
 	  .host_port = "11434", .host_path = "/v1", .max_tokens_key = "max_tokens" },
 	{ .name = "recorded" },
 };
+
+const size_t provider_count = COUNT(providers);
 
 static const struct provider *find_provider(struct str name)
 {
@@ -187,7 +189,7 @@ static void complete_url(CURLU *url, const struct provider *provider, bool bare)
 		curl_url_set(url, CURLUPART_PATH, provider->host_path, 0);
 }
 
-static int find_base(struct llm_model *model, llm_getenv *env, void *userdata, struct err *err)
+int model_find_base(struct llm_model *model, llm_getenv *env, void *userdata, struct err *err)
 {
 	int r = curl_load(err);
 	if (r < 0)
@@ -248,6 +250,32 @@ static int check_name(struct str name, const struct provider *provider, struct e
 	return 0;
 }
 
+/* The provider, and the name behind it. */
+static int take_apart(const char *whole, const struct provider **ret, struct str *ret_name, struct err *err)
+{
+	struct str rest = str_of(whole), provider;
+
+	if (strchr(whole, '/') == NULL || !str_next(&rest, '/', &provider))
+		return err_set(err, EINVAL, "'%.100s' is no model: write PROVIDER/MODEL, such as openai/gpt-5", whole);
+	const struct provider *found = find_provider(provider);
+	if (found == NULL)
+		return unknown_provider(provider, err);
+	int r = check_name(rest, found, err);
+	if (r < 0)
+		return r;
+	*ret = found;
+	*ret_name = rest;
+	return 0;
+}
+
+int llm_model_check(const char *name, struct err *err)
+{
+	const struct provider *provider;
+	struct str rest;
+
+	return take_apart(name, &provider, &rest, err);
+}
+
 static void model_closep(struct llm_model **model)
 {
 	llm_model_close(*model);
@@ -256,14 +284,9 @@ static void model_closep(struct llm_model **model)
 int llm_model_open(const char *name, llm_getenv *env, void *userdata, struct llm_model **ret, struct err *err)
 {
 	AUTO(model_closep) struct llm_model *model = xcalloc(1, sizeof *model);
-	struct str rest = str_of(name), provider;
+	struct str rest;
+	int r = take_apart(name, &model->provider, &rest, err);
 
-	if (strchr(name, '/') == NULL || !str_next(&rest, '/', &provider))
-		return err_set(err, EINVAL, "'%.100s' is no model: write PROVIDER/MODEL, such as openai/gpt-5", name);
-	model->provider = find_provider(provider);
-	if (model->provider == NULL)
-		return unknown_provider(provider, err);
-	int r = check_name(rest, model->provider, err);
 	if (r < 0)
 		return r;
 	model->name = xstrndup(rest.ptr, rest.len);
@@ -271,7 +294,7 @@ int llm_model_open(const char *name, llm_getenv *env, void *userdata, struct llm
 		if (script_open(model->name, &model->script, err) < 0)
 			return -EINVAL;
 	} else {
-		if ((r = find_base(model, env, userdata, err)) < 0 || (r = find_key(model, env, userdata, err)) < 0)
+		if ((r = model_find_base(model, env, userdata, err)) < 0 || (r = find_key(model, env, userdata, err)) < 0)
 			return r;
 		find_certificates(model, env, userdata);
 	}

@@ -180,7 +180,7 @@ static void read_finish(struct gather *g, const json_t *choice)
 		return;
 	if (strcmp(json_string_value(finish), "error") == 0) {
 		struct llm_failure failure;
-		fault_set(&failure, LLM_TRANSIENT, g->http_status, "%s broke its reply off without a reason", g->who);
+		fault_set(&failure, FAILURE_TRANSIENT, g->http_status, "%s broke its reply off without a reason", g->who);
 		gather_fail(g, &failure);
 		return;
 	}

@@ -27,6 +27,7 @@ struct provider {
 	const char *base_var;
 	const char *base;                       /* when base_var is not set */
 	const char *host_port, *host_path;      /* base_var may be a bare host: what is then added. NULL: it may not */
+	const char *usual;                      /* a model to begin with, where there is a key; NULL: none */
 	const char *max_tokens_key;
 	bool reports_usd;                       /* `cost` in its usage is in US dollars */
 };
@@ -42,5 +43,11 @@ struct llm_model {
 	char *ca_file, *ca_dir;                 /* as curl(1) reads the environment; NULL: the system's */
 	struct script *script;                  /* NULL unless recorded */
 };
+
+extern const struct provider providers[];
+extern const size_t provider_count;
+
+/* Sets model->base and model->loopback from the environment. -EINVAL, -ENOENT. */
+MUST_USE int model_find_base(struct llm_model *model, llm_getenv *env, void *userdata, struct err *err);
 
 #endif

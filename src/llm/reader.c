@@ -103,19 +103,19 @@ static void fail_without_reply(struct reader *r, const char *cut)
 	struct llm_failure failure;
 
 	if (cut != NULL)
-		fault_set(&failure, LLM_TRANSIENT, g->http_status, "%s: %s", g->who, cut);
+		fault_set(&failure, fault_of_stream(STREAM_CUT), g->http_status, "%s: %s", g->who, cut);
 	else if (r->kind == BODY_UNKNOWN)
-		fault_set(&failure, LLM_TRANSIENT, g->http_status, "%s: the reply is empty", g->who);
+		fault_set(&failure, fault_of_stream(STREAM_EMPTY), g->http_status, "%s: the reply is empty", g->who);
 	else if (r->kind == BODY_PAGE)
-		fault_set(&failure, LLM_TERMINAL, g->http_status, "%s answered with a web page instead of JSON: is the "
+		fault_set(&failure, fault_of_stream(STREAM_PAGE), g->http_status, "%s answered with a web page instead of JSON: is the "
 		          "base address right? It often ends in /v1", g->who);
 	else if (r->kind == BODY_STREAM && !g->begun && !r->sse.begun)
-		fault_set(&failure, LLM_TERMINAL, g->http_status, "%s answered with neither JSON nor a stream of "
+		fault_set(&failure, fault_of_stream(STREAM_FOREIGN), g->http_status, "%s answered with neither JSON nor a stream of "
 		          "events: %.*s", g->who, (int)r->body.len, buf_text(&r->body));
 	else if (!g->begun)
-		fault_set(&failure, LLM_TRANSIENT, g->http_status, "%s: the reply holds no answer", g->who);
+		fault_set(&failure, fault_of_stream(STREAM_UNANSWERED), g->http_status, "%s: the reply holds no answer", g->who);
 	else
-		fault_set(&failure, LLM_TRANSIENT, g->http_status, "%s: the reply ended before it was whole", g->who);
+		fault_set(&failure, fault_of_stream(STREAM_UNFINISHED), g->http_status, "%s: the reply ended before it was whole", g->who);
 	gather_fail(g, &failure);
 }
 

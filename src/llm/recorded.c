@@ -243,7 +243,7 @@ static void describe_miss(const struct script *script, const struct llm_request 
 	while (i < script->count && script->lines[i].used)
 		i++;
 	if (i == script->count) {
-		fault_set(ret, LLM_TERMINAL, 0, "%s: all %zu replies are used up, and agent '%s' asks once more: "
+		fault_set(ret, FAILURE_TERMINAL, 0, "%s: all %zu replies are used up, and agent '%s' asks once more: "
 		          "add a line", script->path, script->count, agent);
 		return;
 	}
@@ -252,7 +252,7 @@ static void describe_miss(const struct script *script, const struct llm_request 
 	char matching[SHOWN_BYTES + 64] = "";
 	if (match != NULL)
 		snprintf(matching, sizeof matching, " whose conversation contains \"%.*s\"", SHOWN_BYTES, match);
-	fault_set(ret, LLM_TERMINAL, 0, "%s: no unused line fits this request of agent '%s'; expected next was line "
+	fault_set(ret, FAILURE_TERMINAL, 0, "%s: no unused line fits this request of agent '%s'; expected next was line "
 	          "%lld, for agent '%s'%s", script->path, agent, (long long)next->number,
 	          json_get_text(next->value, "agent", "*"), matching);
 }

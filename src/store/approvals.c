@@ -10,8 +10,7 @@ static void copy_text(char *to, size_t size, const struct query *q, int column)
 	snprintf(to, size, "%s", query_text(q, column));
 }
 
-/* The data of a stored event, its blobs in place; the caller owns it. */
-static int event_data(const struct query *q, int column, json_t **ret, int64_t *ret_time_us, struct err *err)
+int event_data(const struct query *q, int column, json_t **ret, int64_t *ret_time_us, struct err *err)
 {
 	AUTO(json_decrefp) json_t *event = NULL;
 	int r = json_parse(query_str(q, column), &event, err);

@@ -166,6 +166,14 @@ static int put_checkpoint(struct db *db, const char *root, int64_t seq, const st
 	return db_run(db, err, SQL_CHECKPOINT_PUT, "tittt", root, seq, text, before, hash);
 }
 
+int checkpoint_write(struct db *db, const char *root, int64_t seq, struct err *err)
+{
+	struct chain chain;
+	int r = chain_get(db, root, &chain, err);
+
+	return r < 0 ? r : put_checkpoint(db, root, seq, &chain, err);
+}
+
 int batch_write(struct db *db, struct pending *p)
 {
 	struct chain chain;

@@ -192,6 +192,17 @@ static bool put_at(json_t *event, const char *pointer, json_t *owned)
 	return false;
 }
 
+bool blobs_fit(json_t *event)
+{
+	json_t *refs = json_object_get(event, "blobs"), *digest;
+	const char *pointer;
+
+	json_object_foreach(refs, pointer, digest)
+		if (strncmp(pointer, "/data/", 6) != 0 || !put_at(event, pointer, json_string("x")))
+			return false;
+	return true;
+}
+
 static int restore_one(struct db *db, json_t *event, const char *pointer, const char *digest, struct err *err)
 {
 	AUTO(query_done) struct query q = query_start(db, SQL_BLOB_GET, "t", digest);

@@ -27,6 +27,8 @@ void stored_done(struct stored *s);
 
 /* Puts the strings of `refs` back into a parsed event (text → object) and removes the key "blobs". */
 MUST_USE int blobs_restore(struct db *db, json_t *event, struct err *err);
+/* Do all of `refs` lead to places in data where a string was moved out? Fills those places. */
+bool blobs_fit(json_t *event);
 
 /* ---- project.c ---- */
 
@@ -36,7 +38,18 @@ struct fact {
 	const json_t *data, *refs;
 	bool imported;               /* it happened elsewhere */
 };
+void fact_bind(sqlite3_stmt *stmt, const struct fact *fact);   /* its parameters, by their names */
 MUST_USE int project(struct db *db, enum event_type type, const struct fact *fact, struct err *err);
+
+/* ---- schedules.c: what schedules and their runs become by an event. -ECANCELED: it was decided on a state that is past;
+ * -EEXIST: the name is taken, or the instant has had its run; -ESTALE: the task is no longer wanted. Nothing is written then. ---- */
+
+MUST_USE int schedule_project(struct db *db, enum event_type type, const struct fact *fact, struct err *err);
+
+/* ---- approvals.c ---- */
+
+/* The data of the stored event in a column, its blobs in place; the caller owns it. */
+MUST_USE int event_data(const struct query *q, int column, json_t **ret, int64_t *ret_time_us, struct err *err);
 
 /* ---- batch.c: a batch, and its way into a transaction ---- */
 
@@ -64,6 +77,9 @@ void pending_free(struct pending *p);
 MUST_USE int charge_write(struct db *db, struct store_charge *c, const char *task, struct err *err);
 void charge_answer(const struct store_charge *from, struct store_charge *to);
 
+/* Notes the head of a chain in the chain of checkpoints, inside a transaction. seq: of its last event. */
+MUST_USE int checkpoint_write(struct db *db, const char *root, int64_t seq, struct err *err);
+
 /* Inside a transaction. Failure: the caller undoes what was written. -ESTALE: fenced. */
 MUST_USE int batch_write(struct db *db, struct pending *p);
 
@@ -84,6 +100,11 @@ MUST_USE int words_take(struct db *db, int64_t seq, int64_t root_seq, struct str
 MUST_USE int words_upto(struct db *db, int64_t *ret_seq, int64_t *ret_last, struct err *err);
 /* One batch in a transaction of its own. */
 MUST_USE int words_step(struct db *db, bool *ret_more, struct err *err);
+
+/* ---- prune.c ---- */
+
+/* One event of the engine chain, with a checkpoint, inside a transaction. Takes the data over. */
+MUST_USE int engine_event_write(struct db *db, enum event_type type, const char *user, json_t *owned_data, struct err *err);
 
 /* ---- lease.c ---- */
 

@@ -160,10 +160,23 @@ static int task_must_exist(struct db *db, const char *task, struct err *err)
 	return r != 0 ? MIN(r, 0) : err_set(err, ENOENT, "there is no task %s; 'mishri history' lists them", task);
 }
 
+/* What came out of a file is there to be looked at, unless whoever imported it said more. */
+static int must_be_ours(struct db *db, const char *task, struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(db, SQL_LEASE_FOREIGN, "t", task);
+	int r = query_next(&q, err);
+
+	return r <= 0 ? r : err_set(err, EPERM, "task %s was imported to be looked at; 'mishri import --resumable' lets it be resumed",
+	                            task);
+}
+
 static int take(struct store *store, const char *task, int64_t *ret_generation, struct err *err)
 {
 	int64_t generation = 0;
 	int r = task_must_exist(&store->db, task, err);
+
+	if (r == 0)
+		r = must_be_ours(&store->db, task, err);
 
 	if (r == 0)
 		r = may_take(store, task, &generation, err);

@@ -109,7 +109,7 @@ static void bind_common(sqlite3_stmt *stmt, int at, const char *name, const stru
 			bind_text(stmt, at, texts[i].value);
 }
 
-static void bind_fact(sqlite3_stmt *stmt, const struct fact *f)
+void fact_bind(sqlite3_stmt *stmt, const struct fact *f)
 {
 	for (int at = 1; at <= sqlite3_bind_parameter_count(stmt); at++) {
 		const char *name = sqlite3_bind_parameter_name(stmt, at);
@@ -125,23 +125,37 @@ static void bind_fact(sqlite3_stmt *stmt, const struct fact *f)
 	}
 }
 
+static int name_blobs(struct db *db, const struct fact *fact, struct err *err)
+{
+	const char *pointer;
+	json_t *digest;
+	int r = 0;
+
+	json_object_foreach((json_t *)fact->refs, pointer, digest)
+		if (r == 0 && json_is_string(digest))
+			r = db_run(db, err, SQL_BLOB_REF, "tt", json_string_value(digest), fact->task);
+	return r;
+}
+
 int project(struct db *db, enum event_type type, const struct fact *fact, struct err *err)
 {
 	int r = 0;
 
+	if (!fact->imported && (r = schedule_project(db, type, fact, err)) < 0)
+		return r;
 	/* Of an engine. A grant outlives its task; the others are about whole trees. */
 	if (fact->task[0] == '\0' && type != EVENT_GRANT_REVOKED && type != EVENT_HISTORY_IMPORTED &&
 	    type != EVENT_HISTORY_PRUNED)
-		return 0;
+		return name_blobs(db, fact, err);
 	for (size_t i = 0; i < COUNT(rows) && r >= 0; i++) {
 		if (rows[i].type != type || (fact->imported && !rows[i].anywhere))
 			continue;
 		struct query q = query_start(db, rows[i].sql, "");
 		if (q.rc == SQLITE_OK)
-			bind_fact(q.stmt, fact);
+			fact_bind(q.stmt, fact);
 		r = run_query(q, err);
 	}
-	return r;
+	return r == 0 ? name_blobs(db, fact, err) : r;
 }
 
 /* ---- everything again ---- */
@@ -163,6 +177,22 @@ static int add_days(struct db *db, const json_t *data, struct err *err)
 			r = db_run(db, err, SQL_DAYS_ADD, "ittiiiiiiiiii", n[0], json_get_text(row, "user", ""),
 			           json_get_text(row, "model", ""), n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10]);
 	}
+	return r;
+}
+
+/* What it took from the budgets of its session, its user and its days is still taken. */
+static int add_spending(struct db *db, const json_t *data, struct err *err)
+{
+	const char *root = json_get_text(data, "root", "");
+	size_t i;
+	json_t *row;
+	int r = 0;
+
+	json_array_foreach(json_object_get(data, "spending"), i, row)
+		if (r == 0)
+			r = db_run(db, err, SQL_SPENDING_ADD, "tttiiiii", root, json_get_text(row, "session", ""),
+			           json_get_text(row, "user", ""), json_get_int(row, "day", 0), json_get_int(row, "usd_nanos", 0),
+			           json_get_int(row, "tokens", 0), json_get_int(row, "calls", 0), json_get_int(row, "ms", 0));
 	return r;
 }
 
@@ -207,6 +237,8 @@ static int project_again(struct db *db, const struct query *q, json_t *foreign, 
 		r = project(db, (enum event_type)type, &fact, err);
 	if (r == 0 && type == EVENT_HISTORY_PRUNED)
 		r = add_days(db, fact.data, err);
+	if (r == 0 && type == EVENT_HISTORY_PRUNED)
+		r = add_spending(db, fact.data, err);
 	if (type == EVENT_HISTORY_IMPORTED)
 		json_put_int(foreign, json_get_text(fact.data, "root", ""), json_get_int(fact.data, "events", 0));
 	return r;
@@ -215,9 +247,9 @@ static int project_again(struct db *db, const struct query *q, json_t *foreign, 
 static int clear_all(struct db *db, struct err *err)
 {
 	static const enum statement clear[] = {
-		SQL_CLEAR_CALLS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS, SQL_CLEAR_SPENDING, SQL_CLEAR_RESERVATIONS, SQL_CLEAR_RAISES,
+		SQL_CLEAR_CALLS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS, SQL_CLEAR_SPENDING, SQL_CLEAR_RESERVATIONS, SQL_CLEAR_RAISES, SQL_CLEAR_SCHEDULES, SQL_CLEAR_SCHEDULE_RUNS,
 		SQL_CLEAR_APPROVALS, SQL_CLEAR_GRANTS, SQL_CLEAR_MARKS, SQL_CLEAR_DAYS, SQL_CLEAR_IMPORTED, SQL_CLEAR_PRUNED,
-		SQL_WORDS_CLEAR,
+		SQL_CLEAR_BLOB_REFS, SQL_WORDS_CLEAR,
 	};
 	int r = 0;
 

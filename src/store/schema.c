@@ -154,6 +154,27 @@ static const char *const migrations[] = {
 	"CREATE TABLE words_upto (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL) STRICT;"
 	"INSERT INTO words_upto VALUES (1, 0);",
 
+	/* Who names a long string: it may go with the last tree that does. */
+	"CREATE TABLE blob_refs (digest TEXT NOT NULL, root TEXT NOT NULL, PRIMARY KEY (digest, root)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX blob_refs_root ON blob_refs (root);"
+	"CREATE INDEX grants_task ON grants (task);"
+	"INSERT OR IGNORE INTO blob_refs SELECT j.value, coalesce((SELECT root FROM tasks t WHERE t.task = e.task), '')"
+	" FROM events e, json_each(e.data, '$.blobs') j WHERE e.data LIKE '%,\"blobs\":{%';",
+
+	/* Schedules and their runs, from the events schedule.*, task.created and task.finished. seq: the event that has the
+	 * spec; changed: the newest that touched the row. version: how many schedule.* events it has seen. */
+	"CREATE TABLE schedules (schedule TEXT PRIMARY KEY, name TEXT NOT NULL, user TEXT NOT NULL, seq INTEGER NOT NULL,"
+	" changed INTEGER NOT NULL, version INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,"
+	" cursor_us INTEGER NOT NULL, fired INTEGER NOT NULL, started INTEGER NOT NULL, missed INTEGER NOT NULL,"
+	" skipped INTEGER NOT NULL, dropped INTEGER NOT NULL, failed INTEGER NOT NULL, failures INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE UNIQUE INDEX schedules_name ON schedules (name) WHERE state <> 'removed';"
+	"CREATE INDEX schedules_changed ON schedules (changed);"
+	"CREATE TABLE schedule_runs (schedule TEXT NOT NULL, instant_us INTEGER NOT NULL, seq INTEGER NOT NULL, task TEXT NOT NULL,"
+	" cause TEXT NOT NULL, engine TEXT NOT NULL, state TEXT NOT NULL, fired_us INTEGER NOT NULL, ended_us INTEGER,"
+	" reason TEXT NOT NULL, PRIMARY KEY (schedule, instant_us)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX schedule_runs_task ON schedule_runs (task);"
+	"CREATE INDEX schedule_runs_open ON schedule_runs (state, schedule, instant_us);",
+
 	/* What people said of tasks: how much one matters, and from where a fork came (the last event that counts). */
 	"ALTER TABLE tasks ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE tasks ADD COLUMN forked_from TEXT NOT NULL DEFAULT '';"
@@ -221,6 +242,9 @@ int schema_prepare(struct db *db, bool may_write, struct err *err)
 		               (int)VERSION);
 	if (version == VERSION)
 		return 0;
+	if (!may_write && version > 0)
+		return err_set(err, EAGAIN, "%s: written by an older version of mishri; a command that may write, such as "
+		               "'mishri run', brings it up to date", db->path);
 	if (!may_write)
 		return err_set(err, ENOENT, "%s: nothing has been stored yet", db->path);
 	r = enter_wal(db, err);

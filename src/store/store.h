@@ -17,7 +17,8 @@ enum store_flags {
 };
 
 /* dir: the data directory. Failure: -ENOENT no store and no STORE_CREATE, -EACCES, -ENOSPC, -EROFS as
- * the system says, -ENOTSUP written by a newer version, -EUCLEAN damaged. err names the file and what to do. */
+ * the system says, -ENOTSUP written by a newer version, -EAGAIN by an older one and may not be written, -EUCLEAN damaged.
+ * err names the file and what to do. */
 MUST_USE int store_open(const char *dir, unsigned flags, struct store **ret, struct err *err);
 void store_close(struct store *store);                          /* commits what is queued first; NULL is fine */
 void store_closep(struct store **store);
@@ -32,7 +33,7 @@ const char *store_engine_id(const struct store *store);         /* "" before reg
 
 /* Takes the lease of an existing task: at once where none is held, it has expired, or its holder's
  * process is gone. *ret_generation is higher than every one before and fences every later batch.
- * -EBUSY: a living engine holds it (err names its pid); -ENOENT: no such task. */
+ * -EBUSY: a living engine holds it (err names its pid); -ENOENT: no such task; -EPERM: imported, only to be looked at. */
 MUST_USE int store_lease_take(struct store *store, const char *task, int64_t *ret_generation, struct err *err);
 
 /* Lengthens all leases of this engine by LIMIT_LEASE_MS. Asynchronous; a lease that was lost is
@@ -277,7 +278,7 @@ MUST_USE int store_spent(struct store *store, const struct budget *budget, const
 
 /* ---- upkeep --------------------------------------------------------------------------------------- */
 
-struct store_report { int64_t events, chains, checkpoints, blobs; };
+struct store_report { int64_t events, chains, checkpoints, blobs, pruned; }; /* pruned: trees that left by retention */
 /* Recomputes every hash, compares columns with texts, blobs with digests, heads with checkpoints.
  * -EBADMSG: err names the first event that is not as it was written. */
 MUST_USE int store_verify(struct store *store, struct store_report *ret, struct err *err);

@@ -10,6 +10,10 @@ struct check {
 	json_t *roots;               /* task → its root */
 	json_t *heads;               /* root → { head, events } */
 	json_t *refs;                /* digest → true: a blob that some event names */
+	json_t *left;                /* root → { head, events, seq }: a tree that left, by its history.pruned */
+	int64_t next, missing, first_missing; /* seq */
+	int64_t accounted;           /* of those missing, by the trees that left */
+	bool some_left;              /* there are such trees at all */
 	char last[SHA256_HEX_LEN + 1]; /* of the checkpoint chain */
 	struct err *err;
 };
@@ -71,6 +75,24 @@ static int check_link(struct check *c, const struct query *q, const char *root)
 	return 0;
 }
 
+/* A tree left; its events are not here any more. */
+static void note_pruned(struct check *c, const json_t *event, int64_t seq)
+{
+	const json_t *data = json_object_get(event, "data");
+	json_t *left = json_object();
+
+	if (strcmp(json_get_text(event, "type", ""), event_name(EVENT_HISTORY_PRUNED)) != 0) {
+		json_decref(left);
+		return;
+	}
+	json_put_text(left, "head", json_get_text(data, "head", ""));
+	json_put_int(left, "events", json_get_int(data, "events", 0));
+	json_put_int(left, "seq", seq);
+	json_put(c->left, json_get_text(data, "root", ""), left);
+	c->accounted += json_get_int(data, "events", 0);
+	c->report.pruned++;
+}
+
 static int check_event(struct check *c, const struct query *q)
 {
 	AUTO(json_decrefp) json_t *event = NULL;
@@ -78,8 +100,12 @@ static int check_event(struct check *c, const struct query *q)
 	const char *pointer;
 	json_t *digest;
 
-	if (seq != c->report.events + 1)
-		return bad(c, "event", c->report.events + 1, "it is missing");
+	if (seq != c->next && !c->some_left)
+		return bad(c, "event", c->next, "it is missing");
+	if (seq != c->next && c->missing == 0)
+		c->first_missing = c->next;
+	c->missing += seq - c->next;
+	c->next = seq + 1;
 	if (json_parse(query_str(q, 5), &event, NULL) < 0)
 		return bad(c, "event", seq, "its text is no JSON");
 	int r = check_columns(c, q, event);
@@ -94,8 +120,21 @@ static int check_event(struct check *c, const struct query *q)
 	json_object_foreach(json_object_get(event, "blobs"), pointer, digest)
 		if (json_is_string(digest))
 			json_put_bool(c->refs, json_string_value(digest), true);
-	c->report.events = seq;
+	note_pruned(c, event, seq);
+	c->report.events++;
 	return 0;
+}
+
+/* Events may be missing where a whole tree left, and only as many as it had. Their places are not compared one by one: what
+ * is missing of a tree that is there breaks its chain. */
+static int check_missing(struct check *c)
+{
+	if (c->missing <= c->accounted)
+		return c->missing == c->accounted ? 0
+			: err_set(c->err, EBADMSG, "%s: of trees that left %lld events are said to be gone, and %lld are", c->db->path,
+		                  (long long)c->accounted, (long long)c->missing);
+	return bad(c, "event", c->first_missing, c->accounted == 0 ? "it is missing"
+	           : "it, or another one, is missing, and no tree that left accounts for it");
 }
 
 static int check_chain(struct check *c, const struct query *q)
@@ -126,6 +165,15 @@ static int check_no_more_chains(struct check *c)
 /* Does the note speak of the event that is there? */
 static int check_noted(struct check *c, const struct query *q, const json_t *note)
 {
+	const json_t *left = json_object_get(c->left, query_text(q, 1));
+	bool whole = json_get_int(note, "events", 0) == json_get_int(left, "events", -1);
+
+	/* Of a tree that left the note is what remains. The one that was made at its end must say the same. */
+	if (left != NULL && query_int(q, 2) < json_get_int(left, "seq", 0)) {
+		if (!whole || strcmp(json_get_text(note, "head", ""), json_get_text(left, "head", "")) == 0)
+			return 0;
+		return bad(c, "checkpoint", query_int(q, 0), "the tree left with another last event than it had");
+	}
 	AUTO(query_done) struct query event = query_start(c->db, SQL_EVENT_AT, "i", query_int(q, 2));
 	int r = query_next(&event, c->err);
 
@@ -198,8 +246,15 @@ static int each(struct check *c, enum statement id, int (*check)(struct check *,
 
 static int check_all(struct check *c)
 {
-	int r = each(c, SQL_VERIFY_EVENTS, check_event);
+	struct query q = query_start(c->db, SQL_SOME_LEFT, "");
+	int r = query_next(&q, c->err);
 
+	query_done(&q);
+	c->some_left = r > 0;
+	if (r >= 0)
+		r = each(c, SQL_VERIFY_EVENTS, check_event);
+	if (r == 0)
+		r = check_missing(c);
 	if (r == 0)
 		r = each(c, SQL_VERIFY_CHAINS, check_chain);
 	if (r == 0)
@@ -216,7 +271,7 @@ static int check_all(struct check *c)
 int store_verify(struct store *store, struct store_report *ret, struct err *err)
 {
 	struct check c = { .db = &store->db, .roots = json_object(), .heads = json_object(), .refs = json_object(),
-	                   .last = GENESIS, .err = err };
+	                   .left = json_object(), .next = 1, .last = GENESIS, .err = err };
 	int r = db_run(&store->db, err, SQL_BEGIN_READ, "");
 
 	if (r == 0)
@@ -224,6 +279,7 @@ int store_verify(struct store *store, struct store_report *ret, struct err *err)
 	json_decref(c.roots);
 	json_decref(c.heads);
 	json_decref(c.refs);
+	json_decref(c.left);
 	if (r == 0)
 		*ret = c.report;
 	return r;

@@ -78,7 +78,7 @@ test('trace: the time line', async (t) => {
 	]);
 	assert.match(left[9], /^ {12}exec: \S*sh -c ls; rm -f x; sleep 0\.5$/);
 	assert.match(left[11], /^ {12}exec rm DENIED by no-deleting: use trash/);
-	assert.match(text, /^ {10}1\.1 shell ok: .* ####+$/m, 'half a second of the shell is most of it');
+	assert.match(text, /^ {10}1\.1 shell ok: .*[* ] *####+$/m, 'half a second of the shell is most of it');
 	assert.match(text, /^ {12}exec rm DENIED .* x$/m);
 	assert.match(text, /turn 1 {2}50 in, 10 out, cost unknown/);
 	assert.match(text, /1\.2 read_file error .*no such file/i);
@@ -92,13 +92,13 @@ test('trace: the time line', async (t) => {
 
 test('trace: spans with the names of OpenTelemetry', async (t) => {
 	const w = await worked(t);
-	const { spans, trace_id, left_out } = JSON.parse(await look(w, 'trace', 'last', '--format', 'json'));
+	const { spans, edges, trace_id, left_out } = JSON.parse(await look(w, 'trace', 'last', '--format', 'json'));
 	const ids = new Set(spans.map((s) => s.span_id));
 	assert.equal(left_out, 0);
 	assert.equal(ids.size, spans.length, 'every span has an id of its own');
 	assert.match(trace_id, /^[0-9a-f]{32}$/);
 	for (const s of spans) {
-		assert.deepEqual(Object.keys(s), ['span_id', 'parent_span_id', 'name', 'kind', 'start', 'end', 'attributes']);
+		assert.deepEqual(Object.keys(s), ['span_id', 'parent_span_id', 'node', 'name', 'kind', 'start', 'end', 'critical', 'attributes']);
 		assert.match(s.span_id, /^[0-9a-f]{16}$/);
 		assert.ok(s.parent_span_id === null ? s === spans[0] : ids.has(s.parent_span_id), s.name);
 		assert.ok(s.end >= s.start, s.name);
@@ -118,6 +118,21 @@ test('trace: spans with the names of OpenTelemetry', async (t) => {
 	assert.equal(spans.filter((s) => s.name === 'execute_tool shell').length, 2);
 	assert.equal(spans.find((s) => s.name === 'execute_tool read_file').attributes['error.type'], 'error');
 	assert.ok(!JSON.stringify(spans).includes('Look at the files'), 'no content');
+	// nodes and edges of the graph
+	assert.deepEqual([...new Set(spans.map((s) => s.node))].sort(), ['call', 'decision', 'exec', 'task', 'turn']);
+	const by = (name) => spans.filter((s) => s.name === name), has = (kind, from, to) =>
+		edges.some((e) => e.kind === kind && e.from === from.span_id && e.to === to.span_id);
+	for (const e of edges)
+		assert.ok(ids.has(e.from) && ids.has(e.to) && ['parent', 'sequence', 'data', 'wait'].includes(e.kind));
+	const [plan] = by('execute_tool plan'), delegates = by('execute_tool delegate'), workers = by('invoke_agent worker'), turns = spans.filter((s) => s.node === 'turn');
+	assert.ok(has('parent', spans[0], turns[0]) && has('parent', turns[0], plan));
+	assert.ok(has('data', plan, turns[1]), 'the result of the plan went into the second turn');
+	assert.ok(delegates.every((d, i) => has('parent', d, workers[i]) && has('wait', workers[i], d)), 'who delegates waits');
+	const [shellTwo, readFile] = [by('execute_tool shell')[1], by('execute_tool read_file')[0]];
+	assert.ok(has('sequence', shellTwo, readFile), 'calls of one reply come one after another');
+	assert.equal(edges.filter((e) => e.kind === 'parent').length, spans.length - 1);
+	assert.ok(spans[0].critical && delegates[0].critical && workers[0].critical && by('execute_tool shell')[0].critical);
+	assert.ok(!denied[0].critical, 'a program start takes no time of its own');
 });
 
 test('trace: graphs hold whatever a model writes', async (t) => {
@@ -130,12 +145,17 @@ test('trace: graphs hold whatever a model writes', async (t) => {
 	assert.match(dotLines[0], /^digraph "[0-9a-z]{12}" \{$/);
 	assert.equal(dotLines.at(-1), '}');
 	for (const line of dotLines.slice(3, -1))
-		assert.match(line, /^\tn\d+ (-> n\d+;|\[shape=(box|ellipse)(, color=red)?, label="([^"\\]|\\["\\n])*"\];)$/);
-	assert.equal(dotLines.filter((line) => / -> n\d+;$/.test(line)).length, 10, 'tasks, calls and the denied program, but for the root');
-	assert.equal(dotLines.filter((line) => line.includes('color=red')).length, 1);
+		assert.match(line, /^\tn\d+ (-> n\d+( \[[a-z0-9=, ]+\])?;|\[shape=[a-z]+(, color=red)?(, penwidth=2)?, label="([^"\\]|\\["\\n])*"\];)$/);
+	const nodes = (shape) => dotLines.filter((line) => line.includes(`[shape=${shape},`)).length;
+	assert.deepEqual([nodes('box'), nodes('hexagon'), nodes('ellipse'), nodes('diamond')], [3, 8, 7, 7], 'tasks, turns, calls, decisions');
+	assert.equal(dotLines.filter((line) => line.includes(', color=red')).length, 1, 'the program that was refused');
+	for (const look of ['color=blue', 'style=dashed', 'style=dotted', 'color=red, penwidth=2'])
+		assert.ok(dotLines.some((line) => line.includes(' -> ') && line.includes(look)), look);
+	assert.equal(dotLines.filter((line) => / -> n\d+( \[color=red, penwidth=2\])?;$/.test(line)).length, dotLines.filter((line) => line.includes('[shape=')).length - 1,
+		'each node but the root hangs from one');
 	assert.match(dot, /count \\\\x1b\[31m<b>\\"\]; x -->/);
-	for (const line of mermaid.trimEnd().split('\n').slice(2))
-		assert.match(line, /^\tn\d+( --> n\d+|(\[|\(\[)"([A-Za-z0-9 .,]|#\d+;|<br\/>)*"(\]|\]\))(:::denied)?)$/);
+	for (const line of mermaid.trimEnd().split('\n').slice(3))
+		assert.match(line, /^\tn\d+( (-->|==>\|data\||-\.->\|(sequence|wait)\|) n\d+|[[({/>]+"([A-Za-z0-9 .,]|#\d+;|<br\/>)*"[\])}/]+(:::(denied|critical))?)$/);
 	assert.match(mermaid, /count #92;x1b#91;31m#60;b#62;#34;#93;#59; x #45;#45;#62;/);
 });
 
@@ -144,7 +164,7 @@ test('trace: a format that is not there', async (t) => {
 	for (const format of ['pdf', 'TEXT', '', 'x\u001b[31m']) {
 		const run = await w.mishri(['trace', 'last', '--format', format, ...w.places()]);
 		exited(run, 2);
-		assert.match(run.err, /there are text, json, dot, mermaid and html/);
+		assert.match(run.err, /there are text, json, dot, mermaid, html, perfetto and otlp/);
 		assert.equal(run.out, '');
 	}
 });

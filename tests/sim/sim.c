@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/task.h"
+#include "core/models.h"
 #include "people.h"
 
 #include "base/banned.h"
@@ -49,6 +49,9 @@ struct world {
 	int window;                    /* of the model, in tokens; often too small */
 	bool start_children;           /* waits for the commit, as run_call does */
 	struct people people;
+	int models;                    /* of the chain; 1: none stands in */
+	int asked[LIMIT_FALLBACKS + 1]; /* how often each was asked since the last reply or resume */
+	int retries, switches, calls_again; /* how often each happened */
 };
 
 static _Noreturn void broken(const struct world *w, const char *promise)
@@ -367,6 +370,54 @@ static void warn_loop(struct world *w, const struct step *cmd)
 	w->circles++;
 }
 
+static void call_model(struct world *w)
+{
+	const struct task *t = w->task;
+	const struct model_sight *m = &w->input.models[t->models.at];
+
+	PROMISE(w, !w->request_out, "one request at a time");
+	PROMISE(w, m->until_us <= w->now_us && !m->probing, "a model whose breaker is open is not asked");
+	if (meets_limit(w, NULL, t->model_waived))
+		return;
+	w->asked[t->models.at]++;
+	PROMISE(w, w->asked[t->models.at] <= t->retry.attempts, "no model is asked more often than it may be");
+	w->send_request = true;
+	emit(w, EVENT_MODEL_REQUESTED, json_pack("{s:I, s:s, s:s, s:i}", "turn", (json_int_t)t->turns + 1,
+	     "provider", "sim", "model", "m", "messages", 1));
+}
+
+static void retry_model(struct world *w, const struct step *cmd)
+{
+	const struct task *t = w->task;
+	bool breaker = strcmp(cmd->status, "breaker") == 0;
+	int64_t delay_ms = breaker ? (w->input.models[t->models.at].until_us - w->now_us) / 1000 + 1
+	                           : retry_delay_ms(t->failures, t->retry_after_ms, (uint32_t)next_random(w));
+
+	PROMISE(w, breaker || strcmp(t->failure_class, "transient") == 0, "only what may pass is tried again");
+	PROMISE(w, breaker || delay_ms >= t->retry_after_ms, "nobody comes back before the time that he was told");
+	PROMISE(w, !breaker || w->input.models[t->models.at].until_us > w->now_us, "nobody waits for a breaker that is closed");
+	w->retries++;
+	emit(w, EVENT_RETRY_SCHEDULED, json_pack("{s:I, s:I, s:s, s:s}", "turn", (json_int_t)t->turns + 1, "delay_ms",
+	     (json_int_t)delay_ms, "class", cmd->status, "reason", "because"));
+}
+
+static void switch_model(struct world *w, const struct step *cmd)
+{
+	const struct task *t = w->task;
+	bool back = strcmp(cmd->status, "return") == 0;
+
+	PROMISE(w, cmd->model < (size_t)w->models && cmd->model != t->models.at, "another model of the chain is asked");
+	PROMISE(w, !w->input.models[cmd->model].barred, "policy and budgets are asked about a model that stands in");
+	PROMISE(w, strcmp(cmd->status, "terminal") != 0 || t->failure_status == 200, "what the request itself caused is not tried elsewhere");
+	PROMISE(w, strcmp(cmd->status, "auth") != 0, "a key that is refused is no reason to go elsewhere, unless somebody says so");
+	PROMISE(w, back == (cmd->model == 0 && strcmp(cmd->status, "return") == 0), "only its own model is returned to");
+	PROMISE(w, (t->models.tried & 1u << cmd->model) == 0, "a model that failed for good is not asked again before a reply");
+	w->switches++;
+	emit(w, EVENT_MODEL_SWITCHED, json_pack("{s:I, s:s, s:s, s:I, s:s, s:s, s:i, s:i}", "turn", (json_int_t)t->turns + 1, "from", "f",
+	     "to", "t", "at", (json_int_t)cmd->model, "class", cmd->status, "reason", "because", "window", w->window, "stay_ms",
+	     cmd->model == 0 ? 0 : pick(w, 400000)));
+}
+
 static void obey(struct world *w, const struct step *cmd)
 {
 	static const char *const natures[] = { "pure", "idempotent", "at_most_once" };
@@ -407,24 +458,14 @@ static void obey(struct world *w, const struct step *cmd)
 	case STEP_WARN_LOOP: warn_loop(w, cmd); break;
 	case STEP_COMPACT: compact(w); break;
 	case STEP_ASK_MODEL: ask_model(w); break;
-	case STEP_CALL_MODEL:
-		PROMISE(w, !w->request_out, "one request at a time");
-		if (meets_limit(w, NULL, w->task->model_waived))
-			break;
-		w->send_request = true;
-		emit(w, EVENT_MODEL_REQUESTED, json_pack("{s:I, s:s, s:s, s:i}", "turn", (json_int_t)w->task->turns + 1,
-		     "provider", "sim", "model", "m", "messages", 1));
-		break;
+	case STEP_CALL_MODEL: call_model(w); break;
 	case STEP_CANCEL_MODEL:
 		w->request_out = false;
 		emit(w, EVENT_MODEL_FAILED, json_pack("{s:I, s:s, s:n, s:s, s:i}", "turn", (json_int_t)w->task->turns + 1,
 		     "class", "cancelled", "status", "message", "stopped", "ms", 1));
 		break;
-	case STEP_RETRY_MODEL:
-		emit(w, EVENT_RETRY_SCHEDULED, json_pack("{s:I, s:I, s:s, s:s}", "turn", (json_int_t)w->task->turns + 1,
-		     "delay_ms", (json_int_t)retry_delay_ms(w->task->failures, w->task->retry_after_ms, (uint32_t)next_random(w)),
-		     "class", "transient", "reason", "because"));
-		break;
+	case STEP_RETRY_MODEL: retry_model(w, cmd); break;
+	case STEP_SWITCH_MODEL: switch_model(w, cmd); break;
 	case STEP_PARK:
 		PROMISE(w, w->running[0] == '\0' && !w->request_out && !below_active(w), "a parked task has nothing under way");
 		emit(w, EVENT_TASK_PARKED, json_pack("{s:s}", "reason", cmd->status));
@@ -442,6 +483,7 @@ static void reply(struct world *w)
 {
 	int calls = w->turns_to_go-- > 0 ? 1 + pick(w, 4) : 0;
 	int turn = (int)w->task->turns + 1;
+	memset(w->asked, 0, sizeof w->asked);
 	static const char *const finishes[] = { "stop", "stop", "stop", "stop", "length", "content_filter" };
 
 	if (chance(w, 2))
@@ -461,9 +503,10 @@ static void fail_request(struct world *w)
 {
 	static const char *const classes[] = { "transient", "transient", "transient", "transient", "auth", "quota", "terminal" };
 
+	static const int waits_ms[] = { 0, 700, 7000, 70000, 700000 };
 	emit(w, EVENT_MODEL_FAILED, json_pack("{s:I, s:s, s:i, s:s, s:I, s:i}", "turn", (json_int_t)w->task->turns + 1,
-	     "class", classes[pick(w, COUNT(classes))], "status", 500, "message", "because", "retry_after_ms",
-	     (json_int_t)(chance(w, 20) ? 7000 : -1), "ms", 1));
+	     "class", classes[pick(w, COUNT(classes))], "status", chance(w, 10) ? 200 : 500, "message", "because", "retry_after_ms",
+	     (json_int_t)(chance(w, 20) ? waits_ms[pick(w, COUNT(waits_ms))] : -1), "ms", 1));
 }
 
 static void tool_ends(struct world *w)
@@ -474,6 +517,17 @@ static void tool_ends(struct world *w)
 	s->ends++;
 	s->unfinished = false;
 	w->running[0] = '\0';
+	int64_t after_ms = chance(w, 30) ? pick(w, 400000) : -1;
+	if (chance(w, 15) && call_may_retry(w->task, c, FAILURE_TRANSIENT, after_ms, w->now_us)) {
+		int64_t delay_ms = retry_delay_ms(c->attempt, after_ms, (uint32_t)next_random(w));
+		PROMISE(w, strcmp(s->nature, "at_most_once") != 0, "what may have taken effect is not run again");
+		PROMISE(w, c->attempt < w->task->retry.calls, "no call is run more often than it may be");
+		PROMISE(w, delay_ms >= after_ms, "no call comes back before the time that it was told");
+		w->calls_again++;
+		emit(w, EVENT_RETRY_SCHEDULED, json_pack("{s:I, s:I, s:s, s:s, s:s}", "turn", (json_int_t)w->task->turns, "delay_ms",
+		     (json_int_t)delay_ms, "class", "transient", "reason", "because", "call", c->id));
+		return;
+	}
 	emit(w, EVENT_CALL_FINISHED, finished_data(w, c, c->killing ? "killed" : "ok"));
 }
 
@@ -576,9 +630,22 @@ static void below_moves(struct world *w)
 		crash(w, "between the end of a part and its report");
 }
 
+/* What other tasks, policy and budgets make of the models, as this task sees it. */
+static void models_change(struct world *w)
+{
+	for (int at = 0; at < w->models; at++) {
+		struct model_sight *m = &w->input.models[at];
+		m->probing = m->until_us != 0 && m->until_us <= w->now_us && !m->probing && chance(w, 50);
+		if (m->until_us <= w->now_us && !m->probing)
+			m->until_us = chance(w, 10) ? w->now_us + (int64_t)pick(w, 90) * 1000000 : 0;
+		m->barred = at > 0 && at != (int)w->task->models.at && chance(w, 20);
+	}
+}
+
 /* Something happens outside the engine. */
 static void happen(struct world *w)
 {
+	models_change(w);
 	if (chance(w, 5)) {
 		crash(w, "while something ran");
 	} else if (chance(w, 2)) {
@@ -619,6 +686,8 @@ static void dump(const struct task *t, struct buf *ret)
 	for (size_t i = 0; i < t->call_count; i++)
 		buf_printf(ret, "%s %d %d %d %d %lld %d\n", t->calls[i].id, t->calls[i].phase, t->calls[i].attempt,
 		           t->calls[i].repeatable, t->calls[i].killing, (long long)t->calls[i].wait_until_us, t->calls[i].waived);
+	buf_printf(ret, "%zu %u %d %lld %lld %lld\n", t->models.at, t->models.tried, t->models.trial, (long long)t->models.stay_until_us,
+	           (long long)t->models.failing_since_us, (long long)t->retry_at_us);
 	buf_printf(ret, "%d %s %d\n", t->model_waived, t->over_text != NULL ? t->over_text : "", t->over_exit);
 	for (size_t i = 0; i < t->approval_count; i++)
 		buf_printf(ret, "%s %zu %s\n", t->approvals[i].id, json_array_size(t->approvals[i].voters), t->approvals[i].remember);
@@ -688,17 +757,29 @@ static void conversation_is_whole(const struct world *w)
 	}
 }
 
+static json_t *chain_of(const struct world *w)
+{
+	json_t *names = json_array();
+
+	for (int i = 1; i < w->models; i++)
+		json_array_append_new(names, json_string("sim/other"));
+	return names;
+}
+
 static void begin(struct world *w)
 {
 	w->input.draining = false;
+	memset(w->input.models, 0, sizeof w->input.models);
+	memset(w->asked, 0, sizeof w->asked);
 	w->runs++;
 	if (w->log.len == 0) {
 		w->task = task_new();
-		emit(w, EVENT_TASK_CREATED, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:[], s:[], s:{s:i, s:i, s:i}, s:{s:i}}",
+		emit(w, EVENT_TASK_CREATED, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:[], s:[], s:{s:i, s:i, s:i}, s:{s:i, s:{s:i, s:i, s:i, s:i}, s:o}}",
 		     "goal", "g", "agent", "a", "role", "worker", "depth", 0, "model", "sim/m", "workspace", "/w", "isolation",
 		     "full", "channel", "cli", "interactive", 1, "plan", "never", "tools", "policies", "limits", "turns",
 		     1 + pick(w, 12), "calls", 1 + pick(w, 40), "timeout_ms", 600000, "config",
-		     "context_tokens", w->window));
+		     "context_tokens", w->window, "retry", "attempts", 1 + pick(w, 5), "tool_attempts", 1 + pick(w, 3), "time_ms",
+		     pick(w, 300000), "wait_ms", pick(w, 300000), "fallback", chain_of(w)));
 		return;
 	}
 	w->task = replay(w);
@@ -706,13 +787,14 @@ static void begin(struct world *w)
 		emit(w, EVENT_TASK_RESUMED, json_pack("{s:s, s:i, s:s}", "engine", "e", "generation", w->runs, "reason", "crash"));
 }
 
-static void run_seed(uint64_t seed, bool verbose, struct people *sums, long *crashes, long *compactions, long *circles)
+static void run_seed(uint64_t seed, bool verbose, struct people *sums, struct world *totals)
 {
 	static const int windows[] = { 0, 500, 3000, 8000, 128000 };
 	struct world w = { .seed = seed, .random = seed, .verbose = verbose, .log = BUF_INIT(MIB(16)), .now_us = 1000000 };
 
 	w.stubborn = chance(&w, 20);
 	w.turns_to_go = pick(&w, 8);
+	w.models = 1 + pick(&w, 4);
 	w.window = windows[pick(&w, COUNT(windows))];
 	for (int step = 0;; step++) {
 		struct step c;
@@ -749,9 +831,12 @@ static void run_seed(uint64_t seed, bool verbose, struct people *sums, long *cra
 	PROMISE(&w, w.task->turns <= w.task->limits.turns, "the limit of turns holds");
 	for (size_t i = 0; i < w.task->call_count; i++)
 		PROMISE(&w, w.task->calls[i].phase == CALL_CLOSED, "every proposed call has its result at the end");
-	*crashes += w.crashes;
-	*compactions += w.compactions;
-	*circles += w.circles;
+	totals->crashes += w.crashes;
+	totals->compactions += w.compactions;
+	totals->circles += w.circles;
+	totals->retries += w.retries;
+	totals->switches += w.switches;
+	totals->calls_again += w.calls_again;
 	sums->voted += w.people.voted;
 	sums->refused += w.people.refused;
 	sums->drifted += w.people.drifted;
@@ -764,7 +849,7 @@ static void run_seed(uint64_t seed, bool verbose, struct people *sums, long *cra
 int main(int argc, char **argv)
 {
 	uint64_t first = 1, count = 1000;
-	long crashes = 0, compactions = 0, circles = 0;
+	struct world totals = { 0 };
 	struct people sums = { 0 };
 
 	if (argc > 1 && str_to_u64(str_of(argv[1]), &first) < 0)
@@ -772,9 +857,11 @@ int main(int argc, char **argv)
 	if (argc > 2 && str_to_u64(str_of(argv[2]), &count) < 0)
 		return 2;
 	for (uint64_t seed = first; seed < first + count; seed++)
-		run_seed(seed, argc > 3, &sums, &crashes, &compactions, &circles);
-	printf("%llu seeds, %ld crashes survived, %ld compactions, %ld circles told\n", (unsigned long long)count, crashes,
-	       compactions, circles);
+		run_seed(seed, argc > 3, &sums, &totals);
+	printf("%llu seeds, %d crashes survived, %d compactions, %d circles told\n", (unsigned long long)count, totals.crashes,
+	       totals.compactions, totals.circles);
+	printf("%d requests tried again, %d changes of the model, %d calls run again\n", totals.retries, totals.switches,
+	       totals.calls_again);
 	printf("%ld yes counted, %ld answers refused: %ld about other bytes, %ld too late, %ld said before\n", sums.voted, sums.refused,
 	       sums.drifted, sums.late, sums.twice);
 	return 0;

@@ -454,7 +454,7 @@ static void obey(struct world *w, int engine, struct hold *h, const struct step 
 		rest(w, engine, h);
 		emit(w, h, EVENT_TASK_FINISHED, json_pack("{s:s, s:i, s:s}", "state", step->state, "exit", step->exit, "result", step->text));
 		break;
-	case STEP_ASK_PERSON: case STEP_EXPIRE: case STEP_COMPACT: case STEP_ASK_MODEL:
+	case STEP_ASK_PERSON: case STEP_EXPIRE: case STEP_COMPACT: case STEP_ASK_MODEL: case STEP_SWITCH_MODEL:
 		broken(w, "nothing asks for this here");
 	}
 }

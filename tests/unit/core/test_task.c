@@ -24,6 +24,12 @@ static json_t *data_of(const char *word, const char *arg, enum event_type *ret)
 		  "{\"goal\":\"g\",\"agent\":\"a\",\"role\":\"worker\",\"depth\":0,\"model\":\"m/m\",\"workspace\":\"/w\",\"isolation\":\"full\","
 		  "\"channel\":\"cli\",\"interactive\":true,\"plan\":\"never\",\"tools\":[],\"policies\":[],"
 		  "\"limits\":{\"turns\":2,\"calls\":3,\"timeout_ms\":60000,\"output_bytes\":1000,\"task_cpu_ms\":500}}" },
+		{ "chained", EVENT_TASK_CREATED,
+		  "{\"goal\":\"g\",\"agent\":\"a\",\"role\":\"worker\",\"depth\":0,\"model\":\"m/m\",\"workspace\":\"/w\",\"isolation\":\"full\","
+		  "\"channel\":\"cli\",\"interactive\":true,\"plan\":\"never\",\"tools\":[],\"policies\":[],"
+		  "\"limits\":{\"turns\":9,\"calls\":9,\"timeout_ms\":600000,\"output_bytes\":1000},"
+		  "\"config\":{\"fallback\":[\"m/b\",\"m/c\"],\"retry\":{\"attempts\":2,\"tool_attempts\":2,\"time_ms\":60000,\"wait_ms\":40000}}}" },
+		{ "waits", EVENT_RETRY_SCHEDULED, "{\"turn\":1,\"delay_ms\":5000,\"class\":\"breaker\",\"reason\":\"r\"}" },
 		{ "resumed", EVENT_TASK_RESUMED, "{\"engine\":\"e\",\"generation\":2,\"reason\":\"crash\"}" },
 		{ "parked", EVENT_TASK_PARKED, "{\"reason\":\"interrupted\"}" },
 		{ "asked", EVENT_MODEL_REQUESTED, "{\"turn\":1,\"provider\":\"p\",\"model\":\"m\",\"messages\":1}" },
@@ -40,6 +46,20 @@ static json_t *data_of(const char *word, const char *arg, enum event_type *ret)
 		*ret = EVENT_MODEL_REPLIED;
 		return json_pack("{s:i, s:s, s:s, s:i, s:{}, s:n, s:i}", "turn", 1, "text", "said", "finish",
 		                 value[0] != '\0' ? value : "stop", "calls", arg[0] - '0', "usage", "usd_nanos", "ms", 1);
+	}
+	if (strcmp(word, "switched") == 0) {
+		*ret = EVENT_MODEL_SWITCHED;
+		return json_pack("{s:i, s:s, s:s, s:i, s:s, s:s, s:i, s:i}", "turn", 1, "from", "m/x", "to", "m/y", "at", call[0] - '0', "class",
+		                 value, "reason", "because", "window", 4096, "stay_ms", 30000);
+	}
+	if (strcmp(word, "after") == 0) {
+		*ret = EVENT_MODEL_FAILED;
+		return json_pack("{s:i, s:s, s:i, s:s, s:i, s:i}", "turn", 1, "class", "transient", "status", 429, "message", "because",
+		                 "retry_after_ms", (int)strtol(call, NULL, 10) * 1000, "ms", 1);
+	}
+	if (strcmp(word, "again") == 0) {
+		*ret = EVENT_RETRY_SCHEDULED;
+		return json_pack("{s:i, s:i, s:s, s:s, s:s}", "turn", 1, "delay_ms", 5000, "class", "transient", "reason", "r", "call", call);
 	}
 	if (strcmp(word, "failed") == 0) {
 		*ret = EVENT_MODEL_FAILED;
@@ -115,7 +135,7 @@ static int fold(struct task *t, const char *history, int64_t *now_us)
 static const char *const names[] = {
 	[STEP_CHECK_CALL] = "check", [STEP_ASK_PERSON] = "ask", [STEP_RUN_CALL] = "run", [STEP_KILL_CALL] = "kill",
 	[STEP_CLOSE_CALL] = "close", [STEP_CALL_MODEL] = "model", [STEP_CANCEL_MODEL] = "cancel-model",
-	[STEP_RETRY_MODEL] = "retry", [STEP_PARK] = "park", [STEP_FINISH] = "finish",
+	[STEP_RETRY_MODEL] = "retry", [STEP_SWITCH_MODEL] = "switch", [STEP_PARK] = "park", [STEP_FINISH] = "finish",
 };
 
 /* The step in words: "run 1.1", "close 1.1 denied", "finish done 0", "nothing". */
@@ -125,19 +145,22 @@ static void describe(const struct step *s, char *text, size_t size)
 
 	if (s->call != NULL)
 		n += snprintf(text + n, size - (size_t)n, " %s", s->call->id);
+	if (s->type == STEP_SWITCH_MODEL)
+		n += snprintf(text + n, size - (size_t)n, " %zu", s->model);
 	if (s->status != NULL)
 		n += snprintf(text + n, size - (size_t)n, " %s", s->status);
 	if (s->type == STEP_FINISH)
 		snprintf(text + n, size - (size_t)n, " %s %d", s->state, s->exit);
 }
 
+#define FAILS " failed:transient retry asked"
 #define ONE_CALL "created asked replied:1 proposed:1.1"
 #define AGAIN " resumed started:1.1=pure"
 #define RUNS(nature) ONE_CALL " allow:1.1 started:1.1=" nature
 
 static void what_comes_next(void **state)
 {
-	enum { DRAIN = 1, CANCEL = 2, LATE = 4 };
+	enum { DRAIN = 1, CANCEL = 2, LATE = 4, OPEN0 = 8, OPEN1 = 16, PROBE0 = 32, BAR1 = 64, HALF = 128 };
 	static const struct { const char *history; int input; const char *want; } rows[] = {
 		{ "created", 0, "model" },
 		{ "created asked", 0, "nothing" },
@@ -179,11 +202,49 @@ static void what_comes_next(void **state)
 		{ RUNS("pure") " finished:1.1 asked replied:1 proposed:2.1 deny:2.1 finished:2.1", 0, "finish failed 8" },
 		{ "created asked replied:4 proposed:1.1 proposed:1.2 proposed:1.3 proposed:1.4", 0,
 		  "close 1.1 cancelled" },
-		{ "created asked failed:transient", 0, "retry" },
+		{ "created asked failed:transient", 0, "retry transient" },
 		{ "created asked failed:transient retry", 0, "nothing" },
 		{ "created asked failed:transient retry resumed", 0, "nothing" },
-		{ "created asked failed:transient retry asked failed:transient retry asked failed:transient", 0, "finish failed 5" },
-		{ "created asked failed:transient retry asked failed:transient resumed asked failed:transient", 0, "retry" },
+		{ "created asked" FAILS FAILS FAILS " failed:transient", 0, "retry transient" },
+		{ "created asked" FAILS FAILS FAILS FAILS " failed:transient", 0, "finish failed 5" },
+		{ "created asked" FAILS FAILS FAILS " failed:transient resumed asked failed:transient", 0, "retry transient" },
+		{ "created asked after:300", 0, "retry transient" },
+		{ "created asked after:301", 0, "finish failed 5" },
+		{ "created", OPEN0, "retry breaker" },
+		{ "created waits", OPEN0, "nothing" },
+		{ "created", PROBE0, "nothing" },
+		{ "created asked replied:0", PROBE0, "finish done 0" },
+		/* a chain: what is a reason to go elsewhere, where to, and when back */
+		{ "chained asked failed:transient", 0, "retry transient" },
+		{ "chained asked" FAILS " failed:transient", 0, "switch 1 transient" },
+		{ "chained asked" FAILS " failed:transient", OPEN1, "switch 2 transient" },
+		{ "chained asked" FAILS " failed:transient", BAR1, "switch 2 transient" },
+		{ "chained asked after:20", 0, "retry transient" },
+		{ "chained asked after:31", 0, "switch 1 transient" },
+		{ "chained asked after:41", 0, "switch 1 transient" },
+		{ "chained asked failed:quota", 0, "switch 1 quota" },
+		{ "chained asked failed:auth", 0, "finish failed 4" },
+		{ "chained asked failed:terminal", 0, "finish failed 1" },
+		{ "chained asked failed:terminal=html", 0, "switch 1 terminal" },
+		{ "chained", OPEN0, "switch 1 breaker" },
+		{ "chained", PROBE0, "switch 1 breaker" },
+		{ "chained asked failed:quota switched:1=quota", 0, "model" },
+		{ "chained asked failed:quota switched:1=quota asked failed:transient", 0, "retry transient" },
+		{ "chained asked failed:quota switched:1=quota asked" FAILS " failed:transient", 0, "switch 2 transient" },
+		{ "chained asked failed:quota switched:1=quota asked failed:quota switched:2=quota asked failed:quota", 0, "finish failed 5" },
+		{ "chained asked failed:quota switched:1=quota asked replied:1 proposed:1.1 deny:1.1 finished:1.1", 0, "model" },
+		{ "chained asked failed:quota switched:1=quota asked replied:1 proposed:1.1 deny:1.1 finished:1.1", HALF, "switch 0 return" },
+		{ "chained asked failed:quota switched:1=quota asked replied:1 proposed:1.1 deny:1.1 finished:1.1", HALF | OPEN0, "model" },
+		{ "chained asked failed:quota switched:1=quota", HALF, "model" },
+		{ "chained switched:1=breaker asked replied:1 proposed:1.1 deny:1.1 finished:1.1 switched:0=return asked failed:transient", 0,
+		  "switch 1 transient" },
+		{ "chained asked failed:quota switched:1=quota resumed", 0, "model" },
+		/* calls that may be run again are, after a while */
+		{ RUNS("pure") " again:1.1", 0, "nothing" },
+		{ RUNS("pure") " again:1.1", HALF, "run 1.1" },
+		{ RUNS("pure") " again:1.1 resumed", HALF, "run 1.1" },
+		{ RUNS("pure") " again:1.1", DRAIN, "park interrupted" },
+		{ RUNS("pure") " again:1.1", CANCEL, "close 1.1 cancelled" },
 		{ "created asked failed:quota", 0, "finish failed 5" },
 		{ "created asked failed:auth", 0, "finish failed 4" },
 		{ "created asked failed:terminal", 0, "finish failed 1" },
@@ -219,6 +280,11 @@ static void what_comes_next(void **state)
 			fail_msg("row %zu: %s cannot be folded", i, rows[i].history);
 		struct task_input input = { .now_us = now_us + ((rows[i].input & LATE) != 0 ? 60000000 : 0),
 			                    .draining = (rows[i].input & DRAIN) != 0, .cancelled = (rows[i].input & CANCEL) != 0 };
+		input.now_us += (rows[i].input & HALF) != 0 ? 30000000 : 0;
+		input.models[0].until_us = (rows[i].input & OPEN0) != 0 ? input.now_us + 1 : 0;
+		input.models[0].probing = (rows[i].input & PROBE0) != 0;
+		input.models[1].until_us = (rows[i].input & OPEN1) != 0 ? input.now_us + 1 : 0;
+		input.models[1].barred = (rows[i].input & BAR1) != 0;
 		if (task_decide(t, &input, &s)) {
 			describe(&s, got, sizeof got);
 			step_done(&s);
@@ -233,7 +299,8 @@ static void what_cannot_follow(void **state)
 {
 	static const char *const rows[] = {
 		"asked", "created created", "created asked asked", "created replied:0", "created failed:transient",
-		"created retry", "created proposed:1.1", ONE_CALL " started:1.1=pure", ONE_CALL " deny:1.1 started:1.1=pure",
+		"created retry", RUNS("at_most_once") " again:1.1", ONE_CALL " again:1.1", "created switched:1=quota", "chained switched:3=quota",
+		"chained asked switched:1=quota", "created asked waits", "created proposed:1.1", ONE_CALL " started:1.1=pure", ONE_CALL " deny:1.1 started:1.1=pure",
 		RUNS("at_most_once") " resumed started:1.1=at_most_once", RUNS("pure") " finished:1.1 finished:1.1",
 		ONE_CALL " allow:1.2", "created parked asked", "created parked parked",
 	};
@@ -281,7 +348,7 @@ static void backoff(void **state)
 	static const struct { int attempt; int64_t after; uint32_t random; int64_t want; } rows[] = {
 		{ 1, -1, 0, 0 },      { 1, -1, 1000, 1000 }, { 1, -1, 1001, 0 },    { 2, -1, 2000, 2000 },
 		{ 3, -1, 4000, 4000 }, { 9, -1, 30000, 30000 }, { 99, -1, 30000, 30000 }, { 1, 7000, 0, 7000 },
-		{ 1, 7000, 1400, 8400 }, { 1, 7000, 1401, 7000 }, { 1, 0, 5, 0 },
+		{ 1, 7000, 1400, 8400 }, { 1, 7000, 1401, 7000 }, { 1, 0, 5, 5 },
 	};
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++)

@@ -158,7 +158,7 @@ static struct llm_call *start_with(struct llm *llm, struct llm_model *model, con
                                    struct outcome *outcome)
 {
 	struct llm_request request = {
-		.model = model, .agent = "worker", .messages = messages, .idle_ms = idle_ms, .on_text = on_text,
+		.model = model, .agent = "worker", .messages = messages, .patience = { .first_ms = idle_ms, .idle_ms = idle_ms }, .on_text = on_text,
 		.on_done = on_done, .userdata = outcome,
 	};
 
@@ -311,31 +311,31 @@ static void failures(void **state UNUSED)
 {
 	static const struct {
 		const char *say;
-		enum llm_class want;
+		enum failure want;
 		int status;
 		int64_t retry_after_ms;
 		bool forbidden;
 		const char *has;
 	} rows[] = {
-		{ "cut-late", LLM_TRANSIENT, 200, -1, false, "openai: " },
-		{ "cut-early", LLM_TRANSIENT, 200, -1, false, "openai: " },
-		{ "dropped", LLM_TRANSIENT, 0, -1, false, "openai: " },
-		{ "hang-before", LLM_TRANSIENT, 0, -1, false, "nothing came for 3" },
-		{ "hang-headers", LLM_TRANSIENT, 200, -1, false, "nothing came for 3" },
-		{ "hang-first", LLM_TRANSIENT, 200, -1, false, "nothing came for 3" },
-		{ "malformed-event", LLM_TERMINAL, 200, -1, false, "cannot be read" },
-		{ "mid-error", LLM_TRANSIENT, 200, -1, false, "overloaded today" },
-		{ "html-page", LLM_TERMINAL, 200, -1, false, "web page" },
-		{ "html-502", LLM_TRANSIENT, 502, -1, false, "web page" },
-		{ "rate-seconds", LLM_TRANSIENT, 429, 7000, false, "slow down" },
-		{ "rate-ms", LLM_TRANSIENT, 429, 250, false, "slow down" },
-		{ "rate-date", LLM_TRANSIENT, 503, 0, false, "503" },
-		{ "quota", LLM_QUOTA, 429, -1, false, "pay first" },
-		{ "forbidden-retry", LLM_TRANSIENT, 500, -1, true, "500" },
-		{ "wanted-retry", LLM_TRANSIENT, 400, -1, false, "400" },
-		{ "echoes-key", LLM_TERMINAL, 400, -1, false, "'Bearer [key]'" },
-		{ "redirect", LLM_TERMINAL, 307, -1, false, "http://127.0.0.2/steal, which is not followed: set OPENAI_BASE_URL" },
-		{ "not-found", LLM_TERMINAL, 404, -1, false, "no such model" },
+		{ "cut-late", FAILURE_TRANSIENT, 200, -1, false, "openai: " },
+		{ "cut-early", FAILURE_TRANSIENT, 200, -1, false, "openai: " },
+		{ "dropped", FAILURE_TRANSIENT, 0, -1, false, "openai: " },
+		{ "hang-before", FAILURE_TRANSIENT, 0, -1, false, "no answer began for 3" },
+		{ "hang-headers", FAILURE_TRANSIENT, 200, -1, false, "no answer began for 3" },
+		{ "hang-first", FAILURE_TRANSIENT, 200, -1, false, "nothing came for 3" },
+		{ "malformed-event", FAILURE_TERMINAL, 200, -1, false, "cannot be read" },
+		{ "mid-error", FAILURE_TRANSIENT, 200, -1, false, "overloaded today" },
+		{ "html-page", FAILURE_TERMINAL, 200, -1, false, "web page" },
+		{ "html-502", FAILURE_TRANSIENT, 502, -1, false, "web page" },
+		{ "rate-seconds", FAILURE_TRANSIENT, 429, 7000, false, "slow down" },
+		{ "rate-ms", FAILURE_TRANSIENT, 429, 250, false, "slow down" },
+		{ "rate-date", FAILURE_TRANSIENT, 503, 0, false, "503" },
+		{ "quota", FAILURE_QUOTA, 429, -1, false, "pay first" },
+		{ "forbidden-retry", FAILURE_TRANSIENT, 500, -1, true, "500" },
+		{ "wanted-retry", FAILURE_TRANSIENT, 400, -1, false, "400" },
+		{ "echoes-key", FAILURE_TERMINAL, 400, -1, false, "'Bearer [key]'" },
+		{ "redirect", FAILURE_TERMINAL, 307, -1, false, "http://127.0.0.2/steal, which is not followed: set OPENAI_BASE_URL" },
+		{ "not-found", FAILURE_TERMINAL, 404, -1, false, "no such model" },
 	};
 	struct world w = world_open();
 
@@ -367,7 +367,7 @@ static void a_wrong_key_is_said_so_and_not_shown(void **state UNUSED)
 	(void)start(w.llm, w.model, "plain-text", 0, &outcome);
 	run(w.base);
 	assert_true(outcome.failed);
-	assert_int_equal(outcome.failure.cls, LLM_AUTH);
+	assert_int_equal(outcome.failure.cls, FAILURE_AUTH);
 	assert_null(strstr(outcome.failure.text, key));
 	outcome_done(&outcome);
 	world_close(&w);
@@ -467,7 +467,7 @@ static void nobody_listens(void **state UNUSED)
 	(void)start(w.llm, w.model, "plain-text", 0, &outcome);
 	run(w.base);
 	assert_true(outcome.failed);
-	assert_int_equal(outcome.failure.cls, LLM_TRANSIENT);
+	assert_int_equal(outcome.failure.cls, FAILURE_TRANSIENT);
 	assert_int_equal(outcome.failure.http_status, 0);
 	assert_non_null(strstr(outcome.failure.text, "connect"));
 	outcome_done(&outcome);

@@ -102,8 +102,8 @@ static void check_failure(const char *name, const struct llm_failure *have, cons
 	const json_t *part;
 	size_t i;
 
-	if (strcmp(llm_class_name(have->cls), json_get_text(want, "class", "")) != 0)
-		fail_msg("%s: class %s: %s", name, llm_class_name(have->cls), have->text);
+	if (strcmp(failure_name(have->cls), json_get_text(want, "class", "")) != 0)
+		fail_msg("%s: class %s: %s", name, failure_name(have->cls), have->text);
 	json_array_foreach(json_object_get(want, "has"), i, part) {
 		if (strstr(have->text, json_string_value(part)) == NULL)
 			fail_msg("%s: '%s' not in: %s", name, json_string_value(part), have->text);
@@ -201,13 +201,13 @@ static void feed_many(struct reader *r, const char *first, const char *piece, si
 static void nothing_grows_without_end(void **state UNUSED)
 {
 	static char kilobyte[1025], text_event[1200], args_event[1200];
-	const struct { int status; const char *first, *piece; size_t bytes; enum llm_class want; const char *has; } rows[] = {
-		{ 200, "{\"x\":\"", kilobyte, LIMIT_REPLY_BODY_BYTES + 1, LLM_TERMINAL, "longer than a reply may be" },
-		{ 200, "data: ", kilobyte, LIMIT_REPLY_BODY_BYTES + 1, LLM_TERMINAL, "longer than it may be" },
-		{ 200, ":\n", text_event, LIMIT_REPLY_BODY_BYTES, LLM_TERMINAL, "text is longer" },
-		{ 200, ":\n", args_event, LIMIT_REPLY_BODY_BYTES, LLM_TERMINAL, "arguments of a call are longer" },
-		{ 200, "<", kilobyte, LIMIT_REPLY_BODY_BYTES + 1, LLM_TERMINAL, "longer than a reply may be" },
-		{ 500, "x", kilobyte, LIMIT_REPLY_BODY_BYTES + 1, LLM_TRANSIENT, "500: xaaaa" },
+	const struct { int status; const char *first, *piece; size_t bytes; enum failure want; const char *has; } rows[] = {
+		{ 200, "{\"x\":\"", kilobyte, LIMIT_REPLY_BODY_BYTES + 1, FAILURE_TERMINAL, "longer than a reply may be" },
+		{ 200, "data: ", kilobyte, LIMIT_REPLY_BODY_BYTES + 1, FAILURE_TERMINAL, "longer than it may be" },
+		{ 200, ":\n", text_event, LIMIT_REPLY_BODY_BYTES, FAILURE_TERMINAL, "text is longer" },
+		{ 200, ":\n", args_event, LIMIT_REPLY_BODY_BYTES, FAILURE_TERMINAL, "arguments of a call are longer" },
+		{ 200, "<", kilobyte, LIMIT_REPLY_BODY_BYTES + 1, FAILURE_TERMINAL, "longer than a reply may be" },
+		{ 500, "x", kilobyte, LIMIT_REPLY_BODY_BYTES + 1, FAILURE_TRANSIENT, "500: xaaaa" },
 	};
 	static const struct provider provider = { .name = "openai", .dialect = &openai_dialect };
 
@@ -249,7 +249,7 @@ static void a_broken_connection_is_transient(void **state UNUSED)
 		if (whole) {
 			llm_reply_done(&reply);
 		} else {
-			assert_int_equal(failure.cls, LLM_TRANSIENT);
+			assert_int_equal(failure.cls, FAILURE_TRANSIENT);
 			assert_string_equal(failure.text, "openai: connection reset");
 		}
 		reader_done(&reader);

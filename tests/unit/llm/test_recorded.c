@@ -98,7 +98,7 @@ static void on_done(void *userdata, struct llm_reply *reply, const struct llm_fa
 	struct world *w = userdata;
 
 	if (failure != NULL) {
-		buf_printf(&w->log, "%s: %s", llm_class_name(failure->cls), failure->text);
+		buf_printf(&w->log, "%s: %s", failure_name(failure->cls), failure->text);
 		return;
 	}
 	buf_printf(&w->log, "%s %s %s", reply->ref, reply->finish, reply->text);

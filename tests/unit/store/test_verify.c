@@ -51,6 +51,7 @@ static void the_file_itself_refuses_changes(void **state UNUSED)
 	fill(&f);
 	snprintf(path, sizeof path, "%s/mishri.db", f.dir);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	sqlite3_busy_timeout(db, 5000);                 /* the index of words may be written just now */
 	for (size_t i = 0; i < COUNT(rows); i++)
 		assert_int_equal(sqlite3_exec(db, rows[i], NULL, NULL, NULL), SQLITE_CONSTRAINT);
 	sqlite3_close(db);

@@ -1,0 +1,23 @@
+/* patience.c - the keys retry.*, breaker.*, fallback.stay and model.* as the engine wants them. It decides nothing. */
+#include "engine/patience.h"
+
+#include "base/banned.h"
+
+struct engine_patience patience_of(const struct config *config)
+{
+	return (struct engine_patience){
+		.attempts = config_number(config, "retry.attempts"),
+		.tool_attempts = config_number(config, "retry.tool_attempts"),
+		.time_ms = config_number(config, "retry.time"),
+		.wait_ms = config_number(config, "retry.wait"),
+		.failures = config_number(config, "breaker.failures"),
+		.open_ms = config_number(config, "breaker.open"),
+		.stay_ms = config_number(config, "fallback.stay"),
+		.model = {
+			.connect_ms = config_number(config, "model.connect"),
+			.first_ms = config_number(config, "model.first_byte"),
+			.idle_ms = config_number(config, "model.idle"),
+			.total_ms = config_number(config, "model.total"),
+		},
+	};
+}

@@ -1,0 +1,10 @@
+/* patience.h - how much is borne of models and tools that fail, out of the configuration. */
+#ifndef MISHRI_ENGINE_PATIENCE_H
+#define MISHRI_ENGINE_PATIENCE_H
+
+#include "engine/config.h"
+#include "engine/engine.h"
+
+struct engine_patience patience_of(const struct config *config);
+
+#endif
