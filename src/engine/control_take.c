@@ -156,7 +156,7 @@ void control_take(struct run *run, const struct inbox_message *m)
 	int command = control_find(m->kind);
 
 	assert(command >= 0);
-	if (!control_may(run->engine->setup.policy, run->task->user, m->user)) {
+	if (!control_may(run_policy(run), run->task->user, m->user)) {
 		AUTO(freep) char *why = xasprintf("the task is %s's, and %s is neither root nor in the group `control` of the policy",
 		                                  run->task->user, m->user);
 		refuse(run, m, why);
