@@ -80,6 +80,11 @@
 #define LIMIT_WORDS_TEXT_BYTES      KIB(16)  /* of one text that are indexed */
 #define LIMIT_LEASE_MS              45000
 #define LIMIT_LEASE_RENEW_MS        15000
+#define LIMIT_STEER_BYTES           KIB(64)  /* of what a person says to a task, or answers */
+#define LIMIT_PRIORITY              100      /* the highest; the lowest is its negative */
+#define LIMIT_FORK_PARTS             16
+#define LIMIT_CANCEL_WAIT_MS        60000    /* how long `cancel` waits for the end */
+#define LIMIT_FORK_EVENT_BYTES      MIB(2)   /* of the conversation in one event of a fork */
 #define LIMIT_INBOX_POLL_MS         500
 
 /* people */

@@ -18,6 +18,9 @@ static json_t *json_node(const struct task_row *row, json_t *owned_taint)
 	json_put_text(node, "role", row->role);
 	json_put_text(node, "goal", row->goal);
 	json_put_text(node, "state", task_state_name(row->state));
+	json_put_int(node, "priority", row->priority);
+	json_put(node, "forked", row->forked_from[0] == '\0' ? json_null() :
+	         json_pack("{s:s, s:I}", "task", row->forked_from, "event", (json_int_t)row->forked_at));
 	json_put(node, "taint", owned_taint);
 	json_put(node, "children", json_array());
 	json_put(node, "cost", json_cost(row));
@@ -39,6 +42,10 @@ static void print_row(const struct task_row *row, const json_t *taint, const cha
 		printf(", %s%lld denied%s", ink(colour, INK_BAD), (long long)row->denied, ink(colour, INK_PLAIN));
 	printf(", %s, %s  ", span_text(row, span), cost_text(row->usd_nanos, cost));
 	print_line(row->goal, 60);
+	if (row->priority != 0)
+		printf("  [priority %lld]", (long long)row->priority);
+	if (row->forked_from[0] != '\0')
+		printf("  [fork of %s after event %lld]", row->forked_from, (long long)row->forked_at);
 	if (json_array_size(taint) > 0) {
 		printf("  %s[", ink(colour, INK_WARN));
 		print_taint(taint);

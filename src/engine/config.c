@@ -48,6 +48,8 @@ static const struct config_key keys[] = {
 	  .about = "wall time of one task" },
 	{ .name = "context_tokens", .type = CONFIG_INT, .least = 4096, .most = 100000000, .project = true,
 	  .about = "the model's window, beyond which a conversation is compacted; by the model's name where nothing is said" },
+	{ .name = "cancel_grace", .type = CONFIG_DURATION, .otherwise = "5s", .least = 100, .most = 300000, .project = true,
+	  .about = "from a cancel to the certain end of a tool that does not end by itself" },
 	{ .name = "loop.detect", .type = CONFIG_CHOICE, .otherwise = "on", .choices = "on off", .project = true,
 	  .about = "whether a task that goes round in circles is told so, and stopped" },
 	{ .name = "serve.listen", .type = CONFIG_TEXT, .about = "address and port where the service also takes requests, such as 127.0.0.1:8080" },

@@ -346,6 +346,7 @@ void run_opened(struct run *run, const json_t *mechanisms)
 	                   (json_int_t)policy_rule_count(policy)));
 	tell_cell(run, mechanisms);
 	approvals_resume(run);
+	control_opened(run);
 	run_step(run);
 }
 
@@ -403,7 +404,7 @@ static int64_t child_time_ms(int64_t left_ms)
 static json_t *child_data(const struct run *parent, const struct child *child, const struct agent_profile *profile)
 {
 	const struct task *t = parent->task;
-	int64_t spent_us = t->active_us + clock_wall_us() - t->run_since_us;
+	int64_t spent_us = t->active_us + clock_wall_us() - t->run_since_us - t->paused_us;
 	int max_depth = (int)json_get_int(t->config, "max_depth", 1), depth = t->depth + 1;
 	const char *role = profile != NULL && profile->role != NULL && depth < max_depth ? profile->role : "worker";
 	const struct task_limits limits = {
@@ -512,6 +513,7 @@ int engine_child(struct run *parent, const struct call *call, const struct child
  * the task that got the reply. */
 struct used_lines {
 	struct engine *engine;
+	int64_t upto;                  /* seq; 0: all */
 	json_t *models;                /* {task: model} of the whole tree */
 };
 
@@ -533,6 +535,8 @@ static bool mark_used(void *userdata, const struct event_row *row)
 	struct llm_model *model;
 	struct event e;
 
+	if (used->upto > 0 && row->seq > used->upto)
+		return false;
 	if (event_parse(row->text, &e, NULL) < 0)
 		return true;
 	const char *ref = json_get_text(e.data, "ref", NULL);
@@ -544,10 +548,11 @@ static bool mark_used(void *userdata, const struct event_row *row)
 	return true;
 }
 
-static int mark_tree(struct engine *engine, const char *root, struct err *err)
+/* upto: the last event that counts; 0: all. */
+static int mark_tree(struct engine *engine, const char *root, int64_t upto, struct err *err)
 {
 	AUTO(json_decrefp) json_t *models = json_object();
-	struct used_lines used = { engine, models };
+	struct used_lines used = { engine, upto, models };
 	struct event_filter created = { .task = root, .tree = true, .type = "task.created" };
 	struct event_filter replied = { .task = root, .tree = true, .type = "model." };
 	const char *task;
@@ -580,7 +585,9 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 	assert(task != NULL);
 	if (task->phase == PHASE_ENDED)
 		return err_set(err, EALREADY, "task %s has ended", id);
-	r = mark_tree(engine, task->root, err);
+	r = mark_tree(engine, task->root, 0, err);
+	if (r == 0 && task->forked_from[0] != '\0')
+		r = mark_tree(engine, task->forked_from, task->forked_at, err);
 	if (r == 0)
 		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
@@ -628,7 +635,7 @@ int engine_answer(struct engine *engine, const struct answer *answer, struct err
 void engine_say(struct engine *engine, const char *question, const char *words)
 {
 	for (struct run *run = engine->runs; run != NULL; run = run->next)
-		if (control_answer(run, question, engine->setup.user, words))
+		if (control_answer(run, question, engine->setup.user, words, ""))
 			return;
 }
 

@@ -85,6 +85,7 @@ struct engine_setup {
 	int64_t context_tokens;        /* of every model; 0: by the model's name */
 	bool loops_ignored;            /* nobody looks whether a task goes round in circles */
 	int64_t reply_tokens;          /* at most, of one reply; 0: as the provider has it, or as a budget allows */
+	int64_t cancel_grace_ms;       /* from a cancel to SIGKILL; 0: LIMIT_CELL_GRACE_MS */
 	struct engine_patience patience;
 	const json_t *fallback;        /* names of models that stand in for `model`; NULL: none */
 	bool fallback_auth;            /* also where the key of `model` is not accepted */

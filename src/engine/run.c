@@ -132,7 +132,7 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 }
 
 /* The span of an event and the span above it. */
-static void set_spans(const struct task *t, const char *what, const char *name, struct event *e)
+void run_spans(const struct task *t, const char *what, const char *name, struct event *e)
 {
 	task_span(t, what, name, e->span_id);
 	if (strcmp(what, "task") == 0) {
@@ -164,7 +164,7 @@ void run_event(struct run *run, enum event_type type, const char *what, const ch
 	memcpy(e.parent, t->parent, sizeof e.parent);
 	memcpy(e.user, t->user, sizeof e.user);
 	memcpy(e.trace_id, t->trace_id, sizeof e.trace_id);
-	set_spans(t, what, name, &e);
+	run_spans(t, what, name, &e);
 	const struct call *c = strcmp(what, "call") == 0 ? task_call_find(t, name) : NULL;
 	if (c != NULL)
 		e.attempt = MAX(c->attempt, 1);
@@ -414,7 +414,7 @@ static void finish(struct run *run, const struct step *c)
 {
 	charge_withdraw(run);
 	run_close_cell(run, "finished");
-	files_end(run);
+	files_forget(run->engine->setup.store, run->task);
 	run_emit(run, EVENT_TASK_FINISHED, "task", "",
 	         json_pack("{s:s, s:i, s:o}", "state", c->state, "exit", c->exit, "result", json_of_str(str_of(c->text))));
 }

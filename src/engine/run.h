@@ -99,9 +99,6 @@ struct run {
 	bool exposed[LIMIT_SECRETS];   /* secrets that a program of this cell was given, by their order */
 	struct background *background; /* oldest first */
 	int64_t stray_execs, stray_denied;
-	struct {
-		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
-	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
 	int64_t inbox_seen;            /* the newest message that was taken */
 	struct net *net;               /* NULL: the cell has no network */
@@ -159,6 +156,7 @@ struct engine {
 struct run *run_new(struct engine *engine, struct task *task, struct run *parent);  /* parent: NULL for a root */
 void run_free(struct run *run);
 void run_emit(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data);
+void run_spans(const struct task *task, const char *what, const char *name, struct event *event);
 void run_event(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data,
                struct event *ret);                                /* makes it, and no more: charge.c */
 void run_published(struct run *run, const struct event *event);  /* it is durable */
@@ -231,13 +229,13 @@ bool files_refuse(const struct run *run, const struct tool *tool, const json_t *
 MUST_USE int files_guard(struct run *run, struct err *err);      /* before a call: what is new is guarded, and told of */
 void files_touched(struct run *run);                             /* behind one that may have written */
 void files_close(struct run *run);                               /* before the cell is closed */
-void files_end(struct run *run);                                 /* the task is over */
+void files_forget(struct store *store, const struct task *task);  /* the task is over */
 
 /* tmp_kept.c: the cell's /tmp while a task is parked, for its return within LIMIT_TMP_KEPT_MS. Both wait for a few seconds at
  * most. The word is for the event: "kept", "brought back", or why not; NULL where there is nothing to say. */
 const char *tmp_kept_save(struct run *run);
 const char *tmp_kept_bring(struct run *run);
-void tmp_kept_drop(const struct run *run);                       /* the task is over */
+void tmp_kept_drop(struct store *store, const char *task);       /* the task is over */
 bool tmp_kept_ended(struct run *run, const struct cell_exit *ended);   /* false: another run of the cell */
 
 /* layer_meter.c: how much a layer holds, measured while something runs; more than is allowed ends what runs. */
@@ -259,6 +257,7 @@ void call_decide(const struct run *run, const struct call *call, struct decision
 void call_intend(struct run *run, struct call *call);            /* STEP_RUN_CALL */
 void call_run(struct run *run, struct call *call);               /* the effect */
 void call_kill(struct run *run, struct call *call, const char *why);
+void call_kill_at_once(const struct run *run);                   /* what runs has no grace any more */
 void call_close(struct run *run, struct call *call, const char *status, const char *text);
 void call_ended(struct run *run, const struct cell_exit *ended); /* from the cell; NULL: the cell is lost */
 void call_limit(struct run *run, uint64_t tag, const struct bound_hit *hit); /* from the cell: its run is being ended */
@@ -268,6 +267,7 @@ json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms);
 /* Starts a plan in the cell, its output into *ret_out (not blocking). mailbox: see tools/seen.h; -1: none. */
 MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
                          int mailbox, const struct call_limits *limits, int *ret_out, struct err *err);
+const char *call_killed_status(const struct call *call);         /* of call.finished; it was killed */
 bool call_drain(int out, struct redact_stream *guard, struct output *output);    /* false at its end */
 bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one of too many to be written down */
 void call_hold(struct run *run, uint64_t tag, bool held);       /* a program of this call waits: its time stands still, too */
@@ -380,7 +380,17 @@ void control_kill(struct run *run, struct call *call);
 void control_end(struct run *run, struct call *call);            /* every child has reported */
 void control_child_over(struct run *child);
 void control_put_question(struct run *run, const char *call);      /* the effect of question.asked */
-bool control_answer(struct run *run, const char *approval, const char *by, const char *words);
+/* False: the question is not open. word: of the message that brought it; "" from the engine's own terminal. */
+bool control_answer(struct run *run, const char *question, const char *by, const char *words, const char *word);
+void control_withdraw_question(struct run *run, const struct call *call, const char *why);
+json_t *control_report(const char *call, const struct task *below);      /* data of task.reported; the caller owns it */
+json_t *control_no_report(const char *call, const char *child, const char *state, const char *result);   /* of one that never began */
+void control_reports(const struct call *call, struct buf *ret);          /* of all its tasks, in words */
+
+/* control_take.c */
+struct inbox_message;
+void control_take(struct run *run, const struct inbox_message *message);
+void control_opened(struct run *run);                            /* its first event is there, or that of its return */
 
 /* exec.c */
 void exec_arrived(struct run *run, const struct cell_exec *exec);
