@@ -140,7 +140,7 @@ describe('history', () => {
 			if (want === null)
 				await refused(w, 2, /no letter or digit/, 'history', words);
 			else
-				assert.deepEqual(JSON.parse(await ask(w, 'history', '--json', '--', words)).map((r) => r.task), want, words);
+				assert.deepEqual(JSON.parse((await w.mishri(['history', '--json', ...w.places(), '--', words])).out).map((r) => r.task), want, words);
 		}
 		const [row] = JSON.parse(await ask(w, 'history', 'umbrella', '--json'));
 		assert.equal(row.tasks, 2);
@@ -200,11 +200,11 @@ describe('retention', () => {
 		const before = w.events();
 		const dry = JSON.parse(await ask(w, 'vacuum', '--keep', '1', '--dry-run', '--json'));
 		assert.deepEqual(dry.trees.map((r) => r.task), [w.team]);
-		assert.equal(dry.events, before.filter((e) => e.task !== null && e.task !== w.single).length);
+		assert.equal(dry.events, before.filter((e) => e.task && e.task !== w.single).length);
 		assert.deepEqual(w.events().length, before.length);
 		const real = JSON.parse(await ask(w, 'vacuum', '--keep', '1', '--compact', '--json'));
 		assert.deepEqual([real.events, real.bytes, real.trees[0].left], [dry.events, dry.bytes, true]);
-		assert.deepEqual(w.events().filter((e) => e.task !== null && e.task !== w.single), []);
+		assert.deepEqual(w.events().filter((e) => e.task && e.task !== w.single), []);
 		assert.match(await ask(w, 'audit', 'verify'), /intact: .*\npruned: 1 task trees/);
 		assert.deepEqual(JSON.parse(await ask(w, 'history', 'umbrella', '--json')), []);
 		assert.equal(JSON.parse(await ask(w, 'cost', '--by', 'day', '--json')).total.usd_nanos, 4001000);
@@ -243,7 +243,7 @@ describe('export and import', () => {
 		assert.deepEqual([back.task, back.tasks, back.imported, back.resumable], [w.team, 2, true, false]);
 		for (const command of ['show', 'tree'])
 			assert.equal(await ask(v, command, w.team), await ask(w, command, w.team), command);
-		const texts = (x) => x.events().filter((e) => e.task !== null && e.task !== w.single).map((e) => [e.type, e.hash]);
+		const texts = (x) => x.events().filter((e) => e.task && e.task !== w.single).map((e) => [e.type, e.hash]);
 		assert.deepEqual(texts(v), texts(w));
 		assert.match(await ask(v, 'audit', 'verify'), /^intact/);
 		assert.equal(JSON.parse(await ask(v, 'history', 'umbrella', '--json'))[0].imported, true);
