@@ -121,6 +121,7 @@ struct engine_row {               /* borrowed */
 	int64_t pid;
 	enum { ENGINE_GONE, ENGINE_UNKNOWN, ENGINE_ALIVE } life;   /* unknown: of another machine or namespace */
 	int64_t leases;              /* tasks that it holds */
+	int64_t renewed_ms;          /* when it last lengthened them, monotonic; -1: it holds none */
 };
 MUST_USE int store_engines(struct store *store, void (*visit)(void *userdata, const struct engine_row *row), void *userdata,
                            struct err *err);
