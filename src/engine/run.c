@@ -54,6 +54,7 @@ void run_free(struct run *run)
 	free(run->workspace);
 	meter_stop(run);
 	json_decref(run->files_told);
+	json_decref(run->tools);
 	free(run->tmp);
 	free(run);
 }
