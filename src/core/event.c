@@ -823,6 +823,41 @@ json_t *event_schema(enum event_type type)
 	return schema;
 }
 
+json_t *event_line_schema(enum event_type type)
+{
+	static const struct { const char *name, *json; bool required; } common[] = {
+		{ "seq", "{\"type\":\"integer\",\"minimum\":1}", false },
+		{ "time", "{\"type\":\"string\",\"format\":\"date-time\"}", true },
+		{ "session", "{\"type\":[\"string\",\"null\"]}", true }, { "task", "{\"type\":[\"string\",\"null\"]}", true },
+		{ "parent", "{\"type\":[\"string\",\"null\"]}", true },  { "user", "{\"type\":[\"string\",\"null\"]}", true },
+		{ "trace_id", "{\"type\":[\"string\",\"null\"],\"pattern\":\"^[0-9a-f]{32}$\"}", true },
+		{ "span_id", "{\"type\":[\"string\",\"null\"],\"pattern\":\"^[0-9a-f]{16}$\"}", true },
+		{ "parent_span_id", "{\"type\":[\"string\",\"null\"],\"pattern\":\"^[0-9a-f]{16}$\"}", true },
+		{ "attempt", "{\"type\":\"integer\",\"minimum\":1}", true },
+		{ "blobs", "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{64}$\"}}", false },
+		{ "prev", "{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{64}$\"}", false },
+		{ "hash", "{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{64}$\"}", false },
+	};
+	json_t *schema = json_object(), *properties = json_object(), *required = json_pack("[ss]", "type", "data"), *value;
+
+	json_put_text(schema, "$schema", "https://json-schema.org/draft/2020-12/schema");
+	json_put_text(schema, "title", rows[type].name);
+	json_put_text(schema, "type", "object");
+	for (size_t i = 0; i < COUNT(common); i++) {
+		if (json_parse(str_of(common[i].json), &value, NULL) < 0)
+			abort();
+		json_put(properties, common[i].name, value);
+		if (common[i].required)
+			json_array_append_new(required, json_string(common[i].name));
+	}
+	json_put(properties, "type", json_pack("{ss}", "const", rows[type].name));
+	json_put(properties, "data", event_schema(type));
+	json_put(schema, "properties", properties);
+	json_put(schema, "required", required);
+	json_put_bool(schema, "additionalProperties", false);
+	return schema;
+}
+
 void event_document(struct buf *ret)
 {
 	for (size_t i = 0; i < COUNT(rows); i++) {

@@ -28,7 +28,7 @@ struct live_call {
 	struct output *output, *whole; /* what the model gets; what is kept */
 	int mailbox;                   /* of a tool that runs no program; -1 */
 	int64_t mail_from;
-	int64_t started_ms;            /* monotonic */
+	int64_t started_ms, killed_ms; /* monotonic; killed_ms 0: not yet */
 	struct call_limits limits;
 	struct bound_hit hit;          /* what is ending it */
 	int64_t execs, denied;
@@ -213,6 +213,23 @@ const char *call_running(const struct run *run)
 	return run->live != NULL ? run->live->id : "";
 }
 
+bool call_life(const struct run *run, struct call_life *ret)
+{
+	const struct live_call *live = run->live;
+
+	if (live == NULL)
+		return false;
+	*ret = (struct call_life){ .id = live->id, .held = live->held > 0 && live->killed_ms == 0 };
+	if (live->killed_ms > 0) {
+		ret->since_ms = live->killed_ms;
+		ret->most_ms = 2 * LIMIT_CELL_GRACE_MS;
+	} else {
+		ret->since_ms = live->started_ms + live->held_ms;
+		ret->most_ms = live->limits.bounds.at[BOUND_WALL] + 2 * LIMIT_CELL_GRACE_MS;
+	}
+	return true;
+}
+
 void call_hint(struct run *run, const char *line)
 {
 	if (run->live == NULL)
@@ -331,8 +348,9 @@ void call_kill(struct run *run, struct call *c, const char *why)
 		call_close(run, c, "cancelled", "Not run: the task was stopped first.");
 		return;
 	}
+	live->killed_ms = clock_mono_ms();
 	cell_kill(run->cell, live->tag, SIGTERM);
-	watch_arm(live->timer, LIMIT_CELL_GRACE_MS);
+	watch_arm(live->timer, drain_grace_ms(run->engine));
 }
 
 void call_stop(struct run *run, const char *why)
@@ -474,6 +492,10 @@ void call_run(struct run *run, struct call *c)
 	struct err err = ERR_NONE;
 
 	assert(run->live == NULL && tool != NULL);
+	if (run->cell == NULL || !run->cell_ready) {
+		failed_to_start(run, c->id, -EINVAL, "the sandbox was lost before it began; another follows");
+		return;
+	}
 	if (tool_plan_make(tool, c->args, run->task->workspace, &plan, &err) < 0)
 		failed_to_start(run, c->id, -EINVAL, err.text);
 	else if (files_guard(run, &err) < 0)
