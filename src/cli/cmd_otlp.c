@@ -32,7 +32,7 @@ static int choose(const struct options *o, struct store *store, struct roots *re
 	const char *const *names;
 	size_t count = option_positionals(o, &names);
 	struct history_filter filter = { .limit = LIMIT_OTLP_TASKS };
-	bool more;
+	bool more = false;
 	struct err err = ERR_NONE;
 
 	if (option_since_us(o, "--since", &filter.since_us) < 0)

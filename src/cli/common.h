@@ -69,7 +69,7 @@ struct session {
 	struct llm *llm;
 	struct llm_model *model;
 	struct engine *engine;
-	struct watch *sigint, *sigterm;
+	struct watchdog *watchdog;
 	struct progress *progress;     /* NULL: quiet */
 	struct asker *asker;           /* NULL: nobody to ask */
 	enum output_format format;
@@ -96,6 +96,9 @@ struct session {
 	int poke_fd;                   /* with poke_path, where others say that there is a message */
 	char *poke_path;
 };
+
+/* The keys watchdog.* and shutdown.deadline. */
+struct health_limits cli_health_limits(const struct config *config);
 
 /* Writes this process into the store as an engine, with a socket where one can be had. */
 MUST_USE int session_register(struct session *s, const struct options *o, struct err *err);

@@ -235,6 +235,13 @@ void progress_free(struct progress *p)
 	free(p);
 }
 
+void progress_note(struct progress *p, const char *line)
+{
+	buf_printf(&p->out, "mishri: %s\n", line);
+	if (!p->paused)
+		show(p);
+}
+
 void progress_pause(struct progress *p, bool paused)
 {
 	p->paused = paused;

@@ -222,6 +222,7 @@ FIELDS(retry_scheduled) = {
 	{ "attempts", INT, OPTIONAL, "how many there may be" },
 	{ "next_us", INT, OPTIONAL, "when it comes: microseconds since 1970" },
 	{ "retry_after_ms", INT, OPTIONAL | NULLABLE, "how long the other side wants us to wait: never less" },
+	{ "used", OBJECT, OPTIONAL, "by the attempt of the call that is over: cpu_ms, memory_bytes and processes, written_bytes" },
 };
 FIELDS(call_proposed) = {
 	{ "call", TEXT, 0, "id within the task: TURN.INDEX" },
@@ -816,6 +817,41 @@ json_t *event_schema(enum event_type type)
 		if ((row->fields[i].flags & OPTIONAL) == 0)
 			json_array_append_new(required, json_string(row->fields[i].name));
 	}
+	json_put(schema, "properties", properties);
+	json_put(schema, "required", required);
+	json_put_bool(schema, "additionalProperties", false);
+	return schema;
+}
+
+json_t *event_line_schema(enum event_type type)
+{
+	static const struct { const char *name, *json; bool required; } common[] = {
+		{ "seq", "{\"type\":\"integer\",\"minimum\":1}", false },
+		{ "time", "{\"type\":\"string\",\"format\":\"date-time\"}", true },
+		{ "session", "{\"type\":[\"string\",\"null\"]}", true }, { "task", "{\"type\":[\"string\",\"null\"]}", true },
+		{ "parent", "{\"type\":[\"string\",\"null\"]}", true },  { "user", "{\"type\":[\"string\",\"null\"]}", true },
+		{ "trace_id", "{\"type\":[\"string\",\"null\"],\"pattern\":\"^[0-9a-f]{32}$\"}", true },
+		{ "span_id", "{\"type\":[\"string\",\"null\"],\"pattern\":\"^[0-9a-f]{16}$\"}", true },
+		{ "parent_span_id", "{\"type\":[\"string\",\"null\"],\"pattern\":\"^[0-9a-f]{16}$\"}", true },
+		{ "attempt", "{\"type\":\"integer\",\"minimum\":1}", true },
+		{ "blobs", "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{64}$\"}}", false },
+		{ "prev", "{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{64}$\"}", false },
+		{ "hash", "{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{64}$\"}", false },
+	};
+	json_t *schema = json_object(), *properties = json_object(), *required = json_pack("[ss]", "type", "data"), *value;
+
+	json_put_text(schema, "$schema", "https://json-schema.org/draft/2020-12/schema");
+	json_put_text(schema, "title", rows[type].name);
+	json_put_text(schema, "type", "object");
+	for (size_t i = 0; i < COUNT(common); i++) {
+		if (json_parse(str_of(common[i].json), &value, NULL) < 0)
+			abort();
+		json_put(properties, common[i].name, value);
+		if (common[i].required)
+			json_array_append_new(required, json_string(common[i].name));
+	}
+	json_put(properties, "type", json_pack("{ss}", "const", rows[type].name));
+	json_put(properties, "data", event_schema(type));
 	json_put(schema, "properties", properties);
 	json_put(schema, "required", required);
 	json_put_bool(schema, "additionalProperties", false);

@@ -112,6 +112,9 @@ MUST_USE int event_check(enum event_type type, const json_t *data, struct err *e
 /* JSON Schema 2020-12 of the event's data. The caller owns it. */
 MUST_USE json_t *event_schema(enum event_type type);
 
+/* The same of a whole line as `mishri events --json` prints it. */
+MUST_USE json_t *event_line_schema(enum event_type type);
+
 /* The catalogue as Markdown, for docs/events.md. */
 void event_document(struct buf *ret);
 

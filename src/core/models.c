@@ -72,7 +72,8 @@ void models_after_failure(const struct task *t, const struct task_input *input, 
 {
 	const enum failure kind = failure_find(t->failure_class);
 	const struct failure_row *row = failure_row(kind);
-	bool elsewhere = row->elsewhere && (kind != FAILURE_AUTH || t->retry.auth_elsewhere);
+	bool unreadable = kind == FAILURE_TERMINAL && t->failure_status == 200; /* the request was taken, the reply is no reply */
+	bool elsewhere = (row->elsewhere || unreadable) && (kind != FAILURE_AUTH || t->retry.auth_elsewhere);
 	size_t other = elsewhere ? other_model(t, input, true) : NO_MODEL;
 	int64_t wait_ms = MAX(t->retry_after_ms, 0);
 	bool patient = wait_ms <= t->retry.wait_ms && has_time(t, input->now_us + wait_ms * 1000);

@@ -517,6 +517,8 @@ static int on_call_retried(struct task *t, const struct event *e, struct err *er
 	set_text(&c->retried_why, e, "reason");
 	c->wait_until_us = e->time_us + json_get_int(e->data, "delay_ms", 0) * 1000;
 	c->phase = CALL_WAITING;
+	t->used.cpu_ms += json_get_int(json_object_get(e->data, "used"), "cpu_ms", 0);
+	t->used.written += json_get_int(json_object_get(e->data, "used"), "written_bytes", 0);
 	return 0;
 }
 

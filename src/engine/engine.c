@@ -22,13 +22,6 @@ static void on_store(void *userdata)
 	store_dispatch(engine->setup.store);
 }
 
-static void on_warden(void *userdata)
-{
-	struct engine *engine = userdata;
-
-	warden_dispatch(engine->setup.warden);
-}
-
 static void on_lease_timer(void *userdata)
 {
 	struct engine *engine = userdata;
@@ -159,7 +152,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 
 	engine->setup = *setup;
 	engine->store_readable = watch_fd(setup->loop, store_fd(setup->store), on_store, engine);
-	engine->warden_readable = watch_fd(setup->loop, warden_fd(setup->warden), on_warden, engine);
+	warden_watch(engine);
 	engine->lease_timer = watch_timer(setup->loop, on_lease_timer, engine);
 	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
 	inbox_open(engine);
@@ -167,6 +160,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	open_profile_models(engine);
 	fallback_open(engine);
 	policy_watch_start(engine);
+	health_open(engine);
 	service_open(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
@@ -180,12 +174,16 @@ void engine_free(struct engine *engine)
 	inbox_close(engine);
 	service_close(engine);
 	watch_free(engine->lease_timer);
-	watch_free(engine->warden_readable);
+	watch_free(TAKE(engine->warden_readable));
+	watch_free(TAKE(engine->reopen_timer));
+	watch_free(TAKE(engine->drain_timer));
+	drain_end_cells(engine);
 	while (engine->runs != NULL) {
 		struct run *run = engine->runs;
 		engine->runs = run->next;
 		run_free(run);
 	}
+	health_close(engine);
 	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
 	json_decref(engine->warned);
 	json_decref(engine->fresh_grants);
@@ -317,20 +315,33 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 	return run;
 }
 
+static void tell_cell(struct run *run, const json_t *mechanisms)
+{
+	int64_t ms = (clock_mono_ns() - run->cell_asked_ns) / 1000000;
+
+	json_t *copy = json_deep_copy(mechanisms);
+	cell_files_tell(run_policy(run), copy);
+	run_emit(run, EVENT_CELL_OPENED, "task", "",
+	         json_pack("{s:s, s:s, s:o, s:I}", "cell", run->cell_id, "level", cell_level_name(run->level), "mechanisms",
+	                   copy != NULL ? copy : json_object(), "ms", (json_int_t)ms));
+	health_note_cell(run->engine, mechanisms);
+}
+
 void run_opened(struct run *run, const json_t *mechanisms)
 {
 	const struct policy *policy = run_policy(run);
-	int64_t ms = (clock_mono_ns() - run->cell_asked_ns) / 1000000;
 
+	if (run->reopening) {
+		cell_reopened(run);
+		tell_cell(run, mechanisms);
+		run_step(run);
+		return;
+	}
 	run_emit(run, run->opening_type, "task", "", TAKE(run->opening));
 	run_emit(run, EVENT_POLICY_LOADED, "task", "",
 	         json_pack("{s:s, s:o, s:I}", "policy", policy_digest(policy), "sources", policy_sources(policy), "rules",
 	                   (json_int_t)policy_rule_count(policy)));
-	json_t *copy = json_deep_copy(mechanisms);
-	cell_files_tell(policy, copy);
-	run_emit(run, EVENT_CELL_OPENED, "task", "",
-	         json_pack("{s:s, s:s, s:o, s:I}", "cell", run->cell_id, "level", cell_level_name(run->level), "mechanisms",
-	                   copy != NULL ? copy : json_object(), "ms", (json_int_t)ms));
+	tell_cell(run, mechanisms);
 	approvals_resume(run);
 	run_step(run);
 }
@@ -569,6 +580,7 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 	struct run *run = run_new(engine, TAKE(task));
 	run->generation = generation;
 	run->model = model;
+	run->place = engine->places;
 	run->policies = json_incref((json_t *)policies);
 	run->level = level_of(run->task->isolation);
 	run->workspace = xstrdup(run->task->workspace);
@@ -594,28 +606,6 @@ void engine_loop(struct engine *engine)
 			loop_run(engine->setup.loop);
 			return;
 		}
-}
-
-void engine_drain(struct engine *engine, const char *signal)
-{
-	if (engine->drains++ > 0) {
-		loop_stop(engine->setup.loop);
-		return;
-	}
-	engine_emit(engine, EVENT_ENGINE_DRAINING, json_pack("{s:s}", "signal", signal));
-	for (struct run *run = engine->runs; run != NULL; run = run->next) {
-		if (run->told)
-			continue;
-		run->input.draining = true;
-		if (run->opening != NULL) { /* not begun, or not gone on with: nothing to bring to rest */
-			struct err err = ERR_NONE;
-			err_set(&err, EINTR, "interrupted before the task began");
-			run_fail(run, RUN_INTERRUPTED, &err);
-		} else {
-			run_step(run);
-		}
-	}
-	service_rest(engine);
 }
 
 int engine_answer(struct engine *engine, const struct answer *answer, struct err *err)

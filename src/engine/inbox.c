@@ -164,10 +164,15 @@ static void look(struct engine *engine)
 static void on_poke(void *userdata)
 {
 	struct engine *engine = userdata;
-	char byte;
+	char text[16];
+	struct sockaddr_un from;
+	socklen_t from_len = sizeof from;
+	ssize_t n;
 
-	while (recv(engine->setup.poke_fd, &byte, sizeof byte, MSG_DONTWAIT) >= 0)
-		continue;
+	while ((n = recvfrom(engine->setup.poke_fd, text, sizeof text, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len)) >= 0) {
+		(void)health_asked(engine, (struct str){ text, (size_t)n }, &from, from_len);
+		from_len = sizeof from;
+	}
 	look(engine);
 }
 

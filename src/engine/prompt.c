@@ -1,6 +1,6 @@
 /* prompt.c - what a model is told beside the conversation. Made anew for each request from the task
  * alone, so that a resumed task says the same. */
-#include "engine/run.h"
+#include "engine/fallback.h"
 
 #include <string.h>
 
@@ -67,7 +67,8 @@ json_t *prompt_messages(const struct run *run)
 	add_skills(json_object_get(t->config, "skills"), &text);
 	add_secrets(json_object_get(t->config, "secrets"), &text);
 	json_array_append_new(all, json_pack("{s:s, s:o}", "role", "system", "text", json_of_str(buf_str(&text))));
-	json_array_extend(all, t->messages);
+	AUTO(json_decrefp) json_t *chained = json_object_get(t->config, "fallback") != NULL ? fallback_messages(t) : NULL;
+	json_array_extend(all, chained != NULL ? chained : t->messages);
 	return all;
 }
 

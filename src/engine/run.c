@@ -53,6 +53,7 @@ void run_free(struct run *run)
 	json_decref(run->policies);
 	free(run->workspace);
 	meter_stop(run);
+	health_leave(run);
 	json_decref(run->files_told);
 	free(run->tmp);
 	free(run);
@@ -110,6 +111,7 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 	watch_free(TAKE(run->cell_readable));
 	cell_close(TAKE(run->cell));
 	drop_pending(run);
+	health_leave(run);
 	drain_children(run);
 	run_tell(run);
 }
@@ -488,7 +490,7 @@ void run_step(struct run *run)
 	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
 		run->input.children_active |= other->parent == run && !other->told;
 	fallback_see(run);
-	while (!run->over && run->charging == NULL && task_decide(run->task, &run->input, &c)) {
+	while (!run->over && run->charging == NULL && !run_waits_for_cell(run) && task_decide(run->task, &run->input, &c)) {
 		obey(run, &c);
 		step_done(&c);
 	}

@@ -33,6 +33,8 @@ struct held_exec {                     /* a program that waits at the gate for a
 	struct held_exec *next;
 };
 
+enum run_beat { RUN_BEAT_CELL, RUN_BEAT_TOOL, RUN_BEAT_MODEL, RUN_BEATS };
+
 struct run {
 	struct engine *engine;
 	struct run *next;
@@ -71,6 +73,11 @@ struct run {
 	char cell_id[ID_LEN + 1];
 	int64_t cell_asked_ns;
 	bool cell_ready;
+	int cells_lost;                /* in this run */
+	bool cell_wanted;              /* reopen.c will open another */
+	bool reopening;                /* the task began, and has no cell for the moment */
+	struct beat *beats[RUN_BEATS]; /* health.c; NULL: nothing to watch */
+	char beat_call[CALL_ID_BYTES];
 	int tmp_status;                /* of the run that packs or unpacks /tmp; -1: not over yet */
 	bool files_dirty;              /* something may have been made since the files of the policy were guarded */
 	json_t *files_told;            /* places that an event named */
@@ -104,8 +111,21 @@ struct opened_model {
 	struct opened_model *next;
 };
 
+struct health {                        /* health.c */
+	struct heartbeats *table;
+	struct beat *store, *warden;
+	struct watch *tick;
+	int64_t ticked_ms, asked_ms;   /* monotonic; asked: for signs of life */
+	int64_t since_us, loop_misses;
+	int warden_restarts;
+	json_t *in_force;              /* by what the newest cell said; NULL: none was opened yet */
+};
+
 struct engine {
 	struct engine_setup setup;
+	struct health health;
+	struct watch *reopen_timer, *drain_timer;
+	int64_t drain_until_ms;        /* monotonic */
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
 	struct policy_place *places;   /* place.c; the first is the engine's own */
@@ -156,6 +176,33 @@ MUST_USE int engine_agent_model(const struct run *parent, const char *agent, con
 MUST_USE int engine_child(struct run *parent, const struct call *call, const struct child *child, struct err *err);
 void run_opened(struct run *run, const json_t *mechanisms);      /* the cell is there: the task begins or goes on */
 
+void engine_emit(struct engine *engine, enum event_type type, json_t *owned_data);   /* a fact about the engine itself */
+
+/* reopen.c */
+bool cell_retry(struct run *run);                                /* false: the run cannot go on */
+bool cell_replace(struct run *run);                              /* the cell of a task that goes on is gone; the same */
+void cell_reopened(struct run *run);
+bool run_waits_for_cell(const struct run *run);                  /* nothing is decided meanwhile */
+void warden_watch(struct engine *engine);
+void warden_look(struct engine *engine);
+bool warden_replace(struct engine *engine);                      /* false: there is none any more */
+
+/* health.c */
+void health_open(struct engine *engine);
+void health_close(struct engine *engine);
+void health_leave(struct run *run);                              /* its rows go */
+void health_note_cell(struct engine *engine, const json_t *mechanisms);
+void health_tell_missed(struct engine *engine, const char *kind, const char *name, int64_t age_ms, int64_t deadline_ms,
+                        const char *action);
+void health_tell_recovered(struct engine *engine, const char *kind, const char *name, int64_t stood_ms);
+bool health_asked(struct engine *engine, struct str message, const void *from, size_t from_len);   /* false: no question */
+
+/* drain.c */
+int64_t drain_left_ms(const struct engine *engine);              /* INT64_MAX: nobody asked for an end */
+int64_t drain_grace_ms(const struct engine *engine);             /* of a call that was told to end */
+int64_t drain_keeping_ms(const struct engine *engine);           /* for a /tmp; may be nothing, or less */
+void drain_end_cells(struct engine *engine);
+
 /* cellwork.c */
 void run_open_cell(struct run *run);
 void run_close_cell(struct run *run, const char *reason);
@@ -189,6 +236,7 @@ void model_ask(struct run *run);                                 /* STEP_CALL_MO
 json_t *model_request_data(const struct run *run);               /* of model.requested; the caller owns it */
 void model_send(struct run *run);                                /* the effect */
 void model_cancel(struct run *run);
+void model_cut(struct run *run, int64_t silent_ms);               /* no byte came for so long: as a cut connection */
 void model_retry(struct run *run, const char *cls);
 
 /* call.c */
@@ -213,9 +261,18 @@ bool call_may_ask(struct run *run, uint64_t tag);                /* false: it wa
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
 const char *call_running(const struct run *run);                 /* id of the call that runs in the cell; "" */
+struct call_life { const char *id; int64_t since_ms, most_ms; bool held; };   /* most_ms: after `since`, its end is certain */
+bool call_life(const struct run *run, struct call_life *ret);    /* of the call that runs; false: none does */
 void call_hint(struct run *run, const char *line);               /* a line of ours into its output */
 void call_stop(struct run *run, const char *why);                /* what runs now, if anything does */
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
+
+/* call_again.c */
+bool call_may_pass(const struct tool *tool, const struct cell_exit *ended);       /* it says itself that what went wrong may pass */
+/* Stopped by something that may pass: true, and it is run again after a while. said: what went wrong. wait_ms: see retry_delay_ms. */
+bool call_again(struct run *run, const struct call *call, struct str said, int64_t wait_ms, json_t *used);
+/* What the model is told of attempts, behind the output. */
+void call_tell_attempts(const struct call *call, bool may_pass, struct buf *text, json_t *fields);
 
 /* approvals.c */
 struct ask { const char *kind, *call; const json_t *action; const struct decision *decision; };  /* kind: tool, exec, net, model */

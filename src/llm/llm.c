@@ -175,6 +175,8 @@ static void describe_no_reply(struct llm_call *call, const struct http_end *end,
 		fault_of_answer(STR(""), who, end->status, ret);
 	else
 		fault_set(ret, fault_of_curl(end->code), end->status, "%s: %s", who, end->why);
+	if (end->code == CURLE_OPERATION_TIMEDOUT)
+		ret->silent_ms = MAX(clock_mono_ms() - http_heard_ms(end->transfer, &ret->patience_ms), (int64_t)1);
 }
 
 static void on_end(void *userdata, const struct http_end *end)
@@ -344,4 +346,9 @@ void llm_cancel(struct llm_call *call)
 	call->line = NULL;
 	if (!call->busy)
 		call_free(call);
+}
+
+int64_t llm_call_heard_ms(const struct llm_call *call, int64_t *ret_patience_ms)
+{
+	return call->transfer != NULL ? http_heard_ms(call->transfer, ret_patience_ms) : -1;
 }

@@ -329,3 +329,46 @@ int store_event_last(struct store *store, const char *task, struct event *ret, s
 		ret->seq = query_int(&q, 0);
 	return r;
 }
+
+static int number(struct db *db, enum statement id, int64_t *ret, struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(db, id, "");
+	int r = query_next(&q, err);
+
+	if (r >= 0)
+		*ret = r > 0 ? query_int(&q, 0) : 0;
+	return MIN(r, 0);
+}
+
+int store_version(struct store *store, int64_t *ret, struct err *err)
+{
+	return number(&store->db, SQL_DATA_VERSION, ret, err);
+}
+
+int store_event_newest(struct store *store, int64_t *ret_seq, struct err *err)
+{
+	return number(&store->db, SQL_EVENT_NEWEST, ret_seq, err);
+}
+
+/* By halves: events are written in the order of time, and seq has holes only where trees left. */
+int store_event_before(struct store *store, int64_t time_us, int64_t *ret_seq, struct err *err)
+{
+	int64_t low = 0, high = 0, at_us;
+	int r = store_event_newest(store, &high, err);
+
+	while (r == 0 && low < high) {
+		AUTO(query_done) struct query q = query_start(&store->db, SQL_EVENT_FROM, "i", low + (high - low + 1) / 2);
+		r = query_next(&q, err);
+		if (r < 0)
+			return r;
+		bool earlier = r > 0 && clock_parse(query_text(&q, 1), &at_us) == 0 && at_us < time_us;
+		if (earlier)
+			low = query_int(&q, 0);
+		else
+			high = low + (high - low + 1) / 2 - 1;
+		r = 0;
+	}
+	if (r == 0)
+		*ret_seq = low;
+	return r;
+}

@@ -174,6 +174,17 @@ static const char *const migrations[] = {
 	" reason TEXT NOT NULL, PRIMARY KEY (schedule, instant_us)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX schedule_runs_task ON schedule_runs (task);"
 	"CREATE INDEX schedule_runs_open ON schedule_runs (state, schedule, instant_us);",
+
+	/* Tokens of the API: who shows one acts for its user. hash: SHA-256 of salt and secret; the secret itself is kept nowhere.
+	 * requests: which task a request with an Idempotency-Key became; written before the task is, so it may name none. Not made
+	 * from events: neither can be told from them. */
+	"CREATE TABLE tokens (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, user TEXT NOT NULL, role TEXT NOT NULL,"
+	" salt TEXT NOT NULL, hash TEXT NOT NULL, made_us INTEGER NOT NULL, made_by TEXT NOT NULL, expires_us INTEGER NOT NULL,"
+	" revoked_us INTEGER, revoked_by TEXT) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE requests (user TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, task TEXT NOT NULL,"
+	" made_us INTEGER NOT NULL, PRIMARY KEY (user, key)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX requests_made ON requests (made_us);"
+	"CREATE INDEX tasks_running ON tasks (seq) WHERE parent = '' AND state IN ('running', 'parked');",
 };
 enum { VERSION = COUNT(migrations) };
 

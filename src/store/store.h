@@ -121,6 +121,7 @@ struct engine_row {               /* borrowed */
 	int64_t pid;
 	enum { ENGINE_GONE, ENGINE_UNKNOWN, ENGINE_ALIVE } life;   /* unknown: of another machine or namespace */
 	int64_t leases;              /* tasks that it holds */
+	int64_t renewed_ms;          /* when it last lengthened them, monotonic; -1: it holds none */
 };
 MUST_USE int store_engines(struct store *store, void (*visit)(void *userdata, const struct engine_row *row), void *userdata,
                            struct err *err);
@@ -263,6 +264,11 @@ struct event_row { int64_t seq; struct str text; const char *prev, *hash; }; /* 
 /* Oldest first. The visitor returns false to stop. */
 MUST_USE int store_events(struct store *store, const struct event_filter *filter,
                           bool (*visit)(void *userdata, const struct event_row *row), void *userdata, struct err *err);
+/* A number that changes with every commit of another connection, of whatever process. Cheap. */
+MUST_USE int store_version(struct store *store, int64_t *ret, struct err *err);
+/* seq of the newest event of all (0: none), and of one before which none is newer than that time, as far as the clock went forwards. */
+MUST_USE int store_event_newest(struct store *store, int64_t *ret_seq, struct err *err);
+MUST_USE int store_event_before(struct store *store, int64_t time_us, int64_t *ret_seq, struct err *err);
 /* The newest event of a task; without content. -ENOENT: it has none. */
 MUST_USE int store_event_last(struct store *store, const char *task, struct event *ret, struct err *err);
 

@@ -34,6 +34,11 @@ void tool_plan_done(struct tool_plan *plan)
 	*plan = (struct tool_plan){ 0 };
 }
 
+enum nature tool_nature(const struct tool *tool, const json_t *args)
+{
+	return tool->nature_of != NULL ? tool->nature_of(args) : tool->nature;
+}
+
 const char *tool_risk(const struct tool *tool, const json_t *args)
 {
 	return tool->risk_of != NULL ? tool->risk_of(args) : tool->risk;
