@@ -63,6 +63,9 @@ static char *doing(const struct event *e)
 	case EVENT_SLOT_WAITING: return slot_text(e->data);
 	case EVENT_LOCK_WAITING:
 		return xasprintf("waits for lock %s, held by %s", json_get_text(e->data, "lock", ""), json_get_text(e->data, "holder", ""));
+	case EVENT_TASK_PAUSED: return xasprintf("paused by %s", json_get_text(e->data, "by", ""));
+	case EVENT_TASK_STEERED: return xasprintf("was told by %s: %s", json_get_text(e->data, "by", ""), json_get_text(e->data, "text", ""));
+	case EVENT_TASK_CANCELLED: return xasprintf("ends: cancelled by %s", json_get_text(e->data, "by", ""));
 	case EVENT_TASK_PARKED: return xasprintf("parked: %s", json_get_text(e->data, "detail", reason));
 	case EVENT_LIMIT_REACHED:
 	case EVENT_BUDGET_EXCEEDED:
@@ -78,7 +81,10 @@ static char *doing(const struct event *e)
 	case EVENT_POLICY_LOADED:
 	case EVENT_TASK_CREATED:
 	case EVENT_TASK_RESUMED:
-	case EVENT_TASK_CANCELLED:
+	case EVENT_TASK_CONTINUED:
+	case EVENT_TASK_PRIORITIZED:
+	case EVENT_TASK_FORKED:
+	case EVENT_CONTROL_REFUSED:
 	case EVENT_TASK_FINISHED:
 	case EVENT_PLAN_UPDATED:
 	case EVENT_CONVERSATION_COMPACTED:
@@ -144,6 +150,7 @@ static void add_json(json_t *list, const struct task_row *row, const char *now)
 	json_put_int(task, "turns", row->turns);
 	json_put_int(task, "calls", row->calls);
 	json_put(task, "cost", json_cost(row));
+	json_put_int(task, "priority", row->priority);
 	json_put_text(task, "now", now);
 	json_array_append_new(list, task);
 }
@@ -179,7 +186,7 @@ static int add_task(struct list *list, const char *task, size_t depth, struct er
 	struct event last = { 0 };
 
 	int r = store_task_get(list->store, task, &row, err);
-	if (r < 0 || (row.state != TASK_RUNNING && row.state != TASK_PARKED))
+	if (r < 0 || (row.state != TASK_RUNNING && row.state != TASK_PARKED && row.state != TASK_PAUSED))
 		return r;
 	r = store_event_last(list->store, task, &last, err);
 	if (r < 0 && r != -ENOTSUP && r != -ENOENT)
@@ -202,7 +209,7 @@ static int add_task(struct list *list, const char *task, size_t depth, struct er
 
 static int list_tasks(struct list *list, struct err *err)
 {
-	static const enum task_state states[] = { TASK_RUNNING, TASK_PARKED };
+	static const enum task_state states[] = { TASK_RUNNING, TASK_PAUSED, TASK_PARKED };
 	AUTO(json_decrefp) json_t *roots = json_array();
 	int r = 0;
 

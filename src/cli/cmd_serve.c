@@ -17,6 +17,7 @@
 
 static const struct serve_part parts[] = {
 	{ "http", serve_http_open, serve_http_close },
+	{ "schedules", serve_schedules_open, serve_schedules_close },
 };
 _Static_assert(COUNT(parts) <= SERVE_PARTS_MOST, "every part has its place");
 
@@ -89,6 +90,36 @@ static void close_parts(struct serve *serve)
 		parts[i].close(serve, serve->parts[i]);
 }
 
+/* The policy of a task: the layers for its workspace, with its own -p files, or else those of the service. */
+static int policy_for(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
+                      struct policy **ret_policy, struct err *err)
+{
+	const struct serve *serve = userdata;
+	const char *files[REPEAT_MOST];
+	size_t i, count = 0;
+	json_t *path;
+
+	json_array_foreach(policies, i, path)
+		if (count < COUNT(files) && json_is_string(path))
+			files[count++] = json_string_value(path);
+	if (count == 0)
+		count = option_all(serve->o, "--policy", files, COUNT(files));
+	struct policy_home *home = NULL;
+	int r = cli_policy_home(serve->o, workspace, files, count, &home, err);
+	if (r == 0)
+		r = cli_load_home(home, ret_policy, err);
+	if (r < 0)
+		policy_home_free(home);
+	else
+		*ret_home = home;
+	return r;
+}
+
+static void on_over(void *userdata, struct run *run)
+{
+	serve_schedules_over(userdata, run);
+}
+
 static void of_config(struct serve *serve)
 {
 	struct session *s = &serve->s;
@@ -102,6 +133,8 @@ static void of_config(struct serve *serve)
 	s->loops_ignored = strcmp(config_text(c, "loop.detect"), "off") == 0;
 	s->reply_tokens = config_number(c, "reply_tokens");
 	s->service = true;
+	s->load_policy = policy_for;
+	s->on_over = on_over;
 	s->userdata = serve;
 }
 

@@ -14,6 +14,7 @@ struct serve {
 	char *data;                    /* the data directory */
 	char *socket;                  /* path of the Unix socket */
 	struct http_server *http;
+	void *schedules;               /* of serve_schedules.c; NULL: not open */
 	void *parts[SERVE_PARTS_MOST]; /* what each row of the table opened */
 	int lock;                      /* held while it runs */
 };
@@ -25,6 +26,11 @@ struct serve_part {
 	int (*open)(struct serve *serve, void **ret, struct err *err);
 	void (*close)(struct serve *serve, void *part);
 };
+
+/* serve_schedules.c: runs what is due */
+int serve_schedules_open(struct serve *serve, void **ret, struct err *err);
+void serve_schedules_close(struct serve *serve, void *part);
+void serve_schedules_over(struct serve *serve, const struct run *run);   /* a task is over; it may be a schedule's */
 
 /* serve_http.c: the listeners and the API */
 int serve_http_open(struct serve *serve, void **ret, struct err *err);

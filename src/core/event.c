@@ -110,11 +110,14 @@ FIELDS(plan_updated) = {
 FIELDS(question_asked) = {
 	{ "call", TEXT, 0, "the call that asks" },
 	{ "question", TEXT, 0, "for the person" },
+	{ "id", TEXT, OPTIONAL, "of the question, for `mishri answer`" },
 };
 FIELDS(question_answered) = {
 	{ "call", TEXT, 0, "the call that asked" },
 	{ "answer", TEXT, 0, "the person's words, or that nobody is there" },
 	{ "by", TEXT, 0, "the user, or 'nobody'" },
+	{ "id", TEXT, OPTIONAL, "of the question" },
+	{ "word", TEXT, OPTIONAL, "id of the message that brought the answer" },
 };
 FIELDS(task_resumed) = {
 	{ "engine", TEXT, 0, "the engine that goes on" },
@@ -123,12 +126,54 @@ FIELDS(task_resumed) = {
 	{ "wait_for_approval", BOOL, OPTIONAL, "from now on it waits for answers although nobody is there" },
 };
 FIELDS(task_parked) = {
-	{ "reason", TEXT, 0, "interrupted, loop, waiting, store" },
+	{ "reason", TEXT, 0, "interrupted, loop, waiting, paused, forked, store" },
 	{ "detail", TEXT, OPTIONAL, "one sentence" },
 };
 FIELDS(task_cancelled) = {
 	{ "by", TEXT, 0, "user" },
 	{ "reason", TEXT, OPTIONAL, "one sentence" },
+	{ "now", BOOL, OPTIONAL, "without grace, as every cancel after the first" },
+	{ "of", TEXT, OPTIONAL, "the task above that it was said to" },
+	{ "word", TEXT, OPTIONAL, "id of the message" },
+};
+FIELDS(task_paused) = {
+	{ "by", TEXT, 0, "user" },
+	{ "now", BOOL, 0, "what runs is interrupted; else it comes to its end" },
+	{ "of", TEXT, OPTIONAL, "the task above that it was said to" },
+	{ "word", TEXT, OPTIONAL, "id of the message" },
+};
+FIELDS(task_continued) = {
+	{ "by", TEXT, 0, "user" },
+	{ "of", TEXT, OPTIONAL, "the task above that it was said to" },
+	{ "word", TEXT, OPTIONAL, "id of the message" },
+};
+FIELDS(task_steered) = {
+	{ "by", TEXT, 0, "user" },
+	{ "text", TEXT, 0, "what the model is told before its next turn" },
+	{ "now", BOOL, 0, "what runs is interrupted" },
+	{ "replan", BOOL, 0, "the plan is to be made anew" },
+	{ "word", TEXT, OPTIONAL, "id of the message" },
+};
+FIELDS(task_prioritized) = {
+	{ "by", TEXT, 0, "user" },
+	{ "priority", INT, 0, "-100 to 100; higher goes first" },
+	{ "of", TEXT, OPTIONAL, "the task above that it was said to" },
+	{ "word", TEXT, OPTIONAL, "id of the message" },
+};
+FIELDS(task_forked) = {
+	{ "from", TEXT, 0, "the task whose conversation it goes on with" },
+	{ "event", INT, 0, "seq of the last event of that task that counts" },
+	{ "part", INT, 0, "from 1; a long conversation comes in several events" },
+	{ "messages", ARRAY, 0, "of the conversation" },
+	{ "plan", ARRAY, OPTIONAL, "its steps then" },
+	{ "seen", OBJECT, OPTIONAL, "paths of files with the SHA-256 of what was read or written" },
+	{ "summary", TEXT, OPTIONAL, "of what was dropped from the conversation before" },
+};
+FIELDS(control_refused) = {
+	{ "command", TEXT, 0, "cancel, pause, resume, steer, answer, priority" },
+	{ "by", TEXT, 0, "the user whose word does not count" },
+	{ "reason", TEXT, 0, "why it does not" },
+	{ "word", TEXT, 0, "id of the message" },
 };
 FIELDS(task_finished) = {
 	{ "state", TEXT, 0, "done, failed, denied, cancelled" },
@@ -386,7 +431,7 @@ FIELDS(call_started) = {
 };
 FIELDS(call_killed) = {
 	{ "call", TEXT, 0, "id within the task" },
-	{ "reason", TEXT, 0, "timeout, cancelled, output_limit, cell_lost" },
+	{ "reason", TEXT, 0, "timeout, cancelled, steered, paused, interrupted, output_limit, cell_lost" },
 };
 FIELDS(resource_exceeded) = {
 	{ "call", TEXT, 0, "the call whose processes went beyond it; it may have ended and left them behind" },
@@ -596,6 +641,12 @@ static const struct row rows[] = {
 	[EVENT_TASK_RESUMED] = ROW("task.resumed", task_resumed, "An engine took the task over and goes on."),
 	[EVENT_TASK_PARKED] = ROW("task.parked", task_parked, "The task stopped in order and can be resumed."),
 	[EVENT_TASK_CANCELLED] = ROW("task.cancelled", task_cancelled, "A person ended the task."),
+	[EVENT_TASK_PAUSED] = ROW("task.paused", task_paused, "A person let the task rest: nothing new of it begins."),
+	[EVENT_TASK_CONTINUED] = ROW("task.continued", task_continued, "A person let a paused task go on."),
+	[EVENT_TASK_STEERED] = ROW("task.steered", task_steered, "A person said something to a task that works."),
+	[EVENT_TASK_PRIORITIZED] = ROW("task.prioritized", task_prioritized, "A person said how much a task matters."),
+	[EVENT_TASK_FORKED] = ROW("task.forked", task_forked, "The task begins with the conversation of another one."),
+	[EVENT_CONTROL_REFUSED] = ROW("control.refused", control_refused, "A person's word to a task that does not count, and why."),
 	[EVENT_TASK_FINISHED] = ROW("task.finished", task_finished, "The task ended; nothing follows but bookkeeping."),
 	[EVENT_PLAN_UPDATED] =
 		ROW("plan.updated", plan_updated, "The plan as the master wrote it; delegations and reports move its steps on."),

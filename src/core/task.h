@@ -64,7 +64,8 @@ struct call {
 	bool waived;                   /* a person allowed it nevertheless */
 	struct child *children;        /* of a delegation */
 	size_t child_count;
-	bool asks_person;              /* a question to the person is out */
+	bool asks_person;              /* a question to the person is out, also over a restart of the engine */
+	char question[ID_LEN + 1];     /* its id; "" before */
 	char *answer;                  /* NULL: none yet */
 	char *wants_lock;              /* waits for this lock; NULL: it does not */
 	int64_t wait_since_us;         /* with wants_lock */
@@ -132,6 +133,17 @@ struct task {
 	int64_t kept_bytes;            /* of outputs, by output.kept */
 	struct { int64_t connections, up, down; } net;    /* out of its cells; bytes */
 	json_t *locks;                 /* name → the call that took it; NULL: it never took one (held.c) */
+	size_t questions;              /* of the model's to a person, that are open */
+	char *cancelled_by;            /* it is to end; NULL: nobody said so */
+	bool paused, pause_now;        /* nothing new begins; now: what runs is interrupted */
+	char pause_of[ID_LEN + 1];     /* the task that this was said to: it, or one above */
+	int64_t paused_since_us, paused_us; /* paused_us: in this run, until the last time that it went on */
+	json_t *said;                  /* words of people that wait for their place in the conversation */
+	bool interrupting;             /* for these words, what runs is ended */
+	int64_t priority;              /* higher goes first; 0 where nobody said anything */
+	char forked_from[ID_LEN + 1];  /* "": it is no fork */
+	int64_t forked_at;             /* seq of the last event that counts */
+	size_t calls_due;              /* of the current turn: they are proposed one by one */
 	char *last_word;               /* of `finish`; NULL: not said */
 	char *park_reason;             /* of the last task.parked; NULL: never */
 	int64_t dropped_calls;         /* of the current turn, beyond LIMIT_CALLS_PER_REPLY */
@@ -264,6 +276,13 @@ bool task_has_taint(const struct task *task, const char *label);
 json_t *task_taint_json(const struct task *task);           /* the caller owns it */
 
 struct call *task_call_find(struct task *task, const char *id);   /* of the current turn; NULL */
+
+/* Waiting for people (said.c): approvals and questions. `begins` before one is added, `ended` after one is gone. */
+bool task_waits(const struct task *task);
+void task_wait_begins(struct task *task, int64_t now_us);
+void task_wait_ended(struct task *task, int64_t now_us);
+/* May a fork begin with this state: is every call of the last reply closed, and no reply under way? */
+bool task_may_fork(const struct task *task);
 
 /* ---- the conversation and the model's window (compact.c) ---- */
 

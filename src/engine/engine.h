@@ -9,6 +9,7 @@
 #include "cell/cell.h"
 #include "core/slots.h"
 #include "core/task.h"
+#include "engine/health.h"
 #include "engine/loop.h"
 #include "llm/llm.h"
 #include "policy/policy.h"
@@ -16,6 +17,7 @@
 #include "tools/tool.h"
 
 struct engine;
+struct watchdog;                       /* watchdog.h */
 struct otel;                           /* otel.h */
 struct secrets;                        /* secrets.h */
 struct run;                            /* a task that this engine holds */
@@ -83,6 +85,7 @@ struct engine_setup {
 	int64_t context_tokens;        /* of every model; 0: by the model's name */
 	bool loops_ignored;            /* nobody looks whether a task goes round in circles */
 	int64_t reply_tokens;          /* at most, of one reply; 0: as the provider has it, or as a budget allows */
+	int64_t cancel_grace_ms;       /* from a cancel to SIGKILL; 0: LIMIT_CELL_GRACE_MS */
 	struct engine_patience patience;
 	const json_t *fallback;        /* names of models that stand in for `model`; NULL: none */
 	bool fallback_auth;            /* also where the key of `model` is not accepted */
@@ -94,6 +97,10 @@ struct engine_setup {
 	void (*on_over)(void *userdata, struct run *run);   /* ended, parked or failed; the last word about a run */
 	void (*ask)(void *userdata, const struct question *question);
 	void (*ask_withdrawn)(void *userdata, const char *approval, const char *why);
+	/* It was asked to stop and has so long; waits_for: "call 1.1 (shell) of task ... to end". Now and then. */
+	void (*on_drain)(void *userdata, int64_t left_ms, const char *waits_for);
+	struct watchdog *watchdog;     /* of watchdog.h; NULL: nobody watches the loop */
+	struct health_limits health;
 	struct otel *otel;             /* NULL: no spans are sent */
 	bool trace_programs, trace_models; /* programs in cells get TRACEPARENT; requests to models carry traceparent */
 	int poke_fd;                   /* of inbox_socket, borrowed; -1: the inbox is looked at now and then */
@@ -153,8 +160,10 @@ MUST_USE int engine_load(struct store *store, const char *task, struct task **re
 /* Runs the loop until no task is left; of a service, until it was drained. */
 void engine_loop(struct engine *engine);
 
-/* Come to rest: tasks park. A second call ends at once, without waiting for anything. */
+/* Come to rest: nothing new begins, tasks park, all within health.stop_ms. A second call, or the deadline, ends the loop at
+ * once; engine_free then leaves every task as after a crash. */
 void engine_drain(struct engine *engine, const char *signal);
+bool engine_draining(const struct engine *engine);     /* no new task is to be started */
 
 /* The answer of the engine's own user, who is at its terminal; `by` and the time are filled in here. 0: decided; 1: more
  * people are needed; -errno: it does not count, and err says why (-ENOENT: it does not wait any more). */

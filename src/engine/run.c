@@ -62,8 +62,10 @@ void run_free(struct run *run)
 	json_decref(run->policies);
 	free(run->workspace);
 	meter_stop(run);
+	health_leave(run);
 	json_decref(run->files_told);
 	json_decref(run->unlocking);
+	json_decref(run->tools);
 	free(run->tmp);
 	free(run);
 }
@@ -125,12 +127,13 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 	watch_free(TAKE(run->cell_readable));
 	cell_close(TAKE(run->cell));
 	drop_pending(run);
+	health_leave(run);
 	drain_children(run);
 	run_tell(run);
 }
 
 /* The span of an event and the span above it. */
-static void set_spans(const struct task *t, const char *what, const char *name, struct event *e)
+void run_spans(const struct task *t, const char *what, const char *name, struct event *e)
 {
 	task_span(t, what, name, e->span_id);
 	if (strcmp(what, "task") == 0) {
@@ -162,7 +165,7 @@ void run_event(struct run *run, enum event_type type, const char *what, const ch
 	memcpy(e.parent, t->parent, sizeof e.parent);
 	memcpy(e.user, t->user, sizeof e.user);
 	memcpy(e.trace_id, t->trace_id, sizeof e.trace_id);
-	set_spans(t, what, name, &e);
+	run_spans(t, what, name, &e);
 	const struct call *c = strcmp(what, "call") == 0 ? task_call_find(t, name) : NULL;
 	if (c != NULL)
 		e.attempt = MAX(c->attempt, 1);
@@ -412,7 +415,7 @@ static void finish(struct run *run, const struct step *c)
 {
 	charge_withdraw(run);
 	run_close_cell(run, "finished");
-	files_end(run);
+	files_forget(run->engine->setup.store, run->task);
 	run_emit(run, EVENT_TASK_FINISHED, "task", "",
 	         json_pack("{s:s, s:i, s:o}", "state", c->state, "exit", c->exit, "result", json_of_str(str_of(c->text))));
 }
@@ -504,7 +507,8 @@ void run_step(struct run *run)
 	run->input.children_active = run->active_children > 0;
 	fallback_see(run);
 	run->slot_wanted = false;
-	while (!run->over && !run->slot_wanted && run->charging == NULL && task_decide(run->task, &run->input, &c)) {
+	while (!run->over && !run->slot_wanted && run->charging == NULL && !run_waits_for_cell(run) &&
+	       task_decide(run->task, &run->input, &c)) {
 		if (!slots_hold_up(run, &c))
 			obey(run, &c);
 		step_done(&c);

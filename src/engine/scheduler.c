@@ -41,7 +41,7 @@ struct scheduler {
 	struct watch *timer_readable, *poll;
 	size_t under_way;
 	int looks;
-	bool resting, broken;
+	bool broken;
 	int *alive;                    /* set to 0 at the end: a batch may come back later */
 };
 
@@ -404,7 +404,7 @@ static void look(struct scheduler *s)
 {
 	bool news = false;
 
-	if (s->broken || s->resting || !reload(s, &news))
+	if (s->broken || (s->setup.resting != NULL && s->setup.resting(s->setup.userdata)) || !reload(s, &news))
 		return;
 	look_at_clocks(s);
 	if (news || s->looks++ % CLAIMS_EVERY == 0)
@@ -459,12 +459,6 @@ int scheduler_open(const struct scheduler_setup *setup, struct scheduler **ret, 
 	watch_arm(s->poll, 0);
 	*ret = s;
 	return 0;
-}
-
-void scheduler_rest(struct scheduler *s)
-{
-	if (s != NULL)
-		s->resting = true;
 }
 
 void scheduler_close(struct scheduler *s)

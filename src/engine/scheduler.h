@@ -28,12 +28,12 @@ struct scheduler_setup {
 	/* Starts the task. 0: it will be created, or scheduler_lost is called; else err says why not. */
 	int (*start)(void *userdata, const struct scheduler_job *job, struct err *err);
 	void (*beat)(void *userdata);  /* it lives: at every look, LIMIT_SCHEDULE_POLL_MS apart at most; may be NULL */
+	bool (*resting)(void *userdata); /* nothing more is to be announced; may be NULL */
 	void *userdata;
 };
 
 MUST_USE int scheduler_open(const struct scheduler_setup *setup, struct scheduler **ret, struct err *err);
 void scheduler_close(struct scheduler *scheduler);         /* NULL is fine; what was announced is started by the next */
-void scheduler_rest(struct scheduler *scheduler);          /* announces nothing more */
 
 /* A task that start() took on and that will not come to be. Others are ignored. */
 void scheduler_lost(struct scheduler *scheduler, const char *task, const char *why);

@@ -332,7 +332,7 @@ static int http_fetch_run(const json_t *args, const char *workspace)
 	if (r == 0 && json_object_get(args, "save") != NULL) {
 		r = save(&f, workspace, &said, &err);
 		if (r == 0)
-			return answer(&said) != 0 || f.reply.status >= 400;
+			return temporary ? (answer(&said), EX_TEMPFAIL) : answer(&said) != 0 || f.reply.status >= 400;
 	}
 	if (r < 0)
 		return temporary ? (refuse(&err), EX_TEMPFAIL) : refuse(&err);

@@ -111,7 +111,7 @@ describe('tools by manifest', { concurrency: 2 }, () => {
 			const w = world(t, { policy: NET, files: { 'busy.sh': script(row.until, row.status) } });
 			const dir = path.join(w.home, '.config/mishri/tools'), file = path.join(w.dir, 'script.jsonl');
 			fs.mkdirSync(dir, { recursive: true });
-			fs.writeFileSync(path.join(dir, 'busy.yaml'), `name: busy\ndescription: Is busy.\nprogram: sh\nargs: [busy.sh]\nnature: ${row.nature}\nrisk: low\n`);
+			fs.writeFileSync(path.join(dir, 'busy.yaml'), `name: busy\ndescription: Is busy.\nprogram: sh\nargs: [busy.sh]\nnature: ${row.nature}\nrisk: low\npermissions: [fs.write]\n`);
 			fs.writeFileSync(file, [{ agent: '*', calls: [{ name: 'busy', args: {} }] }, { agent: '*', text: 'Done.' }].map((l) => JSON.stringify(l)).join('\n'));
 			const run = await w.mishri(['run', '--data', w.data, '-w', w.ws, '-p', w.policy, '--plan', 'never', '-m', `recorded/${file}`, '--', 'x']);
 			exited(run, 0);
