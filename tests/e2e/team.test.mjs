@@ -125,16 +125,22 @@ test("a child's limits are never more than its parent's", async (t) => {
 	assert.equal(w.events('task.reported')[0].data.exit, 8);
 });
 
-test('a time limit of the master ends its workers', async (t) => {
+test('a time limit of the master ends its workers, a while before its own end, so that it hears of it', async (t) => {
 	const w = world(t, { policy: POLICY });
 	const model = record(w, [
 		{ agent: 'master', calls: [delegate({ goal: 'sleep one' }, { goal: 'sleep two' })] },
 		{ agent: 'worker', match: 'sleep one', calls: [shell('sleep 60')] },
 		{ agent: 'worker', match: 'sleep two', calls: [shell('sleep 60')] },
+		{ agent: 'master', match: 'The time limit of', calls: [finish('they were too slow')] },
 	]);
-	const r = await result(w.mishri(w.teamArgs('lead', '-m', model, '--timeout', '2s', '--output-format', 'json')));
-	assert.equal(r.code, 8, r.err);
-	assert.ok(r.ms < 12000);
+	const r = await result(w.mishri(w.teamArgs('lead', '-m', model, '--timeout', '5s', '--output-format', 'json')));
+	assert.ok([0, 8].includes(r.code), r.err); /* 8: on a machine that is busy its own time is over too */
+	assert.ok(r.ms < 15000);
+	const below = w.events('task.created').filter((e) => e.parent !== null);
+	assert.ok(below.every((e) => e.data.limits.timeout_ms > 0 && e.data.limits.timeout_ms <= 4500));
+	const ended = w.events('task.finished').filter((e) => e.parent !== null);
+	assert.deepEqual(ended.map((e) => e.data.exit), [8, 8]);
+	assert.equal(w.events('task.reported').length, 2);
 	assert.equal(w.events('task.finished').length, 3);
 	await w.leftNothing();
 });
