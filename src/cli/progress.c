@@ -496,6 +496,14 @@ static void on_violated(struct progress *p, const struct worker *w, const struct
 	}
 }
 
+static void on_deadlock(struct progress *p, const struct worker *w, const struct event *e)
+{
+	char prefix[16];
+
+	buf_printf(&p->out, "  %s%sdeadlock%s: %s; the wait for lock %s was ended\n", who(w, prefix, sizeof prefix), RED(p), PLAIN(p),
+	           json_get_text(e->data, "cycle", ""), json_get_text(e->data, "lock", ""));
+}
+
 static void on_loop(struct progress *p, const struct worker *w, const struct event *e)
 {
 	static const struct { const char *level, *text; } rows[] = {
@@ -664,6 +672,9 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_GRANT_USED: on_approval(p, w, e); break;
 	case EVENT_FILES_VIOLATED: on_violated(p, w, e); break;
 	case EVENT_LOOP_DETECTED: on_loop(p, w, e); break;
+	case EVENT_SLOT_WAITING: doing(w, "waiting for a worker slot"); break;
+	case EVENT_LOCK_WAITING: doing(w, "waiting for a lock"); break;
+	case EVENT_DEADLOCK_DETECTED: on_deadlock(p, w, e); break;
 	case EVENT_TASK_FINISHED: w->doing[0] = '\0'; break;
 	case EVENT_BUDGET_WARNED: on_warned(p, e); break;
 	case EVENT_LIMIT_REACHED:
@@ -680,6 +691,8 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_HEALTH_MISSED:
 	case EVENT_HEALTH_RECOVERED:
 	case EVENT_POLICY_LOADED:
+	case EVENT_LOCK_TAKEN:
+	case EVENT_LOCK_RELEASED:
 	case EVENT_QUESTION_ANSWERED:
 	case EVENT_TASK_PRIORITIZED:
 	case EVENT_TASK_FORKED:

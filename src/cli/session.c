@@ -197,6 +197,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.fallback = s->fallback;
 	if (s->config != NULL) {
 		setup.patience = patience_of(s->config);
+		setup.slots = slots_of(s->config);
 		setup.fallback_auth = strcmp(config_text(s->config, "fallback.auth"), "on") == 0;
 	}
 	if (s->agents != NULL)
@@ -212,7 +213,8 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 
 void session_close(struct session *s)
 {
-	cli_otel_close(TAKE(s->otel)); /* as long as signals are heard */
+	cli_otel_close(s->otel);       /* as long as signals are heard, which end its waiting */
+	s->otel = NULL;
 	stop_unwatch();
 	watchdog_closing(s->watchdog);
 	engine_free(s->engine); /* it may still withdraw a question */

@@ -194,11 +194,41 @@ FIELDS(conversation_compacted) = {
 	{ "summary", TEXT, 0, "what the model is told of all that was ever dropped" },
 };
 FIELDS(loop_detected) = {
-	{ "kind", TEXT, 0, "repeat, cycle, same_error, repeated_text" },
+	{ "kind", TEXT, 0, "repeat, cycle, same_error, repeated_text, no_progress" },
 	{ "level", TEXT, 0, "nudge, replan, stop" },
 	{ "length", INT, 0, "calls of the cycle" },
 	{ "count", INT, 0, "how often it came" },
 	{ "text", TEXT, 0, "what the model is told; for stop: the person" },
+};
+FIELDS(slot_waiting) = {
+	{ "since_us", INT, 0, "when it began to wait, in microseconds since 1970" },
+	{ "scope", TEXT, 0, "what is full: engine, user, provider, agent; queue: there is room, and others come first" },
+	{ "name", TEXT, 0, "of the user, provider or agent" },
+	{ "running", INT, 0, "slots that are held there" },
+	{ "limit", INT, 0, "slots that there are; 0 with queue" },
+	{ "ahead", INT, 0, "how many tasks of the same user come first" },
+	{ "behind", ARRAY, 0, "tasks that hold those slots, some of them" },
+};
+FIELDS(lock_waiting) = {
+	{ "call", TEXT, 0, "the call that waits" },
+	{ "lock", TEXT, 0, "name of the lock" },
+	{ "holder", TEXT, 0, "task that holds it, or that comes first" },
+};
+FIELDS(lock_taken) = {
+	{ "call", TEXT, 0, "the call that asked for it" },
+	{ "lock", TEXT, 0, "name of the lock" },
+};
+FIELDS(lock_released) = {
+	{ "lock", TEXT, 0, "name of the lock" },
+	{ "reason", TEXT, 0, "unlocked, ended" },
+	{ "call", TEXT, OPTIONAL, "the call that gave it back" },
+};
+FIELDS(deadlock_detected) = {
+	{ "call", TEXT, 0, "the call whose wait was ended" },
+	{ "lock", TEXT, 0, "what it waited for" },
+	{ "cycle", TEXT, 0, "who waits for whom" },
+	{ "edges", ARRAY, 0, "the same: objects of from, to, kind and name" },
+	{ "rule", TEXT, 0, "why this wait: youngest" },
 };
 FIELDS(model_requested) = {
 	{ "turn", INT, 0, "from 1" },
@@ -625,6 +655,11 @@ static const struct row rows[] = {
 	[EVENT_CONVERSATION_COMPACTED] =
 		ROW("conversation.compacted", conversation_compacted, "The conversation was made to fit the model's window; every event stays."),
 	[EVENT_LOOP_DETECTED] = ROW("loop.detected", loop_detected, "The task goes round in circles."),
+	[EVENT_SLOT_WAITING] = ROW("slot.waiting", slot_waiting, "The task has waited for a worker slot for a while."),
+	[EVENT_LOCK_WAITING] = ROW("lock.waiting", lock_waiting, "A call waits for a named lock."),
+	[EVENT_LOCK_TAKEN] = ROW("lock.taken", lock_taken, "The task holds a named lock from now on."),
+	[EVENT_LOCK_RELEASED] = ROW("lock.released", lock_released, "The task gave a named lock back."),
+	[EVENT_DEADLOCK_DETECTED] = ROW("deadlock.detected", deadlock_detected, "Tasks waited for one another; one wait was ended."),
 	[EVENT_MODEL_REQUESTED] = ROW("model.requested", model_requested, "A request to a model is about to be sent."),
 	[EVENT_MODEL_REPLIED] = ROW("model.replied", model_replied, "A whole reply arrived."),
 	[EVENT_MODEL_FAILED] = ROW("model.failed", model_failed, "A request failed; nothing of its reply is used."),

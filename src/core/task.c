@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/permission.h"
+#include "core/held.h"
 #include "core/models.h"
 #include "core/over.h"
 #include "core/said.h"
@@ -33,6 +34,7 @@ static void call_done(struct call *c)
 	free(c->reason);
 	free(c->rule);
 	free(c->answer);
+	free(c->wants_lock);
 	free(c->retried_why);
 	free(c->edited_by);
 	free(c->edited_rule);
@@ -79,6 +81,7 @@ void task_free(struct task *t)
 	json_decref(t->messages);
 	json_decref(t->seen);
 	json_decref(t->background);
+	json_decref(t->locks);
 	free(t);
 }
 
@@ -709,6 +712,8 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	task_taint(t, json_object_get(e->data, "taint"));
 	see_files(t, json_object_get(e->data, "files"));
 	loops_add(&t->loops, c, e);
+	loops_delegated(&t->loops, c);
+	free(TAKE(c->wants_lock));
 	struct loop_finding found;
 	if (!loops_find(&t->loops, &found))
 		t->loops.told = LOOP_NONE; /* the circle is left */
@@ -806,6 +811,11 @@ static apply_fn *const appliers[] = {
 	[EVENT_QUESTION_ANSWERED] = on_word,
 	[EVENT_CONVERSATION_COMPACTED] = on_compacted,
 	[EVENT_LOOP_DETECTED] = on_loop,
+	[EVENT_SLOT_WAITING] = held_up,
+	[EVENT_LOCK_WAITING] = held_lock,
+	[EVENT_LOCK_TAKEN] = held_lock,
+	[EVENT_LOCK_RELEASED] = held_released,
+	[EVENT_DEADLOCK_DETECTED] = held_up,
 	[EVENT_MODEL_REQUESTED] = on_requested,
 	[EVENT_MODEL_REPLIED] = on_replied,
 	[EVENT_MODEL_FAILED] = models_failed,

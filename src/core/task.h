@@ -67,6 +67,8 @@ struct call {
 	bool asks_person;              /* a question to the person is out, also over a restart of the engine */
 	char question[ID_LEN + 1];     /* its id; "" before */
 	char *answer;                  /* NULL: none yet */
+	char *wants_lock;              /* waits for this lock; NULL: it does not */
+	int64_t wait_since_us;         /* with wants_lock */
 };
 
 /* ---- loops (loops.c) ---- */
@@ -83,6 +85,7 @@ struct loops {
 	bool off;
 	struct loop_sign signs[LIMIT_LOOP_WINDOW];
 	size_t count;
+	int stalled;                   /* delegations in a row that brought no part to a good end */
 	int chants;                    /* replies in a row whose text repeats itself */
 	enum loop_level told;          /* of the loop that goes on now */
 	int64_t told_turn;             /* once a turn: the model must have read it */
@@ -91,7 +94,7 @@ struct loops {
 
 struct loop_finding {
 	enum loop_level level;
-	const char *kind;              /* repeat, cycle, same_error, repeated_text */
+	const char *kind;              /* repeat, cycle, same_error, repeated_text, no_progress */
 	size_t length, count;          /* calls of the cycle, and how often it came */
 };
 
@@ -129,6 +132,7 @@ struct task {
 	size_t taint_count;
 	int64_t kept_bytes;            /* of outputs, by output.kept */
 	struct { int64_t connections, up, down; } net;    /* out of its cells; bytes */
+	json_t *locks;                 /* name → the call that took it; NULL: it never took one (held.c) */
 	size_t questions;              /* of the model's to a person, that are open */
 	char *cancelled_by;            /* it is to end; NULL: nobody said so */
 	bool paused, pause_now;        /* nothing new begins; now: what runs is interrupted */
@@ -303,6 +307,7 @@ MUST_USE int compact_apply(struct task *task, size_t drop_to, size_t stub_to, co
 void loops_reset(struct loops *loops);                    /* a person has spoken: nothing counts that was before */
 void loops_add(struct loops *loops, const struct call *call, const struct event *finished);
 void loops_reply(struct loops *loops, const char *text);
+void loops_delegated(struct loops *loops, const struct call *call);  /* its parts have all reported */
 bool loops_find(const struct loops *loops, struct loop_finding *ret);
 MUST_USE char *loop_text(const struct loop_finding *finding, enum loop_level level);   /* for the model, or the person */
 const char *loop_level_name(enum loop_level level);       /* "nudge", "replan", "stop" */

@@ -196,6 +196,8 @@ void control_run(struct run *run, struct call *c)
 		ask_person(run, c);
 	else if (tool == &tool_delegate)
 		delegate(run, c);
+	else if (tool == &tool_lock || tool == &tool_unlock)
+		locks_act(run, c);
 	else
 		close_ok(run, c, json_get_text(c->args, "result", ""));
 }
@@ -239,9 +241,9 @@ static void report_task(struct run *run, const char *call, const struct task *t)
 	run_emit(run, EVENT_TASK_REPORTED, "call", call, control_report(call, t));
 }
 
-static bool is_here(const struct engine *engine, const char *task)
+static bool is_here(const struct run *parent, const char *task)
 {
-	for (const struct run *run = engine->runs; run != NULL; run = run->next)
+	for (const struct run *run = parent->children; run != NULL; run = run->sibling)
 		if (!run->told && strcmp(run->task->id, task) == 0)
 			return true;
 	return false;
@@ -256,7 +258,7 @@ void control_start_children(struct run *run, struct call *c)
 	for (size_t i = 0; i < c->child_count && !run->over; i++) {
 		const struct child *child = &c->children[i];
 		struct task *ended = NULL;
-		if (child->reported || is_here(run->engine, child->id))
+		if (child->reported || is_here(run, child->id))
 			continue;
 		bool there = engine_load(run->engine->setup.store, child->id, &ended, NULL) == 0, over = there && ended->phase == PHASE_ENDED;
 		int r = over ? 0 : engine_child(run, c, child, &err);
@@ -269,7 +271,7 @@ void control_start_children(struct run *run, struct call *c)
 		task_free(ended);
 		if (run->over)
 			return;
-		if (c->killing && is_here(run->engine, child->id))
+		if (c->killing && is_here(run, child->id))
 			control_kill(run, c);
 	}
 	run_step(run);
@@ -278,8 +280,8 @@ void control_start_children(struct run *run, struct call *c)
 /* The task above ends: so do those below. */
 void control_kill(struct run *run, struct call *c)
 {
-	for (struct run *other = run->engine->runs; other != NULL; other = other->next) {
-		if (other->parent != run || other->told || strcmp(other->parent_call, c->id) != 0)
+	for (struct run *other = run->children; other != NULL; other = other->sibling) {
+		if (other->told || strcmp(other->parent_call, c->id) != 0)
 			continue;
 		other->input.cancelled = true;
 		if (other->task->phase != PHASE_NEW) /* else as soon as it begins */

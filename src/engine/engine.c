@@ -8,6 +8,7 @@
 #include "engine/place.h"
 #include "engine/reload.h"
 #include "engine/secrets.h"
+#include "engine/slots.h"
 #include "engine/traceparent.h"
 
 #include <string.h>
@@ -159,6 +160,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	places_open(engine);
 	open_profile_models(engine);
 	fallback_open(engine);
+	slots_open(engine);
 	policy_watch_start(engine);
 	health_open(engine);
 	service_open(engine);
@@ -190,6 +192,7 @@ void engine_free(struct engine *engine)
 	policy_watch_end(engine);
 	places_close(engine);
 	breakers_free(engine);
+	slots_close(engine);
 	while (engine->models != NULL) {
 		struct opened_model *m = engine->models;
 		engine->models = m->next;
@@ -289,7 +292,7 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 {
 	struct task *task = task_new();
-	struct run *run = run_new(engine, task);
+	struct run *run = run_new(engine, task, NULL);
 
 	if (spec->task != NULL)
 		memcpy(task->id, spec->task, MIN(strlen(spec->task), (size_t)ID_LEN));
@@ -391,6 +394,12 @@ static enum cell_level level_of(const char *name)
 	return CELL_FULL;
 }
 
+/* What is kept back is for the one above to hear of a child that ran out of time, and to say so. */
+static int64_t child_time_ms(int64_t left_ms)
+{
+	return MAX(left_ms - MIN(left_ms / 10, LIMIT_CHILD_RESERVE_MS), 1);
+}
+
 /* A child has never more rights, turns, calls or time than are left to its parent. */
 static json_t *child_data(const struct run *parent, const struct child *child, const struct agent_profile *profile)
 {
@@ -401,7 +410,7 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 	const struct task_limits limits = {
 		.turns = at_most(profile != NULL ? profile->turns : 0, t->limits.turns),
 		.calls = MAX(t->limits.calls - t->calls_total - t->below.calls, 1),
-		.timeout_ms = at_most(profile != NULL ? profile->timeout_ms : 0, MAX(t->limits.timeout_ms - spent_us / 1000, 1)),
+		.timeout_ms = at_most(profile != NULL ? profile->timeout_ms : 0, child_time_ms(t->limits.timeout_ms - spent_us / 1000)),
 		.output_bytes = t->limits.output_bytes,
 		.bounds = limits_of_child(t, profile),
 	};
@@ -479,8 +488,7 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
 		return r;
-	struct run *run = run_new(engine, fresh ? task_new() : TAKE(task));
-	run->parent = parent;
+	struct run *run = run_new(engine, fresh ? task_new() : TAKE(task), parent);
 	memcpy(run->parent_call, call->id, sizeof run->parent_call);
 	run->model = model;
 	run->place = parent->place;
@@ -584,7 +592,7 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
 		return r;
-	struct run *run = run_new(engine, TAKE(task));
+	struct run *run = run_new(engine, TAKE(task), NULL);
 	run->generation = generation;
 	run->model = model;
 	run->place = engine->places;
@@ -604,15 +612,8 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 
 void engine_loop(struct engine *engine)
 {
-	if (engine->setup.service) {
+	if (engine->setup.service || engine->active > 0)
 		loop_run(engine->setup.loop);
-		return;
-	}
-	for (const struct run *run = engine->runs; run != NULL; run = run->next)
-		if (!run->told) {
-			loop_run(engine->setup.loop);
-			return;
-		}
 }
 
 int engine_answer(struct engine *engine, const struct answer *answer, struct err *err)

@@ -28,6 +28,8 @@ static const struct {
 	{ EVENT_TASK_FORKED, LEVEL_INFO, { "from", "event" } },
 	{ EVENT_CONTROL_REFUSED, LEVEL_WARNING, { "command", "by", "reason" } },
 	{ EVENT_TASK_FINISHED, LEVEL_INFO, { "state", "exit" } },
+	{ EVENT_SLOT_WAITING, LEVEL_INFO, { "scope", "name", "running", "limit" } },
+	{ EVENT_DEADLOCK_DETECTED, LEVEL_WARNING, { "cycle", "call" } },
 	{ EVENT_LOOP_DETECTED, LEVEL_WARNING, { "kind", "level", "length", "count" } },
 	{ EVENT_MODEL_REQUESTED, LEVEL_DEBUG, { "turn", "provider", "model", "messages" } },
 	{ EVENT_MODEL_REPLIED, LEVEL_DEBUG, { "turn", "finish", "calls", "ms", "usd_nanos" } },

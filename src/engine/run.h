@@ -4,13 +4,14 @@
 
 #include "base/hash.h"
 #include "core/models.h"
+#include "core/slots.h"
 #include "engine/engine.h"
 #include "tools/redact.h"
 #include "engine/files.h"
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_QUESTION, DO_ASK_PERSON, DO_CONNECT } what;
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_QUESTION, DO_ASK_PERSON, DO_CONNECT, DO_UNLOCK } what;
 	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_PERSON: of the approval; DO_CONNECT: number */
 };
 
@@ -43,6 +44,12 @@ struct run {
 	struct run *parent;            /* NULL: nobody waits for it here */
 	char parent_call[CALL_ID_BYTES];
 	struct llm_model *model;       /* borrowed from the engine */
+	struct run *children, *sibling; /* that this engine holds; the next one of the same parent */
+	size_t active_children;        /* of them, those that were not told of */
+	json_t *unlocking;             /* lock → call that gave it back, until that is durable; NULL: none */
+	struct slot_seat seat;         /* slots.c */
+	bool slot_wanted, slot_used;   /* its next step waits for one; the one it holds was for a step that has begun */
+	struct watch *slot_timer;      /* then it tells that it waits */
 	int64_t generation;            /* of the lease */
 	bool fresh;                    /* the lease comes with the first batch */
 
@@ -84,6 +91,7 @@ struct run {
 	struct layer_meter *meter;     /* of the layer of changes; NULL: none */
 	char *tmp;                     /* the cell's directory for what is not kept */
 
+	json_t *tools;                 /* what a model is told of them; NULL: not made yet */
 	struct llm_call *request;
 	int64_t request_ms;            /* monotonic start */
 
@@ -130,17 +138,23 @@ struct engine {
 	int64_t look_again_ms;         /* monotonic */
 	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
+	size_t active;                 /* runs that were not told of */
+	struct slots *slots;
+	struct run **granted;          /* that have a slot, and were not told so yet */
+	size_t granted_count;
+	struct watch *slots_timer;
 	struct breaker *breakers;      /* breaker.c */
 	struct watch *breaker_timer;
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer, *inbox_readable, *inbox_timer;
 	json_t *fresh_grants;          /* on their way to the disk; NULL: there were none */
 	int64_t inbox_last;            /* the newest message of all tasks that was looked for */
+	bool reaping;                  /* it was asked to look */
 	struct watch *reaper;          /* service.c; NULL: no service */
 };
 
 /* run.c */
-struct run *run_new(struct engine *engine, struct task *task);
+struct run *run_new(struct engine *engine, struct task *task, struct run *parent);  /* parent: NULL for a root */
 void run_free(struct run *run);
 void run_emit(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data);
 void run_spans(const struct task *task, const char *what, const char *name, struct event *event);
@@ -161,6 +175,7 @@ const struct policy *run_policy(const struct run *run);
 void service_open(struct engine *engine);
 void service_close(struct engine *engine);
 bool service_stays(struct engine *engine);                       /* a run is over: does the loop go on? */
+void service_look(struct engine *engine);                        /* something is over: it may go, soon */
 void service_rest(struct engine *engine);                        /* the engine was drained: ends the loop where nothing runs */
 
 /* engine.c */
@@ -351,6 +366,12 @@ bool background_limit(struct run *run, uint64_t tag, const struct bound_hit *hit
 void background_stop(struct run *run);                           /* kills them; their ends are told as any */
 void background_drop(struct run *run);                           /* all of them; their cell ends */
 
+/* locks.c */
+void locks_act(struct run *run, struct call *call);              /* the tools lock and unlock */
+void locks_freed(struct run *run, const char *call);             /* the effect of lock.released */
+void locks_over(struct run *run);                                /* its end is durable: others may have what it held */
+void locks_look(struct run *run);                                /* it waits from now on: will that ever end? */
+
 /* control.c */
 MUST_USE int control_check(const struct run *run, const struct tool *tool, const struct call *call, struct err *err);
 void control_decide(const struct run *run, const struct tool *tool, const struct call *call, struct decision *ret);
@@ -414,7 +435,7 @@ json_t *effect_fields(const struct decision *decision, const struct policy *poli
 
 /* prompt.c */
 json_t *prompt_messages(const struct run *run);                  /* system prompt and conversation; the caller owns it */
-json_t *prompt_tools(const struct task *task);
+const json_t *prompt_tools(struct run *run);                     /* made once; borrowed */
 bool task_has_tool(const struct task *task, const char *name);
 /* What a task and all below it may have: what the one above may (NULL: everything), and its profile names (NULL: all). */
 MUST_USE json_t *rights_of(const json_t *above, const struct agent_profile *profile);
