@@ -63,6 +63,13 @@ describe('what passes is asked again', { concurrency: 2 }, () => {
 			w.checkChain();
 		});
 
+	test('what an answer calls itself does not matter', async (t) => {
+		const m = await model(t, { replies: [{ ...good, headers: { 'content-type': 'image/png' } }] });
+		const w = world(t);
+		exited(await w.run(m, 'try'), 0);
+		assert.deepEqual(failures(w), []);
+	});
+
 	test('a burst of 500s is outlived', async (t) => {
 		const m = await model(t, { replies: [{ status: 500, times: 3, headers: soon }, good] });
 		const w = world(t);
@@ -90,6 +97,9 @@ describe('what does not pass is not', { concurrency: 2 }, () => {
 		{ name: 'a redirect', exit: 1, reply: { status: 307, headers: { location: 'http://127.0.0.2/' } }, cls: 'terminal' },
 		{ name: 'a web page', exit: 5, reply: { html: true }, cls: 'terminal' },
 		{ name: 'an event that is no JSON', exit: 5, reply: { text: 'x', malformed: true }, cls: 'terminal' },
+		{ name: 'half a JSON value', exit: 5, reply: { status: 200, body: '{"choices": [{"mess' }, cls: 'terminal' },
+		{ name: 'neither JSON nor events', exit: 5, reply: { status: 200, body: 'Welcome!' }, cls: 'terminal' },
+		{ name: 'more than a reply may have', exit: 5, reply: { status: 200, body: `data: ${'x'.repeat(33 << 20)}` }, cls: 'terminal' },
 		{ name: 'a word not to come again', exit: 1, reply: { status: 500, headers: { 'x-should-retry': 'false' } }, cls: 'terminal' },
 		{ name: 'a wait beyond all patience', exit: 5, reply: { status: 429, headers: { 'retry-after': '86400' } }, cls: 'transient' },
 		{ name: 'a date beyond all patience', exit: 5, reply: { status: 503, headers: { 'retry-after': inSeconds(9999) } }, cls: 'transient' },
