@@ -178,6 +178,9 @@ describe('models that stand in', { concurrency: 2 }, () => {
 			assert.equal(switched.class, row.cls);
 			assert.ok(switched.reason.length > 0);
 			assert.equal(w.events('model.requested').at(-1).data.provider, 'anthropic');
+			const shown = JSON.parse((await w.mishri(['show', w.task(), '--json', '--data', w.data])).out).steps[0].retries;
+			assert.equal(shown.length, row.asked);
+			assert.equal(shown.at(-1).to, 'anthropic/mock-b');
 			w.checkChain();
 		});
 
