@@ -89,6 +89,9 @@ static json_t *json_node(struct store *store, const struct node *n, int *ret, st
 	json_put_text(node, "role", n->row.role);
 	json_put_text(node, "goal", n->row.goal);
 	json_put_text(node, "state", task_state_name(n->row.state));
+	json_put_int(node, "priority", n->row.priority);
+	json_put(node, "forked", n->row.forked_from[0] == '\0' ? json_null() :
+	         json_pack("{s:s, s:I}", "task", n->row.forked_from, "event", (json_int_t)n->row.forked_at));
 	json_put(node, "taint", r == 0 ? taint : json_array());
 	json_put(node, "children", json_array());
 	json_put(node, "cost", json_cost(&n->row));
@@ -175,6 +178,10 @@ static int print_node(struct store *store, const struct tree *t, const bool *las
 	fputs("  ", stdout);
 	print_numbers(n, colour);
 	print_waits(n, colour);
+	if (n->row.priority != 0)
+		printf("  [priority %lld]", (long long)n->row.priority);
+	if (n->row.forked_from[0] != '\0')
+		printf("  [fork of %s after event %lld]", n->row.forked_from, (long long)n->row.forked_at);
 	if (json_array_size(taint) > 0) {
 		printf("  %s[", ink(colour, INK_WARN));
 		print_taint(taint);
