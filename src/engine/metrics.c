@@ -27,8 +27,9 @@ static const double quick[] = { .0001, .00025, .0005, .001, .0025, .005, .01, .0
 _Static_assert(COUNT(slow) <= BUCKETS_MOST && COUNT(quick) <= BUCKETS_MOST && COUNT(slow) == COUNT(quick), "bounds of a histogram");
 
 enum family {
-	EVENTS, TASKS_STARTED, TASKS_ENDED, TASKS_PARKED, TASKS_RESUMED, MODEL_CALLS, MODEL_SECONDS, MODEL_FIRST, TOKENS, COST, COST_UNKNOWN, RETRIES,
-	SWITCHES, BREAKERS, TOOL_CALLS, TOOL_SECONDS, DECISIONS, APPROVALS, APPROVAL_WAIT, CELL_START, LIMITS, BUDGETS, RESOURCES, LOOPS,
+	EVENTS, TASKS_STARTED, TASKS_ENDED, TASKS_PARKED, TASKS_RESUMED, MODEL_CALLS, MODEL_SECONDS, MODEL_FIRST, TOKENS,
+	COST, COST_UNKNOWN, RETRIES, SWITCHES, BREAKERS, TOOL_CALLS, TOOL_SECONDS, DECISIONS, APPROVALS, APPROVAL_WAIT,
+	CELL_START, LIMITS, BUDGETS, RESOURCES, LOOPS,
 	HEALTH_MISSED, COMMIT, FAMILIES
 };
 
@@ -39,31 +40,58 @@ static const struct row {
 	const double *bounds;
 } rows[FAMILIES] = {
 	[EVENTS] = { "mishri_events_total", "Events that became durable.", COUNTER, { NULL }, NULL },
-	[TASKS_STARTED] = { "mishri_tasks_started_total", "Goals that were accepted, by role.", COUNTER, { "role" }, NULL },
+	[TASKS_STARTED] = { "mishri_tasks_started_total",
+		"Goals that were accepted, by role.", COUNTER, { "role" }, NULL },
 	[TASKS_ENDED] = { "mishri_tasks_ended_total", "Tasks that ended, by how.", COUNTER, { "state" }, NULL },
-	[TASKS_PARKED] = { "mishri_tasks_parked_total", "Tasks that came to rest, by why.", COUNTER, { "reason" }, NULL },
-	[TASKS_RESUMED] = { "mishri_tasks_resumed_total", "Tasks that were taken up again, by why.", COUNTER, { "reason" }, NULL },
-	[MODEL_CALLS] = { "mishri_model_calls_total", "Requests to models, by how they ended: ok, or the class of the failure.", COUNTER, { "model", "status" }, NULL },
-	[MODEL_SECONDS] = { "mishri_model_seconds", "From a request to the last byte of its reply.", HISTOGRAM, { "model" }, slow },
-	[MODEL_FIRST] = { "mishri_model_first_token_seconds", "From a request to the first token of its reply.", HISTOGRAM, { "model" }, slow },
-	[TOKENS] = { "mishri_tokens_total", "Tokens in buckets that do not overlap: input, cache_read, cache_write, output.", COUNTER, { "model", "bucket" }, NULL },
+	[TASKS_PARKED] = { "mishri_tasks_parked_total",
+		"Tasks that came to rest, by why.", COUNTER, { "reason" }, NULL },
+	[TASKS_RESUMED] = { "mishri_tasks_resumed_total",
+		"Tasks that were taken up again, by why.", COUNTER, { "reason" }, NULL },
+	[MODEL_CALLS] = { "mishri_model_calls_total",
+		"Requests to models, by how they ended: ok, or the class of the failure.",
+		COUNTER, { "model", "status" }, NULL },
+	[MODEL_SECONDS] = { "mishri_model_seconds",
+		"From a request to the last byte of its reply.", HISTOGRAM, { "model" }, slow },
+	[MODEL_FIRST] = { "mishri_model_first_token_seconds",
+		"From a request to the first token of its reply.", HISTOGRAM, { "model" }, slow },
+	[TOKENS] = { "mishri_tokens_total",
+		"Tokens in buckets that do not overlap: input, cache_read, cache_write, output.",
+		COUNTER, { "model", "bucket" }, NULL },
 	[COST] = { "mishri_cost_usd_total", "US dollars, where the cost is known.", COUNTER, { "model" }, NULL },
-	[COST_UNKNOWN] = { "mishri_cost_unknown_total", "Replies whose cost is not known.", COUNTER, { "model" }, NULL },
-	[RETRIES] = { "mishri_retries_total", "Attempts that follow a failure, by its class; of a model or a tool.", COUNTER, { "of", "class" }, NULL },
-	[SWITCHES] = { "mishri_model_switches_total", "Times that another model stood in, by why.", COUNTER, { "class" }, NULL },
-	[BREAKERS] = { "mishri_breakers_opened_total", "Times that a model was left alone for a while.", COUNTER, { "model" }, NULL },
-	[TOOL_CALLS] = { "mishri_tool_calls_total", "Tool calls, by how they ended.", COUNTER, { "tool", "status" }, NULL },
-	[TOOL_SECONDS] = { "mishri_tool_seconds", "From the start of a tool call to its end.", HISTOGRAM, { "tool" }, slow },
-	[DECISIONS] = { "mishri_decisions_total", "What policy decided, about tool calls, program starts and connections.", COUNTER, { "on", "effect" }, NULL },
-	[APPROVALS] = { "mishri_approvals_total", "Questions to people, by their answer.", COUNTER, { "answer" }, NULL },
-	[APPROVAL_WAIT] = { "mishri_approval_wait_seconds", "From a question to its answer.", HISTOGRAM, { NULL }, slow },
+	[COST_UNKNOWN] = { "mishri_cost_unknown_total",
+		"Replies whose cost is not known.", COUNTER, { "model" }, NULL },
+	[RETRIES] = { "mishri_retries_total",
+		"Attempts that follow a failure, by its class; of a model or a tool.",
+		COUNTER, { "of", "class" }, NULL },
+	[SWITCHES] = { "mishri_model_switches_total",
+		"Times that another model stood in, by why.", COUNTER, { "class" }, NULL },
+	[BREAKERS] = { "mishri_breakers_opened_total",
+		"Times that a model was left alone for a while.", COUNTER, { "model" }, NULL },
+	[TOOL_CALLS] = { "mishri_tool_calls_total",
+		"Tool calls, by how they ended.", COUNTER, { "tool", "status" }, NULL },
+	[TOOL_SECONDS] = { "mishri_tool_seconds",
+		"From the start of a tool call to its end.", HISTOGRAM, { "tool" }, slow },
+	[DECISIONS] = { "mishri_decisions_total",
+		"What policy decided, about tool calls, program starts and connections.",
+		COUNTER, { "on", "effect" }, NULL },
+	[APPROVALS] = { "mishri_approvals_total",
+		"Questions to people, by their answer.", COUNTER, { "answer" }, NULL },
+	[APPROVAL_WAIT] = { "mishri_approval_wait_seconds",
+		"From a question to its answer.", HISTOGRAM, { NULL }, slow },
 	[CELL_START] = { "mishri_cell_start_seconds", "Time to make a cell.", HISTOGRAM, { "level" }, quick },
-	[LIMITS] = { "mishri_limits_reached_total", "Limits of the policy that were reached, by what they count and what followed.", COUNTER, { "on", "over" }, NULL },
-	[BUDGETS] = { "mishri_budgets_exceeded_total", "Steps that a budget had no room for, by its unit.", COUNTER, { "unit" }, NULL },
-	[RESOURCES] = { "mishri_resources_exceeded_total", "Calls that went beyond a limit of the kernel.", COUNTER, { "what" }, NULL },
-	[LOOPS] = { "mishri_loops_total", "Tasks found going round in circles, by what followed.", COUNTER, { "level" }, NULL },
-	[HEALTH_MISSED] = { "mishri_health_missed_total", "Parts that gave no sign of life in time.", COUNTER, { "kind" }, NULL },
-	[COMMIT] = { "mishri_commit_seconds", "From the hand-over of a batch of events until it was durable.", HISTOGRAM, { NULL }, quick },
+	[LIMITS] = { "mishri_limits_reached_total",
+		"Limits of the policy that were reached, by what they count and what followed.",
+		COUNTER, { "on", "over" }, NULL },
+	[BUDGETS] = { "mishri_budgets_exceeded_total",
+		"Steps that a budget had no room for, by its unit.", COUNTER, { "unit" }, NULL },
+	[RESOURCES] = { "mishri_resources_exceeded_total",
+		"Calls that went beyond a limit of the kernel.", COUNTER, { "what" }, NULL },
+	[LOOPS] = { "mishri_loops_total",
+		"Tasks found going round in circles, by what followed.", COUNTER, { "level" }, NULL },
+	[HEALTH_MISSED] = { "mishri_health_missed_total",
+		"Parts that gave no sign of life in time.", COUNTER, { "kind" }, NULL },
+	[COMMIT] = { "mishri_commit_seconds",
+		"From the hand-over of a batch of events until it was durable.", HISTOGRAM, { NULL }, quick },
 };
 
 /* ---- which event adds what ---- */
@@ -323,8 +351,8 @@ static void add_sample(const char *name, const char *suffix, const char *labels,
 {
 	buf_printf(ret, "%s%s", name, suffix);
 	if (labels[0] != '\0' || le != NULL)
-		buf_printf(ret, "{%s%s%s%s%s}", labels, labels[0] != '\0' && le != NULL ? "," : "", le != NULL ? "le=\"" : "", le != NULL ? le : "",
-		           le != NULL ? "\"" : "");
+		buf_printf(ret, "{%s%s%s%s%s}", labels, labels[0] != '\0' && le != NULL ? "," : "", le != NULL ? "le=\"" : "",
+		           le != NULL ? le : "", le != NULL ? "\"" : "");
 	buf_add_char(ret, ' ');
 	add_number(value, ret);
 }
