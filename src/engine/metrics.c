@@ -372,7 +372,13 @@ static void add_histogram(const struct row *row, const struct series *s, struct 
 
 /* ---- what stands now ---- */
 
-struct gauges { struct buf *ret; bool open; char last[128]; };
+enum { MEASURES_MOST = 64 };
+struct gauges {
+	struct buf *ret;
+	bool open;
+	struct { char *name; struct buf text; } measures[MEASURES_MOST];
+	size_t count;
+};
 
 static void on_state(void *userdata, const char *state, int64_t count)
 {
@@ -380,22 +386,53 @@ static void on_state(void *userdata, const char *state, int64_t count)
 	struct gauges *g = userdata;
 
 	add_label(&labels, "state", state);
-	add_sample("mishri_tasks", "", buf_text(&labels), NULL, (double)count, g->ret);
+	add_sample("mishri_open_tasks", "", buf_text(&labels), NULL, (double)count, g->ret);
 }
 
+/* Samples of one name must stand together. NULL: there are too many names. */
+static struct buf *text_of(struct gauges *g, const struct health_measure *measure)
+{
+	size_t i = 0;
+
+	while (i < g->count && strcmp(g->measures[i].name, measure->name) != 0)
+		i++;
+	if (i == MEASURES_MOST)
+		return NULL;
+	if (i == g->count) {
+		g->measures[i].name = xstrdup(measure->name);
+		g->measures[i].text = BUF_INIT(LIMIT_METRICS_BYTES);
+		g->count++;
+		add_head(measure->name, measure->about, measure->counter ? "counter" : "gauge", g->open, &g->measures[i].text);
+	}
+	return &g->measures[i].text;
+}
+
+/* Rows of single tasks and calls are for `mishri health`: their ids would be labels without end. */
 static void on_measure(void *userdata, const struct health_measure *measure)
 {
 	AUTO(buf_done) struct buf labels = BUF_INIT(KIB(4));
-	struct gauges *g = userdata;
 	const char *key;
 	json_t *value;
 
-	if (strcmp(g->last, measure->name) != 0)
-		add_head(measure->name, measure->about, measure->counter ? "counter" : "gauge", g->open, g->ret);
-	snprintf(g->last, sizeof g->last, "%s", measure->name);
+	if (json_get_text(measure->labels, "name", "")[0] != '\0')
+		return;
+	struct buf *text = text_of(userdata, measure);
 	json_object_foreach((json_t *)measure->labels, key, value)
-		add_label(&labels, key, json_string_value(value) != NULL ? json_string_value(value) : "");
-	add_sample(measure->name, "", buf_text(&labels), NULL, measure->value, g->ret);
+		if (json_is_string(value) && strcmp(key, "name") != 0)
+			add_label(&labels, key, json_string_value(value));
+	if (text != NULL)
+		add_sample(measure->name, "", buf_text(&labels), NULL, measure->value, text);
+}
+
+static void add_measures(struct engine *engine, struct gauges *g)
+{
+	health_measures(engine, on_measure, g);
+	for (size_t i = 0; i < g->count; i++) {
+		buf_add_str(g->ret, buf_str(&g->measures[i].text));
+		buf_done(&g->measures[i].text);
+		free(g->measures[i].name);
+	}
+	g->count = 0;
 }
 
 static void add_export(const struct otel *otel, bool open, struct buf *ret)
@@ -429,12 +466,12 @@ void metrics_render(const struct metrics *m, const struct metrics_now *now, bool
 		}
 	}
 	if (now->store != NULL) {
-		add_head("mishri_tasks", "Tasks that have not ended, by state.", "gauge", open, ret);
+		add_head("mishri_open_tasks", "Root tasks that have not ended, by state.", "gauge", open, ret);
 		if (store_task_counts(now->store, on_state, &gauges, NULL) < 0)
 			buf_add_text(ret, "# the store could not be read\n");
 	}
 	if (now->engine != NULL)
-		health_measures(now->engine, on_measure, &gauges);
+		add_measures(now->engine, &gauges);
 	if (now->engine != NULL && now->engine->setup.otel != NULL)
 		add_export(now->engine->setup.otel, open, ret);
 	if (open)

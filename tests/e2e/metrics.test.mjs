@@ -1,5 +1,6 @@
 // Numbers for Prometheus: read by a parser that is not ours, and compared with the events they were counted from.
 import assert from 'node:assert/strict';
+import http from 'node:http';
 import { after, before, test } from 'node:test';
 import parse from 'parse-prometheus-text-format';
 import { exited, shell, startModel, world } from './lib.mjs';
@@ -54,7 +55,7 @@ test('every number is what the events say', async (t) => {
 	assert.match(text, new RegExp(`^mishri_cell_start_seconds_count\\{level="full"\\} ${of('cell.opened').length}$`, 'm'));
 	for (const line of text.trimEnd().split('\n'))
 		assert.match(line, /^(# (HELP|TYPE) mishri_[a-z_]+ .+|mishri_[a-z_]+(\{[a-z]+="([^"\\]|\\.)*"(,[a-z]+="([^"\\]|\\.)*")*\})? [0-9.e+-]+)$/);
-	assert.deepEqual(all.mishri_tasks, { [labels({ state: 'running' })]: 0, [labels({ state: 'parked' })]: 0 });
+	assert.deepEqual(all.mishri_open_tasks, { [labels({ state: 'running' })]: 0, [labels({ state: 'parked' })]: 0 });
 });
 
 test('OpenMetrics: counters by their family, and an end', async (t) => {
@@ -70,8 +71,36 @@ test('what is asked for wrongly says what would be right; an empty span of time 
 	exited(wrong, 2);
 	assert.match(wrong.err, /there are prometheus and openmetrics/);
 	const none = table(await look(w, '--since', '2099-01-01'));
-	assert.deepEqual(Object.keys(none), ['mishri_tasks']);
+	assert.deepEqual(Object.keys(none), ['mishri_open_tasks']);
 	const nothing = world(t), run = await nothing.mishri(['metrics', ...nothing.places()]);
 	assert.notEqual(run.code, 0);
 	assert.match(run.err, /no |not /);
+});
+
+// GET over the Unix socket of a service.
+const get = (socketPath, headers = {}) => new Promise((done, failed) => http.get({ socketPath, path: '/metrics', headers }, (response) => {
+	let text = '';
+	response.setEncoding('utf8').on('data', (piece) => { text += piece; }).on('end', () => done({ status: response.statusCode, type: response.headers['content-type'], text }));
+}).on('error', failed));
+
+test('a service tells its own: each name once, with its kind, in both forms', async (t) => {
+	const w = world(t);
+	const serve = w.start(['serve', ...w.places(), '-p', w.policy]);
+	await serve.until(/socket \S+/, 'out');
+	const socket = serve.out.match(/socket (\S+)/)[1];
+	const plain = await get(socket), open = await get(socket, { accept: 'application/openmetrics-text; version=1.0.0' });
+	assert.deepEqual([plain.status, plain.type, open.type], [200, 'text/plain; version=0.0.4; charset=utf-8', 'application/openmetrics-text; version=1.0.0; charset=utf-8']);
+	const names = [...plain.text.matchAll(/^# TYPE (\S+) /gm)].map((m) => m[1]);
+	assert.equal(new Set(names).size, names.length, 'a name has one place');
+	let family = '';
+	for (const line of plain.text.trimEnd().split('\n')) {
+		family = line.startsWith('# TYPE') ? line.split(' ')[2] : family;
+		assert.ok(line.startsWith('#') || line.startsWith(family), line);
+	}
+	const all = table(plain.text);
+	assert.equal(all.mishri_healthy['{}'], 1);
+	assert.ok(Object.keys(all.mishri_heartbeat_late).some((labels) => labels.includes('loop')));
+	assert.ok(open.text.endsWith('# EOF\n'));
+	serve.kill('SIGTERM');
+	await serve.done;
 });
