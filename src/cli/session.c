@@ -193,9 +193,11 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.secrets = s->secrets;
 	oplog_open(s->config, s->secrets, LEVEL_ERROR);
 	setup.reply_tokens = s->reply_tokens;
+	setup.cancel_grace_ms = s->config != NULL ? config_number(s->config, "cancel_grace") : 0;
 	setup.fallback = s->fallback;
 	if (s->config != NULL) {
 		setup.patience = patience_of(s->config);
+		setup.slots = slots_of(s->config);
 		setup.fallback_auth = strcmp(config_text(s->config, "fallback.auth"), "on") == 0;
 	}
 	if (s->agents != NULL)
@@ -330,7 +332,8 @@ int session_finish(struct session *s)
 		int exit = loops ? EXIT_LOOP : exit_of_signal(s->signo);
 		AUTO(freep) char *text = xasprintf("%s; go on with: mishri run --resume %s",
 		                                   loops ? "stopped, because it goes round in circles" :
-		                                   t->approval_count > 0 ? "interrupted while it waits for a person (`mishri approvals`)" :
+		                                   t->paused ? "interrupted while it is paused" :
+		                                   task_waits(t) ? "interrupted while it waits for a person (`mishri approvals`)" :
 		                                   "interrupted", t->id);
 		return print_result(s->format, result_object(t, "parked", text, exit, elapsed_ms));
 	}
