@@ -209,7 +209,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	if (r < 0)
 		return r;
 	r = stop_watch(s->loop, on_stop, s, err);
-	if (r == 0)
+	if (r == 0 && !s->service) /* a service says so when it listens */
 		notify_ready();
 	return r;
 }
