@@ -80,6 +80,11 @@
 #define LIMIT_WORDS_TEXT_BYTES      KIB(16)  /* of one text that are indexed */
 #define LIMIT_LEASE_MS              45000
 #define LIMIT_LEASE_RENEW_MS        15000
+#define LIMIT_STEER_BYTES           KIB(64)  /* of what a person says to a task, or answers */
+#define LIMIT_PRIORITY              100      /* the highest; the lowest is its negative */
+#define LIMIT_FORK_PARTS             16
+#define LIMIT_CANCEL_WAIT_MS        60000    /* how long `cancel` waits for the end */
+#define LIMIT_FORK_EVENT_BYTES      MIB(2)   /* of the conversation in one event of a fork */
 #define LIMIT_INBOX_POLL_MS         500
 
 /* people */
@@ -369,6 +374,19 @@
 #define LIMIT_FOLLOW_POLL_MS        100      /* between two looks of `events --follow` */
 #define LIMIT_DAY_US                86400000000ll /* a day */
 #define LIMIT_CLOCK_STEP_US         86400000000ll /* a clock that was set wrong by less hides nothing from --since */
+
+/* slots and locks */
+#define LIMIT_SLOTS_DEFAULT         256      /* at once, in one engine */
+#define LIMIT_SLOTS_MOST            100000
+#define LIMIT_REAP_MS               200      /* tasks that are over are forgotten then */
+#define LIMIT_SLOT_STEP_US          10000000 /* of waiting: so much is a step of priority worth */
+#define LIMIT_SLOT_TELL_MS          1000     /* who waits longer for a slot says so */
+#define LIMIT_SLOT_BEHIND           8        /* tasks that are named then */
+#define LIMIT_LOCK_NAME_BYTES       64
+#define LIMIT_LOCKS_PER_TASK        64
+#define LIMIT_WAIT_CYCLE            64       /* waits of one cycle */
+#define LIMIT_WAIT_EDGES            16384    /* of one tree */
+#define LIMIT_CHILD_RESERVE_MS      60000    /* at most; a tenth of what is left to the task above stays its own */
 
 /* what a person looks at */
 #define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */

@@ -1,7 +1,8 @@
 /* cmd_events.c - the event log of everything or of a task with its children. It changes nothing. */
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "cli/common.h"
 #include "cli/match.h"
@@ -22,6 +23,18 @@ static const struct { enum event_type type; const char *fields[7]; } shown[] = {
 	{ EVENT_BUDGET_RAISED, { "budget", "unit", "amount" } },
 	{ EVENT_TASK_CREATED, { "role", "agent", "model", "goal" } },
 	{ EVENT_TASK_FINISHED, { "state", "exit", "result" } },
+	{ EVENT_SLOT_WAITING, { "scope", "name", "running", "limit", "ahead" } },
+	{ EVENT_LOCK_WAITING, { "lock", "holder", "call" } },
+	{ EVENT_LOCK_TAKEN, { "lock", "call" } },
+	{ EVENT_LOCK_RELEASED, { "lock", "reason" } },
+	{ EVENT_DEADLOCK_DETECTED, { "cycle", "call" } },
+	{ EVENT_TASK_CANCELLED, { "by", "of", "now" } },
+	{ EVENT_TASK_PAUSED, { "by", "of", "now" } },
+	{ EVENT_TASK_CONTINUED, { "by", "of" } },
+	{ EVENT_TASK_STEERED, { "by", "now", "replan", "text" } },
+	{ EVENT_TASK_PRIORITIZED, { "by", "priority", "of" } },
+	{ EVENT_TASK_FORKED, { "from", "event", "part" } },
+	{ EVENT_CONTROL_REFUSED, { "command", "by", "reason" } },
 	{ EVENT_LOOP_DETECTED, { "level", "kind", "length", "count" } },
 	{ EVENT_MODEL_REQUESTED, { "turn", "provider", "model", "messages" } },
 	{ EVENT_MODEL_REPLIED, { "turn", "finish", "calls", "ms", "usd_nanos", "text" } },
@@ -185,14 +198,18 @@ static bool goes_on(struct store *store, const char *task)
 }
 
 /* Looks for more only when somebody has written: reading a counter in the file is all that it costs to wait. */
-static int wait_for_more(struct store *store, int64_t *version, struct err *err)
+static int wait_for_more(struct store *store, int64_t *version, bool *ret_nobody, struct err *err)
 {
-	struct timespec pause = { .tv_nsec = LIMIT_FOLLOW_POLL_MS * 1000000L };
+	struct pollfd reader = { .fd = STDOUT_FILENO };
 	int64_t now = *version;
 	int r = 0;
 
 	for (int waited_ms = 0; r == 0 && now == *version && waited_ms < LIMIT_INBOX_POLL_MS * 4; waited_ms += LIMIT_FOLLOW_POLL_MS) {
-		nanosleep(&pause, NULL);
+		/* It wakes when the reader of the pipe has gone. */
+		if (poll(&reader, 1, LIMIT_FOLLOW_POLL_MS) > 0 && (reader.revents & POLLERR) != 0) {
+			*ret_nobody = true;
+			return 0;
+		}
 		r = store_version(store, &now, err);
 	}
 	*version = now;
@@ -217,7 +234,9 @@ static int print_all(struct store *store, struct event_filter *filter, struct ou
 			out->over = true;
 		if (r < 0 || !more || out->over || out->left == 0)
 			return r;
-		r = wait_for_more(store, &version, err);
+		r = wait_for_more(store, &version, &out->over, err);
+		if (out->over)
+			return r;
 	}
 	return r;
 }

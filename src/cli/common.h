@@ -55,6 +55,9 @@ MUST_USE int cli_load_home(struct policy_home *home, struct policy **ret, struct
 MUST_USE int cli_load_policy(const struct options *o, const char *workspace, const char *const *files, size_t count,
                              struct policy **ret, struct err *err);
 
+/* As `mishri run --resume TASK`, with the options of `o` that both have. The store must not be open. */
+int cli_run_resume(const struct options *o, const char *task);
+
 bool cli_color(const struct options *o, int fd);        /* a terminal, NO_COLOR unset, no --no-color */
 
 enum output_format { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_STREAM };

@@ -180,7 +180,6 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.trace_programs = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_programs"), "on") == 0;
 	setup.trace_models = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_models"), "on") == 0;
 	setup.policy_home = s->policy_home;
-	setup.load_policy = s->load_policy != NULL ? load_policy : NULL;
 	setup.on_drain = on_drain;
 	setup.health = s->config != NULL ? cli_health_limits(s->config) : (struct health_limits){ 0 };
 	const struct watchdog_setup watch = { .loop_ms = setup.health.loop_ms, .stop_ms = setup.health.stop_ms };
@@ -188,14 +187,17 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	if (r < 0)
 		return r;
 	setup.watchdog = s->watchdog;
+	setup.load_policy = s->load_policy != NULL ? load_policy : NULL;
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;
 	oplog_open(s->config, s->secrets, LEVEL_ERROR);
 	setup.reply_tokens = s->reply_tokens;
+	setup.cancel_grace_ms = s->config != NULL ? config_number(s->config, "cancel_grace") : 0;
 	setup.fallback = s->fallback;
 	if (s->config != NULL) {
 		setup.patience = patience_of(s->config);
+		setup.slots = slots_of(s->config);
 		setup.fallback_auth = strcmp(config_text(s->config, "fallback.auth"), "on") == 0;
 	}
 	if (s->agents != NULL)
@@ -211,7 +213,8 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 
 void session_close(struct session *s)
 {
-	cli_otel_close(TAKE(s->otel)); /* as long as signals are heard */
+	cli_otel_close(s->otel);       /* as long as signals are heard, which end its waiting */
+	s->otel = NULL;
 	stop_unwatch();
 	watchdog_closing(s->watchdog);
 	engine_free(s->engine); /* it may still withdraw a question */
@@ -329,7 +332,8 @@ int session_finish(struct session *s)
 		int exit = loops ? EXIT_LOOP : exit_of_signal(s->signo);
 		AUTO(freep) char *text = xasprintf("%s; go on with: mishri run --resume %s",
 		                                   loops ? "stopped, because it goes round in circles" :
-		                                   t->approval_count > 0 ? "interrupted while it waits for a person (`mishri approvals`)" :
+		                                   t->paused ? "interrupted while it is paused" :
+		                                   task_waits(t) ? "interrupted while it waits for a person (`mishri approvals`)" :
 		                                   "interrupted", t->id);
 		return print_result(s->format, result_object(t, "parked", text, exit, elapsed_ms));
 	}

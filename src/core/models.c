@@ -1,6 +1,7 @@
 /* models.c - a model that fails: whether it is asked again, and which model is asked in its place. It knows nothing of
  * providers; what failed is one of the kinds of failure.h, and what may be asked now is told by the engine. */
 #include "core/models.h"
+#include "core/said.h"
 
 #include <string.h>
 
@@ -162,12 +163,14 @@ int models_failed(struct task *t, const struct event *e, struct err *err)
 	t->retry_after_ms = json_get_int(e->data, "retry_after_ms", -1);
 	if (failure_find(t->failure_class) == FAILURE_CANCELLED) {
 		t->model_phase = MODEL_IDLE;
+		said_deliver(t);
 		return 0;
 	}
 	t->failures++;
 	if (t->models.failing_since_us == 0)
 		t->models.failing_since_us = e->time_us;
 	t->model_phase = MODEL_FAILED;
+	said_deliver(t);
 	return 0;
 }
 

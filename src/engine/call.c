@@ -344,13 +344,26 @@ void call_kill(struct run *run, struct call *c, const char *why)
 	}
 	if (background_kill(run, c))
 		return;
+	if (c->asks_person) {
+		control_withdraw_question(run, c, why);
+		call_close(run, c, "cancelled", "Nobody answered: the task was stopped first.");
+		return;
+	}
 	if (live == NULL) { /* its intent was not carried out yet, and will not be */
 		call_close(run, c, "cancelled", "Not run: the task was stopped first.");
 		return;
 	}
 	live->killed_ms = clock_mono_ms();
 	cell_kill(run->cell, live->tag, SIGTERM);
-	watch_arm(live->timer, drain_grace_ms(run->engine));
+	int64_t cancel_ms = run->engine->setup.cancel_grace_ms;
+	bool cancelled = strcmp(why, "cancelled") == 0 && cancel_ms > 0 && run->engine->drains == 0;
+	watch_arm(live->timer, cancelled ? cancel_ms : drain_grace_ms(run->engine));
+}
+
+void call_kill_at_once(const struct run *run)
+{
+	if (run->live != NULL)
+		cell_kill(run->cell, run->live->tag, SIGKILL);
 }
 
 void call_stop(struct run *run, const char *why)
@@ -570,6 +583,13 @@ static void render_limit(const struct live_call *live, struct buf *text)
 	buf_add_char(text, ']');
 }
 
+static const char *stopped_by(const char *why)
+{
+	if (strcmp(why, "steered") == 0)
+		return "a person has something to say first";
+	return strcmp(why, "paused") == 0 ? "a person lets the task rest" : why;
+}
+
 static void render(const struct live_call *live, const struct call *c, const struct cell_exit *ended, struct buf *text,
                    struct findings *found)
 {
@@ -583,13 +603,21 @@ static void render(const struct live_call *live, const struct call *c, const str
 	else if (c->killing && strcmp(c->killed_why, "layer_limit") == 0)
 		buf_add_text(text, "[stopped: what was changed in the workspace holds more than its quota; delete what is not needed]");
 	else if (c->killing)
-		buf_printf(text, "[stopped: %s]", c->killed_why);
+		buf_printf(text, "[stopped: %s]", stopped_by(c->killed_why));
 	else if (ended->signal != 0)
 		buf_printf(text, "[ended by signal %d (%s)]", ended->signal, strsignal(ended->signal));
 	else if (ended->status != 0)
 		buf_printf(text, "[exit status %d]", ended->status);
 	else if (text->len == 0)
 		buf_add_text(text, "[no output]");
+}
+
+/* A person's word ends a call as cancelled; everything else kills it. */
+const char *call_killed_status(const struct call *c)
+{
+	static const char *const words[] = { "cancelled", "steered", "paused" };
+
+	return name_find(words, COUNT(words), c->killed_why) >= 0 ? "cancelled" : "killed";
 }
 
 static const char *status_of(const struct live_call *live, const struct call *c, const struct cell_exit *ended)
@@ -599,7 +627,7 @@ static const char *status_of(const struct live_call *live, const struct call *c,
 	if (live->hit.what != BOUND_NONE)
 		return bound_row(live->hit.what)->status;
 	if (c->killing)
-		return strcmp(c->killed_why, "timeout") == 0 ? "timeout" : "killed";
+		return strcmp(c->killed_why, "timeout") == 0 ? "timeout" : call_killed_status(c);
 	return ended->status == 0 ? "ok" : "error";
 }
 

@@ -8,6 +8,7 @@
 #include "engine/place.h"
 #include "engine/reload.h"
 #include "engine/secrets.h"
+#include "engine/slots.h"
 #include "engine/traceparent.h"
 
 #include <string.h>
@@ -159,6 +160,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	places_open(engine);
 	open_profile_models(engine);
 	fallback_open(engine);
+	slots_open(engine);
 	policy_watch_start(engine);
 	health_open(engine);
 	service_open(engine);
@@ -190,6 +192,7 @@ void engine_free(struct engine *engine)
 	policy_watch_end(engine);
 	places_close(engine);
 	breakers_free(engine);
+	slots_close(engine);
 	while (engine->models != NULL) {
 		struct opened_model *m = engine->models;
 		engine->models = m->next;
@@ -289,7 +292,7 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 {
 	struct task *task = task_new();
-	struct run *run = run_new(engine, task);
+	struct run *run = run_new(engine, task, NULL);
 
 	if (spec->task != NULL)
 		memcpy(task->id, spec->task, MIN(strlen(spec->task), (size_t)ID_LEN));
@@ -343,6 +346,7 @@ void run_opened(struct run *run, const json_t *mechanisms)
 	                   (json_int_t)policy_rule_count(policy)));
 	tell_cell(run, mechanisms);
 	approvals_resume(run);
+	control_opened(run);
 	run_step(run);
 }
 
@@ -390,17 +394,23 @@ static enum cell_level level_of(const char *name)
 	return CELL_FULL;
 }
 
+/* What is kept back is for the one above to hear of a child that ran out of time, and to say so. */
+static int64_t child_time_ms(int64_t left_ms)
+{
+	return MAX(left_ms - MIN(left_ms / 10, LIMIT_CHILD_RESERVE_MS), 1);
+}
+
 /* A child has never more rights, turns, calls or time than are left to its parent. */
 static json_t *child_data(const struct run *parent, const struct child *child, const struct agent_profile *profile)
 {
 	const struct task *t = parent->task;
-	int64_t spent_us = t->active_us + clock_wall_us() - t->run_since_us;
+	int64_t spent_us = t->active_us + clock_wall_us() - t->run_since_us - t->paused_us;
 	int max_depth = (int)json_get_int(t->config, "max_depth", 1), depth = t->depth + 1;
 	const char *role = profile != NULL && profile->role != NULL && depth < max_depth ? profile->role : "worker";
 	const struct task_limits limits = {
 		.turns = at_most(profile != NULL ? profile->turns : 0, t->limits.turns),
 		.calls = MAX(t->limits.calls - t->calls_total - t->below.calls, 1),
-		.timeout_ms = at_most(profile != NULL ? profile->timeout_ms : 0, MAX(t->limits.timeout_ms - spent_us / 1000, 1)),
+		.timeout_ms = at_most(profile != NULL ? profile->timeout_ms : 0, child_time_ms(t->limits.timeout_ms - spent_us / 1000)),
 		.output_bytes = t->limits.output_bytes,
 		.bounds = limits_of_child(t, profile),
 	};
@@ -478,8 +488,7 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
 		return r;
-	struct run *run = run_new(engine, fresh ? task_new() : TAKE(task));
-	run->parent = parent;
+	struct run *run = run_new(engine, fresh ? task_new() : TAKE(task), parent);
 	memcpy(run->parent_call, call->id, sizeof run->parent_call);
 	run->model = model;
 	run->place = parent->place;
@@ -504,6 +513,7 @@ int engine_child(struct run *parent, const struct call *call, const struct child
  * the task that got the reply. */
 struct used_lines {
 	struct engine *engine;
+	int64_t upto;                  /* seq; 0: all */
 	json_t *models;                /* {task: model} of the whole tree */
 };
 
@@ -525,6 +535,8 @@ static bool mark_used(void *userdata, const struct event_row *row)
 	struct llm_model *model;
 	struct event e;
 
+	if (used->upto > 0 && row->seq > used->upto)
+		return false;
 	if (event_parse(row->text, &e, NULL) < 0)
 		return true;
 	const char *ref = json_get_text(e.data, "ref", NULL);
@@ -536,10 +548,11 @@ static bool mark_used(void *userdata, const struct event_row *row)
 	return true;
 }
 
-static int mark_tree(struct engine *engine, const char *root, struct err *err)
+/* upto: the last event that counts; 0: all. */
+static int mark_tree(struct engine *engine, const char *root, int64_t upto, struct err *err)
 {
 	AUTO(json_decrefp) json_t *models = json_object();
-	struct used_lines used = { engine, models };
+	struct used_lines used = { engine, upto, models };
 	struct event_filter created = { .task = root, .tree = true, .type = "task.created" };
 	struct event_filter replied = { .task = root, .tree = true, .type = "model." };
 	const char *task;
@@ -572,12 +585,14 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 	assert(task != NULL);
 	if (task->phase == PHASE_ENDED)
 		return err_set(err, EALREADY, "task %s has ended", id);
-	r = mark_tree(engine, task->root, err);
+	r = mark_tree(engine, task->root, 0, err);
+	if (r == 0 && task->forked_from[0] != '\0')
+		r = mark_tree(engine, task->forked_from, task->forked_at, err);
 	if (r == 0)
 		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
 		return r;
-	struct run *run = run_new(engine, TAKE(task));
+	struct run *run = run_new(engine, TAKE(task), NULL);
 	run->generation = generation;
 	run->model = model;
 	run->place = engine->places;
@@ -597,15 +612,8 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 
 void engine_loop(struct engine *engine)
 {
-	if (engine->setup.service) {
+	if (engine->setup.service || engine->active > 0)
 		loop_run(engine->setup.loop);
-		return;
-	}
-	for (const struct run *run = engine->runs; run != NULL; run = run->next)
-		if (!run->told) {
-			loop_run(engine->setup.loop);
-			return;
-		}
 }
 
 int engine_answer(struct engine *engine, const struct answer *answer, struct err *err)
@@ -627,7 +635,7 @@ int engine_answer(struct engine *engine, const struct answer *answer, struct err
 void engine_say(struct engine *engine, const char *question, const char *words)
 {
 	for (struct run *run = engine->runs; run != NULL; run = run->next)
-		if (control_answer(run, question, engine->setup.user, words))
+		if (control_answer(run, question, engine->setup.user, words, ""))
 			return;
 }
 

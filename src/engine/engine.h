@@ -7,6 +7,7 @@
 #define MISHRI_ENGINE_ENGINE_H
 
 #include "cell/cell.h"
+#include "core/slots.h"
 #include "core/task.h"
 #include "engine/health.h"
 #include "engine/loop.h"
@@ -33,6 +34,7 @@ struct agent_profile {
 	bool readonly;                 /* sees the workspace, and changes nothing in it; nor does a task below */
 	int64_t turns, timeout_ms;     /* at most; a parent's limits hold all the same */
 	struct bounds bounds;          /* the same */
+	int64_t slots;                 /* tasks of it that work at once; 0: as for every agent */
 };
 
 struct question {                      /* an action that needs a person's answer, or a question of the model's; borrowed */
@@ -56,6 +58,12 @@ struct engine_patience {
 	struct llm_patience model;
 };
 
+/* How much may work at once; each 0: as base/limits.h has it. */
+struct engine_slots {
+	int64_t at[SLOT_SCOPES];       /* by scope, each name */
+	const char *providers;         /* "NAME=N, NAME=N": others for some; borrowed while the engine is made; NULL */
+};
+
 struct engine_setup {
 	struct loop *loop;             /* all borrowed; must outlive the engine */
 	struct store *store;           /* registered as an engine already */
@@ -71,11 +79,13 @@ struct engine_setup {
 	const char *user;
 	const struct agent_profile *profiles;
 	size_t profile_count;
+	struct engine_slots slots;
 	const struct prices *prices;   /* of the configuration; NULL: the built-in table alone */
 	struct secrets *secrets;       /* fetched; NULL: none */
 	int64_t context_tokens;        /* of every model; 0: by the model's name */
 	bool loops_ignored;            /* nobody looks whether a task goes round in circles */
 	int64_t reply_tokens;          /* at most, of one reply; 0: as the provider has it, or as a budget allows */
+	int64_t cancel_grace_ms;       /* from a cancel to SIGKILL; 0: LIMIT_CELL_GRACE_MS */
 	struct engine_patience patience;
 	const json_t *fallback;        /* names of models that stand in for `model`; NULL: none */
 	bool fallback_auth;            /* also where the key of `model` is not accepted */

@@ -47,7 +47,7 @@ static struct sums sums_of(const struct engine *engine)
 		s.opening += run->cell == NULL || !run->cell_ready;
 		s.calls += run->live != NULL;
 		s.requests += run->request != NULL;
-		s.people += run->task->approval_count > 0 || run->asking.approval[0] != '\0';
+		s.people += task_waits(run->task);
 	}
 	return s;
 }

@@ -110,6 +110,12 @@ static const struct {
 	void (*take)(struct run *run, const struct inbox_message *message);
 } kinds[] = {
 	{ "approval", take_approval },
+	{ "cancel", control_take },
+	{ "pause", control_take },
+	{ "resume", control_take },
+	{ "steer", control_take },
+	{ "answer", control_take },
+	{ "priority", control_take },
 };
 
 struct taken {

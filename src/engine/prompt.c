@@ -72,11 +72,15 @@ json_t *prompt_messages(const struct run *run)
 	return all;
 }
 
-json_t *prompt_tools(const struct task *t)
+const json_t *prompt_tools(struct run *run)
 {
-	json_t *tools = json_array();
+	const struct task *t = run->task;
+	json_t *tools;
 	const struct tool *tool;
 
+	if (run->tools != NULL) /* what a task has never changes, and neither do the schemas of tools */
+		return run->tools;
+	tools = run->tools = json_array();
 	for (size_t i = 0; (tool = tool_at(i)) != NULL; i++)
 		if (task_has_tool(t, tool->name))
 			json_array_append_new(tools, json_pack("{s:s, s:s, s:o}", "name", tool->name, "description",
@@ -136,7 +140,8 @@ json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, con
 
 	for (size_t i = 0; (tool = tool_at(i)) != NULL; i++) {
 		bool looks = strcmp(tool->category, "read") == 0;
-		bool fits = tool->control ? master && (may_delegate || strcmp(tool->name, "delegate") != 0) : works || looks;
+		bool locks = tool == &tool_lock || tool == &tool_unlock; /* of use where there are several agents */
+		bool fits = locks ? !master || may_delegate : tool->control ? master && (may_delegate || strcmp(tool->name, "delegate") != 0) : works || looks;
 		if (fits && has_name(rights, tool->name))
 			json_array_append_new(names, json_string(tool->name));
 	}

@@ -4,13 +4,14 @@
 
 #include "base/hash.h"
 #include "core/models.h"
+#include "core/slots.h"
 #include "engine/engine.h"
 #include "tools/redact.h"
 #include "engine/files.h"
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_QUESTION, DO_ASK_PERSON, DO_CONNECT } what;
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_QUESTION, DO_ASK_PERSON, DO_CONNECT, DO_UNLOCK } what;
 	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_PERSON: of the approval; DO_CONNECT: number */
 };
 
@@ -43,6 +44,12 @@ struct run {
 	struct run *parent;            /* NULL: nobody waits for it here */
 	char parent_call[CALL_ID_BYTES];
 	struct llm_model *model;       /* borrowed from the engine */
+	struct run *children, *sibling; /* that this engine holds; the next one of the same parent */
+	size_t active_children;        /* of them, those that were not told of */
+	json_t *unlocking;             /* lock → call that gave it back, until that is durable; NULL: none */
+	struct slot_seat seat;         /* slots.c */
+	bool slot_wanted, slot_used;   /* its next step waits for one; the one it holds was for a step that has begun */
+	struct watch *slot_timer;      /* then it tells that it waits */
 	int64_t generation;            /* of the lease */
 	bool fresh;                    /* the lease comes with the first batch */
 
@@ -84,6 +91,7 @@ struct run {
 	struct layer_meter *meter;     /* of the layer of changes; NULL: none */
 	char *tmp;                     /* the cell's directory for what is not kept */
 
+	json_t *tools;                 /* what a model is told of them; NULL: not made yet */
 	struct llm_call *request;
 	int64_t request_ms;            /* monotonic start */
 
@@ -92,9 +100,6 @@ struct run {
 	bool exposed[LIMIT_SECRETS];   /* secrets that a program of this cell was given, by their order */
 	struct background *background; /* oldest first */
 	int64_t stray_execs, stray_denied;
-	struct {
-		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
-	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
 	int64_t inbox_seen;            /* the newest message that was taken */
 	struct net *net;               /* NULL: the cell has no network */
@@ -133,19 +138,26 @@ struct engine {
 	int64_t look_again_ms;         /* monotonic */
 	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
+	size_t active;                 /* runs that were not told of */
+	struct slots *slots;
+	struct run **granted;          /* that have a slot, and were not told so yet */
+	size_t granted_count;
+	struct watch *slots_timer;
 	struct breaker *breakers;      /* breaker.c */
 	struct watch *breaker_timer;
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer, *inbox_readable, *inbox_timer;
 	json_t *fresh_grants;          /* on their way to the disk; NULL: there were none */
 	int64_t inbox_last;            /* the newest message of all tasks that was looked for */
+	bool reaping;                  /* it was asked to look */
 	struct watch *reaper;          /* service.c; NULL: no service */
 };
 
 /* run.c */
-struct run *run_new(struct engine *engine, struct task *task);
+struct run *run_new(struct engine *engine, struct task *task, struct run *parent);  /* parent: NULL for a root */
 void run_free(struct run *run);
 void run_emit(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data);
+void run_spans(const struct task *task, const char *what, const char *name, struct event *event);
 void run_event(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data,
                struct event *ret);                                /* makes it, and no more: charge.c */
 void run_published(struct run *run, const struct event *event);  /* it is durable */
@@ -163,6 +175,7 @@ const struct policy *run_policy(const struct run *run);
 void service_open(struct engine *engine);
 void service_close(struct engine *engine);
 bool service_stays(struct engine *engine);                       /* a run is over: does the loop go on? */
+void service_look(struct engine *engine);                        /* something is over: it may go, soon */
 void service_rest(struct engine *engine);                        /* the engine was drained: ends the loop where nothing runs */
 
 /* engine.c */
@@ -217,13 +230,13 @@ bool files_refuse(const struct run *run, const struct tool *tool, const json_t *
 MUST_USE int files_guard(struct run *run, struct err *err);      /* before a call: what is new is guarded, and told of */
 void files_touched(struct run *run);                             /* behind one that may have written */
 void files_close(struct run *run);                               /* before the cell is closed */
-void files_end(struct run *run);                                 /* the task is over */
+void files_forget(struct store *store, const struct task *task);  /* the task is over */
 
 /* tmp_kept.c: the cell's /tmp while a task is parked, for its return within LIMIT_TMP_KEPT_MS. Both wait for a few seconds at
  * most. The word is for the event: "kept", "brought back", or why not; NULL where there is nothing to say. */
 const char *tmp_kept_save(struct run *run);
 const char *tmp_kept_bring(struct run *run);
-void tmp_kept_drop(const struct run *run);                       /* the task is over */
+void tmp_kept_drop(struct store *store, const char *task);       /* the task is over */
 bool tmp_kept_ended(struct run *run, const struct cell_exit *ended);   /* false: another run of the cell */
 
 /* layer_meter.c: how much a layer holds, measured while something runs; more than is allowed ends what runs. */
@@ -245,6 +258,7 @@ void call_decide(const struct run *run, const struct call *call, struct decision
 void call_intend(struct run *run, struct call *call);            /* STEP_RUN_CALL */
 void call_run(struct run *run, struct call *call);               /* the effect */
 void call_kill(struct run *run, struct call *call, const char *why);
+void call_kill_at_once(const struct run *run);                   /* what runs has no grace any more */
 void call_close(struct run *run, struct call *call, const char *status, const char *text);
 void call_ended(struct run *run, const struct cell_exit *ended); /* from the cell; NULL: the cell is lost */
 void call_limit(struct run *run, uint64_t tag, const struct bound_hit *hit); /* from the cell: its run is being ended */
@@ -254,6 +268,7 @@ json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms);
 /* Starts a plan in the cell, its output into *ret_out (not blocking). mailbox: see tools/seen.h; -1: none. */
 MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
                          int mailbox, const struct call_limits *limits, int *ret_out, struct err *err);
+const char *call_killed_status(const struct call *call);         /* of call.finished; it was killed */
 bool call_drain(int out, struct redact_stream *guard, struct output *output);    /* false at its end */
 bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one of too many to be written down */
 void call_hold(struct run *run, uint64_t tag, bool held);       /* a program of this call waits: its time stands still, too */
@@ -351,6 +366,12 @@ bool background_limit(struct run *run, uint64_t tag, const struct bound_hit *hit
 void background_stop(struct run *run);                           /* kills them; their ends are told as any */
 void background_drop(struct run *run);                           /* all of them; their cell ends */
 
+/* locks.c */
+void locks_act(struct run *run, struct call *call);              /* the tools lock and unlock */
+void locks_freed(struct run *run, const char *call);             /* the effect of lock.released */
+void locks_over(struct run *run);                                /* its end is durable: others may have what it held */
+void locks_look(struct run *run);                                /* it waits from now on: will that ever end? */
+
 /* control.c */
 MUST_USE int control_check(const struct run *run, const struct tool *tool, const struct call *call, struct err *err);
 void control_decide(const struct run *run, const struct tool *tool, const struct call *call, struct decision *ret);
@@ -360,7 +381,17 @@ void control_kill(struct run *run, struct call *call);
 void control_end(struct run *run, struct call *call);            /* every child has reported */
 void control_child_over(struct run *child);
 void control_put_question(struct run *run, const char *call);      /* the effect of question.asked */
-bool control_answer(struct run *run, const char *approval, const char *by, const char *words);
+/* False: the question is not open. word: of the message that brought it; "" from the engine's own terminal. */
+bool control_answer(struct run *run, const char *question, const char *by, const char *words, const char *word);
+void control_withdraw_question(struct run *run, const struct call *call, const char *why);
+json_t *control_report(const char *call, const struct task *below);      /* data of task.reported; the caller owns it */
+json_t *control_no_report(const char *call, const char *child, const char *state, const char *result);   /* of one that never began */
+void control_reports(const struct call *call, struct buf *ret);          /* of all its tasks, in words */
+
+/* control_take.c */
+struct inbox_message;
+void control_take(struct run *run, const struct inbox_message *message);
+void control_opened(struct run *run);                            /* its first event is there, or that of its return */
 
 /* exec.c */
 void exec_arrived(struct run *run, const struct cell_exec *exec);
@@ -404,7 +435,7 @@ json_t *effect_fields(const struct decision *decision, const struct policy *poli
 
 /* prompt.c */
 json_t *prompt_messages(const struct run *run);                  /* system prompt and conversation; the caller owns it */
-json_t *prompt_tools(const struct task *task);
+const json_t *prompt_tools(struct run *run);                     /* made once; borrowed */
 bool task_has_tool(const struct task *task, const char *name);
 /* What a task and all below it may have: what the one above may (NULL: everything), and its profile names (NULL: all). */
 MUST_USE json_t *rights_of(const json_t *above, const struct agent_profile *profile);

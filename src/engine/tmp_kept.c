@@ -118,9 +118,10 @@ const char *tmp_kept_bring(struct run *run)
 	return carry_out(run, TMP_BRING, fd, -1) ? "brought back" : "brought back in part";
 }
 
-void tmp_kept_drop(const struct run *run)
+void tmp_kept_drop(struct store *store, const char *task)
 {
-	AUTO(freep) char *path = path_of(run);
+	AUTO(freep) char *data = layer_data_dir(store);
+	AUTO(freep) char *path = xasprintf("%s/tmp/%s", data, task);
 
 	unlink(path);
 }

@@ -175,8 +175,6 @@ static void describe_no_reply(struct llm_call *call, const struct http_end *end,
 		fault_of_answer(STR(""), who, end->status, ret);
 	else
 		fault_set(ret, fault_of_curl(end->code), end->status, "%s: %s", who, end->why);
-	if (end->code == CURLE_OPERATION_TIMEDOUT)
-		ret->silent_ms = MAX(clock_mono_ms() - http_heard_ms(end->transfer, &ret->patience_ms), (int64_t)1);
 }
 
 static void on_end(void *userdata, const struct http_end *end)
@@ -194,6 +192,8 @@ static void on_end(void *userdata, const struct http_end *end)
 		describe_no_reply(call, end, &failure);
 	if (!whole && error && end->status != 0)
 		read_headers(end, &failure);
+	if (!whole && end->code == CURLE_OPERATION_TIMEDOUT)
+		failure.silent_ms = MAX(clock_mono_ms() - http_heard_ms(end->transfer, &failure.patience_ms), (int64_t)1);
 	call_finish(call, whole ? &reply : NULL, whole ? NULL : &failure);
 }
 

@@ -6,7 +6,7 @@
 #include "base/banned.h"
 
 static const char *const state_names[] = {
-	[TASK_RUNNING] = "running", [TASK_PARKED] = "parked", [TASK_DONE] = "done",
+	[TASK_RUNNING] = "running", [TASK_PARKED] = "parked", [TASK_PAUSED] = "paused", [TASK_DONE] = "done",
 	[TASK_FAILED] = "failed", [TASK_DENIED] = "denied", [TASK_CANCELLED] = "cancelled",
 };
 _Static_assert(COUNT(state_names) == TASK_STATES, "every state has a name");
@@ -22,7 +22,7 @@ const char *task_state_name(enum task_state state)
 enum {
 	T_TASK, T_ROOT, T_PARENT, T_SESSION, T_USER, T_AGENT, T_ROLE, T_MODEL, T_WORKSPACE, T_GOAL, T_RESULT, T_STATE,
 	T_EXIT, T_STARTED, T_ENDED, T_TURNS, T_CALLS, T_DENIED, T_INPUT, T_CACHE_READ, T_CACHE_WRITE, T_OUTPUT,
-	T_USD_NANOS, T_PID, T_START, T_BOOT, T_PID_NAMESPACE, T_UNTIL,
+	T_USD_NANOS, T_PID, T_START, T_BOOT, T_PID_NAMESPACE, T_UNTIL, T_PRIORITY, T_FORKED_FROM, T_FORKED_AT,
 };
 
 void task_row_done(struct task_row *row)
@@ -59,7 +59,7 @@ static void read_holder(const struct query *q, struct task_row *row)
 	bool held = life == LIFE_ALIVE || (life == LIFE_UNKNOWN && query_int(q, T_UNTIL) > clock_mono_ms());
 
 	row->holder_pid = held ? (int)query_int(q, T_PID) : 0;
-	row->alive = held && row->state == TASK_RUNNING;
+	row->alive = held && (row->state == TASK_RUNNING || row->state == TASK_PAUSED);
 }
 
 void task_row_read(const struct query *q, struct task_row *row)
@@ -74,6 +74,9 @@ void task_row_read(const struct query *q, struct task_row *row)
 	read_id(q, T_ROOT, row->root);
 	read_id(q, T_PARENT, row->parent);
 	read_id(q, T_SESSION, row->session);
+	read_id(q, T_FORKED_FROM, row->forked_from);
+	row->forked_at = query_int(q, T_FORKED_AT);
+	row->priority = query_int(q, T_PRIORITY);
 	for (size_t i = 0; i < COUNT(texts); i++)
 		*texts[i].to = xstrdup(query_text(q, texts[i].column));
 	row->result = query_is_null(q, T_RESULT) ? NULL : xstrdup(query_text(q, T_RESULT));

@@ -268,7 +268,7 @@ export class World {
 	}
 	// Read by another program than ours.
 	sql(query) {
-		const [file, ...words] = [...this.enter, 'sqlite3', '-json', path.join(this.data, 'mishri.db'), query];
+		const [file, ...words] = [...this.enter, 'sqlite3', '-cmd', '.timeout 10000', '-json', path.join(this.data, 'mishri.db'), query];
 		const done = spawnSync(file, words, { encoding: 'utf8', maxBuffer: 1 << 28 });
 		assert.equal(done.status, 0, done.stderr);
 		return done.stdout.trim() === '' ? [] : JSON.parse(done.stdout);

@@ -149,7 +149,7 @@ describe('live', () => {
 		const before = w.task();
 		w.write('go', '');
 		receiver.forget();
-		const again = await w.resume(model, before, { args: to(receiver.url) });
+		const again = await w.resume(model, before, { args: to(receiver.url) }).done;
 		exited(again, 0);
 		const created = w.events('task.created')[0], [agent] = ended().filter((s) => s.name === 'invoke_agent worker');
 		assert.equal(agent.start, ns(created.time), 'its beginning was in another process');
