@@ -165,3 +165,30 @@ test('bad numbers are said', async (t) => {
 		assert.match(r.err, why);
 	}
 });
+
+test('a higher priority takes the next slot, of who has waited longer', async (t) => {
+	const w = world(t, { policy: POLICY });
+	const names = ['alpha', 'beta', 'gamma'];
+	const model = record(w, [
+		{ agent: 'master', calls: [delegate(...names)] },
+		...names.map((name) => ({ agent: 'worker', match: name, calls: [shell(`echo ${name} >> order; ${until('go')}`)] })),
+		...names.map((name) => ({ agent: 'worker', match: name, text: 'done' })),
+		{ agent: 'master', match: 'done', calls: [finish('all')] },
+	]);
+	const run = w.start(w.teamArgs('lead', '-m', model, '-c', 'slots.engine=1'));
+	const waiting = () => (w.has('order') ? w.events('slot.waiting') : []);
+	for (let i = 0; i < 300 && waiting().length < 2; i++)
+		await sleep(50);
+	const last = waiting().sort((a, b) => a.data.since_us - b.data.since_us).at(-1).task;
+	const goal = w.events('task.created').find((e) => e.task === last).data.goal;
+	const ps = JSON.parse((await w.mishri(['ps', ...w.places(), '--json'])).out);
+	assert.match(ps.find((row) => row.task === last).now, /^waits for a worker slot since .*: the engine has all 1 in use by \w{12}; /);
+	const set = await w.mishri(['priority', last, '50', ...w.places()]);
+	assert.equal(set.code, 0, set.err);
+	for (let i = 0; i < 300 && w.events('task.prioritized').length === 0; i++)
+		await sleep(50);
+	w.write('go', '');
+	const done = await run.done;
+	assert.equal(done.code, 0, done.err);
+	assert.equal(w.read('order').trim().split('\n')[1], goal);
+});
