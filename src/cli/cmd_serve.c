@@ -11,6 +11,7 @@
 
 #include "base/io.h"
 #include "engine/dirs.h"
+#include "policy/files.h"
 #include "tools/tool.h"
 
 #include "base/banned.h"
@@ -102,6 +103,7 @@ static void of_config(struct serve *serve)
 	s->loops_ignored = strcmp(config_text(c, "loop.detect"), "off") == 0;
 	s->reply_tokens = config_number(c, "reply_tokens");
 	s->service = true;
+	s->load_policy = serve_load_policy;
 	s->userdata = serve;
 }
 
@@ -110,7 +112,14 @@ static int load_policy(struct serve *serve, struct err *err)
 {
 	const char *files[REPEAT_MOST];
 	size_t count = option_all(serve->o, "--policy", files, COUNT(files));
-	int r = cli_policy_home(serve->o, NULL, files, count, &serve->s.policy_home, err);
+
+	for (size_t i = 0; i < count; i++) {
+		char *path = policy_is_ready_made(files[i]) ? xstrdup(files[i]) : realpath(files[i], NULL);
+		if (path == NULL)
+			return err_sys(err, "policy '%s'", files[i]);
+		serve->policies[serve->policy_count++] = path;
+	}
+	int r = cli_policy_home(serve->o, NULL, serve->policies, serve->policy_count, &serve->s.policy_home, err);
 
 	return r < 0 ? r : cli_load_home(serve->s.policy_home, &serve->s.policy, err);
 }
@@ -192,6 +201,8 @@ static int serve_run(int argc, char **argv)
 	session_close(&serve.s);
 	config_free(serve.config);
 	fd_close(&serve.lock);
+	for (size_t i = 0; i < serve.policy_count; i++)
+		free((char *)serve.policies[i]);
 	free(serve.socket);
 	free(serve.data);
 	return code;

@@ -86,7 +86,9 @@ struct session {
 	bool service;                  /* the engine stays when no task is left */
 	void (*on_event)(void *userdata, const struct event *event);  /* beside what is shown; NULL */
 	void (*on_over)(void *userdata, struct run *run);             /* NULL */
-	void *userdata;                /* of these two */
+	int (*load_policy)(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
+	                   struct policy **ret, struct err *err); /* NULL: one policy for all */
+	void *userdata;                /* of these */
 	char user[USER_LEN + 1];
 	int signo;                     /* the first signal that asked to stop; 0: none */
 	struct run *run;               /* the one that is waited for */

@@ -105,6 +105,14 @@ static void on_sigterm(void *userdata)
 	stop(userdata, SIGTERM);
 }
 
+static int on_load_policy(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
+                          struct policy **ret, struct err *err)
+{
+	const struct session *s = userdata;
+
+	return s->load_policy(s->userdata, workspace, policies, ret_home, ret, err);
+}
+
 int session_register(struct session *s, const struct options *o, struct err *err)
 {
 	AUTO(freep) char *data = NULL;
@@ -154,6 +162,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.trace_programs = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_programs"), "on") == 0;
 	setup.trace_models = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_models"), "on") == 0;
 	setup.policy_home = s->policy_home;
+	setup.load_policy = s->load_policy != NULL ? on_load_policy : NULL;
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;

@@ -98,6 +98,7 @@ struct policy_place;
 /* The policy for a task in this workspace with these -p files (a list of paths). What is wrong with it is said in err. */
 MUST_USE int engine_place(struct engine *engine, const char *workspace, const json_t *policies, struct policy_place **ret,
                           struct err *err);
+const struct policy *place_policy(const struct policy_place *place);   /* in force now */
 /* A model by name, opened once; borrowed. A key that comes from a command is fetched before the loop runs, so such a model is
  * opened before. -errno as llm_model_open. */
 MUST_USE int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err);
