@@ -7,6 +7,8 @@
 
 enum { SERVE_PARTS_MOST = 16 };
 
+struct api;
+
 struct serve {
 	const struct options *o;
 	struct session s;              /* loop, store, engine, policy */
@@ -14,6 +16,7 @@ struct serve {
 	char *data;                    /* the data directory */
 	char *socket;                  /* path of the Unix socket */
 	struct http_server *http;
+	struct api *api;               /* NULL: not open */
 	void *parts[SERVE_PARTS_MOST]; /* what each row of the table opened */
 	const char *policies[REPEAT_MOST]; /* -p files, absolute */
 	size_t policy_count;
@@ -50,7 +53,8 @@ MUST_USE int serve_workspace_check(const struct serve *serve, const char *worksp
 int serve_recover_open(struct serve *serve, void **ret, struct err *err);
 void serve_recover_close(struct serve *serve, void *part);
 
-/* serve_http.c: the listeners and the API */
+/* ---- api.c: the listeners and the API ---- */
+void api_hooks(struct serve *serve);    /* before the engine is made */
 int serve_http_open(struct serve *serve, void **ret, struct err *err);
 void serve_http_close(struct serve *serve, void *part);
 

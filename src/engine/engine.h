@@ -152,6 +152,9 @@ int engine_answer(struct engine *engine, const struct answer *answer, struct err
 /* The words that answer a question of the model's. Unknown ids are ignored: it was withdrawn. */
 void engine_say(struct engine *engine, const char *question, const char *words);
 
+bool engine_draining(const struct engine *engine);               /* nothing new begins */
+bool engine_has(const struct engine *engine, const char *task);  /* it is here, maybe not durable yet */
+size_t engine_task_count(const struct engine *engine);           /* that it holds now */
 const struct task *run_task(const struct run *run);              /* borrowed */
 const struct err *run_failure(const struct run *run);            /* code 0: none; else it stopped, to be resumed */
 enum run_failure_kind { RUN_OK, RUN_NO_CELL, RUN_CELL_LOST, RUN_STORE, RUN_INTERRUPTED };

@@ -2,6 +2,8 @@
  * ends no task. */
 #include "engine/place.h"
 
+#include <string.h>
+
 #include "base/banned.h"
 
 static bool any_runs(const struct engine *engine)
@@ -66,4 +68,26 @@ void service_rest(struct engine *engine)
 {
 	if (engine->setup.service && !any_runs(engine))
 		loop_stop(engine->setup.loop);
+}
+
+size_t engine_task_count(const struct engine *engine)
+{
+	size_t count = 0;
+
+	for (const struct run *run = engine->runs; run != NULL; run = run->next)
+		count += !run->told;
+	return count;
+}
+
+bool engine_draining(const struct engine *engine)
+{
+	return engine->drains > 0;
+}
+
+bool engine_has(const struct engine *engine, const char *task)
+{
+	for (const struct run *run = engine->runs; run != NULL; run = run->next)
+		if (!run->told && strcmp(run->task->id, task) == 0)
+			return true;
+	return false;
 }

@@ -329,3 +329,13 @@ int store_event_last(struct store *store, const char *task, struct event *ret, s
 		ret->seq = query_int(&q, 0);
 	return r;
 }
+
+int store_events_last(struct store *store, int64_t *ret, struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(&store->db, SQL_EVENTS_LAST, "");
+	int r = query_next(&q, err);
+
+	if (r >= 0)
+		*ret = r > 0 ? query_int(&q, 0) : 0;
+	return MIN(r, 0);
+}

@@ -263,6 +263,7 @@ struct event_row { int64_t seq; struct str text; const char *prev, *hash; }; /* 
 /* Oldest first. The visitor returns false to stop. */
 MUST_USE int store_events(struct store *store, const struct event_filter *filter,
                           bool (*visit)(void *userdata, const struct event_row *row), void *userdata, struct err *err);
+MUST_USE int store_events_last(struct store *store, int64_t *ret, struct err *err);   /* seq of the newest event of all; 0: none */
 /* The newest event of a task; without content. -ENOENT: it has none. */
 MUST_USE int store_event_last(struct store *store, const char *task, struct event *ret, struct err *err);
 
