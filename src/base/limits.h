@@ -80,6 +80,11 @@
 #define LIMIT_WORDS_TEXT_BYTES      KIB(16)  /* of one text that are indexed */
 #define LIMIT_LEASE_MS              45000
 #define LIMIT_LEASE_RENEW_MS        15000
+#define LIMIT_STEER_BYTES           KIB(64)  /* of what a person says to a task, or answers */
+#define LIMIT_PRIORITY              100      /* the highest; the lowest is its negative */
+#define LIMIT_FORK_PARTS             16
+#define LIMIT_CANCEL_WAIT_MS        60000    /* how long `cancel` waits for the end */
+#define LIMIT_FORK_EVENT_BYTES      MIB(2)   /* of the conversation in one event of a fork */
 #define LIMIT_INBOX_POLL_MS         500
 
 /* people */
@@ -252,6 +257,25 @@
 #define LIMIT_EXEC_EVENT_MS         10       /* that the event of an allowed program start may wait for others */
 #define LIMIT_EXEC_EVENTS           1000     /* program starts written down one by one, per call, and as many refusals */
 
+/* health, and the end of a process */
+#define LIMIT_HEALTH_TICK_MS        1000     /* between two beats of the loop, at most */
+#define LIMIT_HEALTH_LOOP_MS        10000    /* what a loop may stand; the longest wait on purpose is LIMIT_TMP_KEEPING_MS */
+#define LIMIT_HEALTH_STORE_MS       15000    /* of one transaction; longer than LIMIT_STORE_BUSY_MS */
+#define LIMIT_HEALTH_WARDEN_MS      15000    /* longer than LIMIT_CELL_OPEN_MS, while which it may be busy */
+#define LIMIT_HEALTH_CELL_MS        30000
+#define LIMIT_HEALTH_PING_MS        2000     /* how often wardens and cells are asked */
+#define LIMIT_HEALTH_SLACK_MS       5000     /* so much later the part itself would have noticed */
+#define LIMIT_HEALTH_STACK_MS       1000     /* that a thread has to write down where it stands */
+#define LIMIT_HEALTH_ANSWER_MS      2000     /* that an engine has to say how it is */
+#define LIMIT_HEALTH_ANSWER_BYTES   KIB(96)  /* one datagram; what does not fit is counted */
+#define LIMIT_HEALTH_ROWS           200      /* of tasks in one answer, beside those that are late */
+#define LIMIT_HEALTH_DISK_BYTES     MIB(64)  /* less free space than this is no health */
+#define LIMIT_WARDEN_RESTARTS       16       /* of one engine */
+#define LIMIT_CELL_LOSSES           3        /* of one task in one run, that it goes on after */
+#define LIMIT_STOP_MS               5000     /* from the first signal to the end */
+#define LIMIT_STOP_GUARD_MS         3000     /* beyond it the watchdog ends the process */
+#define LIMIT_STOP_TELL_MS          400      /* a stop that is over sooner shows no count */
+
 /* loops */
 #define LIMIT_LOOP_WINDOW           64       /* calls that are looked back at */
 #define LIMIT_LOOP_WAIT_MS          1000     /* a call that takes so long and is content may be waiting for something */
@@ -336,7 +360,7 @@
 #define LIMIT_SCHEDULE_INSTANTS     10000    /* looked at in one step */
 #define LIMIT_SCHEDULE_SHOWN        1000     /* instants, or runs, in one answer */
 #define LIMIT_SCHEDULE_POLL_MS      1000     /* between two looks at what other processes changed */
-#define LIMIT_SCHEDULE_UNDER_WAY    64       /* decisions that are being written at once */
+#define LIMIT_SCHEDULE_UNDER_WAY    256      /* decisions that are being written at once */
 /* history */
 #define LIMIT_HISTORY_TERMS         16       /* words and phrases of one search */
 #define LIMIT_HISTORY_QUERY_BYTES   KIB(1)
@@ -347,8 +371,22 @@
 #define LIMIT_HISTORY_SNIPPETS      3        /* shown of one tree */
 #define LIMIT_IMPORT_BYTES          MIB(1024) /* of a file */
 #define LIMIT_IMPORT_EVENTS         1000000
+#define LIMIT_FOLLOW_POLL_MS        100      /* between two looks of `events --follow` */
 #define LIMIT_DAY_US                86400000000ll /* a day */
 #define LIMIT_CLOCK_STEP_US         86400000000ll /* a clock that was set wrong by less hides nothing from --since */
+
+/* slots and locks */
+#define LIMIT_SLOTS_DEFAULT         256      /* at once, in one engine */
+#define LIMIT_SLOTS_MOST            100000
+#define LIMIT_REAP_MS               200      /* tasks that are over are forgotten then */
+#define LIMIT_SLOT_STEP_US          10000000 /* of waiting: so much is a step of priority worth */
+#define LIMIT_SLOT_TELL_MS          1000     /* who waits longer for a slot says so */
+#define LIMIT_SLOT_BEHIND           8        /* tasks that are named then */
+#define LIMIT_LOCK_NAME_BYTES       64
+#define LIMIT_LOCKS_PER_TASK        64
+#define LIMIT_WAIT_CYCLE            64       /* waits of one cycle */
+#define LIMIT_WAIT_EDGES            16384    /* of one tree */
+#define LIMIT_CHILD_RESERVE_MS      60000    /* at most; a tenth of what is left to the task above stays its own */
 
 /* what a person looks at */
 #define LIMIT_TRACE_SPANS           200000   /* of one trace; what is beyond is counted and said */

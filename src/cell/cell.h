@@ -140,6 +140,9 @@ void cell_give_up(struct cell *cell, const char *why);
 /* signal to every process of a run; SIGKILL is certain. Unknown runs are ignored. */
 void cell_kill(struct cell *cell, uint64_t call, int signal);
 
+/* Ends it without waiting; cell_close does that, and follows. No callback comes meanwhile. */
+void cell_doom(struct cell *cell);
+
 /* Ends everything in the cell and waits until the kernel says so (milliseconds). NULL is fine. No callback follows. */
 void cell_close(struct cell *cell);
 

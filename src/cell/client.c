@@ -151,6 +151,12 @@ void cell_close(struct cell *cell)
 	cell_free(cell);
 }
 
+void cell_doom(struct cell *cell)
+{
+	if (cell->pidfd >= 0 && cell->level == CELL_FULL)
+		syscall(SYS_pidfd_send_signal, cell->pidfd, SIGKILL, NULL, 0);
+}
+
 /* The last thing a caller's loop does with a cell: the callback may close it. */
 static void lose(struct cell *cell, const char *why)
 {
@@ -435,8 +441,7 @@ bool warden_is_lost(const struct warden *warden)
 
 int warden_restart(struct warden *warden, struct err *err)
 {
-	if (!warden->lost)
-		lose_warden(warden);
+	lose_warden(warden);                 /* also of cells that were asked for since */
 	return call_for_one(warden, err);
 }
 

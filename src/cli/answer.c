@@ -74,6 +74,10 @@ static void judge(void *userdata, const struct approval_row *row)
 
 	memcpy(w->task, row->task, sizeof w->task);
 	w->alive = row->alive;
+	if (strcmp(row->kind, "question") == 0) {
+		refuse(j, err_set(&j->err, EINVAL, "this is a question, which wants words: mishri answer %s TEXT", row->approval));
+		return;
+	}
 	if (strcmp(row->state, "pending") != 0) {
 		refuse(j, over(row, &j->err));
 		return;

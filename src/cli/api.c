@@ -433,6 +433,7 @@ static void on_over(void *userdata, struct run *run)
 {
 	struct serve *serve = userdata;
 
+	serve_schedules_over(serve, run);
 	if (serve->api != NULL)
 		api_waits_over(serve->api, run);
 }

@@ -91,7 +91,7 @@ static void look(struct api *api)
 	int64_t last = 0;
 
 	watch_arm(api->look, LIMIT_STREAM_LOOK_MS);
-	if (api->streams == NULL || store_events_last(api->serve->s.store, &last, NULL) < 0 || last <= api->seen)
+	if (api->streams == NULL || store_event_newest(api->serve->s.store, &last, NULL) < 0 || last <= api->seen)
 		return;
 	api->seen = last;
 	for (struct api_stream *s = api->streams, *next; s != NULL; s = next) {
@@ -244,7 +244,7 @@ static void begin_stream(struct api_call *c, const struct api_stream *from)
 	api->streams = s;
 	api->stream_count++;
 	int64_t last;
-	if (store_events_last(api->serve->s.store, &last, NULL) == 0 && last > api->seen && s->next == NULL)
+	if (store_event_newest(api->serve->s.store, &last, NULL) == 0 && last > api->seen && s->next == NULL)
 		api->seen = last;
 	http_stream_begin(c->conn, "text/event-stream");
 	http_stream_write(c->conn, STR("retry: 1000\n\n"));

@@ -60,12 +60,30 @@ static void add_json(json_t *list, const struct approval_row *row)
 	json_put_text(o, "voters", row->voters);
 	json_put_text(o, "by", row->by[0] != '\0' ? row->by : NULL);
 	json_put_bool(o, "engine", row->alive);
-	static const char *const copied[] = { "action", "digest", "rule", "source", "reason", "terms" };
+	static const char *const copied[] = { "action", "digest", "rule", "source", "reason", "terms", "question" };
 	for (size_t i = 0; i < COUNT(copied); i++) {
 		json_t *value = json_object_get(row->request, copied[i]);
 		json_put(o, copied[i], value != NULL ? json_incref(value) : json_null());
 	}
 	json_array_append_new(list, o);
+}
+
+/* Any words are an answer, but a yes. */
+static void add_question(const struct list *list, const struct approval_row *row)
+{
+	bool waits = strcmp(row->state, "pending") == 0;
+
+	printf("%s%s%s  %s%-9s%s asks: ", ink(list->colour, INK_BOLD), row->approval, ink(list->colour, INK_PLAIN),
+	       ink(list->colour, waits ? INK_WARN : INK_FAINT), row->state, ink(list->colour, INK_PLAIN));
+	print_line(json_get_text(row->request, "question", ""), 300);
+	printf("\n    task %s, for %s", row->task, row->user);
+	if (waits)
+		printf("; answer with: mishri answer %s TEXT", row->approval);
+	else if (row->by[0] != '\0')
+		printf("; %s", row->by);
+	if (waits && !row->alive)
+		printf("; no engine runs it: mishri run --resume %s", row->task);
+	putchar('\n');
 }
 
 static void add_text(struct list *list, const struct approval_row *row)
@@ -76,6 +94,10 @@ static void add_text(struct list *list, const struct approval_row *row)
 	const char *state = state_of(row, clock_wall_us());
 	bool waits = strcmp(state, "pending") == 0;
 
+	if (strcmp(row->kind, "question") == 0) {
+		add_question(list, row);
+		return;
+	}
 	approval_read(row->request, row->requested_us, &a);
 	ask_line(a.action, list->width > 32 ? list->width - 32 : 40, &line);
 	text_add(&reason, a.reason, 300);
@@ -217,7 +239,9 @@ static int judge(struct wish *w)
 	w->body = wish.body;
 	if (r == 0)
 		return 0;
-	if (r == -EINVAL && w->args != NULL)
+	if (r == -EINVAL && w->args == NULL)
+		return complain(EXIT_USAGE, "%s: %s", w->command->name, err.text);
+	if (r == -EINVAL)
 		return complain(EXIT_USAGE, "approve: --edit: %s", err.text);
 	return complain(r == -EACCES ? EXIT_DENIED : EXIT_FAILED, "%s: %s", w->command->name, err.text);
 }

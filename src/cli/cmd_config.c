@@ -77,6 +77,8 @@ static void print_agent(const struct agents *agents, size_t i, const struct agen
 		buf_add_text(&about, ", no tools");
 	if (p->turns > 0)
 		buf_printf(&about, ", %lld turns", (long long)p->turns);
+	if (p->slots > 0)
+		buf_printf(&about, ", %lld at once", (long long)p->slots);
 	if (p->timeout_ms > 0)
 		buf_printf(&about, ", %s", clock_span(p->timeout_ms, span, sizeof span));
 	if (p->prompt != NULL)

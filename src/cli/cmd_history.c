@@ -129,7 +129,7 @@ static int read_filter(const struct options *o, struct history_filter *filter)
 		known = strcmp(task_state_name((enum task_state)state), filter->state) == 0;
 	if (!known)
 		return complain(EXIT_USAGE,
-		                "history: --state is one of running, parked, done, failed, denied, cancelled");
+		                "history: --state is one of running, parked, paused, done, failed, denied, cancelled");
 	if (filter->ranked && filter->text == NULL)
 		return complain(EXIT_USAGE, "history: --rank puts what fits a text best first: give a text to look for");
 	if (filter->ranked && option_given(o, "--before"))
@@ -209,7 +209,7 @@ static int history(int argc, char **argv)
 
 static const struct option_row options[] = {
 	{ "--user", 0, "NAME", "only tasks of this user", false },
-	{ "--state", 0, "STATE", "running, parked, done, failed, denied or cancelled", false },
+	{ "--state", 0, "STATE", "running, parked, paused, done, failed, denied or cancelled", false },
 	{ "--session", 0, "ID", "only tasks of this session", false },
 	{ "--tool", 0, "NAME", "only tasks in whose tree this tool was called", false },
 	{ "--agent", 0, "NAME", "only tasks in whose tree this agent worked", false },

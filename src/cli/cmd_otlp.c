@@ -14,18 +14,16 @@
 
 struct roots { char (*ids)[ID_LEN + 1]; size_t count; };
 
-static void add_root(void *userdata, const struct task_row *row)
+static void add_root(struct roots *all, const char *task)
 {
-	struct roots *all = userdata;
-
 	if ((all->count & (all->count - 1)) == 0)
 		all->ids = xrealloc(all->ids, MAX(all->count * 2, (size_t)1) * sizeof *all->ids);
-	memcpy(all->ids[all->count++], row->task, ID_LEN + 1);
+	memcpy(all->ids[all->count++], task, ID_LEN + 1);
 }
 
-static void add_found(void *userdata, const struct history_row *row)
+static void add_row(void *userdata, const struct history_row *row)
 {
-	add_root(userdata, row->root);
+	add_root(userdata, row->root->task);
 }
 
 /* The tasks that are named, or all since a time; an exit code. */
@@ -34,7 +32,7 @@ static int choose(const struct options *o, struct store *store, struct roots *re
 	const char *const *names;
 	size_t count = option_positionals(o, &names);
 	struct history_filter filter = { .limit = LIMIT_OTLP_TASKS };
-	bool more;
+	bool more = false;
 	struct err err = ERR_NONE;
 
 	if (option_since_us(o, "--since", &filter.since_us) < 0)
@@ -43,13 +41,13 @@ static int choose(const struct options *o, struct store *store, struct roots *re
 		return complain(EXIT_USAGE, "otlp send: which? name tasks (or 'last'), or give --since 1d for all that began since then");
 	if (count > 0 && filter.since_us != 0)
 		return complain(EXIT_USAGE, "otlp send: either tasks or --since, not both");
-	if (count == 0 && store_history(store, &filter, add_found, ret, &more, &err) < 0)
+	if (count == 0 && store_history(store, &filter, add_row, ret, &more, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	for (size_t i = 0; i < count; i++) {
-		struct task_row row = { 0 };
-		if (store_task_find(store, names[i], row.task, &err) < 0)
+		char task[ID_LEN + 1];
+		if (store_task_find(store, names[i], task, &err) < 0)
 			return complain(EXIT_USAGE, "%s", err.text);
-		add_root(ret, &row);
+		add_root(ret, task);
 	}
 	return 0;
 }

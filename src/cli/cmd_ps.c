@@ -16,6 +16,27 @@ static void keep(void *userdata, const struct task_row *row)
 	json_array_append_new(userdata, json_string(row->task));
 }
 
+static char *slot_text(const json_t *data)
+{
+	static const char *const whose[] = { "user", "provider", "agent" };
+	const char *scope = json_get_text(data, "scope", ""), *name = json_get_text(data, "name", "");
+	AUTO(buf_done) struct buf text = BUF_INIT(KIB(2));
+	long long limit = json_get_int(data, "limit", 0);
+	char since[TIME_TEXT_BYTES];
+	size_t i;
+	json_t *task;
+
+	buf_printf(&text, "waits for a worker slot since %s", time_text(json_get_int(data, "since_us", 0), since));
+	if (limit > 0 && name_find(whose, COUNT(whose), scope) >= 0)
+		buf_printf(&text, ": %s %s has all %lld in use", scope, name, limit);
+	else if (limit > 0)
+		buf_printf(&text, ": the engine has all %lld in use", limit);
+	json_array_foreach(json_object_get(data, "behind"), i, task)
+		buf_printf(&text, "%s%s", i > 0 ? ", " : " by ", json_string_value(task));
+	buf_printf(&text, "; %lld of the same user come first", (long long)json_get_int(data, "ahead", 0));
+	return xstrdup(buf_text(&text));
+}
+
 /* The newest event in a person's words; made of what a model wrote, not clean yet. */
 static char *doing(const struct event *e)
 {
@@ -39,6 +60,12 @@ static char *doing(const struct event *e)
 	case EVENT_QUESTION_ASKED: return xasprintf("asks a person: %s", json_get_text(e->data, "question", ""));
 	case EVENT_TASK_DELEGATED:
 	case EVENT_TASK_REPORTED: return xstrdup("waits for its workers");
+	case EVENT_SLOT_WAITING: return slot_text(e->data);
+	case EVENT_LOCK_WAITING:
+		return xasprintf("waits for lock %s, held by %s", json_get_text(e->data, "lock", ""), json_get_text(e->data, "holder", ""));
+	case EVENT_TASK_PAUSED: return xasprintf("paused by %s", json_get_text(e->data, "by", ""));
+	case EVENT_TASK_STEERED: return xasprintf("was told by %s: %s", json_get_text(e->data, "by", ""), json_get_text(e->data, "text", ""));
+	case EVENT_TASK_CANCELLED: return xasprintf("ends: cancelled by %s", json_get_text(e->data, "by", ""));
 	case EVENT_TASK_PARKED: return xasprintf("parked: %s", json_get_text(e->data, "detail", reason));
 	case EVENT_LIMIT_REACHED:
 	case EVENT_BUDGET_EXCEEDED:
@@ -54,11 +81,17 @@ static char *doing(const struct event *e)
 	case EVENT_POLICY_LOADED:
 	case EVENT_TASK_CREATED:
 	case EVENT_TASK_RESUMED:
-	case EVENT_TASK_CANCELLED:
+	case EVENT_TASK_CONTINUED:
+	case EVENT_TASK_PRIORITIZED:
+	case EVENT_TASK_FORKED:
+	case EVENT_CONTROL_REFUSED:
 	case EVENT_TASK_FINISHED:
 	case EVENT_PLAN_UPDATED:
 	case EVENT_CONVERSATION_COMPACTED:
 	case EVENT_LOOP_DETECTED:
+	case EVENT_LOCK_TAKEN:
+	case EVENT_LOCK_RELEASED:
+	case EVENT_DEADLOCK_DETECTED:
 	case EVENT_OUTPUT_KEPT:
 	case EVENT_QUESTION_ANSWERED:
 	case EVENT_MODEL_REPLIED:
@@ -117,6 +150,7 @@ static void add_json(json_t *list, const struct task_row *row, const char *now)
 	json_put_int(task, "turns", row->turns);
 	json_put_int(task, "calls", row->calls);
 	json_put(task, "cost", json_cost(row));
+	json_put_int(task, "priority", row->priority);
 	json_put_text(task, "now", now);
 	json_array_append_new(list, task);
 }
@@ -152,7 +186,7 @@ static int add_task(struct list *list, const char *task, size_t depth, struct er
 	struct event last = { 0 };
 
 	int r = store_task_get(list->store, task, &row, err);
-	if (r < 0 || (row.state != TASK_RUNNING && row.state != TASK_PARKED))
+	if (r < 0 || (row.state != TASK_RUNNING && row.state != TASK_PARKED && row.state != TASK_PAUSED))
 		return r;
 	r = store_event_last(list->store, task, &last, err);
 	if (r < 0 && r != -ENOTSUP && r != -ENOENT)
@@ -175,7 +209,7 @@ static int add_task(struct list *list, const char *task, size_t depth, struct er
 
 static int list_tasks(struct list *list, struct err *err)
 {
-	static const enum task_state states[] = { TASK_RUNNING, TASK_PARKED };
+	static const enum task_state states[] = { TASK_RUNNING, TASK_PAUSED, TASK_PARKED };
 	AUTO(json_decrefp) json_t *roots = json_array();
 	int r = 0;
 

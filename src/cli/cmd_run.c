@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "engine/control.h"
 #include "engine/fallback.h"
 #include "engine/instructions.h"
 #include "policy/files.h"
@@ -505,6 +506,26 @@ static bool keep_opening(void *userdata, const struct event_row *row)
 	return false;
 }
 
+static void note_pause(void *userdata, const struct inbox_message *m)
+{
+	*(bool *)userdata |= strcmp(m->kind, "pause") == 0;
+}
+
+/* Whoever resumes a paused task means that it goes on. */
+static int let_go_on(const struct session *s, const struct task *t, struct err *err)
+{
+	bool paused = t->paused;
+	struct control_sent sent;
+	const struct control go_on = { .command = CONTROL_RESUME, .task = t->id, .user = s->user, .policy = s->policy };
+
+	int r = store_inbox_read(s->store, t->id, 0, note_pause, &paused, err);
+	if (r == 0 && paused)
+		r = control_send(s->store, &go_on, &sent, err);
+	if (r == 0 && paused && sent.outcome == CONTROL_REFUSED)
+		r = err_set(err, EACCES, "%s", sent.said);
+	return r;
+}
+
 static int run_again(struct session *s, struct wish *w)
 {
 	AUTO(task_freep) struct task *t = NULL;
@@ -540,7 +561,7 @@ static int run_again(struct session *s, struct wish *w)
 		return code;
 	if (load_policy(s, w, given, &err) < 0)
 		return refuse(w, EXIT_CONFIG, "%s", err.text);
-	if (session_register(s, w->o, &err) < 0)
+	if (let_go_on(s, t, &err) < 0 || session_register(s, w->o, &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
 	w->model = t->model;
 	w->agent = t->agent;

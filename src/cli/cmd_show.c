@@ -255,6 +255,9 @@ static json_t *json_task(const struct task_row *row, const struct sums *sums, co
 	for (size_t i = 0; i < COUNT(texts); i++)
 		json_put_text(task, texts[i].key, texts[i].value);
 	json_put_bool(task, "alive", row->alive);
+	json_put_int(task, "priority", row->priority);
+	json_put(task, "forked", row->forked_from[0] == '\0' ? json_null() :
+	         json_pack("{s:s, s:I}", "task", row->forked_from, "event", (json_int_t)row->forked_at));
 	json_put(task, "exit", row->exit < 0 ? json_null() : json_integer(row->exit));
 	json_put(task, "started", json_time(row->started_us));
 	json_put(task, "ended", json_time(row->ended_us));
@@ -292,11 +295,20 @@ static void print_head(const struct task_row *row, bool colour)
 		printf(", exit code %d", row->exit);
 	if (row->state == TASK_RUNNING && !row->alive)
 		printf(": its engine is gone; 'mishri run --resume %s' goes on", row->task);
+	else if (row->state == TASK_PAUSED && row->alive)
+		printf("; 'mishri resume %s' lets it go on", row->task);
+	else if (row->state == TASK_PAUSED)
+		printf("; 'mishri resume %s' goes on", row->task);
 	else if (row->state == TASK_PARKED)
 		printf("; 'mishri run --resume %s' goes on", row->task);
 	else if (row->holder_pid != 0 && row->alive)
 		printf(", process %d", row->holder_pid);
 	putchar('\n');
+	if (row->priority != 0)
+		printf("%s%-10s%s%lld\n", ink(colour, INK_FAINT), "priority", ink(colour, INK_PLAIN), (long long)row->priority);
+	if (row->forked_from[0] != '\0')
+		printf("%s%-10s%sof task %s, after event %lld\n", ink(colour, INK_FAINT), "fork", ink(colour, INK_PLAIN), row->forked_from,
+		       (long long)row->forked_at);
 	print_named("agent", agent, colour);
 	print_named("user", who, colour);
 	print_named("workspace", row->workspace, colour);

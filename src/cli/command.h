@@ -9,7 +9,7 @@
 enum exit_code {
 	EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3, EXIT_AUTH = 4, EXIT_PROVIDER = 5,
 	EXIT_DENIED = 6, EXIT_BUDGET = 7, EXIT_LIMIT = 8, EXIT_NOBODY = 9, EXIT_LOOP = 10,
-	EXIT_SIGINT = 130, EXIT_SIGTERM = 143,
+	EXIT_SIGHUP = 129, EXIT_SIGINT = 130, EXIT_SIGTERM = 143,
 };
 
 /* One option: from this row come parsing, --help, completion and the manual. */

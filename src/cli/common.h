@@ -55,6 +55,9 @@ MUST_USE int cli_load_home(struct policy_home *home, struct policy **ret, struct
 MUST_USE int cli_load_policy(const struct options *o, const char *workspace, const char *const *files, size_t count,
                              struct policy **ret, struct err *err);
 
+/* As `mishri run --resume TASK`, with the options of `o` that both have. The store must not be open. */
+int cli_run_resume(const struct options *o, const char *task);
+
 bool cli_color(const struct options *o, int fd);        /* a terminal, NO_COLOR unset, no --no-color */
 
 enum output_format { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_STREAM };
@@ -69,7 +72,7 @@ struct session {
 	struct llm *llm;
 	struct llm_model *model;
 	struct engine *engine;
-	struct watch *sigint, *sigterm;
+	struct watchdog *watchdog;
 	struct progress *progress;     /* NULL: quiet */
 	struct asker *asker;           /* NULL: nobody to ask */
 	enum output_format format;
@@ -87,8 +90,8 @@ struct session {
 	void (*on_event)(void *userdata, const struct event *event);  /* beside what is shown; NULL */
 	void (*on_over)(void *userdata, struct run *run);             /* NULL */
 	int (*load_policy)(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
-	                   struct policy **ret, struct err *err); /* NULL: one policy for all */
-	void *userdata;                /* of these */
+	                   struct policy **ret_policy, struct err *err);   /* as engine_setup has it; NULL */
+	void *userdata;                /* of these three */
 	char user[USER_LEN + 1];
 	int signo;                     /* the first signal that asked to stop; 0: none */
 	struct run *run;               /* the one that is waited for */
@@ -96,6 +99,9 @@ struct session {
 	int poke_fd;                   /* with poke_path, where others say that there is a message */
 	char *poke_path;
 };
+
+/* The keys watchdog.* and shutdown.deadline. */
+struct health_limits cli_health_limits(const struct config *config);
 
 /* Writes this process into the store as an engine, with a socket where one can be had. */
 MUST_USE int session_register(struct session *s, const struct options *o, struct err *err);

@@ -34,6 +34,7 @@ enum ink ink_of_state(const struct task_row *row)
 	case TASK_DONE: return INK_GOOD;
 	case TASK_RUNNING: return row->alive ? INK_BOLD : INK_WARN;
 	case TASK_PARKED:
+	case TASK_PAUSED:
 	case TASK_CANCELLED: return INK_WARN;
 	case TASK_FAILED:
 	case TASK_DENIED:

@@ -235,6 +235,13 @@ void progress_free(struct progress *p)
 	free(p);
 }
 
+void progress_note(struct progress *p, const char *line)
+{
+	buf_printf(&p->out, "mishri: %s\n", line);
+	if (!p->paused)
+		show(p);
+}
+
 void progress_pause(struct progress *p, bool paused)
 {
 	p->paused = paused;
@@ -432,6 +439,30 @@ static void on_switched(struct progress *p, struct worker *w, const struct event
 	buf_printf(&p->out, "  %sasks %s%s%s from here on: %s\n", who(w, prefix, sizeof prefix), BOLD(p), to, PLAIN(p), reason);
 }
 
+/* What people said from elsewhere, and a question that can be answered from there. */
+static void on_said(struct progress *p, struct worker *w, const struct event *e)
+{
+	char prefix[16];
+	const char *by = json_get_text(e->data, "by", "");
+	AUTO(freep) char *text = brief(json_get_text(e->data, "text", json_get_text(e->data, "reason", "")), 200);
+
+	who(w, prefix, sizeof prefix);
+	if (e->type == EVENT_QUESTION_ASKED && p->patient)
+		buf_printf(&p->out, "  %sasks a person; answer with: mishri answer %s TEXT\n", prefix, json_get_text(e->data, "id", e->task));
+	else if (e->type == EVENT_TASK_CANCELLED)
+		buf_printf(&p->out, "  %scancelled by %s\n", prefix, by);
+	else if (e->type == EVENT_TASK_PAUSED)
+		buf_printf(&p->out, "  %spaused by %s; go on with: mishri resume %s\n", prefix, by, e->task);
+	else if (e->type == EVENT_TASK_CONTINUED)
+		buf_printf(&p->out, "  %sgoes on, says %s\n", prefix, by);
+	else if (e->type == EVENT_TASK_STEERED)
+		buf_printf(&p->out, "  %s%s says: %s\n", prefix, by, text);
+	else if (e->type == EVENT_CONTROL_REFUSED)
+		buf_printf(&p->out, "  %s%s wanted to %s this and may not, or cannot: %s\n", prefix, by, json_get_text(e->data, "command", ""), text);
+	if (e->type == EVENT_TASK_PAUSED)
+		doing(w, "paused");
+}
+
 static void on_compacted(struct progress *p, const struct worker *w, const struct event *e)
 {
 	char prefix[16];
@@ -463,6 +494,14 @@ static void on_violated(struct progress *p, const struct worker *w, const struct
 			break;
 		}
 	}
+}
+
+static void on_deadlock(struct progress *p, const struct worker *w, const struct event *e)
+{
+	char prefix[16];
+
+	buf_printf(&p->out, "  %s%sdeadlock%s: %s; the wait for lock %s was ended\n", who(w, prefix, sizeof prefix), RED(p), PLAIN(p),
+	           json_get_text(e->data, "cycle", ""), json_get_text(e->data, "lock", ""));
 }
 
 static void on_loop(struct progress *p, const struct worker *w, const struct event *e)
@@ -600,6 +639,12 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_TASK_RESUMED:
 		buf_printf(&p->out, "%stask %s%s  goes on (%s)\n", BOLD(p), e->task, PLAIN(p), json_get_text(e->data, "reason", ""));
 		break;
+	case EVENT_TASK_CANCELLED:
+	case EVENT_TASK_PAUSED:
+	case EVENT_TASK_CONTINUED:
+	case EVENT_TASK_STEERED:
+	case EVENT_CONTROL_REFUSED:
+	case EVENT_QUESTION_ASKED: on_said(p, w, e); break;
 	case EVENT_TASK_PARKED:
 		w->doing[0] = '\0';
 		if (w->number == 0)
@@ -627,6 +672,9 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_GRANT_USED: on_approval(p, w, e); break;
 	case EVENT_FILES_VIOLATED: on_violated(p, w, e); break;
 	case EVENT_LOOP_DETECTED: on_loop(p, w, e); break;
+	case EVENT_SLOT_WAITING: doing(w, "waiting for a worker slot"); break;
+	case EVENT_LOCK_WAITING: doing(w, "waiting for a lock"); break;
+	case EVENT_DEADLOCK_DETECTED: on_deadlock(p, w, e); break;
 	case EVENT_TASK_FINISHED: w->doing[0] = '\0'; break;
 	case EVENT_BUDGET_WARNED: on_warned(p, e); break;
 	case EVENT_LIMIT_REACHED:
@@ -643,9 +691,11 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_HEALTH_MISSED:
 	case EVENT_HEALTH_RECOVERED:
 	case EVENT_POLICY_LOADED:
-	case EVENT_QUESTION_ASKED:
+	case EVENT_LOCK_TAKEN:
+	case EVENT_LOCK_RELEASED:
 	case EVENT_QUESTION_ANSWERED:
-	case EVENT_TASK_CANCELLED:
+	case EVENT_TASK_PRIORITIZED:
+	case EVENT_TASK_FORKED:
 	case EVENT_BREAKER_OPENED:
 	case EVENT_BREAKER_CLOSED:
 	case EVENT_APPROVAL_DECIDED:

@@ -11,6 +11,7 @@ struct progress;
 MUST_USE struct progress *progress_new(struct loop *loop, bool terminal, bool color);
 void progress_free(struct progress *progress);
 void progress_event(struct progress *progress, const struct event *event);
+void progress_note(struct progress *progress, const char *line);       /* a line of ours among them */
 void progress_pause(struct progress *progress, bool paused);          /* while a question is on the screen */
 
 #endif

@@ -17,6 +17,7 @@ struct serve {
 	char *socket;                  /* path of the Unix socket */
 	struct http_server *http;
 	struct api *api;               /* NULL: not open */
+	void *schedules;               /* of serve_schedules.c; NULL: not open */
 	void *parts[SERVE_PARTS_MOST]; /* what each row of the table opened */
 	const char *policies[REPEAT_MOST]; /* -p files, absolute */
 	size_t policy_count;
@@ -55,6 +56,12 @@ void serve_recover_close(struct serve *serve, void *part);
 
 /* ---- api.c: the listeners and the API ---- */
 void api_hooks(struct serve *serve);    /* before the engine is made */
+
+/* serve_schedules.c: runs what is due */
+int serve_schedules_open(struct serve *serve, void **ret, struct err *err);
+void serve_schedules_close(struct serve *serve, void *part);
+void serve_schedules_over(struct serve *serve, const struct run *run);   /* a task is over; it may be a schedule's */
+
 int serve_http_open(struct serve *serve, void **ret, struct err *err);
 void serve_http_close(struct serve *serve, void *part);
 

@@ -90,7 +90,9 @@ int serve_load_policy(void *userdata, const char *workspace, const json_t *polic
 	json_array_foreach((json_t *)policies, i, path)
 		if (count < COUNT(files) && json_is_string(path))
 			files[count++] = json_string_value(path);
-	int r = cli_policy_home(serve->o, workspace, files, count, ret_home, err);
+	for (i = 0; count == 0 && i < serve->policy_count; i++)
+		files[i] = serve->policies[i];
+	int r = cli_policy_home(serve->o, workspace, files, count > 0 ? count : serve->policy_count, ret_home, err);
 	if (r == 0)
 		r = cli_load_home(*ret_home, ret, err);
 	if (r < 0)
@@ -238,8 +240,10 @@ static int open_model(struct start *s, const char *user, struct err *err)
 
 	if (r == 0)
 		r = engine_model(s->serve->s.engine, s->model, &s->opened, err);
-	if (r < 0)
-		return err_set(err, r == -EACCES ? EACCES : EINVAL, "model: %s", err->text);
+	if (r < 0) {
+		err->code = r == -EACCES ? EACCES : EINVAL;
+		return err_prefix(err, "model");
+	}
 	r = check_model(s, user, err);
 	return r < 0 ? r : engine_check_budgets(place_policy(s->place), s->serve->s.prices, s->opened, budget, err);
 }

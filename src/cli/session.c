@@ -12,10 +12,13 @@
 #include "cli/progress.h"
 #include "engine/dirs.h"
 #include "engine/egress.h"
-#include "engine/otel.h"
+#include "engine/notify.h"
 #include "engine/oplog.h"
+#include "engine/otel.h"
 #include "engine/patience.h"
 #include "engine/secrets.h"
+#include "engine/stop.h"
+#include "engine/watchdog.h"
 
 #include "base/banned.h"
 
@@ -48,6 +51,14 @@ static void on_over(void *userdata, struct run *run)
 
 	if (s->on_over != NULL)
 		s->on_over(s->userdata, run);
+}
+
+static int load_policy(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
+                       struct policy **ret_policy, struct err *err)
+{
+	const struct session *s = userdata;
+
+	return s->load_policy(s->userdata, workspace, policies, ret_home, ret_policy, err);
 }
 
 static void on_ask(void *userdata, const struct question *q)
@@ -86,31 +97,38 @@ static void on_pause(void *userdata, bool paused)
 		progress_pause(s->progress, paused);
 }
 
-static void stop(struct session *s, int signo)
+static void on_stop(void *userdata, int signo)
 {
+	struct session *s = userdata;
+
 	if (s->signo == 0)
 		s->signo = signo;
 	if (s->otel != NULL)
 		otel_give_up(s->otel);
-	engine_drain(s->engine, signo == SIGINT ? "SIGINT" : "SIGTERM");
+	engine_drain(s->engine, stop_name(signo));
 }
 
-static void on_sigint(void *userdata)
+static void on_drain(void *userdata, int64_t left_ms, const char *waits_for)
 {
-	stop(userdata, SIGINT);
+	struct session *s = userdata;
+	AUTO(freep) char *line = left_ms > 0
+		? xasprintf("stopping, %lld s left (%s again: at once); waits for %s", (long long)(left_ms + 999) / 1000,
+		            stop_name(s->signo), waits_for)
+		: xasprintf("the time for stopping is over; left as they are: %s", waits_for);
+
+	if (s->progress != NULL)
+		progress_note(s->progress, line);
+	else
+		fprintf(stderr, "mishri: %s\n", line);
 }
 
-static void on_sigterm(void *userdata)
+struct health_limits cli_health_limits(const struct config *config)
 {
-	stop(userdata, SIGTERM);
-}
-
-static int on_load_policy(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
-                          struct policy **ret, struct err *err)
-{
-	const struct session *s = userdata;
-
-	return s->load_policy(s->userdata, workspace, policies, ret_home, ret, err);
+	return (struct health_limits){
+		.loop_ms = config_number(config, "watchdog.loop"), .store_ms = config_number(config, "watchdog.store"),
+		.warden_ms = config_number(config, "watchdog.warden"), .cell_ms = config_number(config, "watchdog.cell"),
+		.stop_ms = config_number(config, "shutdown.deadline"),
+	};
 }
 
 int session_register(struct session *s, const struct options *o, struct err *err)
@@ -162,15 +180,24 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.trace_programs = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_programs"), "on") == 0;
 	setup.trace_models = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_models"), "on") == 0;
 	setup.policy_home = s->policy_home;
-	setup.load_policy = s->load_policy != NULL ? on_load_policy : NULL;
+	setup.on_drain = on_drain;
+	setup.health = s->config != NULL ? cli_health_limits(s->config) : (struct health_limits){ 0 };
+	const struct watchdog_setup watch = { .loop_ms = setup.health.loop_ms, .stop_ms = setup.health.stop_ms };
+	r = watchdog_start(&watch, &s->watchdog, err);
+	if (r < 0)
+		return r;
+	setup.watchdog = s->watchdog;
+	setup.load_policy = s->load_policy != NULL ? load_policy : NULL;
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;
 	oplog_open(s->config, s->secrets, LEVEL_ERROR);
 	setup.reply_tokens = s->reply_tokens;
+	setup.cancel_grace_ms = s->config != NULL ? config_number(s->config, "cancel_grace") : 0;
 	setup.fallback = s->fallback;
 	if (s->config != NULL) {
 		setup.patience = patience_of(s->config);
+		setup.slots = slots_of(s->config);
 		setup.fallback_auth = strcmp(config_text(s->config, "fallback.auth"), "on") == 0;
 	}
 	if (s->agents != NULL)
@@ -178,16 +205,18 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	r = engine_new(&setup, &s->engine, err);
 	if (r < 0)
 		return r;
-	s->sigint = watch_signal(s->loop, SIGINT, on_sigint, s);
-	s->sigterm = watch_signal(s->loop, SIGTERM, on_sigterm, s);
-	return 0;
+	r = stop_watch(s->loop, on_stop, s, err);
+	if (r == 0)
+		notify_ready();
+	return r;
 }
 
 void session_close(struct session *s)
 {
-	cli_otel_close(TAKE(s->otel)); /* as long as signals are heard */
-	watch_free(s->sigint);
-	watch_free(s->sigterm);
+	cli_otel_close(s->otel);       /* as long as signals are heard, which end its waiting */
+	s->otel = NULL;
+	stop_unwatch();
+	watchdog_closing(s->watchdog);
 	engine_free(s->engine); /* it may still withdraw a question */
 	asker_free(s->asker);
 	progress_free(s->progress);
@@ -204,6 +233,7 @@ void session_close(struct session *s)
 	policy_home_free(s->policy_home);
 	store_close(s->store);
 	warden_stop(s->warden);
+	watchdog_stop(s->watchdog); /* until here it sees to it that this comes to an end */
 }
 
 json_t *result_object(const struct task *t, const char *state, const char *result, int exit, int64_t elapsed_ms)
@@ -263,6 +293,11 @@ int print_result(enum output_format format, json_t *owned_object)
 	return printed(exit);
 }
 
+static int exit_of_signal(int signo)
+{
+	return signo == SIGTERM ? EXIT_SIGTERM : signo == SIGHUP ? EXIT_SIGHUP : EXIT_SIGINT;
+}
+
 /* The engine cannot go on. The task is as its last durable event left it. */
 static int failed(const struct session *s, const struct task *t, int64_t elapsed_ms)
 {
@@ -275,7 +310,7 @@ static int failed(const struct session *s, const struct task *t, int64_t elapsed
 	case RUN_CELL_LOST:
 	case RUN_STORE: exit = EXIT_FAILED; break;
 	case RUN_INTERRUPTED:
-	case RUN_OK: exit = s->signo == SIGTERM ? EXIT_SIGTERM : EXIT_SIGINT; break;
+	case RUN_OK: exit = exit_of_signal(s->signo); break;
 	}
 	AUTO(freep) char *text = why->code != 0 ? xstrdup(why->text)
 		: xasprintf("interrupted at once; go on with: mishri run --resume %s", t->id);
@@ -294,10 +329,11 @@ int session_finish(struct session *s)
 		return failed(s, t, elapsed_ms);
 	if (t->phase == PHASE_PARKED) {
 		bool loops = strcmp(t->park_reason, "loop") == 0;
-		int exit = loops ? EXIT_LOOP : s->signo == SIGTERM ? EXIT_SIGTERM : EXIT_SIGINT;
+		int exit = loops ? EXIT_LOOP : exit_of_signal(s->signo);
 		AUTO(freep) char *text = xasprintf("%s; go on with: mishri run --resume %s",
 		                                   loops ? "stopped, because it goes round in circles" :
-		                                   t->approval_count > 0 ? "interrupted while it waits for a person (`mishri approvals`)" :
+		                                   t->paused ? "interrupted while it is paused" :
+		                                   task_waits(t) ? "interrupted while it waits for a person (`mishri approvals`)" :
 		                                   "interrupted", t->id);
 		return print_result(s->format, result_object(t, "parked", text, exit, elapsed_ms));
 	}

@@ -116,7 +116,7 @@ int approval_needed(const struct approval *a)
 
 bool approval_outlives(const char *kind)
 {
-	return strcmp(kind, "tool") == 0 || strcmp(kind, "model") == 0;
+	return strcmp(kind, "tool") == 0 || strcmp(kind, "model") == 0 || strcmp(kind, "question") == 0;
 }
 
 bool approval_high_risk(const struct approval *a)
@@ -313,8 +313,7 @@ void approvals_free(struct task *t)
 
 void approvals_add(struct task *t, const struct event *e)
 {
-	if (t->approval_count == 0)
-		t->waiting_since_us = e->time_us;
+	task_wait_begins(t, e->time_us);
 	t->approvals = xrealloc(t->approvals, (t->approval_count + 1) * sizeof *t->approvals);
 	approval_read(e->data, e->time_us, &t->approvals[t->approval_count++]);
 }
@@ -331,8 +330,7 @@ static void drop_at(struct task *t, size_t at, int64_t now_us)
 {
 	approval_done(&t->approvals[at]);
 	t->approvals[at] = t->approvals[--t->approval_count];
-	if (t->approval_count == 0)
-		t->waited_us += now_us - t->waiting_since_us;
+	task_wait_ended(t, now_us);
 }
 
 void approvals_drop(struct task *t, const char *id, int64_t now_us)

@@ -15,17 +15,17 @@ void step_done(struct step *step)
 	step->text = NULL;
 }
 
-/* Where nobody is there, the time that an answer takes is not the task's. */
+/* The time of a pause is not the task's, nor, where nobody is there, the time that an answer takes. */
 static int64_t deadline_us(const struct task *t)
 {
-	if (t->patient && t->approval_count > 0)
+	if (t->paused || (t->patient && task_waits(t)))
 		return INT64_MAX;
-	return (t->patient ? t->waited_us : 0) + t->run_since_us + t->limits.timeout_ms * 1000 - t->active_us;
+	return (t->patient ? t->waited_us : 0) + t->paused_us + t->run_since_us + t->limits.timeout_ms * 1000 - t->active_us;
 }
 
 int64_t task_wakeup_us(const struct task *t)
 {
-	if (t->phase != PHASE_ACTIVE)
+	if (t->phase != PHASE_ACTIVE || t->paused)
 		return INT64_MAX;
 	int64_t at = MIN(deadline_us(t), approvals_wakeup_us(t));
 	for (size_t i = 0; i < t->call_count; i++)
@@ -86,7 +86,7 @@ static bool step_call(struct call *c, struct step *ret)
 	case CALL_LOST:
 		if (!c->repeatable)
 			return close_call(ret, c, "unknown", xstrdup(unknown_outcome));
-		if (c->attempt >= LIMIT_CALL_ATTEMPTS && c->child_count == 0)
+		if (c->attempt >= LIMIT_CALL_ATTEMPTS && c->child_count == 0 && !c->asks_person)
 			return close_call(ret, c, "unknown", xasprintf("The engine stopped %d times while this ran; it is not run again.",
 			                                               c->attempt));
 		*ret = (struct step){ STEP_RUN_CALL, .call = c };
@@ -120,7 +120,9 @@ static enum settled settle(const struct task *t, const struct task_input *input,
 		bool delegates = c->child_count > 0;
 		if (c->phase == CALL_RUNNING && step_call(c, ret))
 			return SETTLING;
-		if (c->phase == CALL_RUNNING && delegates && !close_all) {
+		if (c->phase == CALL_RUNNING && c->asks_person && !close_all) {
+			continue; /* nothing runs: the question stays, and its answer may come when nobody works on the task */
+		} else if (c->phase == CALL_RUNNING && delegates && !close_all) {
 			all = input->children_active ? WAITING : all; /* they park too, and are found again */
 		} else if (c->phase == CALL_RUNNING && !c->killing) {
 			*ret = (struct step){ STEP_KILL_CALL, .call = c, .status = why };
@@ -161,8 +163,22 @@ static bool park(const struct task *t, const struct task_input *input, struct st
 	enum settled settled = settle(t, input, "interrupted", false, ret);
 
 	if (settled == SETTLED)
-		*ret = (struct step){ STEP_PARK, .status = t->approval_count > 0 ? "waiting" : "interrupted" };
+		*ret = (struct step){ STEP_PARK, .status = t->paused ? "paused" : task_waits(t) ? "waiting" : "interrupted" };
 	return settled != WAITING;
+}
+
+static bool end_cancelled(const struct task *t, const struct task_input *input, struct step *ret)
+{
+	bool known = t->cancelled_by != NULL && t->cancelled_by[0] != '\0';
+
+	return end_early(t, input, "cancelled", "cancelled", 1,
+	                 known ? xasprintf("Cancelled by %s.", t->cancelled_by) : xstrdup("Cancelled."), ret);
+}
+
+/* What runs comes to its end by itself, or is ended; nothing begins. */
+static bool rest(const struct task *t, const struct task_input *input, struct step *ret)
+{
+	return t->pause_now && settle(t, input, "paused", false, ret) == SETTLING;
 }
 
 static bool out_of_time(const struct task *t, const struct task_input *input, struct step *ret)
@@ -275,10 +291,12 @@ bool task_decide(const struct task *t, const struct task_input *input, struct st
 
 	if (t->phase != PHASE_ACTIVE)
 		return false;
-	if (input->cancelled)
-		return end_early(t, input, "cancelled", "cancelled", 1, xstrdup("Cancelled."), ret);
+	if (input->cancelled || t->cancelled_by != NULL)
+		return end_cancelled(t, input, ret);
 	if (input->draining)
 		return park(t, input, ret);
+	if (t->paused)
+		return rest(t, input, ret);
 	if (input->now_us >= deadline_us(t))
 		return out_of_time(t, input, ret);
 	if (t->over_text != NULL)
@@ -294,6 +312,11 @@ bool task_decide(const struct task *t, const struct task_input *input, struct st
 	}
 	if (spends_too_much(t, &hit))
 		return used_up(t, input, &hit, ret);
+	if (t->interrupting) { /* its words stand in the conversation as soon as nothing is open */
+		enum settled settled = settle(t, input, "steered", true, ret);
+		if (settled != SETTLED)
+			return settled == SETTLING;
+	}
 	/* One call after another, in the order in which the model asked: effects are never reordered. */
 	for (size_t i = 0; i < t->call_count; i++) {
 		struct call *c = &t->calls[i];

@@ -110,11 +110,14 @@ FIELDS(plan_updated) = {
 FIELDS(question_asked) = {
 	{ "call", TEXT, 0, "the call that asks" },
 	{ "question", TEXT, 0, "for the person" },
+	{ "id", TEXT, OPTIONAL, "of the question, for `mishri answer`" },
 };
 FIELDS(question_answered) = {
 	{ "call", TEXT, 0, "the call that asked" },
 	{ "answer", TEXT, 0, "the person's words, or that nobody is there" },
 	{ "by", TEXT, 0, "the user, or 'nobody'" },
+	{ "id", TEXT, OPTIONAL, "of the question" },
+	{ "word", TEXT, OPTIONAL, "id of the message that brought the answer" },
 };
 FIELDS(task_resumed) = {
 	{ "engine", TEXT, 0, "the engine that goes on" },
@@ -123,12 +126,54 @@ FIELDS(task_resumed) = {
 	{ "wait_for_approval", BOOL, OPTIONAL, "from now on it waits for answers although nobody is there" },
 };
 FIELDS(task_parked) = {
-	{ "reason", TEXT, 0, "interrupted, loop, waiting, store" },
+	{ "reason", TEXT, 0, "interrupted, loop, waiting, paused, forked, store" },
 	{ "detail", TEXT, OPTIONAL, "one sentence" },
 };
 FIELDS(task_cancelled) = {
 	{ "by", TEXT, 0, "user" },
 	{ "reason", TEXT, OPTIONAL, "one sentence" },
+	{ "now", BOOL, OPTIONAL, "without grace, as every cancel after the first" },
+	{ "of", TEXT, OPTIONAL, "the task above that it was said to" },
+	{ "word", TEXT, OPTIONAL, "id of the message" },
+};
+FIELDS(task_paused) = {
+	{ "by", TEXT, 0, "user" },
+	{ "now", BOOL, 0, "what runs is interrupted; else it comes to its end" },
+	{ "of", TEXT, OPTIONAL, "the task above that it was said to" },
+	{ "word", TEXT, OPTIONAL, "id of the message" },
+};
+FIELDS(task_continued) = {
+	{ "by", TEXT, 0, "user" },
+	{ "of", TEXT, OPTIONAL, "the task above that it was said to" },
+	{ "word", TEXT, OPTIONAL, "id of the message" },
+};
+FIELDS(task_steered) = {
+	{ "by", TEXT, 0, "user" },
+	{ "text", TEXT, 0, "what the model is told before its next turn" },
+	{ "now", BOOL, 0, "what runs is interrupted" },
+	{ "replan", BOOL, 0, "the plan is to be made anew" },
+	{ "word", TEXT, OPTIONAL, "id of the message" },
+};
+FIELDS(task_prioritized) = {
+	{ "by", TEXT, 0, "user" },
+	{ "priority", INT, 0, "-100 to 100; higher goes first" },
+	{ "of", TEXT, OPTIONAL, "the task above that it was said to" },
+	{ "word", TEXT, OPTIONAL, "id of the message" },
+};
+FIELDS(task_forked) = {
+	{ "from", TEXT, 0, "the task whose conversation it goes on with" },
+	{ "event", INT, 0, "seq of the last event of that task that counts" },
+	{ "part", INT, 0, "from 1; a long conversation comes in several events" },
+	{ "messages", ARRAY, 0, "of the conversation" },
+	{ "plan", ARRAY, OPTIONAL, "its steps then" },
+	{ "seen", OBJECT, OPTIONAL, "paths of files with the SHA-256 of what was read or written" },
+	{ "summary", TEXT, OPTIONAL, "of what was dropped from the conversation before" },
+};
+FIELDS(control_refused) = {
+	{ "command", TEXT, 0, "cancel, pause, resume, steer, answer, priority" },
+	{ "by", TEXT, 0, "the user whose word does not count" },
+	{ "reason", TEXT, 0, "why it does not" },
+	{ "word", TEXT, 0, "id of the message" },
 };
 FIELDS(task_finished) = {
 	{ "state", TEXT, 0, "done, failed, denied, cancelled" },
@@ -149,11 +194,41 @@ FIELDS(conversation_compacted) = {
 	{ "summary", TEXT, 0, "what the model is told of all that was ever dropped" },
 };
 FIELDS(loop_detected) = {
-	{ "kind", TEXT, 0, "repeat, cycle, same_error, repeated_text" },
+	{ "kind", TEXT, 0, "repeat, cycle, same_error, repeated_text, no_progress" },
 	{ "level", TEXT, 0, "nudge, replan, stop" },
 	{ "length", INT, 0, "calls of the cycle" },
 	{ "count", INT, 0, "how often it came" },
 	{ "text", TEXT, 0, "what the model is told; for stop: the person" },
+};
+FIELDS(slot_waiting) = {
+	{ "since_us", INT, 0, "when it began to wait, in microseconds since 1970" },
+	{ "scope", TEXT, 0, "what is full: engine, user, provider, agent; queue: there is room, and others come first" },
+	{ "name", TEXT, 0, "of the user, provider or agent" },
+	{ "running", INT, 0, "slots that are held there" },
+	{ "limit", INT, 0, "slots that there are; 0 with queue" },
+	{ "ahead", INT, 0, "how many tasks of the same user come first" },
+	{ "behind", ARRAY, 0, "tasks that hold those slots, some of them" },
+};
+FIELDS(lock_waiting) = {
+	{ "call", TEXT, 0, "the call that waits" },
+	{ "lock", TEXT, 0, "name of the lock" },
+	{ "holder", TEXT, 0, "task that holds it, or that comes first" },
+};
+FIELDS(lock_taken) = {
+	{ "call", TEXT, 0, "the call that asked for it" },
+	{ "lock", TEXT, 0, "name of the lock" },
+};
+FIELDS(lock_released) = {
+	{ "lock", TEXT, 0, "name of the lock" },
+	{ "reason", TEXT, 0, "unlocked, ended" },
+	{ "call", TEXT, OPTIONAL, "the call that gave it back" },
+};
+FIELDS(deadlock_detected) = {
+	{ "call", TEXT, 0, "the call whose wait was ended" },
+	{ "lock", TEXT, 0, "what it waited for" },
+	{ "cycle", TEXT, 0, "who waits for whom" },
+	{ "edges", ARRAY, 0, "the same: objects of from, to, kind and name" },
+	{ "rule", TEXT, 0, "why this wait: youngest" },
 };
 FIELDS(model_requested) = {
 	{ "turn", INT, 0, "from 1" },
@@ -222,6 +297,7 @@ FIELDS(retry_scheduled) = {
 	{ "attempts", INT, OPTIONAL, "how many there may be" },
 	{ "next_us", INT, OPTIONAL, "when it comes: microseconds since 1970" },
 	{ "retry_after_ms", INT, OPTIONAL | NULLABLE, "how long the other side wants us to wait: never less" },
+	{ "used", OBJECT, OPTIONAL, "by the attempt of the call that is over: cpu_ms, memory_bytes and processes, written_bytes" },
 };
 FIELDS(call_proposed) = {
 	{ "call", TEXT, 0, "id within the task: TURN.INDEX" },
@@ -355,7 +431,7 @@ FIELDS(call_started) = {
 };
 FIELDS(call_killed) = {
 	{ "call", TEXT, 0, "id within the task" },
-	{ "reason", TEXT, 0, "timeout, cancelled, output_limit, cell_lost" },
+	{ "reason", TEXT, 0, "timeout, cancelled, steered, paused, interrupted, output_limit, cell_lost" },
 };
 FIELDS(resource_exceeded) = {
 	{ "call", TEXT, 0, "the call whose processes went beyond it; it may have ended and left them behind" },
@@ -565,6 +641,12 @@ static const struct row rows[] = {
 	[EVENT_TASK_RESUMED] = ROW("task.resumed", task_resumed, "An engine took the task over and goes on."),
 	[EVENT_TASK_PARKED] = ROW("task.parked", task_parked, "The task stopped in order and can be resumed."),
 	[EVENT_TASK_CANCELLED] = ROW("task.cancelled", task_cancelled, "A person ended the task."),
+	[EVENT_TASK_PAUSED] = ROW("task.paused", task_paused, "A person let the task rest: nothing new of it begins."),
+	[EVENT_TASK_CONTINUED] = ROW("task.continued", task_continued, "A person let a paused task go on."),
+	[EVENT_TASK_STEERED] = ROW("task.steered", task_steered, "A person said something to a task that works."),
+	[EVENT_TASK_PRIORITIZED] = ROW("task.prioritized", task_prioritized, "A person said how much a task matters."),
+	[EVENT_TASK_FORKED] = ROW("task.forked", task_forked, "The task begins with the conversation of another one."),
+	[EVENT_CONTROL_REFUSED] = ROW("control.refused", control_refused, "A person's word to a task that does not count, and why."),
 	[EVENT_TASK_FINISHED] = ROW("task.finished", task_finished, "The task ended; nothing follows but bookkeeping."),
 	[EVENT_PLAN_UPDATED] =
 		ROW("plan.updated", plan_updated, "The plan as the master wrote it; delegations and reports move its steps on."),
@@ -573,6 +655,11 @@ static const struct row rows[] = {
 	[EVENT_CONVERSATION_COMPACTED] =
 		ROW("conversation.compacted", conversation_compacted, "The conversation was made to fit the model's window; every event stays."),
 	[EVENT_LOOP_DETECTED] = ROW("loop.detected", loop_detected, "The task goes round in circles."),
+	[EVENT_SLOT_WAITING] = ROW("slot.waiting", slot_waiting, "The task has waited for a worker slot for a while."),
+	[EVENT_LOCK_WAITING] = ROW("lock.waiting", lock_waiting, "A call waits for a named lock."),
+	[EVENT_LOCK_TAKEN] = ROW("lock.taken", lock_taken, "The task holds a named lock from now on."),
+	[EVENT_LOCK_RELEASED] = ROW("lock.released", lock_released, "The task gave a named lock back."),
+	[EVENT_DEADLOCK_DETECTED] = ROW("deadlock.detected", deadlock_detected, "Tasks waited for one another; one wait was ended."),
 	[EVENT_MODEL_REQUESTED] = ROW("model.requested", model_requested, "A request to a model is about to be sent."),
 	[EVENT_MODEL_REPLIED] = ROW("model.replied", model_replied, "A whole reply arrived."),
 	[EVENT_MODEL_FAILED] = ROW("model.failed", model_failed, "A request failed; nothing of its reply is used."),
@@ -816,6 +903,41 @@ json_t *event_schema(enum event_type type)
 		if ((row->fields[i].flags & OPTIONAL) == 0)
 			json_array_append_new(required, json_string(row->fields[i].name));
 	}
+	json_put(schema, "properties", properties);
+	json_put(schema, "required", required);
+	json_put_bool(schema, "additionalProperties", false);
+	return schema;
+}
+
+json_t *event_line_schema(enum event_type type)
+{
+	static const struct { const char *name, *json; bool required; } common[] = {
+		{ "seq", "{\"type\":\"integer\",\"minimum\":1}", false },
+		{ "time", "{\"type\":\"string\",\"format\":\"date-time\"}", true },
+		{ "session", "{\"type\":[\"string\",\"null\"]}", true }, { "task", "{\"type\":[\"string\",\"null\"]}", true },
+		{ "parent", "{\"type\":[\"string\",\"null\"]}", true },  { "user", "{\"type\":[\"string\",\"null\"]}", true },
+		{ "trace_id", "{\"type\":[\"string\",\"null\"],\"pattern\":\"^[0-9a-f]{32}$\"}", true },
+		{ "span_id", "{\"type\":[\"string\",\"null\"],\"pattern\":\"^[0-9a-f]{16}$\"}", true },
+		{ "parent_span_id", "{\"type\":[\"string\",\"null\"],\"pattern\":\"^[0-9a-f]{16}$\"}", true },
+		{ "attempt", "{\"type\":\"integer\",\"minimum\":1}", true },
+		{ "blobs", "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{64}$\"}}", false },
+		{ "prev", "{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{64}$\"}", false },
+		{ "hash", "{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{64}$\"}", false },
+	};
+	json_t *schema = json_object(), *properties = json_object(), *required = json_pack("[ss]", "type", "data"), *value;
+
+	json_put_text(schema, "$schema", "https://json-schema.org/draft/2020-12/schema");
+	json_put_text(schema, "title", rows[type].name);
+	json_put_text(schema, "type", "object");
+	for (size_t i = 0; i < COUNT(common); i++) {
+		if (json_parse(str_of(common[i].json), &value, NULL) < 0)
+			abort();
+		json_put(properties, common[i].name, value);
+		if (common[i].required)
+			json_array_append_new(required, json_string(common[i].name));
+	}
+	json_put(properties, "type", json_pack("{ss}", "const", rows[type].name));
+	json_put(properties, "data", event_schema(type));
 	json_put(schema, "properties", properties);
 	json_put(schema, "required", required);
 	json_put_bool(schema, "additionalProperties", false);

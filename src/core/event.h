@@ -16,18 +16,30 @@ enum event_type {
 	EVENT_HEALTH_RECOVERED,
 	EVENT_POLICY_LOADED,
 	EVENT_POLICY_REFUSED,
+	EVENT_RECOVERY_STARTED,
 	EVENT_TASK_CREATED,
 	EVENT_TASK_DELEGATED,
 	EVENT_TASK_REPORTED,
 	EVENT_TASK_RESUMED,
 	EVENT_TASK_PARKED,
 	EVENT_TASK_CANCELLED,
+	EVENT_TASK_PAUSED,
+	EVENT_TASK_CONTINUED,
+	EVENT_TASK_STEERED,
+	EVENT_TASK_PRIORITIZED,
+	EVENT_TASK_FORKED,
+	EVENT_CONTROL_REFUSED,
 	EVENT_TASK_FINISHED,
 	EVENT_PLAN_UPDATED,
 	EVENT_QUESTION_ASKED,
 	EVENT_QUESTION_ANSWERED,
 	EVENT_CONVERSATION_COMPACTED,
 	EVENT_LOOP_DETECTED,
+	EVENT_SLOT_WAITING,
+	EVENT_LOCK_WAITING,
+	EVENT_LOCK_TAKEN,
+	EVENT_LOCK_RELEASED,
+	EVENT_DEADLOCK_DETECTED,
 	EVENT_MODEL_REQUESTED,
 	EVENT_MODEL_REPLIED,
 	EVENT_MODEL_FAILED,
@@ -111,6 +123,9 @@ MUST_USE int event_check(enum event_type type, const json_t *data, struct err *e
 
 /* JSON Schema 2020-12 of the event's data. The caller owns it. */
 MUST_USE json_t *event_schema(enum event_type type);
+
+/* The same of a whole line as `mishri events --json` prints it. */
+MUST_USE json_t *event_line_schema(enum event_type type);
 
 /* The catalogue as Markdown, for docs/events.md. */
 void event_document(struct buf *ret);

@@ -10,6 +10,7 @@
 enum {
 	CYCLE_MOST = 5,                /* calls of the longest cycle */
 	REPEATS = 3,                   /* of a cycle that are told; one more: to plan anew; one more: the end */
+	STALLS = 3,                    /* delegations in a row without a part that was done; as many again for each next word */
 	SAME_ERRORS = 5,               /* turns in a row with one and the same failure, with different arguments */
 	WAIT_FACTOR = 5,               /* as much patience with calls that take their time and are content */
 	CHANT_BYTES = 50, CHANT_TIMES = 10, CHANT_GAP = 250, CHANT_TEXT = 5000,
@@ -98,6 +99,18 @@ void loops_reply(struct loops *loops, const char *text)
 		loops->chants++;
 }
 
+/* ---- work that is given out and does not get done: by what the parts reported, not by what is said of them ---- */
+
+void loops_delegated(struct loops *loops, const struct call *c)
+{
+	bool done = false;
+
+	for (size_t i = 0; i < c->child_count; i++)
+		done |= c->children[i].reported && strcmp(c->children[i].state, "done") == 0;
+	if (c->child_count > 0)
+		loops->stalled = done ? 0 : loops->stalled + 1;
+}
+
 /* ---- repeated calls ---- */
 
 static bool same(const struct loop_sign *a, const struct loop_sign *b)
@@ -168,6 +181,8 @@ bool loops_find(const struct loops *loops, struct loop_finding *ret)
 		return false;
 	if (loops->chants > 0)
 		consider(&found, "repeated_text", 1, (size_t)loops->chants, level_of((size_t)loops->chants, 1));
+	if (loops->stalled >= STALLS)
+		consider(&found, "no_progress", 1, (size_t)loops->stalled, level_of((size_t)loops->stalled / STALLS, 1));
 	find_cycles(loops, &found);
 	find_same_error(loops, &found);
 	*ret = found;
@@ -196,6 +211,8 @@ static char *what_goes_round(const struct loop_finding *f)
 {
 	if (strcmp(f->kind, "repeated_text") == 0)
 		return xstrdup("your text repeats itself");
+	if (strcmp(f->kind, "no_progress") == 0)
+		return xasprintf("work was given out %zu times in a row, and no part of it was done", f->count);
 	if (strcmp(f->kind, "same_error") == 0)
 		return xasprintf("%zu turns in a row failed in exactly the same way, whatever the arguments were", f->count);
 	if (f->length == 1)

@@ -1,6 +1,7 @@
 /* models.c - a model that fails: whether it is asked again, and which model is asked in its place. It knows nothing of
  * providers; what failed is one of the kinds of failure.h, and what may be asked now is told by the engine. */
 #include "core/models.h"
+#include "core/said.h"
 
 #include <string.h>
 
@@ -72,7 +73,8 @@ void models_after_failure(const struct task *t, const struct task_input *input, 
 {
 	const enum failure kind = failure_find(t->failure_class);
 	const struct failure_row *row = failure_row(kind);
-	bool elsewhere = row->elsewhere && (kind != FAILURE_AUTH || t->retry.auth_elsewhere);
+	bool unreadable = kind == FAILURE_TERMINAL && t->failure_status == 200; /* the request was taken, the reply is no reply */
+	bool elsewhere = (row->elsewhere || unreadable) && (kind != FAILURE_AUTH || t->retry.auth_elsewhere);
 	size_t other = elsewhere ? other_model(t, input, true) : NO_MODEL;
 	int64_t wait_ms = MAX(t->retry_after_ms, 0);
 	bool patient = wait_ms <= t->retry.wait_ms && has_time(t, input->now_us + wait_ms * 1000);
@@ -161,12 +163,14 @@ int models_failed(struct task *t, const struct event *e, struct err *err)
 	t->retry_after_ms = json_get_int(e->data, "retry_after_ms", -1);
 	if (failure_find(t->failure_class) == FAILURE_CANCELLED) {
 		t->model_phase = MODEL_IDLE;
+		said_deliver(t);
 		return 0;
 	}
 	t->failures++;
 	if (t->models.failing_since_us == 0)
 		t->models.failing_since_us = e->time_us;
 	t->model_phase = MODEL_FAILED;
+	said_deliver(t);
 	return 0;
 }
 

@@ -7,8 +7,10 @@
 
 #include "base/hash.h"
 #include "base/permission.h"
+#include "core/held.h"
 #include "core/models.h"
 #include "core/over.h"
+#include "core/said.h"
 
 #include "base/banned.h"
 
@@ -19,6 +21,7 @@ struct task *task_new(void)
 	t->messages = json_array();
 	t->seen = json_object();
 	t->background = json_object();
+	t->said = json_array();
 	t->retry_after_ms = -1;
 	return t;
 }
@@ -31,6 +34,7 @@ static void call_done(struct call *c)
 	free(c->reason);
 	free(c->rule);
 	free(c->answer);
+	free(c->wants_lock);
 	free(c->retried_why);
 	free(c->edited_by);
 	free(c->edited_rule);
@@ -62,6 +66,7 @@ void task_free(struct task *t)
 		return;
 	drop_calls(t);
 	approvals_free(t);
+	said_done(t);
 	char *texts[] = { t->goal,    t->agent, t->role,   t->model,         t->workspace,    t->isolation,
 		          t->channel, t->reply, t->finish, t->failure_class, t->failure_text, t->result,
 		          t->plan_mode, t->last_word, t->park_reason, t->context.summary, t->over_text };
@@ -76,6 +81,7 @@ void task_free(struct task *t)
 	json_decref(t->messages);
 	json_decref(t->seen);
 	json_decref(t->background);
+	json_decref(t->locks);
 	free(t);
 }
 
@@ -115,7 +121,7 @@ static void set_text(char **to, const struct event *e, const char *key)
 	*to = text_of(e, key);
 }
 
-static json_t *message(const char *role, const char *text)
+json_t *task_message(const char *role, const char *text)
 {
 	json_t *m = json_object();
 
@@ -124,7 +130,7 @@ static json_t *message(const char *role, const char *text)
 	return m;
 }
 
-static void say(struct task *t, json_t *owned_message)
+void task_say(struct task *t, json_t *owned_message)
 {
 	t->context.bytes += message_bytes(owned_message);
 	if (json_array_append_new(t->messages, owned_message) < 0)
@@ -187,7 +193,7 @@ static int on_created(struct task *t, const struct event *e, struct err *err)
 	t->context.prompt_bytes = PROMPT_BYTES + told_bytes(t->config);
 	t->created_us = t->run_since_us = e->time_us;
 	t->phase = PHASE_ACTIVE;
-	say(t, message("user", t->goal));
+	task_say(t, task_message("user", t->goal));
 	return 0;
 }
 
@@ -203,11 +209,13 @@ static void background_gone(struct task *t)
 /* What of the run counts as the task's own time. */
 static void run_ends(struct task *t, int64_t at_us)
 {
-	if (t->approval_count > 0)
+	if (t->paused)
+		t->paused_us += at_us - t->paused_since_us;
+	else if (task_waits(t))
 		t->waited_us += at_us - t->waiting_since_us;
-	t->active_us += at_us - t->run_since_us - (t->patient ? t->waited_us : 0);
-	t->waited_us = 0;
-	t->waiting_since_us = at_us;
+	t->active_us += at_us - t->run_since_us - t->paused_us - (t->patient ? t->waited_us : 0);
+	t->waited_us = t->paused_us = 0;
+	t->waiting_since_us = t->paused_since_us = at_us;
 }
 
 /* Whoever ran the task before is gone. What it had under way is lost; what it had only intended is not, and a person
@@ -218,7 +226,7 @@ static int on_resumed(struct task *t, const struct event *e, struct err *err)
 		return out_of_place(t, e, err);
 	if (t->phase == PHASE_ACTIVE) /* a crash: the run lasted as long as its last event tells */
 		run_ends(t, t->last_us);
-	t->run_since_us = t->waiting_since_us = e->time_us;
+	t->run_since_us = t->waiting_since_us = t->paused_since_us = e->time_us;
 	t->patient |= json_get_bool(e->data, "wait_for_approval", false);
 	t->phase = PHASE_ACTIVE;
 	models_resumed(t);
@@ -231,10 +239,9 @@ static int on_resumed(struct task *t, const struct event *e, struct err *err)
 	else if (t->model_phase == MODEL_HELD && task_approval(t, t->model_approval) == NULL)
 		t->model_phase = MODEL_OVER;
 	for (size_t i = 0; i < t->call_count; i++)
-		if (t->calls[i].phase == CALL_RUNNING) {
+		if (t->calls[i].phase == CALL_RUNNING)
 			t->calls[i].phase = CALL_LOST;
-			t->calls[i].asks_person = false;
-		}
+	said_deliver(t);
 	return 0;
 }
 
@@ -245,12 +252,6 @@ static int on_parked(struct task *t, const struct event *e, struct err *err)
 	run_ends(t, e->time_us);
 	set_text(&t->park_reason, e, "reason");
 	t->phase = PHASE_PARKED;
-	return 0;
-}
-
-static int on_cancelled(struct task *t, const struct event *e, struct err *err)
-{
-	(void)t, (void)e, (void)err; /* the end that follows says what came of it */
 	return 0;
 }
 
@@ -318,17 +319,19 @@ static int on_replied(struct task *t, const struct event *e, struct err *err)
 	set_text(&t->reply, e, "text");
 	set_text(&t->finish, e, "finish");
 	loops_reply(&t->loops, t->reply);
+	t->calls_due = (size_t)MIN(MAX(json_get_int(e->data, "calls", 0), 0), LIMIT_CALLS_PER_REPLY);
 	t->dropped_calls = MAX(json_get_int(e->data, "calls", 0) - LIMIT_CALLS_PER_REPLY, 0);
 	add_usage(t, json_object_get(e->data, "usage"), json_object_get(e->data, "usd_nanos"));
-	json_t *m = message("assistant", t->reply);
+	json_t *m = task_message("assistant", t->reply);
 	const char *opaque = json_get_text(e->data, "opaque", NULL);
 	if (opaque != NULL)
 		json_put_text(m, "opaque", opaque);
 	if (json_object_get(t->config, "fallback") != NULL)
 		json_put_text(m, "by", task_model(t, t->models.at));
 	json_put(m, "calls", json_array());
-	say(t, m);
+	task_say(t, m);
 	count_context(t, json_object_get(e->data, "usage"));
+	said_deliver(t);
 	return 0;
 }
 
@@ -517,6 +520,8 @@ static int on_call_retried(struct task *t, const struct event *e, struct err *er
 	set_text(&c->retried_why, e, "reason");
 	c->wait_until_us = e->time_us + json_get_int(e->data, "delay_ms", 0) * 1000;
 	c->phase = CALL_WAITING;
+	t->used.cpu_ms += json_get_int(json_object_get(e->data, "used"), "cpu_ms", 0);
+	t->used.written += json_get_int(json_object_get(e->data, "used"), "written_bytes", 0);
 	return 0;
 }
 
@@ -620,9 +625,24 @@ static int on_question(struct task *t, const struct event *e, struct err *err)
 	struct call *c;
 	int r = call_of(t, e, &c, err);
 
-	if (r == 0)
-		c->asks_person = true;
-	return r;
+	if (r < 0)
+		return r;
+	snprintf(c->question, sizeof c->question, "%s", json_get_text(e->data, "id", ""));
+	if (!c->asks_person) {
+		task_wait_begins(t, e->time_us);
+		t->questions++;
+	}
+	c->asks_person = true;
+	return 0;
+}
+
+static void question_over(struct task *t, struct call *c, int64_t now_us)
+{
+	if (!c->asks_person)
+		return;
+	c->asks_person = false;
+	t->questions--;
+	task_wait_ended(t, now_us);
 }
 
 static int on_word(struct task *t, const struct event *e, struct err *err)
@@ -632,7 +652,7 @@ static int on_word(struct task *t, const struct event *e, struct err *err)
 
 	if (r < 0)
 		return r;
-	c->asks_person = false;
+	question_over(t, c, e->time_us);
 	set_text(&c->answer, e, "answer");
 	loops_reset(&t->loops);
 	return 0;
@@ -647,18 +667,21 @@ static bool turn_is_closed(const struct task *t)
 }
 
 /* The newest last; where there are too many the oldest is forgotten, and must be read again. */
+void task_see(struct task *t, const char *path, const json_t *sha256)
+{
+	json_object_del(t->seen, path);
+	json_put(t->seen, path, json_incref((json_t *)sha256));
+	if (json_object_size(t->seen) > LIMIT_SEEN_FILES)
+		json_object_del(t->seen, json_object_iter_key(json_object_iter(t->seen)));
+}
+
 static void see_files(struct task *t, const json_t *files)
 {
 	size_t i;
 	json_t *file;
 
-	json_array_foreach(files, i, file) {
-		const char *path = json_get_text(file, "path", "");
-		json_object_del(t->seen, path);
-		json_put(t->seen, path, json_incref(json_object_get(file, "sha256")));
-		if (json_object_size(t->seen) > LIMIT_SEEN_FILES)
-			json_object_del(t->seen, json_object_iter_key(json_object_iter(t->seen)));
-	}
+	json_array_foreach(files, i, file)
+		task_see(t, json_get_text(file, "path", ""), json_object_get(file, "sha256"));
 }
 
 static int on_kept(struct task *t, const struct event *e, struct err *err)
@@ -680,6 +703,7 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 		return r;
 	c->phase = CALL_CLOSED;
 	approvals_drop_call(t, c->id, e->time_us);
+	question_over(t, c, e->time_us);
 	t->denied += json_get_int(e->data, "denied_execs", 0);
 	t->used.cpu_ms += json_get_int(json_object_get(e->data, "used"), "cpu_ms", 0);
 	t->used.written += json_get_int(json_object_get(e->data, "used"), "written_bytes", 0);
@@ -688,22 +712,25 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	task_taint(t, json_object_get(e->data, "taint"));
 	see_files(t, json_object_get(e->data, "files"));
 	loops_add(&t->loops, c, e);
+	loops_delegated(&t->loops, c);
+	free(TAKE(c->wants_lock));
 	struct loop_finding found;
 	if (!loops_find(&t->loops, &found))
 		t->loops.told = LOOP_NONE; /* the circle is left */
 	if (strcmp(c->tool, "background") == 0 && strcmp(json_get_text(e->data, "status", ""), "ok") == 0 &&
 	    strcmp(json_get_text(c->args, "action", ""), "start") == 0)
 		json_put_bool(t->background, c->id, true);
-	json_t *m = message("tool", json_get_text(e->data, "output", ""));
+	json_t *m = task_message("tool", json_get_text(e->data, "output", ""));
 	json_put_text(m, "call", c->provider_id);
 	json_put_text(m, "ref", c->id);
 	json_put_text(m, "tool", c->tool);
-	say(t, m);
+	task_say(t, m);
 	if (t->dropped_calls > 0 && turn_is_closed(t)) {
 		AUTO(freep) char *text = xasprintf("Only the first %d calls of your reply were taken. Ask for the others again if "
 		                                   "they are still needed.", LIMIT_CALLS_PER_REPLY);
-		say(t, message("user", text));
+		task_say(t, task_message("user", text));
 	}
+	said_deliver(t);
 	return 0;
 }
 
@@ -748,7 +775,7 @@ static int on_loop(struct task *t, const struct event *e, struct err *err)
 	t->loops.told = loop_level_find(json_get_text(e->data, "level", ""));
 	t->loops.told_turn = t->turns;
 	t->loops.answers_due = true;
-	say(t, message("user", json_get_text(e->data, "text", "")));
+	task_say(t, task_message("user", json_get_text(e->data, "text", "")));
 	return 0;
 }
 
@@ -771,13 +798,24 @@ static apply_fn *const appliers[] = {
 	[EVENT_TASK_REPORTED] = on_reported,
 	[EVENT_TASK_RESUMED] = on_resumed,
 	[EVENT_TASK_PARKED] = on_parked,
-	[EVENT_TASK_CANCELLED] = on_cancelled,
+	[EVENT_TASK_CANCELLED] = said_cancel,
+	[EVENT_TASK_PAUSED] = said_pause,
+	[EVENT_TASK_CONTINUED] = said_continue,
+	[EVENT_TASK_STEERED] = said_steer,
+	[EVENT_TASK_PRIORITIZED] = said_priority,
+	[EVENT_TASK_FORKED] = said_fork,
+	[EVENT_CONTROL_REFUSED] = on_nothing,
 	[EVENT_TASK_FINISHED] = on_finished,
 	[EVENT_PLAN_UPDATED] = on_plan,
 	[EVENT_QUESTION_ASKED] = on_question,
 	[EVENT_QUESTION_ANSWERED] = on_word,
 	[EVENT_CONVERSATION_COMPACTED] = on_compacted,
 	[EVENT_LOOP_DETECTED] = on_loop,
+	[EVENT_SLOT_WAITING] = held_up,
+	[EVENT_LOCK_WAITING] = held_lock,
+	[EVENT_LOCK_TAKEN] = held_lock,
+	[EVENT_LOCK_RELEASED] = held_released,
+	[EVENT_DEADLOCK_DETECTED] = held_up,
 	[EVENT_MODEL_REQUESTED] = on_requested,
 	[EVENT_MODEL_REPLIED] = on_replied,
 	[EVENT_MODEL_FAILED] = models_failed,

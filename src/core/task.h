@@ -64,8 +64,11 @@ struct call {
 	bool waived;                   /* a person allowed it nevertheless */
 	struct child *children;        /* of a delegation */
 	size_t child_count;
-	bool asks_person;              /* a question to the person is out */
+	bool asks_person;              /* a question to the person is out, also over a restart of the engine */
+	char question[ID_LEN + 1];     /* its id; "" before */
 	char *answer;                  /* NULL: none yet */
+	char *wants_lock;              /* waits for this lock; NULL: it does not */
+	int64_t wait_since_us;         /* with wants_lock */
 };
 
 /* ---- loops (loops.c) ---- */
@@ -82,6 +85,7 @@ struct loops {
 	bool off;
 	struct loop_sign signs[LIMIT_LOOP_WINDOW];
 	size_t count;
+	int stalled;                   /* delegations in a row that brought no part to a good end */
 	int chants;                    /* replies in a row whose text repeats itself */
 	enum loop_level told;          /* of the loop that goes on now */
 	int64_t told_turn;             /* once a turn: the model must have read it */
@@ -90,7 +94,7 @@ struct loops {
 
 struct loop_finding {
 	enum loop_level level;
-	const char *kind;              /* repeat, cycle, same_error, repeated_text */
+	const char *kind;              /* repeat, cycle, same_error, repeated_text, no_progress */
 	size_t length, count;          /* calls of the cycle, and how often it came */
 };
 
@@ -128,6 +132,18 @@ struct task {
 	size_t taint_count;
 	int64_t kept_bytes;            /* of outputs, by output.kept */
 	struct { int64_t connections, up, down; } net;    /* out of its cells; bytes */
+	json_t *locks;                 /* name → the call that took it; NULL: it never took one (held.c) */
+	size_t questions;              /* of the model's to a person, that are open */
+	char *cancelled_by;            /* it is to end; NULL: nobody said so */
+	bool paused, pause_now;        /* nothing new begins; now: what runs is interrupted */
+	char pause_of[ID_LEN + 1];     /* the task that this was said to: it, or one above */
+	int64_t paused_since_us, paused_us; /* paused_us: in this run, until the last time that it went on */
+	json_t *said;                  /* words of people that wait for their place in the conversation */
+	bool interrupting;             /* for these words, what runs is ended */
+	int64_t priority;              /* higher goes first; 0 where nobody said anything */
+	char forked_from[ID_LEN + 1];  /* "": it is no fork */
+	int64_t forked_at;             /* seq of the last event that counts */
+	size_t calls_due;              /* of the current turn: they are proposed one by one */
 	char *last_word;               /* of `finish`; NULL: not said */
 	char *park_reason;             /* of the last task.parked; NULL: never */
 	int64_t dropped_calls;         /* of the current turn, beyond LIMIT_CALLS_PER_REPLY */
@@ -261,6 +277,13 @@ json_t *task_taint_json(const struct task *task);           /* the caller owns i
 
 struct call *task_call_find(struct task *task, const char *id);   /* of the current turn; NULL */
 
+/* Waiting for people (said.c): approvals and questions. `begins` before one is added, `ended` after one is gone. */
+bool task_waits(const struct task *task);
+void task_wait_begins(struct task *task, int64_t now_us);
+void task_wait_ended(struct task *task, int64_t now_us);
+/* May a fork begin with this state: is every call of the last reply closed, and no reply under way? */
+bool task_may_fork(const struct task *task);
+
 /* ---- the conversation and the model's window (compact.c) ---- */
 
 int64_t message_bytes(const json_t *message);
@@ -284,6 +307,7 @@ MUST_USE int compact_apply(struct task *task, size_t drop_to, size_t stub_to, co
 void loops_reset(struct loops *loops);                    /* a person has spoken: nothing counts that was before */
 void loops_add(struct loops *loops, const struct call *call, const struct event *finished);
 void loops_reply(struct loops *loops, const char *text);
+void loops_delegated(struct loops *loops, const struct call *call);  /* its parts have all reported */
 bool loops_find(const struct loops *loops, struct loop_finding *ret);
 MUST_USE char *loop_text(const struct loop_finding *finding, enum loop_level level);   /* for the model, or the person */
 const char *loop_level_name(enum loop_level level);       /* "nudge", "replan", "stop" */

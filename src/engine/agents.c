@@ -227,12 +227,18 @@ static int read_permissions(const struct yaml_node *map, struct agent_profile *p
 static int read_limits(const struct yaml_node *map, struct agent_profile *p, struct err *err)
 {
 	const struct yaml_node *turns = yaml_get(map, "max_turns"), *timeout = yaml_get(map, "timeout");
+	const struct yaml_node *slots = yaml_get(map, "slots");
 	uint64_t n;
 
 	if (turns != NULL) {
 		if (!yaml_is_scalar(turns) || str_to_u64(str_of(yaml_text(turns)), &n) < 0 || n < 1 || n > 100000)
 			return yaml_err(turns, err, "%s: max_turns: must be a whole number from 1 to 100000, such as 50", p->name);
 		p->turns = (int64_t)n;
+	}
+	if (slots != NULL) {
+		if (!yaml_is_scalar(slots) || str_to_u64(str_of(yaml_text(slots)), &n) < 0 || n < 1 || n > LIMIT_SLOTS_MOST)
+			return yaml_err(slots, err, "%s: slots: must be a whole number from 1 to %d, such as 4", p->name, LIMIT_SLOTS_MOST);
+		p->slots = (int64_t)n;
 	}
 	if (timeout != NULL && (!yaml_is_scalar(timeout) || str_to_duration_ms(str_of(yaml_text(timeout)), &p->timeout_ms) < 0 ||
 	                        p->timeout_ms < 1000 || p->timeout_ms > 30 * 86400000ll))
@@ -277,7 +283,7 @@ static int read_mode(const struct yaml_node *map, struct agent_profile *p, struc
 static int read_row(const struct yaml_node *node, bool project, struct row *row, struct err *err)
 {
 	static const char *const keys[] = {
-		"role", "model", "fallback", "prompt", "tools", "permissions", "max_turns", "timeout", "workspace_mode", "limits",
+		"role", "model", "fallback", "prompt", "tools", "permissions", "max_turns", "timeout", "slots", "workspace_mode", "limits",
 	};
 	struct agent_profile *p = &row->profile;
 	int r = check_name(yaml_key(node), err);
@@ -400,6 +406,7 @@ json_t *agents_json(const struct agents *agents)
 		json_put(one, "permissions", p->withheld != 0 ? permissions_json(PERMISSIONS_ALL & ~p->withheld) : json_null());
 		json_put_text(one, "workspace_mode", p->readonly ? "readonly" : NULL);
 		json_put(one, "max_turns", p->turns > 0 ? json_integer(p->turns) : json_null());
+		json_put(one, "slots", p->slots > 0 ? json_integer(p->slots) : json_null());
 		json_put(one, "timeout_ms", p->timeout_ms > 0 ? json_integer(p->timeout_ms) : json_null());
 		json_t *limits = json_object();
 		bounds_write(&p->bounds, limits);

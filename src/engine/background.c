@@ -305,7 +305,7 @@ void background_ended(struct run *run, const struct cell_exit *ended)
 	watch_free(TAKE(b->timer));
 	cell_kill(run->cell, b->tag, SIGKILL);
 	const struct call *c = task_call_find(run->task, b->stopping);
-	report(b, b->stopping, c->killing ? "killed" : "ok");
+	report(b, b->stopping, c->killing ? call_killed_status(c) : "ok");
 	b->stopping[0] = '\0';
 	run_step(run);
 }

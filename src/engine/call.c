@@ -28,7 +28,7 @@ struct live_call {
 	struct output *output, *whole; /* what the model gets; what is kept */
 	int mailbox;                   /* of a tool that runs no program; -1 */
 	int64_t mail_from;
-	int64_t started_ms;            /* monotonic */
+	int64_t started_ms, killed_ms; /* monotonic; killed_ms 0: not yet */
 	struct call_limits limits;
 	struct bound_hit hit;          /* what is ending it */
 	int64_t execs, denied;
@@ -148,7 +148,7 @@ json_t *call_started(const struct call *c)
 {
 	const struct tool *tool = tool_find(c->tool);
 
-	json_t *data = json_pack("{s:s, s:s, s:s, s:o}", "call", c->id, "tool", c->tool, "nature", nature_name(tool->nature),
+	json_t *data = json_pack("{s:s, s:s, s:s, s:o}", "call", c->id, "tool", c->tool, "nature", nature_name(tool_nature(tool, c->args)),
 	                         "permissions", permissions_json(permit_granted(c, tool)));
 	if (tool->polls)
 		json_put_bool(data, "polls", true);
@@ -211,6 +211,23 @@ static void live_free(struct live_call *live)
 const char *call_running(const struct run *run)
 {
 	return run->live != NULL ? run->live->id : "";
+}
+
+bool call_life(const struct run *run, struct call_life *ret)
+{
+	const struct live_call *live = run->live;
+
+	if (live == NULL)
+		return false;
+	*ret = (struct call_life){ .id = live->id, .held = live->held > 0 && live->killed_ms == 0 };
+	if (live->killed_ms > 0) {
+		ret->since_ms = live->killed_ms;
+		ret->most_ms = 2 * LIMIT_CELL_GRACE_MS;
+	} else {
+		ret->since_ms = live->started_ms + live->held_ms;
+		ret->most_ms = live->limits.bounds.at[BOUND_WALL] + 2 * LIMIT_CELL_GRACE_MS;
+	}
+	return true;
 }
 
 void call_hint(struct run *run, const char *line)
@@ -327,12 +344,26 @@ void call_kill(struct run *run, struct call *c, const char *why)
 	}
 	if (background_kill(run, c))
 		return;
+	if (c->asks_person) {
+		control_withdraw_question(run, c, why);
+		call_close(run, c, "cancelled", "Nobody answered: the task was stopped first.");
+		return;
+	}
 	if (live == NULL) { /* its intent was not carried out yet, and will not be */
 		call_close(run, c, "cancelled", "Not run: the task was stopped first.");
 		return;
 	}
+	live->killed_ms = clock_mono_ms();
 	cell_kill(run->cell, live->tag, SIGTERM);
-	watch_arm(live->timer, LIMIT_CELL_GRACE_MS);
+	int64_t cancel_ms = run->engine->setup.cancel_grace_ms;
+	bool cancelled = strcmp(why, "cancelled") == 0 && cancel_ms > 0 && run->engine->drains == 0;
+	watch_arm(live->timer, cancelled ? cancel_ms : drain_grace_ms(run->engine));
+}
+
+void call_kill_at_once(const struct run *run)
+{
+	if (run->live != NULL)
+		cell_kill(run->cell, run->live->tag, SIGKILL);
 }
 
 void call_stop(struct run *run, const char *why)
@@ -348,11 +379,17 @@ void call_stop(struct run *run, const char *why)
 /* The run could not even begin: that is a result too. */
 static void failed_to_start(struct run *run, const char *id, int code, const char *why)
 {
+	const struct call *c = task_call_find(run->task, id);
+	bool busy = code == -EAGAIN || code == -EMFILE || code == -ENFILE || code == -ENOMEM;
 	bool refused = code == -EINVAL || code == -E2BIG || code == -EAGAIN || code == -EEXIST || code == -EMFILE;
 	AUTO(freep) char *text = refused ? xasprintf("The tool could not be run: %s", why)
 	                                 : xasprintf("Outcome unknown: the sandbox ended when this was given to it (%s).", why);
 
 	call_drop_live(run);
+	if (busy && call_again(run, c, str_of(why), -1, NULL)) {
+		run_step(run);
+		return;
+	}
 	call_finish(run, id, refused ? "error" : "unknown", -1, str_of(text), call_counts(0, 0, 0, 0));
 	run_step(run);
 }
@@ -386,6 +423,7 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 	AUTO(fd_closep) int null = plan->input != NULL ? input_open(plan->input) : open("/dev/null", O_RDONLY | O_CLOEXEC);
 	AUTO(fd_closep) int in = -1;
 	AUTO(fd_closep) int out = -1;
+	char id[CALL_ID_BYTES];
 	int ends[2];
 
 	if (null < 0 || pipe2(ends, O_CLOEXEC) < 0)
@@ -397,6 +435,8 @@ int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const js
 		return err_set(err, -r, "no pipe for the output");
 	char **env = tool_environment(run->task->workspace, run->task->user, run->tmp, run->net != NULL);
 	env_append(&env, xasprintf("MISHRI_ISOLATION=%s", cell_level_name(run->level)));
+	call_id_of(tag, id);
+	env_append(&env, xasprintf("MISHRI_CALL=%s/%s", run->task->id, id)); /* the same at each attempt */
 	if (run->engine->setup.trace_programs)
 		trace_environment(run, tag, &env);
 	r = secret_enter(run, tool, args, plan, &env, err);
@@ -465,6 +505,10 @@ void call_run(struct run *run, struct call *c)
 	struct err err = ERR_NONE;
 
 	assert(run->live == NULL && tool != NULL);
+	if (run->cell == NULL || !run->cell_ready) {
+		failed_to_start(run, c->id, -EINVAL, "the sandbox was lost before it began; another follows");
+		return;
+	}
 	if (tool_plan_make(tool, c->args, run->task->workspace, &plan, &err) < 0)
 		failed_to_start(run, c->id, -EINVAL, err.text);
 	else if (files_guard(run, &err) < 0)
@@ -539,6 +583,13 @@ static void render_limit(const struct live_call *live, struct buf *text)
 	buf_add_char(text, ']');
 }
 
+static const char *stopped_by(const char *why)
+{
+	if (strcmp(why, "steered") == 0)
+		return "a person has something to say first";
+	return strcmp(why, "paused") == 0 ? "a person lets the task rest" : why;
+}
+
 static void render(const struct live_call *live, const struct call *c, const struct cell_exit *ended, struct buf *text,
                    struct findings *found)
 {
@@ -552,13 +603,21 @@ static void render(const struct live_call *live, const struct call *c, const str
 	else if (c->killing && strcmp(c->killed_why, "layer_limit") == 0)
 		buf_add_text(text, "[stopped: what was changed in the workspace holds more than its quota; delete what is not needed]");
 	else if (c->killing)
-		buf_printf(text, "[stopped: %s]", c->killed_why);
+		buf_printf(text, "[stopped: %s]", stopped_by(c->killed_why));
 	else if (ended->signal != 0)
 		buf_printf(text, "[ended by signal %d (%s)]", ended->signal, strsignal(ended->signal));
 	else if (ended->status != 0)
 		buf_printf(text, "[exit status %d]", ended->status);
 	else if (text->len == 0)
 		buf_add_text(text, "[no output]");
+}
+
+/* A person's word ends a call as cancelled; everything else kills it. */
+const char *call_killed_status(const struct call *c)
+{
+	static const char *const words[] = { "cancelled", "steered", "paused" };
+
+	return name_find(words, COUNT(words), c->killed_why) >= 0 ? "cancelled" : "killed";
 }
 
 static const char *status_of(const struct live_call *live, const struct call *c, const struct cell_exit *ended)
@@ -568,7 +627,7 @@ static const char *status_of(const struct live_call *live, const struct call *c,
 	if (live->hit.what != BOUND_NONE)
 		return bound_row(live->hit.what)->status;
 	if (c->killing)
-		return strcmp(c->killed_why, "timeout") == 0 ? "timeout" : "killed";
+		return strcmp(c->killed_why, "timeout") == 0 ? "timeout" : call_killed_status(c);
 	return ended->status == 0 ? "ok" : "error";
 }
 
@@ -590,6 +649,19 @@ void call_limit(struct run *run, uint64_t tag, const struct bound_hit *hit)
 		limits_reached(run, id, &none, &whole);
 	}
 	run_step(run);
+}
+
+/* Its output is no result: only the first line of it is kept, as the reason. */
+static bool try_again(struct run *run, struct live_call *live, const struct call *c, json_t *used)
+{
+	AUTO(buf_done) struct buf said = BUF_INIT(LIMIT_EVENT_BYTES / 2);
+
+	output_render(live->output, &said);
+	if (!call_again(run, c, buf_str(&said), live->mailbox >= 0 ? seen_wait_ms(live->mailbox, live->mail_from) : -1, used))
+		return false;
+	live_free(live);
+	run_step(run);
+	return true;
 }
 
 void call_ended(struct run *run, const struct cell_exit *ended)
@@ -615,6 +687,11 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 		json_put(counts, "used", limits_used(ended));
 	if (live->hit.what != BOUND_NONE)
 		json_put(counts, "limit", bound_json(&live->hit));
+	bool may_pass = live->hit.what == BOUND_NONE && !c->killing && call_may_pass(tool_find(c->tool), ended);
+	if (may_pass && try_again(run, live, c, json_object_get(counts, "used"))) {
+		json_decref(counts);
+		return;
+	}
 	json_t *files = live->mailbox >= 0 ? seen_collect(live->mailbox, live->mail_from) : NULL;
 	if (files != NULL)
 		json_put(counts, "files", files);
@@ -624,6 +701,7 @@ void call_ended(struct run *run, const struct cell_exit *ended)
 	taint_put(counts, tool_find(c->tool), &found, kept_secret);
 	secret_taint(tool_find(c->tool), c->args, counts);
 	const char *status = owntool_status(c->tool, status_of(live, c, ended), &text);
+	call_tell_attempts(c, may_pass, &text, counts);
 	call_finish(run, live->id, status, ended != NULL ? ended->status : -1, buf_str(&text), counts);
 	buf_done(&text);
 	live_free(live);

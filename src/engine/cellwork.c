@@ -18,6 +18,8 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 
 	if (failure != NULL) {
 		run->cell = NULL; /* gone after this callback */
+		if (failure->code == EPIPE && cell_retry(run)) /* the warden died; another follows */
+			return;
 		run_fail(run, RUN_NO_CELL, failure);
 		return;
 	}
@@ -26,7 +28,7 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 	run->tmp = xstrdup(json_get_text(mechanisms, "tmp", "/tmp"));
 	run->cell_readable = watch_fd(run->engine->setup.loop, cell_fd(run->cell), on_readable, run);
 	net_open(run);
-	const char *brought = tmp_kept_bring(run);
+	const char *brought = run->reopening ? NULL : tmp_kept_bring(run);
 	AUTO(json_decrefp) json_t *all = json_copy((json_t *)mechanisms);
 	if (brought != NULL)
 		json_put_text(all, "tmp_kept", brought);
@@ -61,6 +63,8 @@ static void on_lost(void *userdata, const char *why)
 	struct run *run = userdata;
 	struct err err = ERR_NONE;
 
+	if (cell_replace(run))
+		return;
 	err_set(&err, EIO, "the sandbox of task %s ended: %s. Go on with: mishri run --resume %s", run->task->id, why,
 	        run->task->id);
 	run_fail(run, RUN_CELL_LOST, &err);
@@ -88,6 +92,7 @@ void run_open_cell(struct run *run)
 	limits_of_cell(run, &plan);
 	id_new(run->cell_id);
 	if (files_plan(run, &plan, &files, &layer, &run->failure) < 0) {
+		watch_free(TAKE(run->wakeup));
 		run->wakeup = watch_timer(run->engine->setup.loop, on_no_layer, run);
 		watch_arm(run->wakeup, 0);
 		return;
@@ -102,6 +107,11 @@ void run_close_cell(struct run *run, const char *reason)
 {
 	if (run->cell == NULL)
 		return;
+	if (run->reopening && !run->cell_ready) { /* it was not there yet */
+		meter_stop(run);
+		cell_close(TAKE(run->cell));
+		return;
+	}
 	exec_lapse(run, "it ended with its sandbox");
 	net_lapse(run, "it ended with its sandbox");
 	files_close(run);

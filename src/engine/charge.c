@@ -273,6 +273,7 @@ static void on_charged(void *userdata, int result, int64_t first_seq, const stru
 	run->committing = false;
 	run->charging = NULL;
 	if (run->over) { /* it failed meanwhile */
+		service_look(run->engine);
 		charging_free(g);
 		return;
 	}

@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "base/yaml.h"
 #include "core/bounds.h"
+#include "core/slots.h"
 #include "engine/agents.h"
 #include "engine/dirs.h"
 #include "engine/otel.h"
@@ -47,6 +48,8 @@ static const struct config_key keys[] = {
 	  .about = "wall time of one task" },
 	{ .name = "context_tokens", .type = CONFIG_INT, .least = 4096, .most = 100000000, .project = true,
 	  .about = "the model's window, beyond which a conversation is compacted; by the model's name where nothing is said" },
+	{ .name = "cancel_grace", .type = CONFIG_DURATION, .otherwise = "5s", .least = 100, .most = 300000, .project = true,
+	  .about = "from a cancel to the certain end of a tool that does not end by itself" },
 	{ .name = "loop.detect", .type = CONFIG_CHOICE, .otherwise = "on", .choices = "on off", .project = true,
 	  .about = "whether a task that goes round in circles is told so, and stopped" },
 	{ .name = "serve.listen", .type = CONFIG_TEXT, .about = "address and port where the service also takes requests, such as 127.0.0.1:8080" },
@@ -91,6 +94,16 @@ static const struct config_key keys[] = {
 	  .about = "how long nothing may come of an answer that has begun" },
 	{ .name = "model.total", .type = CONFIG_DURATION, .otherwise = "30m", .least = 100, .most = DAY_MS,
 	  .about = "time from a request to the last byte of its answer" },
+	{ .name = "slots.engine", .type = CONFIG_INT, .otherwise = "256", .least = 1, .most = LIMIT_SLOTS_MOST,
+	  .about = "tasks of one engine that work at once: that ask a model or run a tool" },
+	{ .name = "slots.user", .type = CONFIG_INT, .otherwise = "256", .least = 1, .most = LIMIT_SLOTS_MOST,
+	  .about = "the same, of one user" },
+	{ .name = "slots.provider", .type = CONFIG_INT, .otherwise = "256", .least = 1, .most = LIMIT_SLOTS_MOST,
+	  .about = "requests to one provider of models at once" },
+	{ .name = "slots.providers", .type = CONFIG_TEXT,
+	  .about = "others for some providers: NAME=N, NAME=N" },
+	{ .name = "slots.agent", .type = CONFIG_INT, .otherwise = "256", .least = 1, .most = LIMIT_SLOTS_MOST,
+	  .about = "tasks of one agent profile that work at once; a profile may have its own number (slots)" },
 	{ .name = "net.resolver", .type = CONFIG_TEXT,
 	  .about = "name servers that names for cells are asked of, such as 127.0.0.1:53; those of the machine where nothing is said" },
 	{ .name = "net.ca_file", .type = CONFIG_TEXT,
@@ -107,6 +120,16 @@ static const struct config_key keys[] = {
 	  .about = "what one connection may move, both ways together" },
 	{ .name = "net.task_bytes", .type = CONFIG_BYTES, .otherwise = "8G", .least = 1024, .most = 1ll << 50,
 	  .about = "what all connections of a task may move" },
+	{ .name = "shutdown.deadline", .type = CONFIG_DURATION, .otherwise = "5s", .least = 500, .most = 600000,
+	  .about = "from the first signal to the end: calls get three fifths of it to end, tasks park in the rest" },
+	{ .name = "watchdog.loop", .type = CONFIG_DURATION, .otherwise = "10s", .least = 500, .most = 600000,
+	  .about = "how long the event loop may stand before its stack is written down" },
+	{ .name = "watchdog.store", .type = CONFIG_DURATION, .otherwise = "15s", .least = 500, .most = 600000,
+	  .about = "how long one transaction may take before an alarm is raised" },
+	{ .name = "watchdog.warden", .type = CONFIG_DURATION, .otherwise = "15s", .least = 3000, .most = 600000,
+	  .about = "how long the warden may be silent before it is replaced" },
+	{ .name = "watchdog.cell", .type = CONFIG_DURATION, .otherwise = "30s", .least = 3000, .most = 600000,
+	  .about = "how long the first process of a sandbox may be silent before the sandbox is ended" },
 #include "engine/otel_keys.def"
 	{ .name = "log.level", .type = CONFIG_CHOICE, .choices = "error warning info debug",
 	  .about = "what of the operators' log goes to stderr: `run` says errors, a service also what it does, where nothing is said" },
@@ -223,6 +246,14 @@ static int check_value(const struct config_key *key, const char *text, int64_t *
 			               key->name);
 	if (key->type == CONFIG_CHOICE && !is_choice(key->choices, text))
 		return err_set(err, EINVAL, "%s: '%s' is not one of: %s", key->name, text, key->choices);
+	if (strcmp(key->name, "slots.providers") == 0) {
+		struct str rest = str_of(text), name;
+		int r;
+		while ((r = slots_provider(&rest, &name, ret_number, err)) > 0)
+			;
+		*ret_number = 0;
+		return r < 0 ? err_prefix(err, "%s", key->name) : 0;
+	}
 	if (key->type == CONFIG_MODEL && (slash == NULL || slash == text || slash[1] == '\0'))
 		return err_set(err, EINVAL, "%s: '%s' must be PROVIDER/MODEL, such as ollama/llama3", key->name, text);
 	int r = parse_number(key, text, ret_number);

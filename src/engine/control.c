@@ -100,27 +100,36 @@ static void write_plan(struct run *run, struct call *c)
 	close_ok(run, c, text);
 }
 
-static void answer_question(struct run *run, struct call *c, const char *by, const char *words)
+static void answer_question(struct run *run, struct call *c, const char *by, const char *words, const char *word)
 {
-	run->asking.approval[0] = '\0';
-	run_emit(run, EVENT_QUESTION_ANSWERED, "call", c->id,
-	         json_pack("{s:s, s:s, s:o}", "call", c->id, "by", by, "answer", json_of_str(str_of(words))));
-	close_ok(run, c, words);
+	json_t *data = json_pack("{s:s, s:s, s:s, s:o}", "call", c->id, "id", c->question, "by", by, "answer", json_of_str(str_of(words)));
+
+	if (word[0] != '\0')
+		json_put_text(data, "word", word);
+	run_emit(run, EVENT_QUESTION_ANSWERED, "call", c->id, data);
+	if (c->phase == CALL_RUNNING) /* else it is closed as soon as it is taken up again */
+		close_ok(run, c, words);
 }
 
+/* After a crash it is the same question: an answer may be on its way, or there already. */
 static void ask_person(struct run *run, struct call *c)
 {
-	const struct engine_setup *setup = &run->engine->setup;
 	const char *question = json_get_text(c->args, "question", "");
+	char id[ID_LEN + 1];
 
-	run_emit(run, EVENT_QUESTION_ASKED, "call", c->id, json_pack("{s:s, s:s}", "call", c->id, "question", question));
-	if (!setup->interactive || setup->ask == NULL) {
-		answer_question(run, c, "nobody", "Nobody is there to answer. Decide yourself, and say in your report what you assumed.");
+	if (c->answer != NULL) {
+		close_ok(run, c, c->answer);
 		return;
 	}
-	id_new(run->asking.approval);
-	memcpy(run->asking.call, c->id, sizeof run->asking.call);
-	run_defer(run, DO_ASK_QUESTION, c->id);
+	if (!c->asks_person) {
+		id_new(id);
+		run_emit(run, EVENT_QUESTION_ASKED, "call", c->id,
+		         json_pack("{s:s, s:s, s:s}", "call", c->id, "question", question, "id", id));
+	}
+	if (!approval_can_wait(run))
+		answer_question(run, c, "nobody", "Nobody is there to answer. Decide yourself, and say in your report what you assumed.", "");
+	else
+		run_defer(run, DO_ASK_QUESTION, c->id);
 }
 
 void control_put_question(struct run *run, const char *call)
@@ -128,23 +137,35 @@ void control_put_question(struct run *run, const char *call)
 	const struct engine_setup *setup = &run->engine->setup;
 	const struct call *c = task_call_find(run->task, call);
 
-	if (c == NULL || c->phase != CALL_RUNNING || strcmp(run->asking.call, call) != 0 || run->asking.approval[0] == '\0')
+	if (c == NULL || c->phase != CALL_RUNNING || !c->asks_person || !setup->interactive || setup->ask == NULL)
 		return;
 	setup->ask(setup->userdata, &(struct question){
-		.approval = run->asking.approval, .task = run->task->id, .user = run->task->user, .kind = "question",
+		.approval = c->question, .task = run->task->id, .user = run->task->user, .kind = "question",
 		.text = json_get_text(c->args, "question", "") });
 }
 
-bool control_answer(struct run *run, const char *approval, const char *by, const char *words)
+void control_withdraw_question(struct run *run, const struct call *c, const char *why)
 {
-	struct call *c = task_call_find(run->task, run->asking.call);
+	const struct engine_setup *setup = &run->engine->setup;
 
-	if (run->asking.approval[0] == '\0' || strcmp(run->asking.approval, approval) != 0 || c == NULL ||
-	    c->phase != CALL_RUNNING)
-		return false;
-	answer_question(run, c, by, words);
-	run_step(run);
-	return true;
+	if (c->asks_person && setup->ask_withdrawn != NULL)
+		setup->ask_withdrawn(setup->userdata, c->question, why);
+}
+
+bool control_answer(struct run *run, const char *question, const char *by, const char *words, const char *word)
+{
+	for (size_t i = 0; i < run->task->call_count && !run->over; i++) {
+		struct call *c = &run->task->calls[i];
+		if (!c->asks_person || c->phase == CALL_CLOSED || strcmp(c->question, question) != 0)
+			continue;
+		AUTO(freep) char *why = xasprintf("answered by %s", by);
+		if (word[0] != '\0')
+			control_withdraw_question(run, c, why);
+		answer_question(run, c, by, words, word);
+		run_step(run);
+		return true;
+	}
+	return false;
 }
 
 /* The ids are chosen here and made durable with the intent: after a crash the same tasks are found again. */
@@ -175,28 +196,30 @@ void control_run(struct run *run, struct call *c)
 		ask_person(run, c);
 	else if (tool == &tool_delegate)
 		delegate(run, c);
+	else if (tool == &tool_lock || tool == &tool_unlock)
+		locks_act(run, c);
 	else
 		close_ok(run, c, json_get_text(c->args, "result", ""));
 }
 
-static void report(struct run *run, const char *call, const char *child, const char *state, int exit, const char *result,
-                   json_t *owned_sums)
+static json_t *report(const char *call, const char *child, const char *state, int exit, const char *result, json_t *owned_sums)
 {
 	json_put_text(owned_sums, "call", call);
 	json_put_text(owned_sums, "child", child);
 	json_put_text(owned_sums, "state", state);
 	json_put_int(owned_sums, "exit", exit);
 	json_put_text(owned_sums, "result", result);
-	run_emit(run, EVENT_TASK_REPORTED, "call", call, owned_sums);
+	return owned_sums;
 }
 
-static json_t *no_sums(void)
+json_t *control_no_report(const char *call, const char *child, const char *state, const char *result)
 {
-	return json_pack("{s:i, s:i, s:i, s:{s:i, s:i, s:i, s:i}, s:i}", "turns", 0, "calls", 0, "denied", 0, "usage", "input", 0,
-	                 "cache_read", 0, "cache_write", 0, "output", 0, "usd_nanos", 0);
+	return report(call, child, state, 1, result,
+	              json_pack("{s:i, s:i, s:i, s:{s:i, s:i, s:i, s:i}, s:i}", "turns", 0, "calls", 0, "denied", 0, "usage", "input", 0,
+	                        "cache_read", 0, "cache_write", 0, "output", 0, "usd_nanos", 0));
 }
 
-static void report_task(struct run *run, const char *call, const struct task *t)
+json_t *control_report(const char *call, const struct task *t)
 {
 	bool unknown = t->usd_unknown || t->below.usd_unknown;
 	json_t *sums = json_pack("{s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:o}", "turns", (json_int_t)(t->turns + t->below.turns),
@@ -210,12 +233,17 @@ static void report_task(struct run *run, const char *call, const struct task *t)
 	                               (json_int_t)(t->used.written + t->below.written)));
 	if (t->taint_count > 0)
 		json_put(sums, "taint", task_taint_json(t));
-	report(run, call, t->id, t->state, t->exit, t->result, sums);
+	return report(call, t->id, t->state, t->exit, t->result, sums);
 }
 
-static bool is_here(const struct engine *engine, const char *task)
+static void report_task(struct run *run, const char *call, const struct task *t)
 {
-	for (const struct run *run = engine->runs; run != NULL; run = run->next)
+	run_emit(run, EVENT_TASK_REPORTED, "call", call, control_report(call, t));
+}
+
+static bool is_here(const struct run *parent, const char *task)
+{
+	for (const struct run *run = parent->children; run != NULL; run = run->sibling)
 		if (!run->told && strcmp(run->task->id, task) == 0)
 			return true;
 	return false;
@@ -230,7 +258,7 @@ void control_start_children(struct run *run, struct call *c)
 	for (size_t i = 0; i < c->child_count && !run->over; i++) {
 		const struct child *child = &c->children[i];
 		struct task *ended = NULL;
-		if (child->reported || is_here(run->engine, child->id))
+		if (child->reported || is_here(run, child->id))
 			continue;
 		bool there = engine_load(run->engine->setup.store, child->id, &ended, NULL) == 0, over = there && ended->phase == PHASE_ENDED;
 		int r = over ? 0 : engine_child(run, c, child, &err);
@@ -239,11 +267,11 @@ void control_start_children(struct run *run, struct call *c)
 		else if (r < 0 && there && (!c->killing || r == -EBUSY)) /* busy: in the hands of an engine that stands still */
 			run_fail(run, RUN_NO_CELL, &err); /* it began, and goes on once this is mended; so does this task */
 		else if (r < 0)
-			report(run, call, child->id, "failed", 1, err.text, no_sums());
+			run_emit(run, EVENT_TASK_REPORTED, "call", call, control_no_report(call, child->id, "failed", err.text));
 		task_free(ended);
 		if (run->over)
 			return;
-		if (c->killing && is_here(run->engine, child->id))
+		if (c->killing && is_here(run, child->id))
 			control_kill(run, c);
 	}
 	run_step(run);
@@ -252,8 +280,8 @@ void control_start_children(struct run *run, struct call *c)
 /* The task above ends: so do those below. */
 void control_kill(struct run *run, struct call *c)
 {
-	for (struct run *other = run->engine->runs; other != NULL; other = other->next) {
-		if (other->parent != run || other->told || strcmp(other->parent_call, c->id) != 0)
+	for (struct run *other = run->children; other != NULL; other = other->sibling) {
+		if (other->told || strcmp(other->parent_call, c->id) != 0)
 			continue;
 		other->input.cancelled = true;
 		if (other->task->phase != PHASE_NEW) /* else as soon as it begins */
@@ -276,22 +304,26 @@ void control_child_over(struct run *child)
 	run_step(run);
 }
 
-void control_end(struct run *run, struct call *c)
+void control_reports(const struct call *c, struct buf *ret)
 {
-	struct buf text = BUF_INIT(LIMIT_EVENT_BYTES / 2);
-
 	for (size_t i = 0; i < c->child_count; i++) {
 		const struct child *child = &c->children[i];
-		buf_printf(&text, "%s## %s%s (task %s): %s\n", i > 0 ? "\n\n" : "", child->step != NULL ? "step " : "part ",
+		buf_printf(ret, "%s## %s%s (task %s): %s\n", i > 0 ? "\n\n" : "", child->step != NULL ? "step " : "part ",
 		           child->step != NULL ? child->step : "", child->id, child->state);
 		struct str result = str_of(child->result);
 		if (result.len > LIMIT_REPORT_BYTES) {
-			buf_add(&text, result.ptr, LIMIT_REPORT_BYTES);
-			buf_printf(&text, "\n[... %zu bytes left out ...]", result.len - LIMIT_REPORT_BYTES);
+			buf_add(ret, result.ptr, LIMIT_REPORT_BYTES);
+			buf_printf(ret, "\n[... %zu bytes left out ...]", result.len - LIMIT_REPORT_BYTES);
 		} else {
-			buf_add_str(&text, result);
+			buf_add_str(ret, result);
 		}
 	}
-	call_close(run, c, c->killing ? "killed" : "ok", buf_text(&text));
-	buf_done(&text);
+}
+
+void control_end(struct run *run, struct call *c)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_EVENT_BYTES / 2);
+
+	control_reports(c, &text);
+	call_close(run, c, c->killing ? call_killed_status(c) : "ok", buf_text(&text));
 }

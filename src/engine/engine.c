@@ -8,6 +8,7 @@
 #include "engine/place.h"
 #include "engine/reload.h"
 #include "engine/secrets.h"
+#include "engine/slots.h"
 #include "engine/traceparent.h"
 
 #include <string.h>
@@ -20,13 +21,6 @@ static void on_store(void *userdata)
 	struct engine *engine = userdata;
 
 	store_dispatch(engine->setup.store);
-}
-
-static void on_warden(void *userdata)
-{
-	struct engine *engine = userdata;
-
-	warden_dispatch(engine->setup.warden);
 }
 
 static void on_lease_timer(void *userdata)
@@ -159,14 +153,16 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 
 	engine->setup = *setup;
 	engine->store_readable = watch_fd(setup->loop, store_fd(setup->store), on_store, engine);
-	engine->warden_readable = watch_fd(setup->loop, warden_fd(setup->warden), on_warden, engine);
+	warden_watch(engine);
 	engine->lease_timer = watch_timer(setup->loop, on_lease_timer, engine);
 	watch_arm(engine->lease_timer, LIMIT_LEASE_RENEW_MS);
 	inbox_open(engine);
 	places_open(engine);
 	open_profile_models(engine);
 	fallback_open(engine);
+	slots_open(engine);
 	policy_watch_start(engine);
+	health_open(engine);
 	service_open(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
@@ -180,18 +176,23 @@ void engine_free(struct engine *engine)
 	inbox_close(engine);
 	service_close(engine);
 	watch_free(engine->lease_timer);
-	watch_free(engine->warden_readable);
+	watch_free(TAKE(engine->warden_readable));
+	watch_free(TAKE(engine->reopen_timer));
+	watch_free(TAKE(engine->drain_timer));
+	drain_end_cells(engine);
 	while (engine->runs != NULL) {
 		struct run *run = engine->runs;
 		engine->runs = run->next;
 		run_free(run);
 	}
+	health_close(engine);
 	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
 	json_decref(engine->warned);
 	json_decref(engine->fresh_grants);
 	policy_watch_end(engine);
 	places_close(engine);
 	breakers_free(engine);
+	slots_close(engine);
 	while (engine->models != NULL) {
 		struct opened_model *m = engine->models;
 		engine->models = m->next;
@@ -283,15 +284,20 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 		json_put_bool(config, "wait_for_approval", true);
 	traceparent_config(spec, config);
 	json_put(data, "config", config);
+	if (spec->schedule != NULL)
+		json_put(data, "schedule", json_deep_copy(spec->schedule));
 	return data;
 }
 
 struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 {
 	struct task *task = task_new();
-	struct run *run = run_new(engine, task);
+	struct run *run = run_new(engine, task, NULL);
 
-	id_new(task->id);
+	if (spec->task != NULL)
+		memcpy(task->id, spec->task, MIN(strlen(spec->task), (size_t)ID_LEN));
+	else
+		id_new(task->id);
 	memcpy(task->root, task->id, sizeof task->root);
 	if (spec->session != NULL)
 		memcpy(task->session, spec->session, MIN(strlen(spec->session), (size_t)ID_LEN));
@@ -312,21 +318,35 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 	return run;
 }
 
+static void tell_cell(struct run *run, const json_t *mechanisms)
+{
+	int64_t ms = (clock_mono_ns() - run->cell_asked_ns) / 1000000;
+
+	json_t *copy = json_deep_copy(mechanisms);
+	cell_files_tell(run_policy(run), copy);
+	run_emit(run, EVENT_CELL_OPENED, "task", "",
+	         json_pack("{s:s, s:s, s:o, s:I}", "cell", run->cell_id, "level", cell_level_name(run->level), "mechanisms",
+	                   copy != NULL ? copy : json_object(), "ms", (json_int_t)ms));
+	health_note_cell(run->engine, mechanisms);
+}
+
 void run_opened(struct run *run, const json_t *mechanisms)
 {
 	const struct policy *policy = run_policy(run);
-	int64_t ms = (clock_mono_ns() - run->cell_asked_ns) / 1000000;
 
+	if (run->reopening) {
+		cell_reopened(run);
+		tell_cell(run, mechanisms);
+		run_step(run);
+		return;
+	}
 	run_emit(run, run->opening_type, "task", "", TAKE(run->opening));
 	run_emit(run, EVENT_POLICY_LOADED, "task", "",
 	         json_pack("{s:s, s:o, s:I}", "policy", policy_digest(policy), "sources", policy_sources(policy), "rules",
 	                   (json_int_t)policy_rule_count(policy)));
-	json_t *copy = json_deep_copy(mechanisms);
-	cell_files_tell(policy, copy);
-	run_emit(run, EVENT_CELL_OPENED, "task", "",
-	         json_pack("{s:s, s:s, s:o, s:I}", "cell", run->cell_id, "level", cell_level_name(run->level), "mechanisms",
-	                   copy != NULL ? copy : json_object(), "ms", (json_int_t)ms));
+	tell_cell(run, mechanisms);
 	approvals_resume(run);
+	control_opened(run);
 	run_step(run);
 }
 
@@ -374,17 +394,23 @@ static enum cell_level level_of(const char *name)
 	return CELL_FULL;
 }
 
+/* What is kept back is for the one above to hear of a child that ran out of time, and to say so. */
+static int64_t child_time_ms(int64_t left_ms)
+{
+	return MAX(left_ms - MIN(left_ms / 10, LIMIT_CHILD_RESERVE_MS), 1);
+}
+
 /* A child has never more rights, turns, calls or time than are left to its parent. */
 static json_t *child_data(const struct run *parent, const struct child *child, const struct agent_profile *profile)
 {
 	const struct task *t = parent->task;
-	int64_t spent_us = t->active_us + clock_wall_us() - t->run_since_us;
+	int64_t spent_us = t->active_us + clock_wall_us() - t->run_since_us - t->paused_us;
 	int max_depth = (int)json_get_int(t->config, "max_depth", 1), depth = t->depth + 1;
 	const char *role = profile != NULL && profile->role != NULL && depth < max_depth ? profile->role : "worker";
 	const struct task_limits limits = {
 		.turns = at_most(profile != NULL ? profile->turns : 0, t->limits.turns),
 		.calls = MAX(t->limits.calls - t->calls_total - t->below.calls, 1),
-		.timeout_ms = at_most(profile != NULL ? profile->timeout_ms : 0, MAX(t->limits.timeout_ms - spent_us / 1000, 1)),
+		.timeout_ms = at_most(profile != NULL ? profile->timeout_ms : 0, child_time_ms(t->limits.timeout_ms - spent_us / 1000)),
 		.output_bytes = t->limits.output_bytes,
 		.bounds = limits_of_child(t, profile),
 	};
@@ -462,8 +488,7 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
 		return r;
-	struct run *run = run_new(engine, fresh ? task_new() : TAKE(task));
-	run->parent = parent;
+	struct run *run = run_new(engine, fresh ? task_new() : TAKE(task), parent);
 	memcpy(run->parent_call, call->id, sizeof run->parent_call);
 	run->model = model;
 	run->place = parent->place;
@@ -488,6 +513,7 @@ int engine_child(struct run *parent, const struct call *call, const struct child
  * the task that got the reply. */
 struct used_lines {
 	struct engine *engine;
+	int64_t upto;                  /* seq; 0: all */
 	json_t *models;                /* {task: model} of the whole tree */
 };
 
@@ -509,6 +535,8 @@ static bool mark_used(void *userdata, const struct event_row *row)
 	struct llm_model *model;
 	struct event e;
 
+	if (used->upto > 0 && row->seq > used->upto)
+		return false;
 	if (event_parse(row->text, &e, NULL) < 0)
 		return true;
 	const char *ref = json_get_text(e.data, "ref", NULL);
@@ -520,10 +548,11 @@ static bool mark_used(void *userdata, const struct event_row *row)
 	return true;
 }
 
-static int mark_tree(struct engine *engine, const char *root, struct err *err)
+/* upto: the last event that counts; 0: all. */
+static int mark_tree(struct engine *engine, const char *root, int64_t upto, struct err *err)
 {
 	AUTO(json_decrefp) json_t *models = json_object();
-	struct used_lines used = { engine, models };
+	struct used_lines used = { engine, upto, models };
 	struct event_filter created = { .task = root, .tree = true, .type = "task.created" };
 	struct event_filter replied = { .task = root, .tree = true, .type = "model." };
 	const char *task;
@@ -556,14 +585,17 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 	assert(task != NULL);
 	if (task->phase == PHASE_ENDED)
 		return err_set(err, EALREADY, "task %s has ended", id);
-	r = mark_tree(engine, task->root, err);
+	r = mark_tree(engine, task->root, 0, err);
+	if (r == 0 && task->forked_from[0] != '\0')
+		r = mark_tree(engine, task->forked_from, task->forked_at, err);
 	if (r == 0)
 		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
 		return r;
-	struct run *run = run_new(engine, TAKE(task));
+	struct run *run = run_new(engine, TAKE(task), NULL);
 	run->generation = generation;
 	run->model = model;
+	run->place = engine->places;
 	run->policies = json_incref((json_t *)policies);
 	run->level = level_of(run->task->isolation);
 	run->workspace = xstrdup(run->task->workspace);
@@ -580,37 +612,8 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 
 void engine_loop(struct engine *engine)
 {
-	if (engine->setup.service) {
+	if (engine->setup.service || engine->active > 0)
 		loop_run(engine->setup.loop);
-		return;
-	}
-	for (const struct run *run = engine->runs; run != NULL; run = run->next)
-		if (!run->told) {
-			loop_run(engine->setup.loop);
-			return;
-		}
-}
-
-void engine_drain(struct engine *engine, const char *signal)
-{
-	if (engine->drains++ > 0) {
-		loop_stop(engine->setup.loop);
-		return;
-	}
-	engine_emit(engine, EVENT_ENGINE_DRAINING, json_pack("{s:s}", "signal", signal));
-	for (struct run *run = engine->runs; run != NULL; run = run->next) {
-		if (run->told)
-			continue;
-		run->input.draining = true;
-		if (run->opening != NULL) { /* not begun, or not gone on with: nothing to bring to rest */
-			struct err err = ERR_NONE;
-			err_set(&err, EINTR, "interrupted before the task began");
-			run_fail(run, RUN_INTERRUPTED, &err);
-		} else {
-			run_step(run);
-		}
-	}
-	service_rest(engine);
 }
 
 int engine_answer(struct engine *engine, const struct answer *answer, struct err *err)
@@ -632,7 +635,7 @@ int engine_answer(struct engine *engine, const struct answer *answer, struct err
 void engine_say(struct engine *engine, const char *question, const char *words)
 {
 	for (struct run *run = engine->runs; run != NULL; run = run->next)
-		if (control_answer(run, question, engine->setup.user, words))
+		if (control_answer(run, question, engine->setup.user, words, ""))
 			return;
 }
 

@@ -7,7 +7,9 @@
 #define MISHRI_ENGINE_ENGINE_H
 
 #include "cell/cell.h"
+#include "core/slots.h"
 #include "core/task.h"
+#include "engine/health.h"
 #include "engine/loop.h"
 #include "llm/llm.h"
 #include "policy/policy.h"
@@ -15,6 +17,7 @@
 #include "tools/tool.h"
 
 struct engine;
+struct watchdog;                       /* watchdog.h */
 struct otel;                           /* otel.h */
 struct secrets;                        /* secrets.h */
 struct run;                            /* a task that this engine holds */
@@ -31,6 +34,7 @@ struct agent_profile {
 	bool readonly;                 /* sees the workspace, and changes nothing in it; nor does a task below */
 	int64_t turns, timeout_ms;     /* at most; a parent's limits hold all the same */
 	struct bounds bounds;          /* the same */
+	int64_t slots;                 /* tasks of it that work at once; 0: as for every agent */
 };
 
 struct question {                      /* an action that needs a person's answer, or a question of the model's; borrowed */
@@ -54,6 +58,12 @@ struct engine_patience {
 	struct llm_patience model;
 };
 
+/* How much may work at once; each 0: as base/limits.h has it. */
+struct engine_slots {
+	int64_t at[SLOT_SCOPES];       /* by scope, each name */
+	const char *providers;         /* "NAME=N, NAME=N": others for some; borrowed while the engine is made; NULL */
+};
+
 struct engine_setup {
 	struct loop *loop;             /* all borrowed; must outlive the engine */
 	struct store *store;           /* registered as an engine already */
@@ -69,11 +79,13 @@ struct engine_setup {
 	const char *user;
 	const struct agent_profile *profiles;
 	size_t profile_count;
+	struct engine_slots slots;
 	const struct prices *prices;   /* of the configuration; NULL: the built-in table alone */
 	struct secrets *secrets;       /* fetched; NULL: none */
 	int64_t context_tokens;        /* of every model; 0: by the model's name */
 	bool loops_ignored;            /* nobody looks whether a task goes round in circles */
 	int64_t reply_tokens;          /* at most, of one reply; 0: as the provider has it, or as a budget allows */
+	int64_t cancel_grace_ms;       /* from a cancel to SIGKILL; 0: LIMIT_CELL_GRACE_MS */
 	struct engine_patience patience;
 	const json_t *fallback;        /* names of models that stand in for `model`; NULL: none */
 	bool fallback_auth;            /* also where the key of `model` is not accepted */
@@ -85,6 +97,10 @@ struct engine_setup {
 	void (*on_over)(void *userdata, struct run *run);   /* ended, parked or failed; the last word about a run */
 	void (*ask)(void *userdata, const struct question *question);
 	void (*ask_withdrawn)(void *userdata, const char *approval, const char *why);
+	/* It was asked to stop and has so long; waits_for: "call 1.1 (shell) of task ... to end". Now and then. */
+	void (*on_drain)(void *userdata, int64_t left_ms, const char *waits_for);
+	struct watchdog *watchdog;     /* of watchdog.h; NULL: nobody watches the loop */
+	struct health_limits health;
 	struct otel *otel;             /* NULL: no spans are sent */
 	bool trace_programs, trace_models; /* programs in cells get TRACEPARENT; requests to models carry traceparent */
 	int poke_fd;                   /* of inbox_socket, borrowed; -1: the inbox is looked at now and then */
@@ -104,6 +120,8 @@ const struct policy *place_policy(const struct policy_place *place);   /* in for
 MUST_USE int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err);
 
 struct task_spec {
+	const char *task;              /* the id that it must have, of a run that a schedule announced; NULL: a new one */
+	const json_t *schedule;        /* whose run it is, for task.created; NULL: none's */
 	const char *user;              /* who it is for; NULL: the engine's user */
 	struct policy_place *place;    /* of engine_place; NULL: the engine's own */
 	struct llm_model *opened;      /* of engine_model; NULL: the engine's own */
@@ -143,8 +161,10 @@ MUST_USE int engine_load(struct store *store, const char *task, struct task **re
 /* Runs the loop until no task is left; of a service, until it was drained. */
 void engine_loop(struct engine *engine);
 
-/* Come to rest: tasks park. A second call ends at once, without waiting for anything. */
+/* Come to rest: nothing new begins, tasks park, all within health.stop_ms. A second call, or the deadline, ends the loop at
+ * once; engine_free then leaves every task as after a crash. */
 void engine_drain(struct engine *engine, const char *signal);
+bool engine_draining(const struct engine *engine);     /* no new task is to be started */
 
 /* The answer of the engine's own user, who is at its terminal; `by` and the time are filled in here. 0: decided; 1: more
  * people are needed; -errno: it does not count, and err says why (-ENOENT: it does not wait any more). */
@@ -152,7 +172,6 @@ int engine_answer(struct engine *engine, const struct answer *answer, struct err
 /* The words that answer a question of the model's. Unknown ids are ignored: it was withdrawn. */
 void engine_say(struct engine *engine, const char *question, const char *words);
 
-bool engine_draining(const struct engine *engine);               /* nothing new begins */
 bool engine_has(const struct engine *engine, const char *task);  /* it is here, maybe not durable yet */
 size_t engine_task_count(const struct engine *engine);           /* that it holds now */
 const struct task *run_task(const struct run *run);              /* borrowed */

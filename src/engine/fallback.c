@@ -8,6 +8,54 @@
 
 #include "base/banned.h"
 
+/* "3.1" as an id that every provider takes. */
+static json_t *call_name(const char *ref)
+{
+	AUTO(freep) char *text = xasprintf("call_%s", ref);
+
+	text[strcspn(text, ".")] = text[strcspn(text, ".")] == '.' ? '_' : '\0';
+	return json_string(text);
+}
+
+/* Are two models of one provider? "openai/a" and "openai/b" are. */
+static bool is_related(const char *a, const char *b)
+{
+	size_t len = strcspn(a, "/");
+
+	return strncmp(a, b, len) == 0 && b[len] == '/';
+}
+
+json_t *fallback_messages(const struct task *t)
+{
+	const char *now = task_model(t, t->models.at);
+	bool foreign = false;                  /* the calls of the last reply came from elsewhere */
+	json_t *all = json_array(), *m;
+	size_t i, k;
+
+	json_array_foreach(t->messages, i, m) {
+		const char *by = json_get_text(m, "by", NULL), *role = json_get_text(m, "role", "");
+		json_t *calls = json_object_get(m, "calls"), *call, *renamed;
+		foreign = strcmp(role, "assistant") == 0 ? by != NULL && !is_related(by, now) : foreign;
+		if (!foreign || strcmp(role, "user") == 0) {
+			json_array_append(all, m);
+			continue;
+		}
+		json_t *copy = json_copy(m);
+		json_object_del(copy, "opaque");
+		if (json_get_text(m, "ref", NULL) != NULL && json_get_text(m, "call", NULL) != NULL)
+			json_put(copy, "call", call_name(json_get_text(m, "ref", "")));
+		if (calls != NULL)
+			json_put(copy, "calls", json_array());
+		json_array_foreach(calls, k, call) {
+			renamed = json_copy(call);
+			json_put(renamed, "id", call_name(json_get_text(call, "ref", "")));
+			json_array_append_new(json_object_get(copy, "calls"), renamed);
+		}
+		json_array_append_new(all, copy);
+	}
+	return all;
+}
+
 static bool has_name(const json_t *names, const char *name)
 {
 	for (size_t i = 0; i < json_array_size(names); i++)
@@ -21,7 +69,7 @@ int fallback_read(const char *text, const char *own, json_t **ret, struct err *e
 	AUTO(json_decrefp) json_t *names = json_array();
 	struct str one;
 
-	for (struct str rest = str_of(text != NULL ? text : ""); rest.len > 0 && str_next(&rest, ',', &one);) {
+	for (struct str rest = str_of(text != NULL ? text : ""); text != NULL && str_next(&rest, ',', &one);) {
 		struct str name = str_trim(one);
 		AUTO(freep) char *copy = xstrndup(name.ptr, name.len);
 		const char *slash = strchr(copy, '/');

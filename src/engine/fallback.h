@@ -17,6 +17,10 @@ MUST_USE json_t *fallback_chain(const struct agent_profile *profile, const json_
 void fallback_config(const struct engine *engine, const struct agent_profile *profile, const json_t *above, const char *model,
                      json_t *config);
 
+/* The conversation as the model in use may have it: without what only another provider understands, and without ids that only
+ * another provider takes. The caller owns it. */
+MUST_USE json_t *fallback_messages(const struct task *task);
+
 /* Before the loop runs: models whose key comes from a command are opened. */
 void fallback_open(struct engine *engine);
 /* A task that goes on does so with the model that it was at, in the place of *model where that is another. -errno: it cannot be

@@ -113,13 +113,13 @@ char *files_layer(const struct run *run)
 }
 
 /* A layer in which nothing was changed is nobody's business. */
-void files_end(struct run *run)
+void files_forget(struct store *store, const struct task *t)
 {
-	tmp_kept_drop(run);
-	if (run->parent != NULL || files_layer_bytes(run->task->config) == 0)
+	tmp_kept_drop(store, t->id);
+	if (t->parent[0] != '\0' || files_layer_bytes(t->config) == 0)
 		return;
-	AUTO(freep) char *data = layer_data_dir(run->engine->setup.store);
-	AUTO(freep) char *path = layer_path(data, root_of(run));
+	AUTO(freep) char *data = layer_data_dir(store);
+	AUTO(freep) char *path = layer_path(data, t->id);
 	if (layer_remove_empty(path) < 0)
 		return; /* `mishri diff` says that it is empty */
 }

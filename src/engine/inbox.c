@@ -110,6 +110,12 @@ static const struct {
 	void (*take)(struct run *run, const struct inbox_message *message);
 } kinds[] = {
 	{ "approval", take_approval },
+	{ "cancel", control_take },
+	{ "pause", control_take },
+	{ "resume", control_take },
+	{ "steer", control_take },
+	{ "answer", control_take },
+	{ "priority", control_take },
 };
 
 struct taken {
@@ -164,10 +170,15 @@ static void look(struct engine *engine)
 static void on_poke(void *userdata)
 {
 	struct engine *engine = userdata;
-	char byte;
+	char text[16];
+	struct sockaddr_un from;
+	socklen_t from_len = sizeof from;
+	ssize_t n;
 
-	while (recv(engine->setup.poke_fd, &byte, sizeof byte, MSG_DONTWAIT) >= 0)
-		continue;
+	while ((n = recvfrom(engine->setup.poke_fd, text, sizeof text, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len)) >= 0) {
+		(void)health_asked(engine, (struct str){ text, (size_t)n }, &from, from_len);
+		from_len = sizeof from;
+	}
 	look(engine);
 }
 

@@ -143,6 +143,8 @@ static void on_done(void *userdata, struct llm_reply *reply, const struct llm_fa
 	static const struct llm_failure empty = { .http_status = 200, .retry_after_ms = -1,
 	                                          .text = "the model's reply was empty: neither text nor a call" };
 
+	if (failure != NULL && failure->silent_ms > 0)
+		health_tell_missed(run->engine, "model", run->task->id, failure->silent_ms, failure->patience_ms, beat_action_name(BEAT_RECONNECT));
 	if (failure != NULL) {
 		failed(run, failure->retry_forbidden ? FAILURE_TERMINAL : failure->cls, failure);
 	} else if (reply->call_count == 0 && str_trim(str_of(reply->text)).len == 0) {
@@ -196,6 +198,18 @@ void model_cancel(struct run *run)
 	if (run->request != NULL)
 		llm_cancel(TAKE(run->request));
 	failed(run, FAILURE_CANCELLED, &stopped);
+}
+
+void model_cut(struct run *run, int64_t silent_ms)
+{
+	struct llm_failure silent = { .retry_after_ms = -1, .cls = FAILURE_TRANSIENT };
+
+	if (run->request == NULL)
+		return;
+	llm_cancel(TAKE(run->request));
+	snprintf(silent.text, sizeof silent.text, "the model sent nothing for %lld ms", (long long)silent_ms);
+	failed(run, FAILURE_TRANSIENT, &silent);
+	run_step(run);
 }
 
 /* Until the breaker lets one request through: that is no attempt. */

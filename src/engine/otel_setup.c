@@ -80,8 +80,9 @@ static int read_headers(const struct config *config, json_t *headers, struct err
 	const char *file = config_text(config, "otel.headers_file");
 	bool environment = config_env_counts(config);
 
-	if (file != NULL && read_file(file, headers, err) < 0)
-		return err->code;
+	int r = file != NULL ? read_file(file, headers, err) : 0;
+	if (r < 0)
+		return r;
 	for (size_t i = 0; environment && i < COUNT(variables); i++) {
 		const char *text = getenv(variables[i]);
 		AUTO(json_decrefp) json_t *pairs = NULL;

@@ -1,4 +1,4 @@
-/* patience.c - the keys retry.*, breaker.*, fallback.stay and model.* as the engine wants them. It decides nothing. */
+/* patience.c - the keys retry.*, breaker.*, fallback.stay, model.* and slots.* as the engine wants them. It decides nothing. */
 #include "engine/patience.h"
 
 #include "base/banned.h"
@@ -19,5 +19,18 @@ struct engine_patience patience_of(const struct config *config)
 			.idle_ms = config_number(config, "model.idle"),
 			.total_ms = config_number(config, "model.total"),
 		},
+	};
+}
+
+struct engine_slots slots_of(const struct config *config)
+{
+	return (struct engine_slots){
+		.at = {
+			[SLOT_ENGINE] = config_number(config, "slots.engine"),
+			[SLOT_USER] = config_number(config, "slots.user"),
+			[SLOT_PROVIDER] = config_number(config, "slots.provider"),
+			[SLOT_AGENT] = config_number(config, "slots.agent"),
+		},
+		.providers = config_text(config, "slots.providers"),
 	};
 }

@@ -1,6 +1,6 @@
 /* prompt.c - what a model is told beside the conversation. Made anew for each request from the task
  * alone, so that a resumed task says the same. */
-#include "engine/run.h"
+#include "engine/fallback.h"
 
 #include <string.h>
 
@@ -67,7 +67,8 @@ json_t *prompt_messages(const struct run *run)
 	add_skills(json_object_get(t->config, "skills"), &text);
 	add_secrets(json_object_get(t->config, "secrets"), &text);
 	json_array_append_new(all, json_pack("{s:s, s:o}", "role", "system", "text", json_of_str(buf_str(&text))));
-	json_array_extend(all, t->messages);
+	AUTO(json_decrefp) json_t *chained = json_object_get(t->config, "fallback") != NULL ? fallback_messages(t) : NULL;
+	json_array_extend(all, chained != NULL ? chained : t->messages);
 	return all;
 }
 
@@ -135,7 +136,8 @@ json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, con
 
 	for (size_t i = 0; (tool = tool_at(i)) != NULL; i++) {
 		bool looks = strcmp(tool->category, "read") == 0;
-		bool fits = tool->control ? master && (may_delegate || strcmp(tool->name, "delegate") != 0) : works || looks;
+		bool locks = tool == &tool_lock || tool == &tool_unlock; /* of use where there are several agents */
+		bool fits = locks ? !master || may_delegate : tool->control ? master && (may_delegate || strcmp(tool->name, "delegate") != 0) : works || looks;
 		if (fits && has_name(rights, tool->name))
 			json_array_append_new(names, json_string(tool->name));
 	}

@@ -3,6 +3,7 @@
 #include "engine/breaker.h"
 #include "engine/charge.h"
 #include "engine/fallback.h"
+#include "engine/slots.h"
 #include "engine/otel.h"
 
 #include <stdio.h>
@@ -10,7 +11,7 @@
 
 #include "base/banned.h"
 
-struct run *run_new(struct engine *engine, struct task *task)
+struct run *run_new(struct engine *engine, struct task *task, struct run *parent)
 {
 	struct run *run = xcalloc(1, sizeof *run);
 
@@ -18,6 +19,13 @@ struct run *run_new(struct engine *engine, struct task *task)
 	run->task = task;
 	run->next = engine->runs;
 	engine->runs = run;
+	engine->active++;
+	run->parent = parent;
+	if (parent != NULL) {
+		run->sibling = parent->children;
+		parent->children = run;
+		parent->active_children++;
+	}
 	return run;
 }
 
@@ -35,6 +43,7 @@ static void drop_pending(struct run *run)
 void run_free(struct run *run)
 {
 	breaker_leave(run);
+	slots_drop(run);
 	if (run->request != NULL)
 		llm_cancel(run->request);
 	call_drop_live(run);
@@ -53,7 +62,9 @@ void run_free(struct run *run)
 	json_decref(run->policies);
 	free(run->workspace);
 	meter_stop(run);
+	health_leave(run);
 	json_decref(run->files_told);
+	json_decref(run->unlocking);
 	free(run->tmp);
 	free(run);
 }
@@ -65,6 +76,11 @@ void run_tell(struct run *run)
 	run->told = run->over = true;
 	watch_free(TAKE(run->wakeup));
 	watch_free(TAKE(run->patience));
+	slots_drop(run);
+	run->engine->active--;
+	if (run->parent != NULL)
+		run->parent->active_children--;
+	locks_over(run);
 	if (run->parent != NULL)
 		control_child_over(run);
 	if (run->engine->setup.on_over != NULL && run->parent == NULL)
@@ -78,8 +94,8 @@ static void drain_children(const struct run *run)
 {
 	const struct err why = { .code = EINTR, .text = "the task above cannot go on" };
 
-	for (struct run *other = run->engine->runs; other != NULL; other = other->next) {
-		if (other->parent != run || other->told)
+	for (struct run *other = run->children; other != NULL; other = other->sibling) {
+		if (other->told)
 			continue;
 		other->input.draining = true;
 		if (other->opening != NULL)
@@ -110,12 +126,13 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 	watch_free(TAKE(run->cell_readable));
 	cell_close(TAKE(run->cell));
 	drop_pending(run);
+	health_leave(run);
 	drain_children(run);
 	run_tell(run);
 }
 
 /* The span of an event and the span above it. */
-static void set_spans(const struct task *t, const char *what, const char *name, struct event *e)
+void run_spans(const struct task *t, const char *what, const char *name, struct event *e)
 {
 	task_span(t, what, name, e->span_id);
 	if (strcmp(what, "task") == 0) {
@@ -147,7 +164,7 @@ void run_event(struct run *run, enum event_type type, const char *what, const ch
 	memcpy(e.parent, t->parent, sizeof e.parent);
 	memcpy(e.user, t->user, sizeof e.user);
 	memcpy(e.trace_id, t->trace_id, sizeof e.trace_id);
-	set_spans(t, what, name, &e);
+	run_spans(t, what, name, &e);
 	const struct call *c = strcmp(what, "call") == 0 ? task_call_find(t, name) : NULL;
 	if (c != NULL)
 		e.attempt = MAX(c->attempt, 1);
@@ -249,6 +266,7 @@ static void start_deferred(struct run *run, const struct deferred *effect)
 			begin_control(run, call);
 		break;
 	case DO_CONNECT: net_connect(run, effect->name); break;
+	case DO_UNLOCK: locks_freed(run, effect->name); break;
 	case DO_START_CHILDREN:
 		call = task_call_find(run->task, effect->name);
 		/* a task that was parked meanwhile finds them again when it is resumed */
@@ -301,6 +319,7 @@ static void on_commit(void *userdata, int result, int64_t first_seq, const struc
 	run->committing = false;
 	if (run->told) { /* it failed while this batch was on its way */
 		batch_free(b);
+		service_look(run->engine);
 		return;
 	}
 	if (result < 0) {
@@ -395,7 +414,7 @@ static void finish(struct run *run, const struct step *c)
 {
 	charge_withdraw(run);
 	run_close_cell(run, "finished");
-	files_end(run);
+	files_forget(run->engine->setup.store, run->task);
 	run_emit(run, EVENT_TASK_FINISHED, "task", "",
 	         json_pack("{s:s, s:i, s:o}", "state", c->state, "exit", c->exit, "result", json_of_str(str_of(c->text))));
 }
@@ -484,16 +503,18 @@ void run_step(struct run *run)
 	if (run->over)
 		return;
 	run->input.now_us = clock_wall_us();
-	run->input.children_active = false;
-	for (const struct run *other = run->engine->runs; other != NULL; other = other->next)
-		run->input.children_active |= other->parent == run && !other->told;
+	run->input.children_active = run->active_children > 0;
 	fallback_see(run);
-	while (!run->over && run->charging == NULL && task_decide(run->task, &run->input, &c)) {
-		obey(run, &c);
+	run->slot_wanted = false;
+	while (!run->over && !run->slot_wanted && run->charging == NULL && !run_waits_for_cell(run) &&
+	       task_decide(run->task, &run->input, &c)) {
+		if (!slots_hold_up(run, &c))
+			obey(run, &c);
 		step_done(&c);
 	}
 	if (run->over)
 		return;
+	slots_settle(run);
 	if (run->charging == NULL && run->task->model_phase != MODEL_ASKED)
 		breaker_leave(run);
 	flush(run);

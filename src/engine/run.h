@@ -4,13 +4,14 @@
 
 #include "base/hash.h"
 #include "core/models.h"
+#include "core/slots.h"
 #include "engine/engine.h"
 #include "tools/redact.h"
 #include "engine/files.h"
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_QUESTION, DO_ASK_PERSON, DO_CONNECT } what;
+	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_QUESTION, DO_ASK_PERSON, DO_CONNECT, DO_UNLOCK } what;
 	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_PERSON: of the approval; DO_CONNECT: number */
 };
 
@@ -33,6 +34,8 @@ struct held_exec {                     /* a program that waits at the gate for a
 	struct held_exec *next;
 };
 
+enum run_beat { RUN_BEAT_CELL, RUN_BEAT_TOOL, RUN_BEAT_MODEL, RUN_BEATS };
+
 struct run {
 	struct engine *engine;
 	struct run *next;
@@ -41,6 +44,12 @@ struct run {
 	struct run *parent;            /* NULL: nobody waits for it here */
 	char parent_call[CALL_ID_BYTES];
 	struct llm_model *model;       /* borrowed from the engine */
+	struct run *children, *sibling; /* that this engine holds; the next one of the same parent */
+	size_t active_children;        /* of them, those that were not told of */
+	json_t *unlocking;             /* lock → call that gave it back, until that is durable; NULL: none */
+	struct slot_seat seat;         /* slots.c */
+	bool slot_wanted, slot_used;   /* its next step waits for one; the one it holds was for a step that has begun */
+	struct watch *slot_timer;      /* then it tells that it waits */
 	int64_t generation;            /* of the lease */
 	bool fresh;                    /* the lease comes with the first batch */
 
@@ -71,6 +80,11 @@ struct run {
 	char cell_id[ID_LEN + 1];
 	int64_t cell_asked_ns;
 	bool cell_ready;
+	int cells_lost;                /* in this run */
+	bool cell_wanted;              /* reopen.c will open another */
+	bool reopening;                /* the task began, and has no cell for the moment */
+	struct beat *beats[RUN_BEATS]; /* health.c; NULL: nothing to watch */
+	char beat_call[CALL_ID_BYTES];
 	int tmp_status;                /* of the run that packs or unpacks /tmp; -1: not over yet */
 	bool files_dirty;              /* something may have been made since the files of the policy were guarded */
 	json_t *files_told;            /* places that an event named */
@@ -85,9 +99,6 @@ struct run {
 	bool exposed[LIMIT_SECRETS];   /* secrets that a program of this cell was given, by their order */
 	struct background *background; /* oldest first */
 	int64_t stray_execs, stray_denied;
-	struct {
-		char approval[ID_LEN + 1], call[CALL_ID_BYTES];
-	} asking;                      /* ask_user; approval "" when it does not */
 	struct held_exec *held;
 	int64_t inbox_seen;            /* the newest message that was taken */
 	struct net *net;               /* NULL: the cell has no network */
@@ -104,8 +115,21 @@ struct opened_model {
 	struct opened_model *next;
 };
 
+struct health {                        /* health.c */
+	struct heartbeats *table;
+	struct beat *store, *warden;
+	struct watch *tick;
+	int64_t ticked_ms, asked_ms;   /* monotonic; asked: for signs of life */
+	int64_t since_us, loop_misses;
+	int warden_restarts;
+	json_t *in_force;              /* by what the newest cell said; NULL: none was opened yet */
+};
+
 struct engine {
 	struct engine_setup setup;
+	struct health health;
+	struct watch *reopen_timer, *drain_timer;
+	int64_t drain_until_ms;        /* monotonic */
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
 	struct policy_place *places;   /* place.c; the first is the engine's own */
@@ -113,19 +137,26 @@ struct engine {
 	int64_t look_again_ms;         /* monotonic */
 	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
+	size_t active;                 /* runs that were not told of */
+	struct slots *slots;
+	struct run **granted;          /* that have a slot, and were not told so yet */
+	size_t granted_count;
+	struct watch *slots_timer;
 	struct breaker *breakers;      /* breaker.c */
 	struct watch *breaker_timer;
 	int drains;                    /* how often engine_drain was called */
 	struct watch *store_readable, *warden_readable, *lease_timer, *inbox_readable, *inbox_timer;
 	json_t *fresh_grants;          /* on their way to the disk; NULL: there were none */
 	int64_t inbox_last;            /* the newest message of all tasks that was looked for */
+	bool reaping;                  /* it was asked to look */
 	struct watch *reaper;          /* service.c; NULL: no service */
 };
 
 /* run.c */
-struct run *run_new(struct engine *engine, struct task *task);
+struct run *run_new(struct engine *engine, struct task *task, struct run *parent);  /* parent: NULL for a root */
 void run_free(struct run *run);
 void run_emit(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data);
+void run_spans(const struct task *task, const char *what, const char *name, struct event *event);
 void run_event(struct run *run, enum event_type type, const char *span_what, const char *span_name, json_t *owned_data,
                struct event *ret);                                /* makes it, and no more: charge.c */
 void run_published(struct run *run, const struct event *event);  /* it is durable */
@@ -143,6 +174,7 @@ const struct policy *run_policy(const struct run *run);
 void service_open(struct engine *engine);
 void service_close(struct engine *engine);
 bool service_stays(struct engine *engine);                       /* a run is over: does the loop go on? */
+void service_look(struct engine *engine);                        /* something is over: it may go, soon */
 void service_rest(struct engine *engine);                        /* the engine was drained: ends the loop where nothing runs */
 
 /* engine.c */
@@ -155,6 +187,33 @@ MUST_USE int engine_agent_model(const struct run *parent, const char *agent, con
 /* A task below `parent`, new or taken over. Failure leaves nothing behind. */
 MUST_USE int engine_child(struct run *parent, const struct call *call, const struct child *child, struct err *err);
 void run_opened(struct run *run, const json_t *mechanisms);      /* the cell is there: the task begins or goes on */
+
+void engine_emit(struct engine *engine, enum event_type type, json_t *owned_data);   /* a fact about the engine itself */
+
+/* reopen.c */
+bool cell_retry(struct run *run);                                /* false: the run cannot go on */
+bool cell_replace(struct run *run);                              /* the cell of a task that goes on is gone; the same */
+void cell_reopened(struct run *run);
+bool run_waits_for_cell(const struct run *run);                  /* nothing is decided meanwhile */
+void warden_watch(struct engine *engine);
+void warden_look(struct engine *engine);
+bool warden_replace(struct engine *engine);                      /* false: there is none any more */
+
+/* health.c */
+void health_open(struct engine *engine);
+void health_close(struct engine *engine);
+void health_leave(struct run *run);                              /* its rows go */
+void health_note_cell(struct engine *engine, const json_t *mechanisms);
+void health_tell_missed(struct engine *engine, const char *kind, const char *name, int64_t age_ms, int64_t deadline_ms,
+                        const char *action);
+void health_tell_recovered(struct engine *engine, const char *kind, const char *name, int64_t stood_ms);
+bool health_asked(struct engine *engine, struct str message, const void *from, size_t from_len);   /* false: no question */
+
+/* drain.c */
+int64_t drain_left_ms(const struct engine *engine);              /* INT64_MAX: nobody asked for an end */
+int64_t drain_grace_ms(const struct engine *engine);             /* of a call that was told to end */
+int64_t drain_keeping_ms(const struct engine *engine);           /* for a /tmp; may be nothing, or less */
+void drain_end_cells(struct engine *engine);
 
 /* cellwork.c */
 void run_open_cell(struct run *run);
@@ -170,13 +229,13 @@ bool files_refuse(const struct run *run, const struct tool *tool, const json_t *
 MUST_USE int files_guard(struct run *run, struct err *err);      /* before a call: what is new is guarded, and told of */
 void files_touched(struct run *run);                             /* behind one that may have written */
 void files_close(struct run *run);                               /* before the cell is closed */
-void files_end(struct run *run);                                 /* the task is over */
+void files_forget(struct store *store, const struct task *task);  /* the task is over */
 
 /* tmp_kept.c: the cell's /tmp while a task is parked, for its return within LIMIT_TMP_KEPT_MS. Both wait for a few seconds at
  * most. The word is for the event: "kept", "brought back", or why not; NULL where there is nothing to say. */
 const char *tmp_kept_save(struct run *run);
 const char *tmp_kept_bring(struct run *run);
-void tmp_kept_drop(const struct run *run);                       /* the task is over */
+void tmp_kept_drop(struct store *store, const char *task);       /* the task is over */
 bool tmp_kept_ended(struct run *run, const struct cell_exit *ended);   /* false: another run of the cell */
 
 /* layer_meter.c: how much a layer holds, measured while something runs; more than is allowed ends what runs. */
@@ -189,6 +248,7 @@ void model_ask(struct run *run);                                 /* STEP_CALL_MO
 json_t *model_request_data(const struct run *run);               /* of model.requested; the caller owns it */
 void model_send(struct run *run);                                /* the effect */
 void model_cancel(struct run *run);
+void model_cut(struct run *run, int64_t silent_ms);               /* no byte came for so long: as a cut connection */
 void model_retry(struct run *run, const char *cls);
 
 /* call.c */
@@ -197,6 +257,7 @@ void call_decide(const struct run *run, const struct call *call, struct decision
 void call_intend(struct run *run, struct call *call);            /* STEP_RUN_CALL */
 void call_run(struct run *run, struct call *call);               /* the effect */
 void call_kill(struct run *run, struct call *call, const char *why);
+void call_kill_at_once(const struct run *run);                   /* what runs has no grace any more */
 void call_close(struct run *run, struct call *call, const char *status, const char *text);
 void call_ended(struct run *run, const struct cell_exit *ended); /* from the cell; NULL: the cell is lost */
 void call_limit(struct run *run, uint64_t tag, const struct bound_hit *hit); /* from the cell: its run is being ended */
@@ -206,6 +267,7 @@ json_t *call_counts(int64_t bytes, int64_t execs, int64_t denied, int64_t ms);
 /* Starts a plan in the cell, its output into *ret_out (not blocking). mailbox: see tools/seen.h; -1: none. */
 MUST_USE int call_launch(struct run *run, uint64_t tag, const struct tool *tool, const json_t *args, struct tool_plan *plan,
                          int mailbox, const struct call_limits *limits, int *ret_out, struct err *err);
+const char *call_killed_status(const struct call *call);         /* of call.finished; it was killed */
 bool call_drain(int out, struct redact_stream *guard, struct output *output);    /* false at its end */
 bool call_note_exec(struct run *run, uint64_t tag, bool denied); /* false: one of too many to be written down */
 void call_hold(struct run *run, uint64_t tag, bool held);       /* a program of this call waits: its time stands still, too */
@@ -213,9 +275,18 @@ bool call_may_ask(struct run *run, uint64_t tag);                /* false: it wa
 uint64_t call_tag(const char *id);                               /* "TURN.INDEX" as a number, and back */
 void call_id_of(uint64_t tag, char ret[static CALL_ID_BYTES]);
 const char *call_running(const struct run *run);                 /* id of the call that runs in the cell; "" */
+struct call_life { const char *id; int64_t since_ms, most_ms; bool held; };   /* most_ms: after `since`, its end is certain */
+bool call_life(const struct run *run, struct call_life *ret);    /* of the call that runs; false: none does */
 void call_hint(struct run *run, const char *line);               /* a line of ours into its output */
 void call_stop(struct run *run, const char *why);                /* what runs now, if anything does */
 void call_drop_live(struct run *run);                            /* frees what runs, without an event */
+
+/* call_again.c */
+bool call_may_pass(const struct tool *tool, const struct cell_exit *ended);       /* it says itself that what went wrong may pass */
+/* Stopped by something that may pass: true, and it is run again after a while. said: what went wrong. wait_ms: see retry_delay_ms. */
+bool call_again(struct run *run, const struct call *call, struct str said, int64_t wait_ms, json_t *used);
+/* What the model is told of attempts, behind the output. */
+void call_tell_attempts(const struct call *call, bool may_pass, struct buf *text, json_t *fields);
 
 /* approvals.c */
 struct ask { const char *kind, *call; const json_t *action; const struct decision *decision; };  /* kind: tool, exec, net, model */
@@ -294,6 +365,12 @@ bool background_limit(struct run *run, uint64_t tag, const struct bound_hit *hit
 void background_stop(struct run *run);                           /* kills them; their ends are told as any */
 void background_drop(struct run *run);                           /* all of them; their cell ends */
 
+/* locks.c */
+void locks_act(struct run *run, struct call *call);              /* the tools lock and unlock */
+void locks_freed(struct run *run, const char *call);             /* the effect of lock.released */
+void locks_over(struct run *run);                                /* its end is durable: others may have what it held */
+void locks_look(struct run *run);                                /* it waits from now on: will that ever end? */
+
 /* control.c */
 MUST_USE int control_check(const struct run *run, const struct tool *tool, const struct call *call, struct err *err);
 void control_decide(const struct run *run, const struct tool *tool, const struct call *call, struct decision *ret);
@@ -303,7 +380,17 @@ void control_kill(struct run *run, struct call *call);
 void control_end(struct run *run, struct call *call);            /* every child has reported */
 void control_child_over(struct run *child);
 void control_put_question(struct run *run, const char *call);      /* the effect of question.asked */
-bool control_answer(struct run *run, const char *approval, const char *by, const char *words);
+/* False: the question is not open. word: of the message that brought it; "" from the engine's own terminal. */
+bool control_answer(struct run *run, const char *question, const char *by, const char *words, const char *word);
+void control_withdraw_question(struct run *run, const struct call *call, const char *why);
+json_t *control_report(const char *call, const struct task *below);      /* data of task.reported; the caller owns it */
+json_t *control_no_report(const char *call, const char *child, const char *state, const char *result);   /* of one that never began */
+void control_reports(const struct call *call, struct buf *ret);          /* of all its tasks, in words */
+
+/* control_take.c */
+struct inbox_message;
+void control_take(struct run *run, const struct inbox_message *message);
+void control_opened(struct run *run);                            /* its first event is there, or that of its return */
 
 /* exec.c */
 void exec_arrived(struct run *run, const struct cell_exec *exec);

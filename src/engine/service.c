@@ -1,4 +1,4 @@
-/* service.c - an engine that outlives its tasks: it stays when none is left, and frees those that are over. It begins and
+/* service.c - an engine that outlives its tasks: it stays when none is left. Tasks that are over are freed here, in every engine. It begins and
  * ends no task. */
 #include "engine/place.h"
 
@@ -6,50 +6,53 @@
 
 #include "base/banned.h"
 
-static bool any_runs(const struct engine *engine)
+/* Somebody still looks at it: a batch on its way, or a task below; at a root, who started it, unless that is a service. */
+static bool is_needed(const struct run *run)
 {
-	for (const struct run *run = engine->runs; run != NULL; run = run->next)
-		if (!run->told)
-			return true;
-	return false;
+	return !run->told || run->committing || run->children != NULL || (run->parent == NULL && !run->engine->setup.service);
 }
 
-/* Somebody still looks at it: a batch on its way, or a task below. */
-static bool is_needed(const struct engine *engine, const struct run *run)
+static void unlink_child(struct run *run)
 {
-	if (!run->told || run->committing)
-		return true;
-	for (const struct run *other = engine->runs; other != NULL; other = other->next)
-		if (other->parent == run)
-			return true;
-	return false;
+	struct run **at = &run->parent->children;
+
+	while (*at != run)
+		at = &(*at)->sibling;
+	*at = run->sibling;
 }
 
-/* From the loop alone, where nothing else is in the middle of a run. */
+/* From the loop alone, where nothing else is in the middle of a run. Who has a batch on its way is looked at again
+ * when that is back. */
 static void on_reaper(void *userdata)
 {
 	struct engine *engine = userdata;
-	bool left = false;
 
+	engine->reaping = false;
 	for (struct run **at = &engine->runs; *at != NULL;) {
 		struct run *run = *at;
-		if (is_needed(engine, run)) {
-			left |= run->told;
+		if (is_needed(run)) {
 			at = &run->next;
 			continue;
 		}
 		*at = run->next;
+		if (run->parent != NULL)
+			unlink_child(run);
 		run_free(run);
 	}
 	places_reap(engine);
-	if (left)
-		watch_arm(engine->reaper, LIMIT_INBOX_POLL_MS);
+}
+
+/* One walk does for all that end within a while. */
+void service_look(struct engine *engine)
+{
+	if (!engine->reaping)
+		watch_arm(engine->reaper, LIMIT_REAP_MS);
+	engine->reaping = true;
 }
 
 void service_open(struct engine *engine)
 {
-	if (engine->setup.service)
-		engine->reaper = watch_timer(engine->setup.loop, on_reaper, engine);
+	engine->reaper = watch_timer(engine->setup.loop, on_reaper, engine);
 }
 
 void service_close(struct engine *engine)
@@ -59,14 +62,13 @@ void service_close(struct engine *engine)
 
 bool service_stays(struct engine *engine)
 {
-	if (engine->reaper != NULL)
-		watch_arm(engine->reaper, 0);
-	return any_runs(engine) || (engine->setup.service && engine->drains == 0);
+	service_look(engine);
+	return engine->active > 0 || (engine->setup.service && engine->drains == 0);
 }
 
 void service_rest(struct engine *engine)
 {
-	if (engine->setup.service && !any_runs(engine))
+	if (engine->setup.service && engine->active == 0)
 		loop_stop(engine->setup.loop);
 }
 
@@ -77,11 +79,6 @@ size_t engine_task_count(const struct engine *engine)
 	for (const struct run *run = engine->runs; run != NULL; run = run->next)
 		count += !run->told;
 	return count;
-}
-
-bool engine_draining(const struct engine *engine)
-{
-	return engine->drains > 0;
 }
 
 bool engine_has(const struct engine *engine, const char *task)

@@ -46,7 +46,7 @@ static bool carry_out(struct run *run, const char *builtin, int in, int out)
 	const char *const env[] = { NULL };
 	const struct cell_run what = { .call = TAG, .builtin = builtin, .env = env, .cwd = "/tmp",
 	                               .fds = { in >= 0 ? in : null, out >= 0 ? out : null, null } };
-	int64_t until_ms = clock_mono_ms() + LIMIT_TMP_KEEPING_MS;
+	int64_t until_ms = clock_mono_ms() + drain_keeping_ms(run->engine);
 
 	run->tmp_status = -1;
 	if (null < 0 || cell_run(run->cell, &what, NULL) < 0)
@@ -90,6 +90,8 @@ const char *tmp_kept_save(struct run *run)
 	if (!run->cell_ready || run->level != CELL_FULL)
 		return NULL;
 	background_drop(run);                /* they end with the cell; nobody waits for them */
+	if (drain_keeping_ms(run->engine) <= 0)
+		return "not kept: there was no time";
 	if (io_mkdirs(dir, NULL) < 0)
 		return "not kept: there is no place for it";
 	AUTO(fd_closep) int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -116,9 +118,10 @@ const char *tmp_kept_bring(struct run *run)
 	return carry_out(run, TMP_BRING, fd, -1) ? "brought back" : "brought back in part";
 }
 
-void tmp_kept_drop(const struct run *run)
+void tmp_kept_drop(struct store *store, const char *task)
 {
-	AUTO(freep) char *path = path_of(run);
+	AUTO(freep) char *data = layer_data_dir(store);
+	AUTO(freep) char *path = xasprintf("%s/tmp/%s", data, task);
 
 	unlink(path);
 }

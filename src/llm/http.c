@@ -352,3 +352,9 @@ void http_set_idle(struct http_transfer *t, int64_t idle_ms)
 	t->idle_ms = idle_ms;
 	look_again(t);
 }
+
+int64_t http_heard_ms(const struct http_transfer *t, int64_t *ret_patience_ms)
+{
+	*ret_patience_ms = t->answered ? t->idle_ms : t->first_ms;
+	return t->answered ? t->last_ms : t->begun_ms;
+}

@@ -47,4 +47,7 @@ void http_cancel(struct http_transfer *transfer);
 /* From now on the transfer ends when no byte comes for so long. */
 void http_set_idle(struct http_transfer *transfer, int64_t idle_ms);
 
+/* When the last byte came, or the request began, monotonic; and how long the next one may take. */
+int64_t http_heard_ms(const struct http_transfer *transfer, int64_t *ret_patience_ms);
+
 #endif

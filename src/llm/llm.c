@@ -192,6 +192,8 @@ static void on_end(void *userdata, const struct http_end *end)
 		describe_no_reply(call, end, &failure);
 	if (!whole && error && end->status != 0)
 		read_headers(end, &failure);
+	if (!whole && end->code == CURLE_OPERATION_TIMEDOUT)
+		failure.silent_ms = MAX(clock_mono_ms() - http_heard_ms(end->transfer, &failure.patience_ms), (int64_t)1);
 	call_finish(call, whole ? &reply : NULL, whole ? NULL : &failure);
 }
 
@@ -344,4 +346,9 @@ void llm_cancel(struct llm_call *call)
 	call->line = NULL;
 	if (!call->busy)
 		call_free(call);
+}
+
+int64_t llm_call_heard_ms(const struct llm_call *call, int64_t *ret_patience_ms)
+{
+	return call->transfer != NULL ? http_heard_ms(call->transfer, ret_patience_ms) : -1;
 }

@@ -46,6 +46,8 @@ struct llm_failure {
 	int64_t shown;          /* bytes of text that on_text was given */
 	int64_t retry_after_ms; /* -1: not given. A floor for the backoff */
 	bool retry_forbidden;   /* x-should-retry: false */
+	int64_t silent_ms;      /* it was given up because nothing came for so long; 0: for another reason */
+	int64_t patience_ms;    /* and for so long it would have been waited */
 	char text[LIMIT_ERR_TEXT_BYTES];
 };
 
@@ -104,5 +106,7 @@ struct llm_request {
 /* The handle lives until on_done returned or llm_cancel. */
 MUST_USE struct llm_call *llm_start(struct llm *llm, const struct llm_request *request);
 void llm_cancel(struct llm_call *call);
+/* When the last byte came, or the request began, monotonic, and how long the next may take. -1: there is no stream. */
+int64_t llm_call_heard_ms(const struct llm_call *call, int64_t *ret_patience_ms);
 
 #endif

@@ -147,4 +147,7 @@ void policy_decide(const struct policy *policy, const struct action *action, con
 /* {"effect","rule","source","reason","also","policy","ns"}; the caller owns it. */
 json_t *decision_json(const struct decision *decision, const struct policy *policy);
 
+/* Is the user a member of this group of the policy? A group that is not there has none. */
+bool policy_in_group(const struct policy *policy, const char *group, const char *user);
+
 #endif

@@ -75,6 +75,16 @@ int store_approval_get(struct store *store, const char *approval,
 	return r < 0 ? r : visit_approval(&q, visit, userdata, err);
 }
 
+int store_approval_task(struct store *store, const char *approval, char ret[static ID_LEN + 1], struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(&store->db, SQL_APPROVAL_GET, "t", approval);
+	int r = query_next(&q, err);
+
+	if (r > 0)
+		copy_text(ret, ID_LEN + 1, &q, A_TASK);
+	return r > 0 ? 0 : r < 0 ? r : err_set(err, ENOENT, "there is no approval %s", approval);
+}
+
 /* A whole id, or the beginning of one; list: the command that shows them. */
 static int find(struct store *store, enum statement sql, const char *what, const char *list, const char *name,
                 char ret[static ID_LEN + 1], struct err *err)

@@ -60,6 +60,7 @@ int store_engines(struct store *store, void (*visit)(void *userdata, const struc
 		struct engine_row row = {
 			.engine = query_text(&q, 4), .socket = query_text(&q, 5), .user = user_name(query_int(&q, 6), room),
 			.pid = query_int(&q, 0), .leases = query_int(&q, 7),
+			.renewed_ms = query_is_null(&q, 8) ? -1 : query_int(&q, 8) - LIMIT_LEASE_MS,
 			.life = life == LIFE_ALIVE ? ENGINE_ALIVE : life == LIFE_GONE ? ENGINE_GONE : ENGINE_UNKNOWN,
 		};
 		visit(userdata, &row);

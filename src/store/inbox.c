@@ -9,7 +9,7 @@
 
 #include "base/banned.h"
 
-static const char *const kinds[] = { "cancel", "pause", "steer", "approval", "answer", "priority" };
+static const char *const kinds[] = { "cancel", "pause", "resume", "steer", "approval", "answer", "priority" };
 
 /* The engine looks by itself every LIMIT_INBOX_POLL_MS, so that no failure here matters. */
 static void poke(struct db *db, const char *task)

@@ -6,7 +6,7 @@
 #include "base/banned.h"
 
 static const char *const state_names[] = {
-	[TASK_RUNNING] = "running", [TASK_PARKED] = "parked", [TASK_DONE] = "done",
+	[TASK_RUNNING] = "running", [TASK_PARKED] = "parked", [TASK_PAUSED] = "paused", [TASK_DONE] = "done",
 	[TASK_FAILED] = "failed", [TASK_DENIED] = "denied", [TASK_CANCELLED] = "cancelled",
 };
 _Static_assert(COUNT(state_names) == TASK_STATES, "every state has a name");
@@ -22,7 +22,7 @@ const char *task_state_name(enum task_state state)
 enum {
 	T_TASK, T_ROOT, T_PARENT, T_SESSION, T_USER, T_AGENT, T_ROLE, T_MODEL, T_WORKSPACE, T_GOAL, T_RESULT, T_STATE,
 	T_EXIT, T_STARTED, T_ENDED, T_TURNS, T_CALLS, T_DENIED, T_INPUT, T_CACHE_READ, T_CACHE_WRITE, T_OUTPUT,
-	T_USD_NANOS, T_PID, T_START, T_BOOT, T_PID_NAMESPACE, T_UNTIL,
+	T_USD_NANOS, T_PID, T_START, T_BOOT, T_PID_NAMESPACE, T_UNTIL, T_PRIORITY, T_FORKED_FROM, T_FORKED_AT,
 };
 
 void task_row_done(struct task_row *row)
@@ -59,7 +59,7 @@ static void read_holder(const struct query *q, struct task_row *row)
 	bool held = life == LIFE_ALIVE || (life == LIFE_UNKNOWN && query_int(q, T_UNTIL) > clock_mono_ms());
 
 	row->holder_pid = held ? (int)query_int(q, T_PID) : 0;
-	row->alive = held && row->state == TASK_RUNNING;
+	row->alive = held && (row->state == TASK_RUNNING || row->state == TASK_PAUSED);
 }
 
 void task_row_read(const struct query *q, struct task_row *row)
@@ -74,6 +74,9 @@ void task_row_read(const struct query *q, struct task_row *row)
 	read_id(q, T_ROOT, row->root);
 	read_id(q, T_PARENT, row->parent);
 	read_id(q, T_SESSION, row->session);
+	read_id(q, T_FORKED_FROM, row->forked_from);
+	row->forked_at = query_int(q, T_FORKED_AT);
+	row->priority = query_int(q, T_PRIORITY);
 	for (size_t i = 0; i < COUNT(texts); i++)
 		*texts[i].to = xstrdup(query_text(q, texts[i].column));
 	row->result = query_is_null(q, T_RESULT) ? NULL : xstrdup(query_text(q, T_RESULT));
@@ -330,12 +333,45 @@ int store_event_last(struct store *store, const char *task, struct event *ret, s
 	return r;
 }
 
-int store_events_last(struct store *store, int64_t *ret, struct err *err)
+static int number(struct db *db, enum statement id, int64_t *ret, struct err *err)
 {
-	AUTO(query_done) struct query q = query_start(&store->db, SQL_EVENTS_LAST, "");
+	AUTO(query_done) struct query q = query_start(db, id, "");
 	int r = query_next(&q, err);
 
 	if (r >= 0)
 		*ret = r > 0 ? query_int(&q, 0) : 0;
 	return MIN(r, 0);
+}
+
+int store_version(struct store *store, int64_t *ret, struct err *err)
+{
+	return number(&store->db, SQL_DATA_VERSION, ret, err);
+}
+
+int store_event_newest(struct store *store, int64_t *ret_seq, struct err *err)
+{
+	return number(&store->db, SQL_EVENT_NEWEST, ret_seq, err);
+}
+
+/* By halves: events are written in the order of time, and seq has holes only where trees left. */
+int store_event_before(struct store *store, int64_t time_us, int64_t *ret_seq, struct err *err)
+{
+	int64_t low = 0, high = 0, at_us;
+	int r = store_event_newest(store, &high, err);
+
+	while (r == 0 && low < high) {
+		AUTO(query_done) struct query q = query_start(&store->db, SQL_EVENT_FROM, "i", low + (high - low + 1) / 2);
+		r = query_next(&q, err);
+		if (r < 0)
+			return r;
+		bool earlier = r > 0 && clock_parse(query_text(&q, 1), &at_us) == 0 && at_us < time_us;
+		if (earlier)
+			low = query_int(&q, 0);
+		else
+			high = low + (high - low + 1) / 2 - 1;
+		r = 0;
+	}
+	if (r == 0)
+		*ret_seq = low;
+	return r;
 }

@@ -232,7 +232,7 @@ int store_schedule_active(struct store *store, const char *schedule, void (*visi
 	return r;
 }
 
-int store_schedule_claims(struct store *store, void (*visit)(void *userdata, const struct schedule_claim *claim), void *userdata,
+int store_schedule_claims(struct store *store, bool all, void (*visit)(void *userdata, const struct schedule_claim *claim), void *userdata,
                           struct err *err)
 {
 	AUTO(query_done) struct query q = query_start(&store->db, SQL_SCHEDULE_CLAIMS, "");
@@ -245,7 +245,7 @@ int store_schedule_claims(struct store *store, void (*visit)(void *userdata, con
 		copy_id(claim.engine, &q, 4);
 		/* One in another PID namespace cannot be looked at: it has as long as a lease. */
 		enum life life = claim.engine[0] == '\0' ? LIFE_GONE : holder_life(&q, 6);
-		if (life == LIFE_GONE || (life == LIFE_UNKNOWN && clock_wall_us() - claim.fired_us > LIMIT_LEASE_MS * 1000ll))
+		if (all || life == LIFE_GONE || (life == LIFE_UNKNOWN && clock_wall_us() - claim.fired_us > LIMIT_LEASE_MS * 1000ll))
 			visit(userdata, &claim);
 	}
 	return r;

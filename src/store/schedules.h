@@ -39,8 +39,9 @@ MUST_USE int store_schedule_active(struct store *store, const char *schedule,
                                    void (*visit)(void *userdata, const char *task), void *userdata, struct err *err);
 
 struct schedule_claim { char schedule[ID_LEN + 1], task[ID_LEN + 1], engine[ID_LEN + 1]; const char *cause; int64_t instant_us, fired_us; };
-/* Runs that were announced and have no task yet, whose engine is gone, or that were left to the first that comes along. */
-MUST_USE int store_schedule_claims(struct store *store, void (*visit)(void *userdata, const struct schedule_claim *claim),
+/* Runs that were announced and have no task yet. all: every one; else those whose engine is gone, or that were left to the
+ * first that comes along. */
+MUST_USE int store_schedule_claims(struct store *store, bool all, void (*visit)(void *userdata, const struct schedule_claim *claim),
                                    void *userdata, struct err *err);
 
 #endif

@@ -185,6 +185,11 @@ static const char *const migrations[] = {
 	" made_us INTEGER NOT NULL, PRIMARY KEY (user, key)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX requests_made ON requests (made_us);"
 	"CREATE INDEX tasks_running ON tasks (seq) WHERE parent = '' AND state IN ('running', 'parked');",
+
+	/* What people said of tasks: how much one matters, and from where a fork came (the last event that counts). */
+	"ALTER TABLE tasks ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE tasks ADD COLUMN forked_from TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE tasks ADD COLUMN forked_at INTEGER NOT NULL DEFAULT 0;",
 };
 enum { VERSION = COUNT(migrations) };
 

@@ -121,6 +121,7 @@ struct engine_row {               /* borrowed */
 	int64_t pid;
 	enum { ENGINE_GONE, ENGINE_UNKNOWN, ENGINE_ALIVE } life;   /* unknown: of another machine or namespace */
 	int64_t leases;              /* tasks that it holds */
+	int64_t renewed_ms;          /* when it last lengthened them, monotonic; -1: it holds none */
 };
 MUST_USE int store_engines(struct store *store, void (*visit)(void *userdata, const struct engine_row *row), void *userdata,
                            struct err *err);
@@ -129,7 +130,7 @@ MUST_USE int store_engines(struct store *store, void (*visit)(void *userdata, co
 
 struct inbox_message { int64_t id; int64_t time_us; char kind[24]; char user[USER_LEN + 1]; json_t *body; };
 
-/* Kinds: cancel, pause, steer, approval, answer, priority. Durable on return; then the task's engine
+/* Kinds: cancel, pause, resume, steer, approval, answer, priority. Durable on return; then the task's engine
  * is poked on its socket, where it has one. */
 MUST_USE int store_inbox_put(struct store *store, const char *task, const char *kind, const char *user,
                              const json_t *body, struct err *err);
@@ -160,6 +161,8 @@ MUST_USE int store_approvals(struct store *store, bool pending, int64_t limit,
 MUST_USE int store_approval_find(struct store *store, const char *name, char ret[static ID_LEN + 1], struct err *err);
 MUST_USE int store_approval_get(struct store *store, const char *approval,
                                 void (*visit)(void *userdata, const struct approval_row *row), void *userdata, struct err *err);
+/* Whose it is: -ENOENT. */
+MUST_USE int store_approval_task(struct store *store, const char *approval, char ret[static ID_LEN + 1], struct err *err);
 /* Why the engine did not count an answer; *ret NULL: it said nothing about it. The caller owns it. */
 MUST_USE int store_answer_refused(struct store *store, const char *task, const char *word, char **ret, struct err *err);
 
@@ -181,17 +184,20 @@ MUST_USE int store_grant_match(struct store *store, const struct grant_wish *wis
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-enum task_state { TASK_RUNNING, TASK_PARKED, TASK_DONE, TASK_FAILED, TASK_DENIED, TASK_CANCELLED, TASK_STATES };
+enum task_state { TASK_RUNNING, TASK_PARKED, TASK_PAUSED, TASK_DONE, TASK_FAILED, TASK_DENIED, TASK_CANCELLED, TASK_STATES };
 const char *task_state_name(enum task_state state);             /* "running", "parked", "done", ... */
 
 struct task_row {                 /* one row of the projection; all text owned by the row */
 	char task[ID_LEN + 1], root[ID_LEN + 1], parent[ID_LEN + 1], session[ID_LEN + 1];
 	char *goal, *agent, *role, *user, *model, *workspace, *result;   /* result: NULL before the end */
 	enum task_state state;
-	bool alive;                   /* running, and the engine that holds its lease is alive */
+	bool alive;                   /* running or paused, and the engine that holds its lease is alive */
 	int holder_pid;               /* 0: nobody holds it */
 	int exit;                     /* -1 before the end */
 	int64_t started_us, ended_us; /* ended 0: not yet */
+	int64_t priority;             /* higher goes first; 0 where nobody said anything */
+	char forked_from[ID_LEN + 1]; /* "": no fork */
+	int64_t forked_at;            /* the last event of that task that counts */
 	int64_t turns, calls, denied;
 	int64_t input, cache_read, cache_write, output;
 	int64_t usd_nanos;            /* -1: unknown, because at least one reply's cost is */
@@ -263,7 +269,11 @@ struct event_row { int64_t seq; struct str text; const char *prev, *hash; }; /* 
 /* Oldest first. The visitor returns false to stop. */
 MUST_USE int store_events(struct store *store, const struct event_filter *filter,
                           bool (*visit)(void *userdata, const struct event_row *row), void *userdata, struct err *err);
-MUST_USE int store_events_last(struct store *store, int64_t *ret, struct err *err);   /* seq of the newest event of all; 0: none */
+/* A number that changes with every commit of another connection, of whatever process. Cheap. */
+MUST_USE int store_version(struct store *store, int64_t *ret, struct err *err);
+/* seq of the newest event of all (0: none), and of one before which none is newer than that time, as far as the clock went forwards. */
+MUST_USE int store_event_newest(struct store *store, int64_t *ret_seq, struct err *err);
+MUST_USE int store_event_before(struct store *store, int64_t time_us, int64_t *ret_seq, struct err *err);
 /* The newest event of a task; without content. -ENOENT: it has none. */
 MUST_USE int store_event_last(struct store *store, const char *task, struct event *ret, struct err *err);
 

@@ -37,6 +37,14 @@ struct str reply_header(const struct reply *reply, const char *name);
 MUST_USE int fetch_request(const char *proxy, const char *method, const struct url *url, const char *headers, struct str body,
                            struct reply *ret, struct err *err);
 
+/* ---- fetch_again.c ---- */
+
+/* Is it of the kind that may pass: an answer (error 0) by its status, or none by its error? */
+bool fetch_may_pass(const struct reply *reply, int error);
+/* A Retry-After: seconds, or a date. -1: none that can be read. */
+int64_t fetch_wait_ms(struct str retry_after, int64_t now_wall_us);
+void fetch_tell_wait(const struct reply *reply);      /* to the engine, by the way of seen.h */
+
 /* ---- fetch_body.c ---- */
 
 /* Takes gzip and deflate off, in place. -EFBIG: it would unpack to more than LIMIT_FETCH_BODY_BYTES. */

@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <sysexits.h>
 
 #include "base/banned.h"
 
@@ -304,6 +305,7 @@ static int http_fetch_run(const json_t *args, const char *workspace)
 	AUTO(buf_done) struct buf said = BUF_INIT(LIMIT_FETCH_BODY_BYTES);
 	AUTO(place_done) struct place place = PLACE_NONE;
 	struct err err = ERR_NONE;
+	bool temporary = false;
 	int r = find_place(args, workspace, &place, &err);
 
 	if (r == 0 && f.proxy == NULL)
@@ -316,6 +318,11 @@ static int http_fetch_run(const json_t *args, const char *workspace)
 			break;
 		r = MIN(r, 0);
 	}
+	if (fetch_may_pass(&f.reply, r)) {
+		if (r == 0)
+			fetch_tell_wait(&f.reply);
+		temporary = true;
+	}
 	if (r == 0 && f.reply.status == 403 && reply_header(&f.reply, "mishri-reason").len > 0)
 		return denied(&f);
 	if (r == 0)
@@ -325,11 +332,21 @@ static int http_fetch_run(const json_t *args, const char *workspace)
 	if (r == 0 && json_object_get(args, "save") != NULL) {
 		r = save(&f, workspace, &said, &err);
 		if (r == 0)
-			return answer(&said) != 0 || f.reply.status >= 400;
+			return temporary ? (answer(&said), EX_TEMPFAIL) : answer(&said) != 0 || f.reply.status >= 400;
 	}
 	if (r < 0)
-		return refuse(&err);
-	return show(&f, &said) != 0 || f.reply.status >= 400;
+		return temporary ? (refuse(&err), EX_TEMPFAIL) : refuse(&err);
+	bool shown = show(&f, &said) == 0;
+	return temporary ? EX_TEMPFAIL : !shown || f.reply.status >= 400;
+}
+
+/* What only reads, by the word of the standard, may be done again; where a file is written, it would be there already. */
+static enum nature http_fetch_nature(const json_t *args)
+{
+	const char *method = json_get_text(args, "method", "GET");
+	bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 || strcmp(method, "OPTIONS") == 0;
+
+	return reads && json_object_get(args, "save") == NULL ? NATURE_PURE : NATURE_AT_MOST_ONCE;
 }
 
 /* What changes something elsewhere cannot be taken back from here. */
@@ -363,6 +380,7 @@ const struct tool tool_http_fetch = {
 	.risk_of = http_fetch_risk,
 	.permissions = "net fs.read? fs.write? secrets?",
 	.nature = NATURE_AT_MOST_ONCE,
+	.nature_of = http_fetch_nature,
 	.taints = "network untrusted",
 	.schema = schema,
 	.plan = http_fetch_plan,

@@ -1,5 +1,5 @@
 /* seen.c - the memory file by which engine and tool tell each other what the task has seen. A record is the digest
- * in hexadecimal (or as many dashes), a blank, the path and NUL. It refuses to guess: one record that is not so, and
+ * in hexadecimal (or as many dashes), a blank, the path and NUL; with as many equals signs, a wait in milliseconds follows. It refuses to guess: one record that is not so, and
  * nothing of what a tool added counts. */
 #include "tools/seen.h"
 
@@ -14,6 +14,8 @@
 
 static const char magic[] = "mishri: what the task has seen";     /* with its NUL */
 static const char nothing[] = "----------------------------------------------------------------";
+static const char wait_mark[] = "================================================================";
+_Static_assert(sizeof wait_mark == SHA256_HEX_LEN + 1, "as long as a digest");
 _Static_assert(sizeof nothing == SHA256_HEX_LEN + 1, "as long as a digest");
 
 enum { RECORD_BEGINS = SHA256_HEX_LEN + 1 };                       /* where the path begins */
@@ -75,7 +77,7 @@ static bool record_next(struct str *rest, struct str *ret_hex, const char **ret_
 	*rest = str_skip(*rest, len + 1);
 	for (size_t i = 0; i < SHA256_HEX_LEN; i++)
 		if (strchr("0123456789abcdef", ret_hex->ptr[i]) == NULL)
-			return str_eq(*ret_hex, STR("----------------------------------------------------------------"));
+			return str_eq(*ret_hex, str_of(nothing)) || str_eq(*ret_hex, str_of(wait_mark));
 	return true;
 }
 
@@ -91,6 +93,8 @@ json_t *seen_collect(int fd, int64_t from)
 	for (struct str rest = buf_str(&text); rest.len > 0;) {
 		if (!record_next(&rest, &hex, &path) || json_array_size(all) == LIMIT_SEEN_AT_ONCE)
 			return NULL;
+		if (hex.ptr[0] == '=')
+			continue;
 		json_t *one = json_object();
 		json_put_text(one, "path", path);
 		if (hex.ptr[0] == '-')
@@ -100,6 +104,22 @@ json_t *seen_collect(int fd, int64_t from)
 		json_array_append_new(all, one);
 	}
 	return json_array_size(all) > 0 ? TAKE(all) : NULL;
+}
+
+int64_t seen_wait_ms(int fd, int64_t from)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT((size_t)LIMIT_SEEN_AT_ONCE * (RECORD_BEGINS + LIMIT_TOOL_PATH_BYTES));
+	int64_t ms = -1;
+	uint64_t told;
+	const char *word;
+	struct str hex;
+
+	if (fd < 0 || !bytes_from(fd, from, &text))
+		return -1;
+	for (struct str rest = buf_str(&text); record_next(&rest, &hex, &word);)
+		if (hex.ptr[0] == '=' && str_to_u64(str_of(word), &told) == 0 && told < INT64_MAX / 1000000)
+			ms = (int64_t)told;
+	return ms;
 }
 
 /* What descriptor 0 is, where a tool was not started by the engine, is not ours. */
@@ -128,6 +148,14 @@ bool seen_find(const char *path, char hex[static SHA256_HEX_LEN + 1])
 		snprintf(hex, SHA256_HEX_LEN + 1, "%.*s", digest.ptr[0] == '-' ? 0 : (int)SHA256_HEX_LEN, digest.ptr);
 	}
 	return found;
+}
+
+void seen_wait(int64_t ms)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%lld", (long long)ms);
+	seen_note(text, wait_mark);
 }
 
 /* A note that cannot be made is one that is missing: the next write is refused, and nothing is lost. */

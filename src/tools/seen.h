@@ -19,10 +19,14 @@ MUST_USE int seen_open(const json_t *seen, int *ret_fd, int64_t *ret_from, struc
 /* [{"path","sha256"}] as the tool added it; NULL: nothing, or nothing that is well formed. The caller owns it. */
 MUST_USE json_t *seen_collect(int fd, int64_t from);
 
+/* How long the other side wants to be left alone, as the tool told; -1: it told nothing. */
+int64_t seen_wait_ms(int fd, int64_t from);
+
 /* ---- in the cell; a path is below the workspace, without links and ".." ---- */
 
 /* Has the task seen this path? hex: of its bytes then; "" where it saw that nothing was there. */
 MUST_USE bool seen_find(const char *path, char hex[static SHA256_HEX_LEN + 1]);
 void seen_note(const char *path, const char *hex);           /* hex NULL: nothing is there */
+void seen_wait(int64_t ms);                                  /* before the call may be run again */
 
 #endif

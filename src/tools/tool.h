@@ -39,16 +39,18 @@ struct tool {
 	/* For tools that start no program; runs inside the cell, writes to fd 1. NULL otherwise. */
 	int (*run)(const json_t *args, const char *workspace);
 	const char *(*risk_of)(const json_t *args);  /* where it depends on the arguments; NULL: `risk` */
+	enum nature (*nature_of)(const json_t *args); /* the same; NULL: `nature` */
 	const struct own *own;       /* a tool that a person defined; NULL: one of ours */
 };
 
 const char *tool_risk(const struct tool *tool, const json_t *args);   /* of a checked call: low, high */
+enum nature tool_nature(const struct tool *tool, const json_t *args);
 /* The plan of a call, whoever defined the tool. 0 or -EINVAL. */
 MUST_USE int tool_plan_make(const struct tool *tool, const json_t *args, const char *workspace, struct tool_plan *ret,
                             struct err *err);
 
 /* The control tools, which the engine carries out. */
-extern const struct tool tool_plan_steps, tool_delegate, tool_ask_user, tool_finish;
+extern const struct tool tool_plan_steps, tool_delegate, tool_ask_user, tool_finish, tool_lock, tool_unlock;
 /* The hosted ones: about what ran, and about what runs beside the calls. */
 extern const struct tool tool_read_output, tool_background, tool_memory;
 

@@ -202,7 +202,7 @@ describe('models', () => {
 	const rows = [
 		{ name: 'a web page', replies: [{ html: true, times: 0 }], code: 5, requests: 1, result: /text\/html|web page|HTML|JSON/i },
 		{ name: 'an empty reply, then a good one', replies: [{ text: '' }, { text: 'ok' }], code: 0, requests: 2 },
-		{ name: 'nothing but empty replies', replies: [{ text: '  \n', times: 0 }], code: 5, requests: 3, result: /empty/ },
+		{ name: 'nothing but empty replies', replies: [{ text: '  \n', times: 0 }], code: 5, requests: 3, args: ['-c', 'retry.attempts=3'], result: /empty/ },
 		{ name: 'an unknown tool', replies: [{ calls: [{ name: 'delete_everything', args: {} }] }, { text: 'ok' }], code: 0,
 			check: () => assert.match(told(0), /no tool 'delete_everything'; there are:.*shell/) },
 		{ name: 'a tool name that no service takes', replies: [{ calls: [{ name: 'rm -rf /; "x"\n', args: {} }] }, { text: 'ok' }], code: 0,
@@ -238,7 +238,7 @@ describe('models', () => {
 		test(row.name, async (t) => {
 			const w = world(t);
 			model.setScenario({ replies: row.replies });
-			const run = await w.run(model, 'x', { args: ['--output-format', 'stream-json'], timeout_ms: 120000 });
+			const run = await w.run(model, 'x', { args: ['--output-format', 'stream-json', ...(row.args ?? [])], timeout_ms: 120000 });
 			exited(run, row.code);
 			checkStream(run.out, { exit: row.code });
 			assert.deepEqual(model.invalid, [], 'what was sent back is what the service takes');

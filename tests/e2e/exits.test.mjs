@@ -25,7 +25,7 @@ const rows = [
 	{ name: 'status 401', exit: 4, state: 'failed', replies: [{ status: 401, error: { message: 'Incorrect API key' } }], says: /Incorrect API key/, requests: 1 },
 	{ name: 'the quota is used up', exit: 5, state: 'failed', requests: 1, says: /quota/i,
 		replies: [{ status: 429, error: { type: 'insufficient_quota', code: 'insufficient_quota', message: 'You exceeded your current quota' } }] },
-	{ name: 'the provider fails again and again', exit: 5, state: 'failed', requests: 3, replies: [{ status: 503, times: 0 }], says: /after 3 attempts/ },
+	{ name: 'the provider fails again and again', exit: 5, state: 'failed', requests: 3, args: ['-c', 'retry.attempts=3'], replies: [{ status: 503, times: 0 }], says: /after 3 attempts/ },
 	{ name: 'turns are used up', exit: 8, state: 'failed', args: ['--max-turns', '2'], replies: [{ times: 0, calls: [shell('true')] }], says: /limit of 2 turns.*--max-turns/ },
 	{ name: 'time is used up', exit: 8, state: 'failed', args: ['--timeout', '2s'], replies: [{ calls: [shell('sleep 30')] }], says: /time limit of 2/ },
 	{ name: 'time is used up while only retrying', exit: 5, state: 'failed', args: ['--timeout', '2s'],

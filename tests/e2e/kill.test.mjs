@@ -1,14 +1,15 @@
 // Killed at any moment, twice in a row, in the middle of a commit: nothing happens twice, nothing that was
 // acknowledged is lost, what is not known is said to be not known, nothing is left behind, and the end is reached.
 //
-//   KILLS=200 SEED=7 node --test kill.test.mjs
+//   KILLS=1000 SEED=7 node --test kill.test.mjs
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { ROOT, descendants, gone, lines, mountsOf, shell, sleep, startModel, world } from './lib.mjs';
+import { append, checkSteps, steps, storedTask } from './effects.mjs';
+import { ROOT, descendants, gone, mountsOf, sleep, startModel, world } from './lib.mjs';
 
-const KILLS = Number(process.env.KILLS ?? 50);
+const KILLS = Number(process.env.KILLS ?? 300);
 const SEED = Number(process.env.SEED ?? Date.now() % 1000000);
 const STEPS = 40;
 
@@ -25,53 +26,6 @@ function random() {
 	return ((x ^ (x >>> 14)) >>> 0) / 4294967296;
 }
 
-// A model that goes by the conversation alone, so that it does not matter how often it is asked: whoever asked for step
-// N gets steps N+1 and so on, now one, now several in a reply.
-function steps(count, text) {
-	const replies = [{ match: `#${count}#`, text: 'All steps were asked for.', times: 0 }];
-	for (let from = count - 1; from >= 0;) {
-		const many = [1, 1, 3, 1, 2][from % 5];
-		const first = Math.max(from - many + 1, 0);
-		const calls = [];
-		for (let n = first; n <= from; n++)
-			calls.push(shell(text(n + 1)));
-		replies.push({ match: first === 0 ? undefined : `#${first}#`, calls, times: 0 });
-		from = first - 1;
-	}
-	return replies;
-}
-const append = (n) => `echo ${n} >> steps; : '#${n}#'`;
-
-// What the events say about each step, against what lies in the workspace.
-function checkSteps(w, count) {
-	const done = w.has('steps') ? lines(w.read('steps')) : [];
-	assert.equal(new Set(done).size, done.length, `a step was done twice: ${done}`);
-	const proposed = new Map(w.events('call.proposed').map((e) => [e.data.call, Number(/#(\d+)#/.exec(e.data.args.command)[1])]));
-	assert.equal(new Set(proposed.values()).size, proposed.size, 'a step was asked for twice');
-	assert.equal(proposed.size, count);
-	const ends = new Map(w.events('call.finished').map((e) => [proposed.get(e.data.call), e.data]));
-	const started = w.events('call.started').map((e) => e.data.call);
-	assert.equal(new Set(started).size, started.length, 'an at-most-once call was started twice');
-	let unknown = 0;
-	for (let n = 1; n <= count; n++) {
-		const { status, output } = ends.get(n);
-		unknown += status === 'unknown';
-		if (status === 'ok')
-			assert.ok(done.includes(n), `step ${n} is lost, and nobody said so`);
-		else if (status === 'error') // the cell was gone before it could be asked
-			assert.ok(/^The tool could not be run: /.test(output) && !done.includes(n), `step ${n}: ${output}`);
-		else
-			assert.equal(status, 'unknown', `step ${n}: ${output}`);
-	}
-	assert.deepEqual(done, [...done].sort((a, b) => a - b), 'in their order');
-	w.checkChain();
-	return unknown;
-}
-
-// The task, as far as it is durable; null when nothing is.
-const storedTask = (w) => (w.hasStore()
-	? w.events('task.created')[0]?.task ?? null : null);
-
 // A killed run may have printed its result only when the end of the task was durable.
 function checkClaim(w, run) {
 	if (run.out !== '')
@@ -87,10 +41,11 @@ async function killLater(run, ms, whom) {
 	if (whom === 'engine')
 		run.kill('SIGKILL');
 	else {
-		// The warden is the engine's child; the first process of a cell is the warden's.
-		const warden = family.filter((p) => p.ppid === run.pid);
-		const cell = family.filter((p) => warden.some((q) => q.pid === p.ppid));
-		const victim = (whom === 'warden' ? warden : cell)[0];
+		// The nurse is the engine's child, the warden the nurse's, and the first process of a cell the warden's.
+		const below = (list) => family.filter((p) => list.some((q) => q.pid === p.ppid));
+		const nurse = family.filter((p) => p.ppid === run.pid);
+		const warden = below(nurse);
+		const victim = ({ nurse, warden, cell: below(warden) })[whom][0];
 		try {
 			process.kill(victim !== undefined ? victim.pid : run.pid, 'SIGKILL');
 		} catch (error) {
@@ -108,7 +63,7 @@ describe(`killed ${KILLS} times, seed ${SEED}`, () => {
 		let kills = 0;
 		let unknown = 0;
 		let tasks = 0;
-		const sums = { engine: 0, warden: 0, cell: 0 };
+		const sums = { engine: 0, nurse: 0, warden: 0, cell: 0 };
 		while (kills < KILLS) {
 			const w = world(t);
 			model.setScenario({ replies: steps(STEPS, append) });
@@ -116,7 +71,7 @@ describe(`killed ${KILLS} times, seed ${SEED}`, () => {
 			for (let attempt = 0; ; attempt++) {
 				assert.ok(attempt < 400, 'it does not get to its end');
 				const run = task === null ? w.startRun(model, 'go') : w.resume(model, task);
-				const whom = random() < 0.7 ? 'engine' : random() < 0.5 ? 'warden' : 'cell';
+				const whom = random() < 0.7 ? 'engine' : ['nurse', 'warden', 'cell'][Math.floor(random() * 3)];
 				// Often at once, so that recovery itself is hit as well.
 				const family = kills < KILLS ? await killLater(run, random() < 0.3 ? random() * 30 : random() * 250, whom) : (await run.done, null);
 				if (family !== null) {

@@ -183,11 +183,13 @@ export async function gone(list, timeout_ms = 5000) {
 	}
 }
 
-// Processes that have to do with a directory: by their arguments, environment, working directory or mounts.
+// Processes that have to do with a directory: by their arguments, environment, working directory, or mounts of their own. What is
+// mounted where the tests run is every process's, and says nothing about any.
 export function processesOf(dir) {
+	const here = readLink('self', 'ns/mnt');
 	return processes().filter((p) => p.pid !== process.pid && p.state !== 'Z' && (readProc(p.pid, 'cmdline').includes(dir) ||
 		readProc(p.pid, 'environ').includes(dir) || readLink(p.pid, 'cwd').startsWith(dir) ||
-		readProc(p.pid, 'mountinfo').includes(dir)));
+		(readLink(p.pid, 'ns/mnt') !== here && readProc(p.pid, 'mountinfo').includes(dir))));
 }
 
 export const mountsOf = (dir) => readProc('self', 'mountinfo').split('\n').filter((line) => line.includes(dir));
@@ -202,6 +204,7 @@ export class World {
 		this.data = path.join(this.dir, 'data');
 		this.home = path.join(this.dir, 'home');
 		this.policy = path.join(this.dir, 'policy.yaml');
+		this.enter = [];       // words before each program of ours: nsenter, into mounts that only this test has
 		fs.mkdirSync(this.ws);
 		fs.mkdirSync(this.home);
 		for (const [name, text] of Object.entries(options.files ?? {})) {
@@ -217,7 +220,7 @@ export class World {
 		return { PATH: process.env.PATH, HOME: this.home, LANG: 'C.UTF-8', ...more };
 	}
 	start(args, options = {}) {
-		const [file, ...words] = command([options.program ?? mishri(), ...args], { as_nobody: this.as_nobody, ...options });
+		const [file, ...words] = command([...this.enter, options.program ?? mishri(), ...args], { as_nobody: this.as_nobody, ...options });
 		return new Running(spawn(file, words, { cwd: options.cwd ?? this.ws, env: this.env(options.env) }), options);
 	}
 	mishri(args, options) {
@@ -265,7 +268,8 @@ export class World {
 	}
 	// Read by another program than ours.
 	sql(query) {
-		const done = spawnSync('sqlite3', ['-json', path.join(this.data, 'mishri.db'), query], { encoding: 'utf8', maxBuffer: 1 << 28 });
+		const [file, ...words] = [...this.enter, 'sqlite3', '-cmd', '.timeout 10000', '-json', path.join(this.data, 'mishri.db'), query];
+		const done = spawnSync(file, words, { encoding: 'utf8', maxBuffer: 1 << 28 });
 		assert.equal(done.status, 0, done.stderr);
 		return done.stdout.trim() === '' ? [] : JSON.parse(done.stdout);
 	}

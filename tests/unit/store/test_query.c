@@ -48,6 +48,16 @@ static struct event cancelled(const char *task)
 	return event_of(EVENT_TASK_CANCELLED, task, "", json_pack("{ss}", "by", "amal"));
 }
 
+static struct event paused(const char *task)
+{
+	return event_of(EVENT_TASK_PAUSED, task, "", json_pack("{ss sb}", "by", "amal", "now", 0));
+}
+
+static struct event continued(const char *task)
+{
+	return event_of(EVENT_TASK_CONTINUED, task, "", json_pack("{ss}", "by", "amal"));
+}
+
 static struct event resumed(const char *task)
 {
 	return event_of(EVENT_TASK_RESUMED, task, "", json_pack("{ss si ss}", "engine", "e", "generation", 2, "reason", "crash"));
@@ -121,7 +131,8 @@ static void the_state_follows_the_last_word(void **state UNUSED)
 {
 	static const struct { struct event (*make)(const char *); enum task_state want; bool alive; } rows[] = {
 		{ NULL, TASK_RUNNING, true },     { parked, TASK_PARKED, false },  { resumed, TASK_RUNNING, true },
-		{ cancelled, TASK_CANCELLED, false },
+		{ paused, TASK_PAUSED, true },    { parked, TASK_PAUSED, true },   { resumed, TASK_PAUSED, true },
+		{ continued, TASK_RUNNING, true }, { cancelled, TASK_RUNNING, true },
 	};
 	struct fixture f;
 	struct task_row row;
