@@ -4,6 +4,7 @@
 #define MISHRI_CLI_API_H
 
 #include "cli/serve.h"
+#include "engine/control.h"
 #include "server/token.h"
 
 struct api {
@@ -67,6 +68,14 @@ void api_approvals(struct api_call *call);
 void api_approval_answer(struct api_call *call);
 void api_grants(struct api_call *call);
 void api_grant_revoke(struct api_call *call);
+/* api_control.c */
+void api_task_cancel(struct api_call *call);
+void api_task_pause(struct api_call *call);
+void api_task_resume(struct api_call *call);
+void api_task_steer(struct api_call *call);
+void api_task_answer(struct api_call *call);
+void api_task_priority(struct api_call *call);
+void api_control_tell(struct http_conn *conn, const struct control_sent *sent);
 /* api_stream.c */
 void api_events(struct api_call *call);
 void api_task_events(struct api_call *call);
@@ -78,6 +87,7 @@ bool api_stream_gone(struct api *api, struct http_conn *conn);
 /* api_wait.c: answers that come later */
 void api_wait_task(struct api_call *call, const char *task);   /* until the task is durable, or cannot begin */
 void api_wait_answer(struct api_call *call, const char *word); /* until an approval's engine has said what it makes of it */
+void api_wait_control(struct api_call *call, const struct control_sent *sent);
 void api_wait_gone(struct api *api, struct http_conn *conn);
 void api_waits_event(struct api *api, const struct event *event);
 void api_waits_over(struct api *api, struct run *run);

@@ -30,6 +30,8 @@
 	"\"net\":{\"type\":\"string\",\"description\":\"HOST:PORT\"},\"exec\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}," \
 	"\"when\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}}}"
 
+#define CONTROL_GIVES "{task, outcome: done, kept, nothing or waiting, said}"
+
 static const struct api_route routes[] = {
 	{ "POST", "/v1/tasks", RIGHT_START, ID_NONE, api_tasks_start, "starts a task; with Idempotency-Key once, however often it is sent",
 	  NULL, TASK_BODY, "{task, session, state}" },
@@ -42,6 +44,21 @@ static const struct api_route routes[] = {
 	  "{events, next}, or a stream" },
 	{ "GET", "/v1/tasks/{id}/trace", RIGHT_READ, ID_TASK, api_task_trace, "when what happened, inside what", "format", NULL,
 	  "as `trace --format`: json, text, dot, mermaid, html, perfetto, otlp" },
+	{ "POST", "/v1/tasks/{id}/cancel", RIGHT_CONTROL, ID_TASK, api_task_cancel, "ends it and all below it; a second one at once", NULL,
+	  "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"now\":{\"type\":\"boolean\"}}}", CONTROL_GIVES },
+	{ "POST", "/v1/tasks/{id}/pause", RIGHT_CONTROL, ID_TASK, api_task_pause, "nothing new of it begins", NULL,
+	  "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"now\":{\"type\":\"boolean\"}}}", CONTROL_GIVES },
+	{ "POST", "/v1/tasks/{id}/resume", RIGHT_CONTROL, ID_TASK, api_task_resume, "a paused one goes on", NULL,
+	  "{\"type\":\"object\",\"additionalProperties\":false}", CONTROL_GIVES },
+	{ "POST", "/v1/tasks/{id}/steer", RIGHT_CONTROL, ID_TASK, api_task_steer, "words for the model", NULL,
+	  "{\"type\":\"object\",\"required\":[\"text\"],\"additionalProperties\":false,\"properties\":{\"text\":{\"type\":\"string\"},"
+	  "\"now\":{\"type\":\"boolean\"},\"replan\":{\"type\":\"boolean\"}}}", CONTROL_GIVES },
+	{ "POST", "/v1/tasks/{id}/answer", RIGHT_CONTROL, ID_TASK, api_task_answer, "words for a question of the model's", NULL,
+	  "{\"type\":\"object\",\"required\":[\"text\"],\"additionalProperties\":false,\"properties\":{\"text\":{\"type\":\"string\"},"
+	  "\"question\":{\"type\":\"string\"}}}", CONTROL_GIVES },
+	{ "POST", "/v1/tasks/{id}/priority", RIGHT_CONTROL, ID_TASK, api_task_priority, "who goes first where slots are few", NULL,
+	  "{\"type\":\"object\",\"required\":[\"priority\"],\"additionalProperties\":false,\"properties\":{\"priority\":{\"type\":\"integer\"}}}",
+	  CONTROL_GIVES },
 	{ "GET", "/v1/events", RIGHT_READ, ID_NONE, api_events, "events of all tasks that one may see, in the same two forms",
 	  "after limit type", NULL, "{events, next}, or a stream" },
 	{ "GET", "/v1/approvals", RIGHT_READ, ID_NONE, api_approvals, "what waits for a person", "all", NULL,

@@ -11,6 +11,7 @@ struct api_wait {
 	struct http_conn *conn;
 	char task[ID_LEN + 1];         /* that must become durable; "" where a word is waited for */
 	char approval[ID_LEN + 1], word[ID_LEN + 1], of_task[ID_LEN + 1];
+	struct control_sent sent;      /* a word to a task; task "" there: it is none */
 	int64_t until_ms;
 };
 
@@ -108,6 +109,29 @@ void api_wait_answer(struct api_call *c, const char *word)
 	watch_arm(c->api->waiting, LIMIT_API_LOOK_MS);
 }
 
+void api_wait_control(struct api_call *c, const struct control_sent *sent)
+{
+	struct api_wait *w = wait_add(c);
+
+	w->sent = *sent;
+	watch_arm(c->api->waiting, LIMIT_API_LOOK_MS);
+}
+
+static bool try_control(struct api *api, struct api_wait *w)
+{
+	const struct control control = { .command = w->sent.command, .task = w->sent.task };
+	struct err err = ERR_NONE;
+
+	if (control_look(api->serve->s.store, &control, &w->sent, &err) < 0) {
+		http_problem(w->conn, 503, err.text);
+		return true;
+	}
+	if (w->sent.outcome == CONTROL_WAITING && clock_mono_ms() < w->until_ms)
+		return false;
+	api_control_tell(w->conn, &w->sent);
+	return true;
+}
+
 struct seen { const char *word; bool decided, counted, alive; char *by, *state; char task[ID_LEN + 1]; };
 
 static void look(void *userdata, const struct approval_row *row)
@@ -158,8 +182,9 @@ void api_waits_look(struct api *api)
 
 	for (struct api_wait **at = &api->waits; *at != NULL;) {
 		struct api_wait *w = *at;
-		if (w->word[0] == '\0' || !try_answer(api, w)) {
-			left |= w->word[0] != '\0';
+		bool control = w->sent.task[0] != '\0', polled = control || w->word[0] != '\0';
+		if (!polled || !(control ? try_control(api, w) : try_answer(api, w))) {
+			left |= polled;
 			at = &w->next;
 			continue;
 		}
