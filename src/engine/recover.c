@@ -39,7 +39,7 @@ static int write_one(struct engine *engine, const struct task *t, int64_t genera
 
 static int give_up(struct engine *engine, const struct task *t, int64_t generation, struct err *err)
 {
-	AUTO(freep) char *why = xasprintf("its engine ended in the middle of it %d times and it got no further; look at `mishri show %s`, then"
+	AUTO(freep) char *why = xasprintf("%d times its engine ended and it got no further; look at `mishri show %s`, then"
 	                                  " go on with: mishri run --resume %s", LIMIT_RECOVER_ATTEMPTS, t->id, t->id);
 
 	return write_one(engine, t, generation, EVENT_TASK_PARKED, json_pack("{s:s, s:s}", "reason", "recovery", "detail", why),

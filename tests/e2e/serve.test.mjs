@@ -5,7 +5,7 @@ import net from 'node:net';
 import { test } from 'node:test';
 
 import { AM_ROOT, shell, sleep, startModel, world } from './lib.mjs';
-import { serve, token } from './serve-lib.mjs';
+import { serve } from './serve-lib.mjs';
 
 const CRLF = '\r\n';
 const head = (...lines) => [...lines, '', ''].join(CRLF);
@@ -105,7 +105,7 @@ test('one service a data directory; the second says whose it is; the socket is t
 
 test('five hundred idle streams, clients that stop in the middle, and the service still answers; a stream tells all, and from where one left', async (t) => {
 	const w = world(t);
-	const model = await startModel([{ calls: [shell('echo hello')] }, { text: 'done' }]);
+	const model = await startModel({ replies: [{ calls: [shell('echo hello')] }, { text: 'done' }] });
 	t.after(() => model.close());
 	const s = await serve(t, w, { env: model.env });
 	const idle = [];
@@ -152,7 +152,7 @@ test('five hundred idle streams, clients that stop in the middle, and the servic
 
 test('a task is handed over, and without a service the way to one is said', async (t) => {
 	const w = world(t, { as_nobody: AM_ROOT });
-	const model = await startModel([{ text: 'done' }]);
+	const model = await startModel({ replies: [{ text: 'done' }] });
 	t.after(() => model.close());
 	const args = w.runArgs('do it', '-m', 'openai/mock', '--detach');
 	const alone = await w.mishri(args);

@@ -50,7 +50,7 @@ rules:
   - { id: programs, allow: exec, program: { from: system } }
   - { id: not-bob, deny: tool, tool: shell, when: { user: bob }, reason: "not for bob" }
 ` });
-	const model = await startModel((request) => request.body.messages.some((m) => m.role === 'tool') ? { text: 'done' } : { calls: [shell('echo hello')] });
+	const model = await startModel({ replies: [{ calls: [shell('echo hello')] }, { text: 'done' }, { calls: [shell('echo hello')] }, { text: 'done' }] });
 	t.after(() => model.close());
 	const s = await serve(t, w, { env: model.env });
 	const alice = { token: await token(w, 'alice', '--user', 'alice') }, bob = { token: await token(w, 'bob', '--user', 'bob') };
