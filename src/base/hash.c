@@ -2,6 +2,7 @@
 #include "base/hash.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -20,11 +21,27 @@ void hex_encode(const void *bytes, size_t len, char *text)
 	text[2 * len] = '\0';
 }
 
+/* Looked up once: EVP_sha256() has the library search its providers anew for each digest. */
+static const EVP_MD *sha256(void)
+{
+	static _Atomic(EVP_MD *) kept;
+	EVP_MD *md = kept, *none = NULL;
+
+	if (md != NULL)
+		return md;
+	md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (md != NULL && !atomic_compare_exchange_strong(&kept, &none, md)) { /* another thread was faster */
+		EVP_MD_free(md);
+		md = none;
+	}
+	return md;
+}
+
 static EVP_MD_CTX *begin(void)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
-	if (ctx == NULL || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
+	if (ctx == NULL || EVP_DigestInit_ex(ctx, sha256(), NULL) != 1)
 		abort();
 	return ctx;
 }

@@ -374,7 +374,7 @@ bool charge_call(struct run *run, struct call *c, int effect)
 /* ---- model calls ---- */
 
 /* No fewer tokens than the request has: what the provider counted last, and a token for each byte since. */
-static int64_t input_tokens(const struct run *run)
+static int64_t input_tokens(struct run *run)
 {
 	const struct task *t = run->task;
 	int64_t most = t->context.window_tokens > 0 ? t->context.window_tokens : INT64_MAX, tokens;
@@ -384,7 +384,7 @@ static int64_t input_tokens(const struct run *run)
 		         MAX(t->context.bytes - t->context.reported_bytes, 0);
 	} else {
 		AUTO(json_decrefp) json_t *messages = prompt_messages(run);
-		AUTO(json_decrefp) json_t *tools = prompt_tools(t);
+		const json_t *tools = prompt_tools(run);
 		AUTO(freep) char *text = json_text(messages), *schemas = json_text(tools);
 		tokens = (int64_t)(strlen(text) + strlen(schemas));
 	}

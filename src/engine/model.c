@@ -168,7 +168,7 @@ static void on_text(void *userdata, struct str text)
 void model_send(struct run *run)
 {
 	AUTO(json_decrefp) json_t *messages = prompt_messages(run);
-	AUTO(json_decrefp) json_t *tools = prompt_tools(run->task);
+	const json_t *tools = prompt_tools(run);
 	struct llm_request request = {
 		.model = run->model,
 		.agent = run->task->role,

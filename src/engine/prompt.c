@@ -72,11 +72,15 @@ json_t *prompt_messages(const struct run *run)
 	return all;
 }
 
-json_t *prompt_tools(const struct task *t)
+const json_t *prompt_tools(struct run *run)
 {
-	json_t *tools = json_array();
+	const struct task *t = run->task;
+	json_t *tools;
 	const struct tool *tool;
 
+	if (run->tools != NULL) /* what a task has never changes, and neither do the schemas of tools */
+		return run->tools;
+	tools = run->tools = json_array();
 	for (size_t i = 0; (tool = tool_at(i)) != NULL; i++)
 		if (task_has_tool(t, tool->name))
 			json_array_append_new(tools, json_pack("{s:s, s:s, s:o}", "name", tool->name, "description",

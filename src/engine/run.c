@@ -65,6 +65,7 @@ void run_free(struct run *run)
 	health_leave(run);
 	json_decref(run->files_told);
 	json_decref(run->unlocking);
+	json_decref(run->tools);
 	free(run->tmp);
 	free(run);
 }

@@ -91,6 +91,7 @@ struct run {
 	struct layer_meter *meter;     /* of the layer of changes; NULL: none */
 	char *tmp;                     /* the cell's directory for what is not kept */
 
+	json_t *tools;                 /* what a model is told of them; NULL: not made yet */
 	struct llm_call *request;
 	int64_t request_ms;            /* monotonic start */
 
@@ -434,7 +435,7 @@ json_t *effect_fields(const struct decision *decision, const struct policy *poli
 
 /* prompt.c */
 json_t *prompt_messages(const struct run *run);                  /* system prompt and conversation; the caller owns it */
-json_t *prompt_tools(const struct task *task);
+const json_t *prompt_tools(struct run *run);                     /* made once; borrowed */
 bool task_has_tool(const struct task *task, const char *name);
 /* What a task and all below it may have: what the one above may (NULL: everything), and its profile names (NULL: all). */
 MUST_USE json_t *rights_of(const json_t *above, const struct agent_profile *profile);
