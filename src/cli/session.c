@@ -13,6 +13,7 @@
 #include "engine/dirs.h"
 #include "engine/egress.h"
 #include "engine/notify.h"
+#include "engine/fallback.h"
 #include "engine/oplog.h"
 #include "engine/otel.h"
 #include "engine/patience.h"
@@ -194,7 +195,9 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	oplog_open(s->config, s->secrets, LEVEL_ERROR);
 	setup.reply_tokens = s->reply_tokens;
 	setup.cancel_grace_ms = s->config != NULL ? config_number(s->config, "cancel_grace") : 0;
-	setup.fallback = s->fallback;
+	if (s->config != NULL && s->fallback == NULL && fallback_read(config_text(s->config, "fallback"), NULL, &s->chain, err) < 0)
+		return -EINVAL;
+	setup.fallback = s->fallback != NULL ? s->fallback : s->chain;
 	if (s->config != NULL) {
 		setup.patience = patience_of(s->config);
 		setup.slots = slots_of(s->config);
@@ -218,6 +221,7 @@ void session_close(struct session *s)
 	stop_unwatch();
 	watchdog_closing(s->watchdog);
 	engine_free(s->engine); /* it may still withdraw a question */
+	json_decref(TAKE(s->chain));
 	asker_free(s->asker);
 	progress_free(s->progress);
 	llm_free(s->llm);
