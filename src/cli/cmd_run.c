@@ -196,7 +196,8 @@ static int read_fallback(struct wish *w)
 		buf_printf(&text, "%s%s", i > 0 ? "," : "", given[i]);
 	if (count > 0 && config_set(w->config, "fallback", buf_text(&text), "--fallback", &err) < 0)
 		return refuse(w, EXIT_USAGE, "%s", err.text);
-	if (fallback_read(config_text(w->config, "fallback"), w->model, &w->fallback, &err) < 0)
+	/* A configuration is for many models: the one of this run is left out of the chain. A flag that names it is a mistake. */
+	if (fallback_read(config_text(w->config, "fallback"), count > 0 ? w->model : NULL, &w->fallback, &err) < 0)
 		return refuse(w, count > 0 ? EXIT_USAGE : EXIT_CONFIG, "%s%s", count > 0 ? "--" : "", err.text);
 	return 0;
 }

@@ -85,7 +85,8 @@ struct session {
 	const struct prices *prices;   /* of the configuration, borrowed; NULL: the built-in table alone */
 	int64_t context_tokens;        /* 0: by the model */
 	bool loops_ignored;
-	const json_t *fallback;        /* names of models that stand in, borrowed; NULL: none */
+	const json_t *fallback;        /* names of models that stand in, borrowed; NULL: as the configuration has it */
+	json_t *chain;                 /* the same, by session_open; owned */
 	int64_t reply_tokens;          /* 0: by the provider, or as a budget allows */
 	bool service;                  /* the engine stays when no task is left */
 	void (*on_event)(void *userdata, const struct event *event);  /* beside what is shown; NULL */

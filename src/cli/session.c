@@ -12,9 +12,10 @@
 #include "cli/progress.h"
 #include "engine/dirs.h"
 #include "engine/egress.h"
+#include "engine/fallback.h"
+#include "engine/metrics.h"
 #include "engine/notify.h"
 #include "engine/oplog.h"
-#include "engine/metrics.h"
 #include "engine/otel.h"
 #include "engine/patience.h"
 #include "engine/secrets.h"
@@ -197,7 +198,9 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	oplog_open(s->config, s->secrets, quiet ? LEVEL_INFO : LEVEL_ERROR); /* a service has no progress to show */
 	setup.reply_tokens = s->reply_tokens;
 	setup.cancel_grace_ms = s->config != NULL ? config_number(s->config, "cancel_grace") : 0;
-	setup.fallback = s->fallback;
+	if (s->config != NULL && s->fallback == NULL && fallback_read(config_text(s->config, "fallback"), NULL, &s->chain, err) < 0)
+		return -EINVAL;
+	setup.fallback = s->fallback != NULL ? s->fallback : s->chain;
 	if (s->config != NULL) {
 		setup.patience = patience_of(s->config);
 		setup.slots = slots_of(s->config);
@@ -221,6 +224,7 @@ void session_close(struct session *s)
 	stop_unwatch();
 	watchdog_closing(s->watchdog);
 	engine_free(s->engine); /* it may still withdraw a question */
+	json_decref(TAKE(s->chain));
 	metrics_free(s->metrics);
 	asker_free(s->asker);
 	progress_free(s->progress);

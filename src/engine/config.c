@@ -13,6 +13,7 @@
 #include "core/slots.h"
 #include "engine/agents.h"
 #include "engine/dirs.h"
+#include "engine/fallback.h"
 #include "engine/otel.h"
 #include "engine/sanitize.h"
 #include "engine/secrets.h"
@@ -80,7 +81,7 @@ static const struct config_key keys[] = {
 	  .about = "failures of a model in a row; with the next one it is left alone for a while" },
 	{ .name = "breaker.open", .type = CONFIG_DURATION, .otherwise = "1m", .least = 100, .most = DAY_MS,
 	  .about = "for how long; then one request is let through" },
-	{ .name = "fallback", .type = CONFIG_TEXT,
+	{ .name = "fallback", .type = CONFIG_MODELS,
 	  .about = "models that stand in when the model cannot be had, in order: PROVIDER/MODEL, PROVIDER/MODEL" },
 	{ .name = "fallback.auth", .type = CONFIG_CHOICE, .otherwise = "off", .choices = "on off",
 	  .about = "whether they also do where the key is not accepted" },
@@ -221,6 +222,7 @@ static int parse_number(const struct config_key *key, const char *text, int64_t 
 		return r;
 	case CONFIG_TEXT:
 	case CONFIG_MODEL:
+	case CONFIG_MODELS:
 	case CONFIG_CHOICE: break;
 	}
 	*ret = 0;
@@ -256,6 +258,9 @@ static int check_value(const struct config_key *key, const char *text, int64_t *
 	}
 	if (key->type == CONFIG_MODEL && (slash == NULL || slash == text || slash[1] == '\0'))
 		return err_set(err, EINVAL, "%s: '%s' must be PROVIDER/MODEL, such as ollama/llama3", key->name, text);
+	AUTO(json_decrefp) json_t *chain = NULL;
+	if (key->type == CONFIG_MODELS && fallback_read(text, NULL, &chain, err) < 0)
+		return -EINVAL;
 	int r = parse_number(key, text, ret_number);
 	if (r == -EINVAL)
 		return err_set(err, EINVAL, "%s: '%s' must be %s", key->name, text, forms[key->type]);

@@ -11,6 +11,7 @@
 
 enum config_type {
 	CONFIG_TEXT, CONFIG_MODEL, CONFIG_CHOICE, CONFIG_INT,
+	CONFIG_MODELS,               /* a chain, with commas: fallback_read */
 	CONFIG_DURATION,             /* as a number: milliseconds */
 	CONFIG_BYTES,
 	CONFIG_MONEY,                /* US dollars as text; as a number: usd_nanos */

@@ -252,6 +252,13 @@ describe('models that stand in', { concurrency: 2 }, () => {
 			assert.equal(a.requests.length, 0);
 		});
 
+	test('a chain in the configuration is for many models: the own one is left out', async (t) => {
+		const a = await model(t, { replies: [good] });
+		const w = world(t);
+		exited(await w.run(a, 'try', { args: ['-c', 'fallback=openai/mock, anthropic/b'], ...both(a, a) }), 0);
+		assert.deepEqual(w.events('task.created')[0].data.config.fallback, ['anthropic/b']);
+	});
+
 	test('a task that goes on asks the model that it was at', async (t) => {
 		const a = await model(t, { replies: [{ status: 429, error: { code: 'insufficient_quota', message: 'pay' }, times: 0 }] });
 		const b = await model(t, { replies: [{ calls: [shell('echo one')] }, { hang: 'before' }, { text: 'went on' }] });
