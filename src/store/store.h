@@ -218,6 +218,10 @@ struct task_filter {
 MUST_USE int store_tasks(struct store *store, const struct task_filter *filter,
                          void (*visit)(void *userdata, const struct task_row *row), void *userdata, struct err *err);
 
+/* Root tasks that have not ended, by state: running and parked, each once. */
+MUST_USE int store_task_counts(struct store *store, void (*visit)(void *userdata, const char *state, int64_t count), void *userdata,
+                               struct err *err);
+
 struct cost_row {                 /* what one task spent itself, without its children */
 	const char *root, *task, *session, *user, *model;
 	const char *goal;             /* of the root */
