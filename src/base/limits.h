@@ -374,7 +374,7 @@
 #define LIMIT_IMPORT_EVENTS         1000000
 #define LIMIT_FOLLOW_POLL_MS        100      /* between two looks of `events --follow` */
 #define LIMIT_DAY_US                86400000000ll /* a day */
-#define LIMIT_CLOCK_STEP_US         86400000000ll /* a clock that was set wrong by less hides nothing from --since */
+#define LIMIT_CLOCK_STEP_US         3600000000ll /* a clock that was set wrong by less hides nothing from --since */
 
 /* slots and locks */
 #define LIMIT_SLOTS_DEFAULT         256      /* at once, in one engine */

@@ -120,11 +120,13 @@ static bool write_group(struct writer *w, struct list *group, const char *renew,
 static void write_words(struct writer *w, bool idle)
 {
 	struct err err = ERR_NONE;
-	bool due = w->unindexed >= LIMIT_WORDS_BEHIND || (idle && (w->ended || w->unindexed >= LIMIT_WORDS_IDLE)), more;
+	bool due = w->unindexed >= LIMIT_WORDS_BEHIND || (idle && (w->ended || w->unindexed >= LIMIT_WORDS_IDLE)), more = true;
 
 	if (!due || w->words_broken || w->broken.code != 0)
 		return;
-	w->words_broken = words_step(&w->db, &more, &err) < 0;
+	/* As much as came since: a busy writer does not fall further behind. */
+	for (size_t done = 0; done <= w->unindexed && more && !w->words_broken; done += LIMIT_WORDS_BATCH)
+		w->words_broken = words_step(&w->db, &more, &err) < 0;
 	w->unindexed = 0;
 	w->ended = false;
 }
