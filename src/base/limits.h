@@ -359,6 +359,7 @@
 #define LIMIT_SCHEDULE_INSTANTS     10000    /* looked at in one step */
 #define LIMIT_SCHEDULE_SHOWN        1000     /* instants, or runs, in one answer */
 #define LIMIT_SCHEDULE_POLL_MS      1000     /* between two looks at what other processes changed */
+#define LIMIT_SCHEDULE_BEAT_MS      15000    /* without a look at the schedules: late */
 #define LIMIT_SCHEDULE_UNDER_WAY    256      /* decisions that are being written at once */
 /* history */
 #define LIMIT_HISTORY_TERMS         16       /* words and phrases of one search */

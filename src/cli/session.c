@@ -194,7 +194,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;
-	oplog_open(s->config, s->secrets, LEVEL_ERROR);
+	oplog_open(s->config, s->secrets, quiet ? LEVEL_INFO : LEVEL_ERROR); /* a service has no progress to show */
 	setup.reply_tokens = s->reply_tokens;
 	setup.cancel_grace_ms = s->config != NULL ? config_number(s->config, "cancel_grace") : 0;
 	setup.fallback = s->fallback;
@@ -209,7 +209,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	if (r < 0)
 		return r;
 	r = stop_watch(s->loop, on_stop, s, err);
-	if (r == 0)
+	if (r == 0 && !s->service) /* a service says so when it listens */
 		notify_ready();
 	return r;
 }

@@ -275,7 +275,8 @@ MUST_USE int store_events(struct store *store, const struct event_filter *filter
                           bool (*visit)(void *userdata, const struct event_row *row), void *userdata, struct err *err);
 /* A number that changes with every commit of another connection, of whatever process. Cheap. */
 MUST_USE int store_version(struct store *store, int64_t *ret, struct err *err);
-/* seq of the newest event of all (0: none), and of one before which none is newer than that time, as far as the clock went forwards. */
+/* seq of the newest event of all (0: none), and of one before which none is newer than that time, as far as the clock went
+ * forwards. */
 MUST_USE int store_event_newest(struct store *store, int64_t *ret_seq, struct err *err);
 MUST_USE int store_event_before(struct store *store, int64_t time_us, int64_t *ret_seq, struct err *err);
 /* The newest event of a task; without content. -ENOENT: it has none. */
