@@ -82,9 +82,10 @@ static bool may_begin_again(const struct span *s)
 	return s->kind == SPAN_MODEL && s->failed;
 }
 
+/* A decision goes with its call. */
 static bool is_gone(const struct span *s)
 {
-	return s->sent;
+	return s->sent && (s->kind != SPAN_DECISION || s->parent == NULL || s->parent->sent);
 }
 
 static void put_ended(struct otel *o, struct live *l)

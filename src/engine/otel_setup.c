@@ -33,6 +33,13 @@ static char *address(const struct config *config)
 	return xasprintf("%.*s/v1/traces", (int)len, base);
 }
 
+static bool has_password(const char *url)
+{
+	const char *host = strstr(url, "://");
+
+	return host != NULL && memchr(host + 3, '@', strcspn(host + 3, "/?#")) != NULL;
+}
+
 /* ---- headers ---- */
 
 /* "Name: value" or NAME=VALUE, one a line. */
@@ -148,7 +155,9 @@ int otel_setup_read(const struct config *config, bool always, struct otel_setup 
 	s.url = address(config);
 	if (s.url == NULL)
 		return 0;
-	int r = read_all(config, &s, err);
+	int r = has_password(s.url) ? err_set(err, EINVAL, "otel.endpoint: a name and a password do not belong into an address, which is "
+	                                                   "shown: write a header Authorization into otel.headers_file")
+		: read_all(config, &s, err);
 	if (r < 0) {
 		otel_setup_done(&s);
 		return r;

@@ -2,6 +2,7 @@
  * result went to the next turn is certain. That it fed a call is inferred: the arguments repeat a word that stood in it
  * and nowhere before. It never guesses from common words, and keeps no text. */
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/trace.h"
@@ -16,14 +17,20 @@ const char *edge_kind_name(enum edge_kind kind)
 	return name_of(names, COUNT(names), kind);
 }
 
-void trace_edge(struct span *to, const struct span *from, enum edge_kind kind)
+static void add_edge(struct span *to, const char *from_id, enum edge_kind kind)
 {
 	for (size_t i = 0; i < to->edge_count; i++)
-		if (to->edges[i].kind == kind && strcmp(to->edges[i].from, from->id) == 0)
+		if (to->edges[i].kind == kind && strcmp(to->edges[i].from, from_id) == 0)
 			return;
 	to->edges = xrealloc(to->edges, (to->edge_count + 1) * sizeof *to->edges);
-	to->edges[to->edge_count].kind = kind;
-	memcpy(to->edges[to->edge_count++].from, from->id, sizeof from->id);
+	struct edge *edge = &to->edges[to->edge_count++];
+	edge->kind = kind;
+	snprintf(edge->from, sizeof edge->from, "%s", from_id);
+}
+
+void trace_edge(struct span *to, const struct span *from, enum edge_kind kind)
+{
+	add_edge(to, from->id, kind);
 }
 
 /* The results of all calls of the turn before are in its conversation; where there were none, it only came after it. */
@@ -116,10 +123,11 @@ void trace_call_edges(struct trace *t, struct span *call, const json_t *args)
 		turn->call = call;
 	while (next_word(&text, word)) {
 		const json_t *known = json_object_get(t->words, word);
-		const struct span *from = json_is_string(known) ? trace_find(t, json_string_value(known)) : NULL;
+		const char *id = json_string_value(known);
+		const struct span *from = id != NULL ? trace_find(t, id) : NULL;   /* NULL also where it was pruned: an earlier turn */
 		if (known == NULL && json_object_size(t->words) < t->words_most)
 			json_put(t->words, word, json_null());
-		if (from != NULL && from != call && from->parent != turn && fed++ < LIMIT_TRACE_CALL_EDGES)
-			trace_edge(call, from, EDGE_DATA);
+		if (id != NULL && from != call && (from == NULL || from->parent != turn) && fed++ < LIMIT_TRACE_CALL_EDGES)
+			add_edge(call, id, EDGE_DATA);
 	}
 }

@@ -197,7 +197,7 @@ describe('a receiver that fails', () => {
 	test('a receiver that is not there costs the flush time at most, and is told of', async (t) => {
 		const w = world(t);
 		model.setScenario({ replies: [{ text: 'done' }] });
-		const run = await w.run(model, 'x', { args: to('http://127.0.0.1:9', 'otel.flush=1s') });
+		const run = await w.run(model, 'x', { args: to('http://127.0.0.1:9', 'otel.flush=1s', 'otel.running=off') });
 		exited(run, 0);
 		assert.match(run.err, /export: of 2 spans 2 did not arrive: .*; send them again with: mishri otlp send/);
 		assert.equal(run.out, 'done\n');
@@ -321,6 +321,7 @@ test('headers come from a file that is one\'s own; wrong settings say what would
 	const wrong = [
 		[[`otel.headers_file=${file}`], /must be a file that nobody else may read \(chmod 600\)/],
 		[['otel.endpoint=ftp://x'], /begins with http:\/\/ or https:\/\//],
+		[[`otel.endpoint=http://me:${SECRET}@127.0.0.1:1`], /do not belong into an address/],
 		[['otel.resource=a'], /otel\.resource: must be KEY=VALUE,KEY=VALUE/],
 		[['otel.sampler=traceidratio', 'otel.sampler_arg=2'], /otel\.sampler_arg: '2' must be a number from 0 to 1/],
 		[['otel.protocol=grpc'], /otel\.protocol: 'grpc' is not one of: http\/protobuf http\/json/],
