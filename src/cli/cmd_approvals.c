@@ -288,7 +288,8 @@ static void judge(void *userdata, const struct approval_row *row)
 	memcpy(w->kind, row->kind, sizeof w->kind);
 	w->alive = row->alive;
 	if (strcmp(row->kind, "question") == 0) {
-		w->code = complain(EXIT_USAGE, "%s: this is a question, which wants words: mishri answer %s TEXT", w->command->name, row->approval);
+		w->code = complain(EXIT_USAGE, "%s: this is a question, which wants words: mishri answer %s TEXT", w->command->name,
+		                   row->approval);
 		return;
 	}
 	if (strcmp(row->state, "pending") != 0) {
