@@ -43,8 +43,8 @@ static int fork_task(int argc, char **argv)
 		return EXIT_USAGE;
 	size_t count = option_positionals(o, &words);
 	if (count < 1 || count > 2)
-		return complain(EXIT_USAGE, "fork: an event and perhaps a text are wanted: mishri fork 123 \"do it differently\"; `mishri events TASK` "
-		                "shows the number of each event");
+		return complain(EXIT_USAGE, "fork: an event and perhaps a text are wanted: mishri fork 123 \"do it differently\"; "
+		                "`mishri events TASK` shows the number of each event");
 	if (str_to_u64(str_of(words[0] + (words[0][0] == '#')), &seq) < 0 || seq == 0 || seq > INT64_MAX)
 		return complain(EXIT_USAGE, "fork: '%.40s' is no event: give its number, as `mishri events TASK` shows it", words[0]);
 	if (cli_user(o, user, &err) < 0)

@@ -64,7 +64,8 @@ static char *doing(const struct event *e)
 	case EVENT_LOCK_WAITING:
 		return xasprintf("waits for lock %s, held by %s", json_get_text(e->data, "lock", ""), json_get_text(e->data, "holder", ""));
 	case EVENT_TASK_PAUSED: return xasprintf("paused by %s", json_get_text(e->data, "by", ""));
-	case EVENT_TASK_STEERED: return xasprintf("was told by %s: %s", json_get_text(e->data, "by", ""), json_get_text(e->data, "text", ""));
+	case EVENT_TASK_STEERED:
+		return xasprintf("was told by %s: %s", json_get_text(e->data, "by", ""), json_get_text(e->data, "text", ""));
 	case EVENT_TASK_CANCELLED: return xasprintf("ends: cancelled by %s", json_get_text(e->data, "by", ""));
 	case EVENT_TASK_PARKED: return xasprintf("parked: %s", json_get_text(e->data, "detail", reason));
 	case EVENT_LIMIT_REACHED:

@@ -458,7 +458,8 @@ static void on_said(struct progress *p, struct worker *w, const struct event *e)
 	else if (e->type == EVENT_TASK_STEERED)
 		buf_printf(&p->out, "  %s%s says: %s\n", prefix, by, text);
 	else if (e->type == EVENT_CONTROL_REFUSED)
-		buf_printf(&p->out, "  %s%s wanted to %s this and may not, or cannot: %s\n", prefix, by, json_get_text(e->data, "command", ""), text);
+		buf_printf(&p->out, "  %s%s wanted to %s this and may not, or cannot: %s\n", prefix, by,
+		           json_get_text(e->data, "command", ""), text);
 	if (e->type == EVENT_TASK_PAUSED)
 		doing(w, "paused");
 }

@@ -312,7 +312,7 @@ bool task_decide(const struct task *t, const struct task_input *input, struct st
 	}
 	if (spends_too_much(t, &hit))
 		return used_up(t, input, &hit, ret);
-	if (t->interrupting) { /* its words stand in the conversation as soon as nothing is open */
+	if (t->interrupting) { /* its words join the conversation as soon as every call is closed */
 		enum settled settled = settle(t, input, "steered", true, ret);
 		if (settled != SETTLED)
 			return settled == SETTLING;

@@ -152,9 +152,9 @@ static int without_engine(struct store *store, const struct control *c, const st
 	if (c->command == CONTROL_CANCEL) {
 		int r = closing_cancel(store, c->task, c->user, ret->word, err);
 		if (r == -EBUSY) { /* somebody goes on with it just now */
+			AUTO(json_decrefp) json_t *body = body_of(c, ret->word, "");
 			ret->alive = true;
-			return store_inbox_put(store, c->task, control_name(c->command), c->user, json_pack("{s:s, s:b}", "word", ret->word,
-			                       "now", c->now), err);
+			return store_inbox_put(store, c->task, control_name(c->command), c->user, body, err);
 		}
 		return r < 0 ? r : settle(ret, CONTROL_DONE, 0, "cancelled; nothing of it ran");
 	}

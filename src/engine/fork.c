@@ -170,8 +170,9 @@ static int add_conversation(struct made *m, const struct past *p, struct err *er
 	int64_t bytes = 0;
 	size_t i, number = 1;
 	AUTO(json_decrefp) json_t *messages = all;
-	AUTO(freep) char *text = xasprintf("(This conversation is a fork of task %s after its event %lld. Files and everything else outside it "
-	                                   "are as they are now, which may be later: look before you rely on them.)", p->task->id,
+	AUTO(freep) char *text = xasprintf("(This conversation is a fork of task %s after its event %lld. Files and everything "
+	                                   "else outside it are as they are now, which may be later: look before you rely "
+	                                   "on them.)", p->task->id,
 	                                   (long long)p->wanted);
 
 	json_put_text(note, "role", "user");
@@ -193,7 +194,8 @@ static int add_conversation(struct made *m, const struct past *p, struct err *er
 		json_array_append_new(json_object_get(data, "messages"), message_of(message));
 	}
 	add(m, EVENT_TASK_FORKED, data);
-	return bytes <= (int64_t)LIMIT_EVENT_BYTES ? 0 : err_set(err, EFBIG, "the conversation is too long to be forked; fork at an earlier event");
+	return bytes <= (int64_t)LIMIT_EVENT_BYTES ? 0 : err_set(err, EFBIG, "the conversation is too long to be forked; fork at an "
+	                                                         "earlier event");
 }
 
 /* Nothing more was to be said there: the new words are what there is to do. */
@@ -223,14 +225,15 @@ static int write_down(struct store *store, const struct fork_wish *wish, const s
 		return r;
 	}
 	if (wish->text != NULL)
-		add(m, EVENT_TASK_STEERED, json_pack("{s:s, s:o, s:b, s:b}", "by", wish->user, "text", json_of_str(str_of(wish->text)), "now", 0,
-		                                     "replan", 0));
+		add(m, EVENT_TASK_STEERED, json_pack("{s:s, s:o, s:b, s:b}", "by", wish->user, "text", json_of_str(str_of(wish->text)),
+		                                     "now", 0, "replan", 0));
 	add(m, EVENT_TASK_PARKED, json_pack("{s:s}", "reason", "forked"));
 	r = append(store, m, 0, m->count - 1, LEASE_CREATE, err);
 	return r < 0 ? r : append(store, m, m->count - 1, 1, LEASE_RELEASE, err);
 }
 
-static int make(struct store *store, const struct fork_wish *wish, struct past *p, char ret_task[static ID_LEN + 1], struct err *err)
+static int make(struct store *store, const struct fork_wish *wish, struct past *p, char ret_task[static ID_LEN + 1],
+                struct err *err)
 {
 	AUTO(task_freep) struct task *t = task_new();
 	struct made m = { .task = t };
