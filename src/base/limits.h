@@ -330,6 +330,7 @@
 #define LIMIT_HTTP_HOSTS            16
 #define LIMIT_STREAM_LOOK_MS        500      /* for events of other engines */
 #define LIMIT_STREAM_ALIVE_MS       15000    /* a line that says nothing, so that both sides see that the other is there */
+#define LIMIT_API_LOOK_MS           20       /* whether an engine has taken a person's answer */
 #define LIMIT_STREAM_PAGE           256      /* events read at once for one stream */
 #define LIMIT_STREAMS               768      /* at once; the other connections are for requests */
 #define LIMIT_PAGE_ROWS             1000     /* of one answer */
@@ -359,6 +360,7 @@
 #define LIMIT_SCHEDULE_INSTANTS     10000    /* looked at in one step */
 #define LIMIT_SCHEDULE_SHOWN        1000     /* instants, or runs, in one answer */
 #define LIMIT_SCHEDULE_POLL_MS      1000     /* between two looks at what other processes changed */
+#define LIMIT_SCHEDULE_BEAT_MS      15000    /* without a look at the schedules: late */
 #define LIMIT_SCHEDULE_UNDER_WAY    256      /* decisions that are being written at once */
 /* history */
 #define LIMIT_HISTORY_TERMS         16       /* words and phrases of one search */
