@@ -81,7 +81,8 @@ static json_t *engine_object(const struct asked *a)
 	json_put_text(object, "user", a->user);
 	json_put_int(object, "leases", a->leases);
 	json_put_text(object, "reason", a->why.text);
-	json_put(object, "silent_ms", a->renewed_ms >= 0 ? json_integer(MAX(clock_mono_ms() - a->renewed_ms, (int64_t)0)) : json_null());
+	json_put(object, "silent_ms",
+	         a->renewed_ms >= 0 ? json_integer(MAX(clock_mono_ms() - a->renewed_ms, (int64_t)0)) : json_null());
 	json_put(object, "process", a->life == ENGINE_ALIVE ? health_process(a->pid) : json_null());
 	return object;
 }
@@ -122,7 +123,8 @@ static void print_beat(const json_t *beat, bool colour)
 	char age[32], deadline[32];
 	const json_t *age_ms = json_object_get(beat, "age_ms");
 
-	printf("  %s%-5s%s %-10s ", ink(colour, late ? INK_BAD : INK_GOOD), state, ink(colour, INK_PLAIN), json_get_text(beat, "kind", ""));
+	printf("  %s%-5s%s %-10s ", ink(colour, late ? INK_BAD : INK_GOOD), state, ink(colour, INK_PLAIN),
+	       json_get_text(beat, "kind", ""));
 	AUTO(buf_done) struct buf name = BUF_INIT(KIB(1));
 	text_add(&name, json_get_text(beat, "name", ""), 20);
 	printf("%-20s ", buf_text(&name));
@@ -146,7 +148,8 @@ static void print_silent(const json_t *e)
 	printf("  %s", json_get_text(e, "reason", ""));
 	if (json_is_object(process)) {
 		const char *wchan = json_get_text(process, "wchan", "");
-		printf("; its process is in state %s%s%s", json_get_text(process, "state", "unknown"), wchan[0] != '\0' ? " at " : "", wchan);
+		printf("; its process is in state %s%s%s", json_get_text(process, "state", "unknown"),
+		       wchan[0] != '\0' ? " at " : "", wchan);
 	}
 	if (json_is_integer(silent))
 		printf("; it last renewed its leases %s ago", clock_span(json_integer_value(silent), span, sizeof span));

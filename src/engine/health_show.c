@@ -127,7 +127,8 @@ static void measure_beat(void *userdata, const struct beat_state *s)
 	if (s->age_ms >= 0)
 		m->visit(m->userdata, &(struct health_measure){ "mishri_heartbeat_age_seconds", "since the last sign of life", false,
 		                                                (double)s->age_ms / 1000, labels });
-	m->visit(m->userdata, &(struct health_measure){ "mishri_heartbeat_late", "1: it is over its deadline", false, s->late, labels });
+	m->visit(m->userdata, &(struct health_measure){ "mishri_heartbeat_late", "1: it is over its deadline", false, s->late,
+	                                                labels });
 	m->visit(m->userdata, &(struct health_measure){ "mishri_heartbeat_misses_total", "times that it was", true,
 	                                                (double)s->misses, labels });
 }
@@ -163,7 +164,8 @@ void health_measures(struct engine *engine, void (*visit)(void *userdata, const 
 		{ "mishri_model_requests", "requests to models that are under way", false, (double)s.requests, NULL },
 		{ "mishri_waiting_for_people", "tasks that wait for a person", false, (double)s.people, NULL },
 		{ "mishri_warden_restarts_total", "wardens that were replaced", true, engine->health.warden_restarts, NULL },
-		{ "mishri_loop_stood_total", "times that the event loop stood for too long", true, (double)engine->health.loop_misses, NULL },
+		{ "mishri_loop_stood_total", "times that the event loop stood for too long", true,
+		  (double)engine->health.loop_misses, NULL },
 		{ "mishri_store_waiting_batches", "batches that are not durable yet", false, (double)h.waiting, NULL },
 		{ "mishri_store_broken", "1: nothing can be written any more", false, h.broken, NULL },
 		{ "mishri_store_db_bytes", "size of the database", false, (double)h.db_bytes, NULL },

@@ -140,7 +140,7 @@ describe('killed at every sync', { skip: !fs.existsSync(shim) && 'needs build/te
 	test('the disk is full while it runs: it says so, and goes on when there is room', async (t) => {
 		const w = world(t);
 		model.setScenario({ replies: steps(5, append) });
-		const env = { LD_PRELOAD: shim, FAULT_CALL: 'write', FAULT_AT: '200', FAULT_FROM: '1', FAULT_DO: 'ENOSPC', FAULT_PATH: 'mishri.db' };
+		const env = { LD_PRELOAD: shim, FAULT_CALL: 'write', FAULT_AT: '400', FAULT_FROM: '1', FAULT_DO: 'ENOSPC', FAULT_PATH: 'mishri.db' };
 		const run = await w.startRun(model, 'go', { env, args: ['--output-format', 'json'] }).done;
 		assert.equal(run.code, 1, run.err);
 		assert.match(JSON.parse(run.out).result, /full|space/i);

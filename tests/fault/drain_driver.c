@@ -17,7 +17,8 @@ static const char policy_text[] =
 
 /* Signals ignored, a session of its own, a parent that is gone, the output held open. */
 static const char stubborn[] =
-	"trap \\\"\\\" TERM INT HUP; (setsid sh -c 'trap \\\"\\\" TERM INT HUP; sleep 600' &); (sh -c 'trap \\\"\\\" TERM; sleep 600' &); "
+	"trap \\\"\\\" TERM INT HUP; (setsid sh -c 'trap \\\"\\\" TERM INT HUP; sleep 600' &); "
+	"(sh -c 'trap \\\"\\\" TERM; sleep 600' &); "
 	"mktemp running.XXXXXXXX; while :; do sleep 1; done";
 
 static int64_t over, parked;
@@ -64,7 +65,8 @@ static void must(int r, const struct err *err)
 static void start(struct engine *engine, const char *model, const char *workspace, int64_t count)
 {
 	const struct task_spec spec = {
-		.goal = "stay", .agent = "worker", .role = "worker", .model = model, .workspace = workspace, .plan = "never", .channel = "cli",
+		.goal = "stay", .agent = "worker", .role = "worker", .model = model, .workspace = workspace,
+		.plan = "never", .channel = "cli",
 		.level = CELL_FULL, .budget_nanos = -1,
 		.limits = { LIMIT_TASK_TURNS, LIMIT_TASK_CALLS, LIMIT_TASK_TIMEOUT_MS, LIMIT_CALL_OUTPUT_BYTES },
 	};
@@ -80,7 +82,8 @@ int main(int argc, char **argv)
 	struct watchdog_setup watch = { 0 };
 	struct rlimit files;
 	struct err err = ERR_NONE;
-	const struct policy_source source = { .layer = LAYER_PROJECT, .name = "drain.yaml", .text = { policy_text, sizeof policy_text - 1 } };
+	const struct policy_source source = { .layer = LAYER_PROJECT, .name = "drain.yaml",
+	                                      .text = { policy_text, sizeof policy_text - 1 } };
 	struct policy *policy;
 	struct llm_model *model;
 	struct engine *engine;

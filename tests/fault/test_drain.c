@@ -1,5 +1,5 @@
-/* test_drain.c - SIGTERM to an engine with many running tasks, all in programs that will not end: every task is parked or left to be
- * resumed, no process is left, and it takes no longer than was promised.
+/* test_drain.c - SIGTERM to an engine with many running tasks, all in programs that will not end: every task is parked or left
+ * to be resumed, no process is left, and it takes no longer than was promised.
  *
  *   usage: test_drain DRIVER [COUNT [DEADLINE_MS]] */
 #include <dirent.h>
@@ -102,7 +102,8 @@ int main(int argc, char **argv)
 	struct sums sums = { 0 };
 	int status;
 
-	if (argc < 2 || str_to_u64(str_of(number), &count) < 0 || str_to_u64(str_of(deadline), &deadline_ms) < 0 || mkdtemp(dir) == NULL)
+	if (argc < 2 || str_to_u64(str_of(number), &count) < 0 || str_to_u64(str_of(deadline), &deadline_ms) < 0 ||
+	    mkdtemp(dir) == NULL)
 		return 2;
 	workspace = xasprintf("%s/ws", dir);
 	data = xasprintf("%s/data", dir);

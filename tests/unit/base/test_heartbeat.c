@@ -45,7 +45,8 @@ static void a_row_through_time(void **state)
 		{ 11001, NOTHING, "-cell a 1001;" },
 	};
 	struct heartbeats *table = heartbeats_new();
-	struct beat *beat = beat_new(table, &(struct beat_spec){ .kind = "cell", .name = "a", .action = BEAT_KILL, .deadline_ms = 100 });
+	struct beat *beat = beat_new(table, &(struct beat_spec){ .kind = "cell", .name = "a", .action = BEAT_KILL,
+	                                                              .deadline_ms = 100 });
 
 	(void)state;
 	judged(table, 500, "");                             /* before its first beat */
@@ -79,7 +80,8 @@ static void rows_that_go_while_they_are_judged(void **state)
 {
 	struct heartbeats *table = heartbeats_new();
 	struct beat *first = NULL;
-	struct beat_spec spec = { .kind = "tool", .name = "first", .action = BEAT_KILL, .deadline_ms = 100, .missed = free_both, .userdata = &first };
+	struct beat_spec spec = { .kind = "tool", .name = "first", .action = BEAT_KILL, .deadline_ms = 100,
+	                          .missed = free_both, .userdata = &first };
 
 	(void)state;
 	first = beat_new(table, &spec);
