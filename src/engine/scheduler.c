@@ -210,7 +210,13 @@ static void drop_removed(struct scheduler *s)
 
 /* ---- events ---- */
 
-struct word { struct scheduler *s; int *alive; enum event_type type; char schedule[ID_LEN + 1], task[ID_LEN + 1]; int64_t instant_us; };
+struct word {                          /* an event on its way to the disk */
+	struct scheduler *s;
+	int *alive;
+	enum event_type type;
+	char schedule[ID_LEN + 1], task[ID_LEN + 1];
+	int64_t instant_us;
+};
 
 static void start(struct scheduler *s, const char *schedule, const char *task, int64_t instant_us);
 
@@ -274,8 +280,8 @@ static void fire(struct scheduler *s, struct item *item, int64_t instant_us, con
 static void pass(struct scheduler *s, struct item *item, const struct schedule_step *step)
 {
 	emit(s, item, EVENT_SCHEDULE_PASSED,
-	     json_pack("{s:s, s:I, s:I, s:I, s:s}", "what", schedule_pass_names[step->pass], "first_us", (json_int_t)step->first_us, "last_us",
-	               (json_int_t)step->last_us, "count", (json_int_t)step->count, "reason", step->reason), NULL);
+	     json_pack("{s:s, s:I, s:I, s:I, s:s}", "what", schedule_pass_names[step->pass], "first_us", (json_int_t)step->first_us,
+	               "last_us", (json_int_t)step->last_us, "count", (json_int_t)step->count, "reason", step->reason), NULL);
 }
 
 /* ---- starting ---- */
@@ -295,8 +301,9 @@ static void start_row(void *userdata, const struct schedule_row *row)
 
 static void failed(struct scheduler *s, struct item *item, const char *task, int64_t instant_us, const char *why)
 {
-	emit(s, item, EVENT_SCHEDULE_FAILED, json_pack("{s:I, s:s, s:s}", "instant_us", (json_int_t)instant_us, "task", task, "reason", why),
-	     task);
+	json_t *data = json_pack("{s:I, s:s, s:s}", "instant_us", (json_int_t)instant_us, "task", task, "reason", why);
+
+	emit(s, item, EVENT_SCHEDULE_FAILED, data, task);
 }
 
 static void start(struct scheduler *s, const char *schedule, const char *task, int64_t instant_us)
