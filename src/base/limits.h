@@ -401,6 +401,9 @@
 #define LIMIT_OTEL_BACKOFF_MOST_MS  30000
 #define LIMIT_OTEL_RETRY_MS         300000   /* then a batch is given up */
 #define LIMIT_OTEL_HEADERS_BYTES    KIB(16)  /* a file of headers */
+#define LIMIT_METRIC_SERIES         200      /* of one metric; what more there would be is "other" */
+#define LIMIT_METRIC_TASKS          100000   /* tasks and questions under way that are remembered */
+#define LIMIT_METRICS_BYTES         MIB(16)
 #define LIMIT_OTLP_SEND_MS          60000    /* for one queue full of spans, afterwards */
 #define LIMIT_OTLP_TASKS            100000   /* sent at once */
 #define LIMIT_OTEL_LIVE_TASKS       1000     /* trees of tasks whose spans are sent as they work */

@@ -11,6 +11,7 @@
 
 #include "base/io.h"
 #include "engine/dirs.h"
+#include "engine/notify.h"
 #include "tools/tool.h"
 
 #include "base/banned.h"
@@ -196,6 +197,7 @@ static int run_loop(struct serve *serve)
 	if (http_server_port(serve->http) != 0)
 		printf("  port %u\n", http_server_port(serve->http));
 	fflush(stdout);
+	notify_ready();
 	engine_loop(serve->s.engine);
 	close_parts(serve);
 	return EXIT_DONE;

@@ -8,13 +8,18 @@ static bool on_head(void *userdata, struct http_conn *conn, const struct http_re
 	(void)userdata;
 	if (str_eq(request->path, STR("/healthz")))
 		return true;
+	if (str_eq(request->path, STR("/metrics")) && request->peer.local) /* its owner alone can reach the Unix socket */
+		return true;
 	http_problem(conn, 404, "there is nothing here; /healthz says that the service lives");
 	return false;
 }
 
 static void on_request(void *userdata, struct http_conn *conn, const struct http_request *request)
 {
-	(void)userdata, (void)request;
+	if (str_eq(request->path, STR("/metrics"))) {
+		serve_metrics(userdata, conn, request);
+		return;
+	}
 	http_answer(conn, 200, "application/json", STR("{\"status\":\"ok\"}"), "");
 }
 
