@@ -29,6 +29,7 @@ struct item {
 };
 
 struct zones { struct zone **list; size_t count; };
+struct gone { struct gone *next; char task[ID_LEN + 1], why[LIMIT_ERR_TEXT_BYTES]; };  /* a task that will not come to be */
 
 struct scheduler {
 	struct scheduler_setup setup;
@@ -41,6 +42,7 @@ struct scheduler {
 	int64_t why_until_us;
 	int timer;
 	struct watch *timer_readable, *poll;
+	struct gone *gone;
 	size_t under_way;
 	int looks;
 	bool broken;
@@ -320,24 +322,45 @@ static void start(struct scheduler *s, const char *schedule, const char *task, i
 	failed(s, item, task, instant_us, w.err.text);
 }
 
-struct lost { struct scheduler *s; const char *task, *why; };
+struct lost { struct scheduler *s; const struct gone *gone; bool waits; };
 
 static void fail_claim(void *userdata, const struct schedule_claim *claim)
 {
-	const struct lost *lost = userdata;
-	struct item *item = strcmp(claim->task, lost->task) == 0 ? find(lost->s, claim->schedule) : NULL;
+	struct lost *lost = userdata;
+	struct item *item = strcmp(claim->task, lost->gone->task) == 0 ? find(lost->s, claim->schedule) : NULL;
 
-	if (item != NULL && !item->under_way)
-		failed(lost->s, item, claim->task, claim->instant_us, lost->why);
+	if (item != NULL && item->under_way)
+		lost->waits = true;
+	else if (item != NULL)
+		failed(lost->s, item, claim->task, claim->instant_us, lost->gone->why);
+}
+
+/* Said as soon as nothing else of the schedule is under way. Tasks that are no run of a schedule have no claim. */
+static void tell_lost(struct scheduler *s)
+{
+	for (struct gone **at = &s->gone; *at != NULL;) {
+		struct gone *gone = *at;
+		struct lost lost = { .s = s, .gone = gone };
+		(void)!store_schedule_claims(s->setup.store, true, fail_claim, &lost, NULL);
+		if (lost.waits) {
+			at = &gone->next;
+			continue;
+		}
+		*at = gone->next;
+		free(gone);
+	}
 }
 
 void scheduler_lost(struct scheduler *s, const char *task, const char *why)
 {
-	struct lost lost = { s, task, why };
-	bool news;
-
-	if (s != NULL && !s->broken && reload(s, &news))
-		(void)!store_schedule_claims(s->setup.store, true, fail_claim, &lost, NULL);
+	if (s == NULL || s->broken)
+		return;
+	struct gone *gone = xcalloc(1, sizeof *gone);
+	snprintf(gone->task, sizeof gone->task, "%s", task);
+	snprintf(gone->why, sizeof gone->why, "%s", why);
+	gone->next = s->gone;
+	s->gone = gone;
+	watch_arm(s->poll, 0);
 }
 
 static void take_over(void *userdata, const struct schedule_claim *claim)
@@ -429,6 +452,7 @@ static void look(struct scheduler *s)
 	if (s->broken || (s->setup.resting != NULL && s->setup.resting(s->setup.userdata)) || !reload(s, &news))
 		return;
 	look_at_clocks(s);
+	tell_lost(s);
 	if (news || s->looks++ % CLAIMS_EVERY == 0)
 		(void)!store_schedule_claims(s->setup.store, false, take_over, s, NULL);
 	for (size_t i = 0; i < s->count && s->under_way < LIMIT_SCHEDULE_UNDER_WAY; i++) {
@@ -494,6 +518,11 @@ void scheduler_close(struct scheduler *s)
 		free(s->items[i]);
 	for (size_t i = 0; i < s->zones.count; i++)
 		zone_free(s->zones.list[i]);
+	while (s->gone != NULL) {
+		struct gone *gone = s->gone;
+		s->gone = gone->next;
+		free(gone);
+	}
 	free(s->items);
 	free(s->zones.list);
 	s->alive[0] = 0;
