@@ -331,6 +331,7 @@
 #define LIMIT_HTTP_HOSTS            16
 #define LIMIT_STREAM_LOOK_MS        500      /* for events of other engines */
 #define LIMIT_STREAM_ALIVE_MS       15000    /* a line that says nothing, so that both sides see that the other is there */
+#define LIMIT_API_LOOK_MS           20       /* whether an engine has taken a person's answer */
 #define LIMIT_STREAM_PAGE           256      /* events read at once for one stream */
 #define LIMIT_STREAMS               768      /* at once; the other connections are for requests */
 #define LIMIT_PAGE_ROWS             1000     /* of one answer */

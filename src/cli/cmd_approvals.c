@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/answer.h"
 #include "cli/ask_show.h"
 #include "cli/common.h"
 #include "cli/print.h"
@@ -34,17 +35,11 @@ struct list {
 	bool colour;
 };
 
-/* What was held by an engine that is gone cannot be answered any more. */
-static bool is_gone(const struct approval_row *row)
-{
-	return !approval_outlives(row->kind) && !row->alive;
-}
-
 static const char *state_of(const struct approval_row *row, int64_t now_us)
 {
 	if (strcmp(row->state, "pending") != 0)
 		return row->state;
-	if (is_gone(row))
+	if (approval_is_gone(row))
 		return "gone";
 	return row->expires_us > 0 && now_us >= row->expires_us ? "expired" : "pending";
 }
@@ -177,8 +172,7 @@ struct wish {
 	struct store *store;
 	struct answer answer;
 	json_t *args, *body;           /* body: the message, once it was judged */
-	char user[USER_LEN + 1], id[ID_LEN + 1], word[ID_LEN + 1], task[ID_LEN + 1], kind[16];
-	int code;                      /* of the exit, once the row was looked at */
+	char user[USER_LEN + 1], id[ID_LEN + 1], word[ID_LEN + 1], task[ID_LEN + 1];
 	bool alive, decided, counted;
 	char *said;                    /* who decided, and how */
 };
@@ -233,92 +227,23 @@ static int read_answer(struct wish *w)
 	return 0;
 }
 
-static int check_args(const struct approval *a, const json_t *args, struct err *err)
+/* The same judge as the engine's, so that most wrong answers never get to it. Returns an exit code. */
+static int judge(struct wish *w)
 {
-	const struct tool *tool = tool_find(json_get_text(a->action, "tool", ""));
-
-	if (strcmp(a->kind, "tool") != 0 || tool == NULL)
-		return 0; /* the judge has its own sentence for it */
-	AUTO(json_decrefp) json_t *schema = tool_schema_of(tool);
-	return schema_check(schema, args, err);
-}
-
-static int over(struct wish *w, const struct approval_row *row)
-{
-	static const char *const words[] = { "allow", "deny", "edit" };
-
-	if (name_find(words, COUNT(words), row->state) < 0)
-		return complain(EXIT_FAILED, "%s: it is over (%s): %s", w->command->name, row->state, row->reason);
-	return complain(EXIT_FAILED, "%s: already answered by %s: %s", w->command->name, row->by,
-	                strcmp(row->state, "allow") == 0 ? "yes" : strcmp(row->state, "deny") == 0 ? "no" : row->state);
-}
-
-/* An answer that waits in the inbox because no engine runs is an answer already. */
-struct waiting { const char *approval; struct approval *a; char by[USER_LEN + 1]; bool decides; };
-
-static void note_waiting(void *userdata, const struct inbox_message *m)
-{
-	struct waiting *w = userdata;
-	struct answer other;
-
-	if (w->decides || strcmp(m->kind, "approval") != 0 || answer_parse(m->body, &other, NULL) < 0)
-		return;
-	other.by = m->user;
-	other.time_us = m->time_us;
-	int r = strcmp(other.approval, w->approval) == 0 ? approval_judge(w->a, &other, NULL) : -ENOENT;
-	if (r == 0) {
-		w->decides = true;
-		snprintf(w->by, sizeof w->by, "%s", m->user);
-	} else if (r == 1) {
-		AUTO(json_decrefp) json_t *vote = json_pack("{s:s, s:s}", "by", m->user, "remember", other.remember);
-		approval_vote(w->a, vote);
-	}
-	json_decref(other.body);
-}
-
-/* The same judge as the engine's, so that most wrong answers never get to it. */
-static void judge(void *userdata, const struct approval_row *row)
-{
-	struct wish *w = userdata;
+	struct answer_wish wish = { .store = w->store, .answer = w->answer, .digest = option_text(w->o, "--digest", NULL) };
 	struct err err = ERR_NONE;
-	struct approval a;
-	const char *digest = option_text(w->o, "--digest", NULL);
 
-	memcpy(w->task, row->task, sizeof w->task);
-	memcpy(w->kind, row->kind, sizeof w->kind);
-	w->alive = row->alive;
-	if (strcmp(row->kind, "question") == 0) {
-		w->code = complain(EXIT_USAGE, "%s: this is a question, which wants words: mishri answer %s TEXT", w->command->name, row->approval);
-		return;
-	}
-	if (strcmp(row->state, "pending") != 0) {
-		w->code = over(w, row);
-		return;
-	}
-	if (is_gone(row)) {
-		w->code = complain(EXIT_FAILED, "%s: what was held is gone with the engine that held it; go on with: mishri run --resume %s",
-		                   w->command->name, row->task);
-		return;
-	}
-	approval_read(row->request, row->requested_us, &a);
-	AUTO(freep) char *voters = xstrdup(row->voters);
-	struct str rest = str_of(voters), name;
-	while (rest.len > 0 && str_next(&rest, ',', &name)) {
-		AUTO(json_decrefp) json_t *vote = json_pack("{s:o}", "by", json_of_str(str_trim(name)));
-		approval_vote(&a, vote);
-	}
-	struct waiting waiting = { .approval = a.id, .a = &a };
-	if (store_inbox_read(w->store, row->task, 0, note_waiting, &waiting, NULL) == 0 && waiting.decides)
-		w->code = complain(EXIT_FAILED, "%s: already answered by %s; it takes effect when the task goes on: mishri run --resume %s",
-		                   w->command->name, waiting.by, row->task);
-	w->answer.digest = digest != NULL ? digest : a.digest;
-	if (w->code == 0 && approval_judge(&a, &w->answer, &err) < 0)
-		w->code = complain(err.code == EACCES ? EXIT_DENIED : EXIT_FAILED, "%s: %s", w->command->name, err.text);
-	else if (w->code == 0 && w->args != NULL && check_args(&a, w->args, &err) < 0)
-		w->code = complain(EXIT_USAGE, "approve: --edit: %s", err.text);
-	if (w->code == 0)
-		w->body = answer_format(&w->answer);
-	approval_done(&a);
+	int r = answer_judge(&wish, &err);
+	memcpy(w->task, wish.task, sizeof w->task);
+	w->alive = wish.alive;
+	w->body = wish.body;
+	if (r == 0)
+		return 0;
+	if (r == -EINVAL && w->args == NULL)
+		return complain(EXIT_USAGE, "%s: %s", w->command->name, err.text);
+	if (r == -EINVAL)
+		return complain(EXIT_USAGE, "approve: --edit: %s", err.text);
+	return complain(r == -EACCES ? EXIT_DENIED : EXIT_FAILED, "%s: %s", w->command->name, err.text);
 }
 
 static void look(void *userdata, const struct approval_row *row)
@@ -396,10 +321,9 @@ static int answer(struct wish *w, int argc, char **argv)
 	w->answer.by = w->user;
 	w->answer.word = w->word;
 	w->answer.time_us = clock_wall_us();
-	if (store_approval_get(store, w->id, judge, w, &err) < 0)
-		return complain(EXIT_FAILED, "%s: %s", w->command->name, err.text);
-	if (w->code != 0)
-		return w->code;
+	code = judge(w);
+	if (code != 0)
+		return code;
 	/* Not before the reading is over: what was read then may be old by now, and the store would refuse. */
 	if (store_inbox_put(store, w->task, "approval", w->user, w->body, &err) < 0)
 		return complain(EXIT_FAILED, "%s: %s", w->command->name, err.text);

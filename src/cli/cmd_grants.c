@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/answer.h"
 #include "cli/common.h"
 #include "cli/print.h"
 #include "cli/text.h"
@@ -134,34 +135,12 @@ static int grants(int argc, char **argv)
 
 /* ---- revoke ---- */
 
-struct found { bool over; char text[128]; };
-
-static void look(void *userdata, const struct grant_row *row)
-{
-	struct found *f = userdata;
-
-	f->over = strcmp(state_of(row), "in force") != 0;
-	snprintf(f->text, sizeof f->text, "%s%s%s", strcmp(state_of(row), "revoked") == 0 ? "revoked already by " : "it has ended",
-	         row->revoked_us > 0 ? row->revoked_by : "", "");
-}
-
-static int end_grant(struct store *store, const char *grant, const char *user, struct err *err)
-{
-	struct event e = { .type = EVENT_GRANT_REVOKED, .time_us = clock_wall_us(), .attempt = 1,
-	                   .data = json_pack("{s:s, s:s}", "grant", grant, "by", user) };
-	int64_t seq;
-
-	memcpy(e.user, user, strlen(user) + 1);
-	return store_append_wait(store, &(struct store_batch){ .root = "", .task = "", .events = &e, .count = 1 }, &seq, err);
-}
-
 static int revoke_one(int argc, char **argv)
 {
 	AUTO(options_freep) struct options *o = NULL;
 	AUTO(store_closep) struct store *store = NULL;
 	const char *const *words;
 	struct err err = ERR_NONE;
-	struct found found = { 0 };
 	char user[USER_LEN + 1], grant[ID_LEN + 1];
 
 	if (options_parse(&cmd_revoke, argc, argv, &o) < 0)
@@ -175,12 +154,8 @@ static int revoke_one(int argc, char **argv)
 	if (store_grant_find(store, words[0], grant, &err) < 0)
 		return complain(EXIT_USAGE, "revoke: %s%s", err.text,
 		                err.code == ENOENT && strlen(words[0]) >= 3 ? "; `mishri grants` lists them" : "");
-	if (store_grant_get(store, grant, look, &found, &err) < 0)
-		return complain(EXIT_FAILED, "revoke: %s", err.text);
-	if (found.over)
-		return complain(EXIT_FAILED, "revoke: %s: %s", grant, found.text);
-	if (end_grant(store, grant, user, &err) < 0)
-		return complain(EXIT_FAILED, "revoke: %s", err.text);
+	if (grant_revoke(store, grant, user, &err) < 0)
+		return complain(EXIT_FAILED, "revoke: %s: %s", grant, err.text);
 	printf("%s: revoked; it counts for nothing that is decided from now on\n", grant);
 	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }

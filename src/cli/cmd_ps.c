@@ -81,6 +81,7 @@ static char *doing(const struct event *e)
 	case EVENT_POLICY_LOADED:
 	case EVENT_TASK_CREATED:
 	case EVENT_TASK_RESUMED:
+	case EVENT_RECOVERY_STARTED:
 	case EVENT_TASK_CONTINUED:
 	case EVENT_TASK_PRIORITIZED:
 	case EVENT_TASK_FORKED:

@@ -1,6 +1,7 @@
 /* cmd_run.c - `mishri run`: carries a goal out, or goes on with a task. What is wrong is looked for in
  * the order that the contract of the command line gives. */
 #include "cli/common.h"
+#include "cli/detach.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ static const struct option_row options[] = {
 	{ "--resume", 0, "TASK", "go on with a task that was interrupted or is paused", false },
 	{ "--session", 0, "ID", "the session that the task belongs to", false },
 	{ "--user", 0, "NAME", "act for this user (root only)", false },
+	{ "--detach", 0, NULL, "hand the goal to `mishri serve` of this data directory, and print the task's id", false },
 	{ "--wait-for-approval", 0, NULL, "without a terminal, wait for `mishri approve` instead of taking an ask for a no", false },
 	{ "--log-level", 0, "LEVEL", "operators' log on stderr: error (default), warning, info or debug", false },
 	{ "--log-format", 0, "FORMAT", "its lines: text (default) or json", false },
@@ -580,6 +582,50 @@ static int run_again(struct session *s, struct wish *w)
 	return session_finish(s);
 }
 
+/* The service runs it: with its own environment and configuration, and what was said here. */
+static int run_detached(struct wish *w)
+{
+	static const struct { const char *option, *field; } copied[] = {
+		{ "--model", "model" }, { "--plan", "plan" }, { "--max-turns", "max_turns" }, { "--timeout", "timeout" },
+		{ "--isolation", "isolation" }, { "--workspace-mode", "workspace_mode" }, { "--budget", "budget" },
+		{ "--agent", "agent" }, { "--session", "session" }, { "--user", "user" },
+	};
+	static const char *const not_here[] = { "--resume", "--config", "--fallback" };
+	AUTO(json_decrefp) json_t *body = json_object();
+	AUTO(json_decrefp) json_t *answer = NULL;
+	struct err err = ERR_NONE;
+
+	for (size_t i = 0; i < COUNT(not_here); i++)
+		if (option_given(w->o, not_here[i]))
+			return refuse(w, EXIT_USAGE, "run: %s does not go with --detach: the service has its own configuration", not_here[i]);
+	if (read_goal(w, &w->goal) != 0)
+		return EXIT_USAGE;
+	if (cli_workspace(option_text(w->o, "--workspace", "."), &w->workspace, &err) < 0)
+		return refuse(w, EXIT_USAGE, "%s", err.text);
+	w->policy_count = option_all(w->o, "--policy", w->policies, COUNT(w->policies));
+	if (resolve_policies(w, &err) < 0)
+		return refuse(w, EXIT_CONFIG, "%s", err.text);
+	json_put_text(body, "goal", w->goal);
+	json_put_text(body, "workspace", w->workspace);
+	for (size_t i = 0; i < COUNT(copied); i++)
+		if (option_given(w->o, copied[i].option))
+			json_put_text(body, copied[i].field, option_text(w->o, copied[i].option, ""));
+	if (w->policy_count > 0)
+		json_put(body, "policies", json_array());
+	for (size_t i = 0; i < w->policy_count; i++)
+		json_array_append_new(json_object_get(body, "policies"), json_string(w->policies[i]));
+	int r = detach_send(w->o, body, &answer, &err);
+	if (r < 0)
+		return refuse(w, r == -EINVAL ? EXIT_USAGE : r == -EACCES ? EXIT_DENIED : EXIT_FAILED, "run: %s", err.text);
+	if (w->format == OUTPUT_TEXT) {
+		puts(json_get_text(answer, "task", ""));
+	} else {
+		AUTO(freep) char *text = json_text(answer);
+		puts(text);
+	}
+	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
 static int run(int argc, char **argv)
 {
 	AUTO(options_freep) struct options *o = NULL;
@@ -596,6 +642,11 @@ static int run(int argc, char **argv)
 	if (cli_user(o, s.user, &err) < 0)
 		return refuse(&w, EXIT_USAGE, "%s", err.text);
 	s.format = w.format;
+	if (option_given(o, "--detach")) {
+		int detached = run_detached(&w);
+		wish_done(&w);
+		return detached;
+	}
 	if (warden_start(builtins, tool_builtins(builtins, COUNT(builtins)), &s.warden, &err) < 0)
 		return refuse(&w, EXIT_CONFIG, "%s", err.text);
 	int code = option_given(o, "--resume") ? run_again(&s, &w) : run_new_goal(&s, &w);

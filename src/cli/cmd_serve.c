@@ -12,12 +12,14 @@
 #include "base/io.h"
 #include "engine/dirs.h"
 #include "engine/notify.h"
+#include "policy/files.h"
 #include "tools/tool.h"
 
 #include "base/banned.h"
 
 static const struct serve_part parts[] = {
 	{ "http", serve_http_open, serve_http_close },
+	{ "recovery", serve_recover_open, serve_recover_close },
 	{ "schedules", serve_schedules_open, serve_schedules_close },
 };
 _Static_assert(COUNT(parts) <= SERVE_PARTS_MOST, "every part has its place");
@@ -91,36 +93,6 @@ static void close_parts(struct serve *serve)
 		parts[i].close(serve, serve->parts[i]);
 }
 
-/* The policy of a task: the layers for its workspace, with its own -p files, or else those of the service. */
-static int policy_for(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
-                      struct policy **ret_policy, struct err *err)
-{
-	const struct serve *serve = userdata;
-	const char *files[REPEAT_MOST];
-	size_t i, count = 0;
-	json_t *path;
-
-	json_array_foreach(policies, i, path)
-		if (count < COUNT(files) && json_is_string(path))
-			files[count++] = json_string_value(path);
-	if (count == 0)
-		count = option_all(serve->o, "--policy", files, COUNT(files));
-	struct policy_home *home = NULL;
-	int r = cli_policy_home(serve->o, workspace, files, count, &home, err);
-	if (r == 0)
-		r = cli_load_home(home, ret_policy, err);
-	if (r < 0)
-		policy_home_free(home);
-	else
-		*ret_home = home;
-	return r;
-}
-
-static void on_over(void *userdata, struct run *run)
-{
-	serve_schedules_over(userdata, run);
-}
-
 static void of_config(struct serve *serve)
 {
 	struct session *s = &serve->s;
@@ -134,8 +106,7 @@ static void of_config(struct serve *serve)
 	s->loops_ignored = strcmp(config_text(c, "loop.detect"), "off") == 0;
 	s->reply_tokens = config_number(c, "reply_tokens");
 	s->service = true;
-	s->load_policy = policy_for;
-	s->on_over = on_over;
+	s->load_policy = serve_load_policy;
 	s->userdata = serve;
 }
 
@@ -144,7 +115,14 @@ static int load_policy(struct serve *serve, struct err *err)
 {
 	const char *files[REPEAT_MOST];
 	size_t count = option_all(serve->o, "--policy", files, COUNT(files));
-	int r = cli_policy_home(serve->o, NULL, files, count, &serve->s.policy_home, err);
+
+	for (size_t i = 0; i < count; i++) {
+		char *path = policy_is_ready_made(files[i]) ? xstrdup(files[i]) : realpath(files[i], NULL);
+		if (path == NULL)
+			return err_sys(err, "policy '%s'", files[i]);
+		serve->policies[serve->policy_count++] = path;
+	}
+	int r = cli_policy_home(serve->o, NULL, serve->policies, serve->policy_count, &serve->s.policy_home, err);
 
 	return r < 0 ? r : cli_load_home(serve->s.policy_home, &serve->s.policy, err);
 }
@@ -178,6 +156,7 @@ static int open_all(struct serve *serve)
 	int r = open_model(serve, &err);
 	if (r < 0)
 		return complain(r == -EACCES ? EXIT_AUTH : EXIT_CONFIG, "serve: %s", err.text);
+	api_hooks(serve);
 	if (session_open(&serve->s, false, true, false, &err) < 0)
 		return complain(EXIT_FAILED, "serve: %s", err.text);
 	AUTO(freep) char *dir = dirs_runtime(option_text(serve->o, "--data", NULL), serve->data);
@@ -227,6 +206,8 @@ static int serve_run(int argc, char **argv)
 	session_close(&serve.s);
 	config_free(serve.config);
 	fd_close(&serve.lock);
+	for (size_t i = 0; i < serve.policy_count; i++)
+		free((char *)serve.policies[i]);
 	free(serve.socket);
 	free(serve.data);
 	return code;

@@ -685,6 +685,7 @@ void progress_event(struct progress *p, const struct event *e)
 			           json_get_text(e->data, "message", ""));
 		break;
 	case EVENT_BUDGET_RAISED:
+	case EVENT_RECOVERY_STARTED:
 	case EVENT_ENGINE_STARTED:
 	case EVENT_ENGINE_DRAINING:
 	case EVENT_ENGINE_STOPPED:

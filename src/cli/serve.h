@@ -7,6 +7,8 @@
 
 enum { SERVE_PARTS_MOST = 16 };
 
+struct api;
+
 struct serve {
 	const struct options *o;
 	struct session s;              /* loop, store, engine, policy */
@@ -14,8 +16,11 @@ struct serve {
 	char *data;                    /* the data directory */
 	char *socket;                  /* path of the Unix socket */
 	struct http_server *http;
+	struct api *api;               /* NULL: not open */
 	void *schedules;               /* of serve_schedules.c; NULL: not open */
 	void *parts[SERVE_PARTS_MOST]; /* what each row of the table opened */
+	const char *policies[REPEAT_MOST]; /* -p files, absolute */
+	size_t policy_count;
 	int lock;                      /* held while it runs */
 };
 
@@ -27,6 +32,31 @@ struct serve_part {
 	void (*close)(struct serve *serve, void *part);
 };
 
+/* ---- serve_start.c: a goal that comes from outside becomes a task ---- */
+
+struct serve_who {                     /* who asks */
+	char user[USER_LEN + 1];
+	bool trusted;                  /* a process of this Unix user or of root, not the bearer of a token */
+	bool root;                     /* may act for others */
+	const char *channel;           /* "api", "cli", "schedule": what policy sees */
+};
+
+/* body: the request of POST /v1/tasks. The run has begun, and is not durable yet. -EINVAL, -EACCES, -EPERM, -EAGAIN ...: err
+ * says what would be right. */
+MUST_USE int serve_start(struct serve *serve, const struct serve_who *who, const json_t *body, struct run **ret, struct err *err);
+/* For engine_setup.load_policy. */
+int serve_load_policy(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
+                      struct policy **ret, struct err *err);
+/* Is this a directory in which tasks of tokens may work? -EACCES. */
+MUST_USE int serve_workspace_check(const struct serve *serve, const char *workspace, struct err *err);
+
+/* ---- serve_recover.c: tasks that crashed engines left ---- */
+int serve_recover_open(struct serve *serve, void **ret, struct err *err);
+void serve_recover_close(struct serve *serve, void *part);
+
+/* ---- api.c: the listeners and the API ---- */
+void api_hooks(struct serve *serve);    /* before the engine is made */
+
 /* serve_schedules.c: runs what is due */
 int serve_schedules_open(struct serve *serve, void **ret, struct err *err);
 void serve_schedules_close(struct serve *serve, void *part);
@@ -35,7 +65,6 @@ void serve_schedules_over(struct serve *serve, const struct run *run);   /* a ta
 /* serve_metrics.c: GET /metrics */
 void serve_metrics(struct serve *serve, struct http_conn *conn, const struct http_request *request);
 
-/* serve_http.c: the listeners and the API */
 int serve_http_open(struct serve *serve, void **ret, struct err *err);
 void serve_http_close(struct serve *serve, void *part);
 

@@ -63,6 +63,10 @@ FIELDS(policy_refused) = {
 	{ "policy", TEXT, 0, "SHA-256 of the set that stays in force" },
 	{ "message", TEXT, 0, "FILE:LINE:COLUMN: what: what would be right" },
 };
+FIELDS(recovery_started) = {
+	{ "engine", TEXT, 0, "that takes the task over" },
+	{ "attempt", INT, 0, "without progress since the one before, from 1" },
+};
 FIELDS(task_created) = {
 	{ "goal", TEXT, 0, "what is to be done" },
 	{ "agent", TEXT, 0, "name of the agent profile" },
@@ -126,8 +130,9 @@ FIELDS(task_resumed) = {
 	{ "wait_for_approval", BOOL, OPTIONAL, "from now on it waits for answers although nobody is there" },
 };
 FIELDS(task_parked) = {
-	{ "reason", TEXT, 0, "interrupted, loop, waiting, paused, forked, store" },
+	{ "reason", TEXT, 0, "interrupted, loop, waiting, paused, forked, store, recovery" },
 	{ "detail", TEXT, OPTIONAL, "one sentence" },
+	{ "service", BOOL, OPTIONAL, "a service ended, and the next one goes on with it" },
 };
 FIELDS(task_cancelled) = {
 	{ "by", TEXT, 0, "user" },
@@ -635,6 +640,8 @@ static const struct row rows[] = {
 	[EVENT_POLICY_LOADED] = ROW("policy.loaded", policy_loaded, "A policy set came into force for the task."),
 	[EVENT_POLICY_REFUSED] =
 		ROW("policy.refused", policy_refused, "A changed policy was wrong; what was in force stays in force."),
+	[EVENT_RECOVERY_STARTED] =
+		ROW("recovery.started", recovery_started, "A service is about to take over a task that a crashed engine left."),
 	[EVENT_TASK_CREATED] = ROW("task.created", task_created, "A goal was accepted."),
 	[EVENT_TASK_DELEGATED] = ROW("task.delegated", task_delegated, "A part of the goal is about to be given to another task."),
 	[EVENT_TASK_REPORTED] = ROW("task.reported", task_reported, "A task that a part was given to has ended."),

@@ -785,6 +785,19 @@ static int on_nothing(struct task *t, const struct event *e, struct err *err)
 	return 0;
 }
 
+static int on_recovery(struct task *t, const struct event *e, struct err *err)
+{
+	(void)err;
+	t->recoveries = json_get_int(e->data, "attempt", t->recoveries + 1);
+	return 0;
+}
+
+/* It got on: what crashed before is over. */
+static bool is_progress(enum event_type type)
+{
+	return type == EVENT_MODEL_REPLIED || type == EVENT_CALL_FINISHED || type == EVENT_TASK_REPORTED;
+}
+
 static apply_fn *const appliers[] = {
 	[EVENT_ENGINE_STARTED] = on_nothing,
 	[EVENT_ENGINE_DRAINING] = on_nothing,
@@ -793,6 +806,7 @@ static apply_fn *const appliers[] = {
 	[EVENT_HEALTH_RECOVERED] = on_nothing,
 	[EVENT_POLICY_LOADED] = on_nothing,
 	[EVENT_POLICY_REFUSED] = on_nothing,
+	[EVENT_RECOVERY_STARTED] = on_recovery,
 	[EVENT_TASK_CREATED] = on_created,
 	[EVENT_TASK_DELEGATED] = on_delegated,
 	[EVENT_TASK_REPORTED] = on_reported,
@@ -871,5 +885,7 @@ int task_apply(struct task *t, const struct event *e, struct err *err)
 	int r = appliers[e->type](t, e, err);
 	if (r == 0)
 		t->last_us = e->time_us;
+	if (is_progress(e->type))
+		t->recoveries = 0;
 	return r;
 }

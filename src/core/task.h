@@ -123,6 +123,7 @@ struct task {
 	size_t call_count;
 	struct approval *approvals;    /* those that wait, of calls and of programs at the gate */
 	size_t approval_count;
+	int64_t recoveries;            /* attempts to take it over since it last got on */
 	bool patient;                  /* nobody is there, and it waits for an answer from elsewhere */
 	int64_t waiting_since_us, waited_us; /* for people, in this run */
 	json_t *plan;                  /* array of steps as in plan.updated; NULL: none */

@@ -573,7 +573,8 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 {
 	AUTO(task_freep) struct task *task = NULL;
 	struct store *store = engine->setup.store;
-	struct llm_model *model = engine->setup.model;
+	struct llm_model *model = NULL;
+	struct policy_place *place = NULL;
 	int64_t generation;
 
 	int r = store_lease_take(store, id, &generation, err);
@@ -589,13 +590,17 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 	if (r == 0 && task->forked_from[0] != '\0')
 		r = mark_tree(engine, task->forked_from, task->forked_at, err);
 	if (r == 0)
+		r = engine_place(engine, task->workspace, policies, &place, err);
+	if (r == 0)
+		r = engine_model(engine, task->model, &model, err);
+	if (r == 0)
 		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
 		return r;
 	struct run *run = run_new(engine, TAKE(task), NULL);
 	run->generation = generation;
 	run->model = model;
-	run->place = engine->places;
+	run->place = place;
 	run->policies = json_incref((json_t *)policies);
 	run->level = level_of(run->task->isolation);
 	run->workspace = xstrdup(run->task->workspace);

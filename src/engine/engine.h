@@ -116,6 +116,7 @@ struct policy_place;
 /* The policy for a task in this workspace with these -p files (a list of paths). What is wrong with it is said in err. */
 MUST_USE int engine_place(struct engine *engine, const char *workspace, const json_t *policies, struct policy_place **ret,
                           struct err *err);
+const struct policy *place_policy(const struct policy_place *place);   /* in force now */
 /* A model by name, opened once; borrowed. A key that comes from a command is fetched before the loop runs, so such a model is
  * opened before. -errno as llm_model_open. */
 MUST_USE int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err);
@@ -173,6 +174,8 @@ int engine_answer(struct engine *engine, const struct answer *answer, struct err
 /* The words that answer a question of the model's. Unknown ids are ignored: it was withdrawn. */
 void engine_say(struct engine *engine, const char *question, const char *words);
 
+bool engine_has(const struct engine *engine, const char *task);  /* it is here, maybe not durable yet */
+size_t engine_task_count(const struct engine *engine);           /* that it holds now */
 const struct task *run_task(const struct run *run);              /* borrowed */
 const struct err *run_failure(const struct run *run);            /* code 0: none; else it stopped, to be resumed */
 enum run_failure_kind { RUN_OK, RUN_NO_CELL, RUN_CELL_LOST, RUN_STORE, RUN_INTERRUPTED };

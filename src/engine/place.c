@@ -123,3 +123,8 @@ const struct policy *run_policy(const struct run *run)
 {
 	return run->place->policy;
 }
+
+const struct policy *place_policy(const struct policy_place *place)
+{
+	return place->policy;
+}

@@ -431,7 +431,11 @@ static void park(struct run *run, const struct step *c)
 {
 	charge_withdraw(run);
 	run_close_cell(run, "parked");
-	run_emit(run, EVENT_TASK_PARKED, "task", "", json_pack("{s:s}", "reason", c->status));
+	json_t *data = json_pack("{s:s}", "reason", c->status);
+	if (run->engine->setup.service && run->engine->drains > 0 &&
+	    (strcmp(c->status, "interrupted") == 0 || strcmp(c->status, "waiting") == 0))
+		json_put_bool(data, "service", true);
+	run_emit(run, EVENT_TASK_PARKED, "task", "", data);
 }
 
 static void warn_loop(struct run *run, const struct step *c)

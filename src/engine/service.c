@@ -2,6 +2,8 @@
  * ends no task. */
 #include "engine/place.h"
 
+#include <string.h>
+
 #include "base/banned.h"
 
 /* Somebody still looks at it: a batch on its way, or a task below; at a root, who started it, unless that is a service. */
@@ -68,4 +70,21 @@ void service_rest(struct engine *engine)
 {
 	if (engine->setup.service && engine->active == 0)
 		loop_stop(engine->setup.loop);
+}
+
+size_t engine_task_count(const struct engine *engine)
+{
+	size_t count = 0;
+
+	for (const struct run *run = engine->runs; run != NULL; run = run->next)
+		count += !run->told;
+	return count;
+}
+
+bool engine_has(const struct engine *engine, const char *task)
+{
+	for (const struct run *run = engine->runs; run != NULL; run = run->next)
+		if (!run->told && strcmp(run->task->id, task) == 0)
+			return true;
+	return false;
 }

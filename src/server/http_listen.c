@@ -152,7 +152,7 @@ int http_listen_unix(struct http_server *s, const char *path, struct err *err)
 	mode_t before = umask(0177);
 	int r = bind(fd, (const struct sockaddr *)&address, sizeof address);
 	umask(before);
-	if (r < 0 || listen(fd, LIMIT_NET_BACKLOG) < 0)
+	if (r < 0 || listen(fd, LIMIT_HTTP_CONNECTIONS) < 0)
 		return err_sys(err, "cannot listen on %s", path);
 	struct http_listener *l = listener_add(s, socket_taken(&fd));
 	l->local = true;
@@ -230,7 +230,7 @@ int http_listen_tcp(struct http_server *s, const char *text, uint16_t port, cons
 	AUTO(fd_closep) int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
 	    (len == sizeof address.six && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||
-	    bind(fd, &address.any, len) < 0 || listen(fd, LIMIT_NET_BACKLOG) < 0)
+	    bind(fd, &address.any, len) < 0 || listen(fd, LIMIT_HTTP_CONNECTIONS) < 0)
 		return err_sys(err, "cannot listen on %s, port %u", text, port);
 	bool six = len == sizeof address.six;
 	unsigned number = port_of(fd);

@@ -116,3 +116,13 @@ int store_tasks_left(struct store *store, enum task_state state, void (*visit)(v
 		visit(userdata, query_text(&q, 0));
 	return r;
 }
+
+int store_session_user(struct store *store, const char *session, char ret[static USER_LEN + 1], struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(&store->db, SQL_SESSION_USER, "t", session);
+	int r = query_next(&q, err);
+
+	if (r > 0)
+		snprintf(ret, USER_LEN + 1, "%s", query_text(&q, 0));
+	return r;
+}

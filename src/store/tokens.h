@@ -31,4 +31,7 @@ MUST_USE int store_request_put(struct store *store, const char *user, const char
 MUST_USE int store_tasks_left(struct store *store, enum task_state state, void (*visit)(void *userdata, const char *task),
                               void *userdata, struct err *err);
 
+/* Whose session it is: 1, or 0 where it has no task yet. */
+MUST_USE int store_session_user(struct store *store, const char *session, char ret[static USER_LEN + 1], struct err *err);
+
 #endif

@@ -1,0 +1,102 @@
+/* api.h - the HTTP API of `serve`: routes, who may use them, and their handlers. One table says which there are; dispatch,
+ * openapi.json and docs/api.md are made from it. */
+#ifndef MISHRI_CLI_API_H
+#define MISHRI_CLI_API_H
+
+#include "cli/serve.h"
+#include "engine/control.h"
+#include "server/token.h"
+
+struct api {
+	struct serve *serve;
+	struct token_guard guard;
+	struct api_wait *waits;        /* answers that are given later */
+	struct api_stream *streams;
+	size_t stream_count;
+	int64_t seen;                  /* the newest event that every live stream was told of */
+	struct watch *waiting, *look, *alive;
+};
+
+struct api_call {                      /* one request, while it is handled */
+	struct api *api;
+	struct http_conn *conn;
+	const struct http_request *http;
+	struct serve_who who;
+	unsigned rights;
+	char token[ID_LEN + 1];        /* "" where it came by the Unix socket */
+	char id[ID_LEN + 1];           /* of the path, whole and found; "" */
+	json_t *query;                 /* {name: text} */
+	json_t *body;                  /* NULL: none */
+};
+
+/* What a route's {id} is: it is found, and refused where it is another user's, before the handler runs. */
+enum api_id { ID_NONE, ID_TASK, ID_APPROVAL, ID_GRANT };
+
+struct api_route {
+	const char *method, *path;     /* "/v1/tasks/{id}" */
+	enum right right;              /* 0: everybody, without a token */
+	enum api_id id;
+	void (*handle)(struct api_call *call);
+	const char *about;
+	const char *query;             /* names, separated by blanks; NULL: none */
+	const char *body;              /* JSON Schema of it; NULL: it has none */
+	const char *gives;             /* what the answer is, in words */
+};
+const struct api_route *api_route_at(size_t i);                /* NULL behind the last */
+MUST_USE json_t *api_openapi(void);                            /* the caller owns it */
+
+/* Answers; a call is answered once. */
+void api_json(struct api_call *call, int status, json_t *owned);
+void api_fail(struct api_call *call, const struct err *err);   /* by err->code */
+bool api_reads_all(const struct api_call *call);
+const char *api_query(const struct api_call *call, const char *name);   /* NULL: not given */
+
+/* Runs a command that looks and parses what it prints with --json; NULL: it was answered with its complaint. */
+MUST_USE json_t *api_command(struct api_call *call, const struct command *command, const char *const *words, size_t count);
+
+/* api_tasks.c */
+void api_tasks_start(struct api_call *call);
+void api_tasks_list(struct api_call *call);
+void api_task_show(struct api_call *call);
+void api_task_tree(struct api_call *call);
+void api_task_trace(struct api_call *call);
+void api_cost(struct api_call *call);
+void api_policy_show(struct api_call *call);
+void api_policy_check(struct api_call *call);
+/* api_people.c */
+void api_approvals(struct api_call *call);
+void api_approval_answer(struct api_call *call);
+void api_grants(struct api_call *call);
+void api_grant_revoke(struct api_call *call);
+/* api_control.c */
+void api_task_cancel(struct api_call *call);
+void api_task_pause(struct api_call *call);
+void api_task_resume(struct api_call *call);
+void api_task_steer(struct api_call *call);
+void api_task_answer(struct api_call *call);
+void api_task_priority(struct api_call *call);
+void api_control_tell(struct http_conn *conn, const struct control_sent *sent);
+/* api_stream.c */
+void api_events(struct api_call *call);
+void api_task_events(struct api_call *call);
+void api_streams_open(struct api *api);
+void api_streams_close(struct api *api);
+void api_stream_event(struct api *api);                        /* something became durable here */
+bool api_stream_room(struct api *api, struct http_conn *conn); /* false: it is no stream */
+bool api_stream_gone(struct api *api, struct http_conn *conn);
+/* api_wait.c: answers that come later */
+void api_wait_task(struct api_call *call, const char *task);   /* until the task is durable, or cannot begin */
+void api_wait_answer(struct api_call *call, const char *word); /* until an approval's engine has said what it makes of it */
+void api_wait_control(struct api_call *call, const struct control_sent *sent);
+void api_wait_gone(struct api *api, struct http_conn *conn);
+void api_waits_event(struct api *api, const struct event *event);
+void api_waits_over(struct api *api, struct run *run);
+void api_waits_look(struct api *api);                          /* now and then */
+void api_waits_close(struct api *api);
+/* api.c */
+void api_health(struct api_call *call);
+void api_healthz(struct api_call *call);
+void api_metrics(struct api_call *call);
+void api_describe(struct api_call *call);
+
+#endif
