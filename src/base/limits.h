@@ -78,6 +78,7 @@
 #define LIMIT_WORDS_IDLE            256      /* events behind, from which an idle writer brings it up to date */
 #define LIMIT_WORDS_BEHIND          8192     /* and a busy one */
 #define LIMIT_WORDS_TEXT_BYTES      KIB(16)  /* of one text that are indexed */
+#define LIMIT_AUDIT_KEYS            256      /* that have signed one store, one after another */
 #define LIMIT_LEASE_MS              45000
 #define LIMIT_LEASE_RENEW_MS        15000
 #define LIMIT_STEER_BYTES           KIB(64)  /* of what a person says to a task, or answers */

@@ -56,7 +56,8 @@ static const struct { const char *option, *key; bool number; } rule_keys[] = {
 };
 static const struct { const char *option, *key; } task_keys[] = {
 	{ "--model", "model" },         { "--agent", "agent" },     { "--plan", "plan" },           { "--budget", "budget" },
-	{ "--max-turns", "max_turns" }, { "--timeout", "timeout" }, { "--isolation", "isolation" }, { "--workspace-mode", "workspace_mode" },
+	{ "--max-turns", "max_turns" }, { "--timeout", "timeout" }, { "--isolation", "isolation" },
+	{ "--workspace-mode", "workspace_mode" },
 };
 
 static int put_rule(const struct options *o, json_t *spec)
@@ -224,7 +225,8 @@ static int add(int argc, char **argv)
 	if (options_parse(&cmd_schedule_add, argc, argv, &o) < 0)
 		return EXIT_USAGE;
 	if (option_positionals(o, &words) != 2)
-		return complain(EXIT_USAGE, "schedule add: a name and a goal are wanted: mishri schedule add nightly --cron \"0 3 * * *\" \"run the tests\"");
+		return complain(EXIT_USAGE, "schedule add: a name and a goal are wanted: "
+		                "mishri schedule add nightly --cron \"0 3 * * *\" \"run the tests\"");
 	if (cli_user(o, user, &err) < 0)
 		return complain(EXIT_USAGE, "%s", err.text);
 	if (schedule_name_check(words[0], &err) < 0)
@@ -238,14 +240,16 @@ static int add(int argc, char **argv)
 		return complain(EXIT_FAILED, "%s", err.text);
 	int r = schedule_add(store, user, words[0], spec, option_given(o, "--replace"), &next_us, &err);
 	if (r < 0)
-		return complain(r == -EEXIST || r == -EINVAL ? EXIT_USAGE : r == -EPERM ? EXIT_DENIED : EXIT_FAILED, "schedule add: %s", err.text);
+		return complain(r == -EEXIST || r == -EINVAL ? EXIT_USAGE : r == -EPERM ? EXIT_DENIED : EXIT_FAILED,
+		                "schedule add: %s", err.text);
 	return print_added(o, words[0], spec, next_us);
 }
 
 const struct command cmd_schedule_add = {
 	.name = "schedule add", .args = "NAME GOAL", .about = "carry a goal out at times", .options = options,
 	.option_count = COUNT(options), .run = add,
-	.examples = "  mishri schedule add nightly --cron \"0 3 * * *\" -m openai/gpt-5 -w ~/project -p policy.yaml \"run the tests, report what fails\"\n"
+	.examples = "  mishri schedule add nightly --cron \"0 3 * * *\" -m openai/gpt-5 -w ~/project -p policy.yaml"
+	            " \"run the tests, report what fails\"\n"
 	            "  mishri schedule add watch --every 15m --overlap skip \"look at the queue\"\n"
 	            "  mishri schedule add once --at 2026-12-01T09:00 --zone Europe/Berlin \"send the report\"\n",
 };

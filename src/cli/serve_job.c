@@ -72,7 +72,8 @@ static int choose_agent(struct plan *p, struct err *err)
 	p->agent = named != NULL ? named : p->leads ? "master" : "worker";
 	const struct agent_profile *profile = agents_find(config_agents(p->serve->config), p->agent);
 	if (profile == NULL && strcmp(p->agent, "master") != 0 && strcmp(p->agent, "worker") != 0)
-		return err_set(err, EINVAL, "there is no agent '%.64s' in the configuration of the service; 'master' and 'worker' are always there",
+		return err_set(err, EINVAL, "there is no agent '%.64s' in the configuration of the service; "
+		               "'master' and 'worker' are always there",
 		               p->agent);
 	p->leads = p->leads && strcmp(profile != NULL ? profile->role : p->agent, "master") == 0;
 	if (!p->leads)

@@ -14,7 +14,8 @@ static int start(void *userdata, const struct scheduler_job *job, struct err *er
 {
 	const struct part *part = userdata;
 	struct run *run;
-	const struct serve_job task = { .task = job->task, .user = job->user, .channel = "schedule", .schedule = job->mark, .spec = job->spec };
+	const struct serve_job task = { .task = job->task, .user = job->user, .channel = "schedule", .schedule = job->mark,
+	                                .spec = job->spec };
 
 	return serve_job_start(part->serve, &task, &run, err);
 }

@@ -10,7 +10,9 @@
 
 struct field { const char *name; int least, most; const char *const *words; int first_word; };
 
-static const char *const month_words[] = { "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC", NULL };
+static const char *const month_words[] = {
+	"JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC", NULL,
+};
 static const char *const day_words[] = { "SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", NULL };
 
 enum { MINUTE, HOUR, DAY, MONTH, WEEKDAY, FIELDS };
@@ -35,7 +37,8 @@ static const char *elsewhere(const struct field *f, struct str s)
 	if (memchr(s.ptr, '?', s.len) != NULL)
 		return "? is of another dialect; write *";
 	if (memchr(s.ptr, '#', s.len) != NULL)
-		return "# (the n-th weekday) is of another dialect; give the days of month instead, as in 0 9 8-14 * *, and let the goal say which weekday";
+		return "# (the n-th weekday) is of another dialect; give the days of month instead, as in 0 9 8-14 * *, "
+		       "and let the goal say which weekday";
 	if (!word && s.len > 0 && (memchr(s.ptr, 'L', s.len) != NULL || memchr(s.ptr, 'l', s.len) != NULL))
 		return "L (the last day) is of another dialect; give the days, as in 28-31";
 	if (!word && s.len > 0 && (memchr(s.ptr, 'W', s.len) != NULL || memchr(s.ptr, 'w', s.len) != NULL))

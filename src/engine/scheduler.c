@@ -29,6 +29,7 @@ struct item {
 };
 
 struct zones { struct zone **list; size_t count; };
+struct gone { struct gone *next; char task[ID_LEN + 1], why[LIMIT_ERR_TEXT_BYTES]; };  /* a task that will not come to be */
 
 struct scheduler {
 	struct scheduler_setup setup;
@@ -41,6 +42,7 @@ struct scheduler {
 	int64_t why_until_us;
 	int timer;
 	struct watch *timer_readable, *poll;
+	struct gone *gone;
 	size_t under_way;
 	int looks;
 	bool broken;
@@ -210,7 +212,13 @@ static void drop_removed(struct scheduler *s)
 
 /* ---- events ---- */
 
-struct word { struct scheduler *s; int *alive; enum event_type type; char schedule[ID_LEN + 1], task[ID_LEN + 1]; int64_t instant_us; };
+struct word {                          /* an event on its way to the disk */
+	struct scheduler *s;
+	int *alive;
+	enum event_type type;
+	char schedule[ID_LEN + 1], task[ID_LEN + 1];
+	int64_t instant_us;
+};
 
 static void start(struct scheduler *s, const char *schedule, const char *task, int64_t instant_us);
 
@@ -274,8 +282,8 @@ static void fire(struct scheduler *s, struct item *item, int64_t instant_us, con
 static void pass(struct scheduler *s, struct item *item, const struct schedule_step *step)
 {
 	emit(s, item, EVENT_SCHEDULE_PASSED,
-	     json_pack("{s:s, s:I, s:I, s:I, s:s}", "what", schedule_pass_names[step->pass], "first_us", (json_int_t)step->first_us, "last_us",
-	               (json_int_t)step->last_us, "count", (json_int_t)step->count, "reason", step->reason), NULL);
+	     json_pack("{s:s, s:I, s:I, s:I, s:s}", "what", schedule_pass_names[step->pass], "first_us", (json_int_t)step->first_us,
+	               "last_us", (json_int_t)step->last_us, "count", (json_int_t)step->count, "reason", step->reason), NULL);
 }
 
 /* ---- starting ---- */
@@ -295,8 +303,9 @@ static void start_row(void *userdata, const struct schedule_row *row)
 
 static void failed(struct scheduler *s, struct item *item, const char *task, int64_t instant_us, const char *why)
 {
-	emit(s, item, EVENT_SCHEDULE_FAILED, json_pack("{s:I, s:s, s:s}", "instant_us", (json_int_t)instant_us, "task", task, "reason", why),
-	     task);
+	json_t *data = json_pack("{s:I, s:s, s:s}", "instant_us", (json_int_t)instant_us, "task", task, "reason", why);
+
+	emit(s, item, EVENT_SCHEDULE_FAILED, data, task);
 }
 
 static void start(struct scheduler *s, const char *schedule, const char *task, int64_t instant_us)
@@ -313,24 +322,45 @@ static void start(struct scheduler *s, const char *schedule, const char *task, i
 	failed(s, item, task, instant_us, w.err.text);
 }
 
-struct lost { struct scheduler *s; const char *task, *why; };
+struct lost { struct scheduler *s; const struct gone *gone; bool waits; };
 
 static void fail_claim(void *userdata, const struct schedule_claim *claim)
 {
-	const struct lost *lost = userdata;
-	struct item *item = strcmp(claim->task, lost->task) == 0 ? find(lost->s, claim->schedule) : NULL;
+	struct lost *lost = userdata;
+	struct item *item = strcmp(claim->task, lost->gone->task) == 0 ? find(lost->s, claim->schedule) : NULL;
 
-	if (item != NULL && !item->under_way)
-		failed(lost->s, item, claim->task, claim->instant_us, lost->why);
+	if (item != NULL && item->under_way)
+		lost->waits = true;
+	else if (item != NULL)
+		failed(lost->s, item, claim->task, claim->instant_us, lost->gone->why);
+}
+
+/* Said as soon as nothing else of the schedule is under way. Tasks that are no run of a schedule have no claim. */
+static void tell_lost(struct scheduler *s)
+{
+	for (struct gone **at = &s->gone; *at != NULL;) {
+		struct gone *gone = *at;
+		struct lost lost = { .s = s, .gone = gone };
+		(void)!store_schedule_claims(s->setup.store, true, fail_claim, &lost, NULL);
+		if (lost.waits) {
+			at = &gone->next;
+			continue;
+		}
+		*at = gone->next;
+		free(gone);
+	}
 }
 
 void scheduler_lost(struct scheduler *s, const char *task, const char *why)
 {
-	struct lost lost = { s, task, why };
-	bool news;
-
-	if (s != NULL && !s->broken && reload(s, &news))
-		(void)!store_schedule_claims(s->setup.store, true, fail_claim, &lost, NULL);
+	if (s == NULL || s->broken)
+		return;
+	struct gone *gone = xcalloc(1, sizeof *gone);
+	snprintf(gone->task, sizeof gone->task, "%s", task);
+	snprintf(gone->why, sizeof gone->why, "%s", why);
+	gone->next = s->gone;
+	s->gone = gone;
+	watch_arm(s->poll, 0);
 }
 
 static void take_over(void *userdata, const struct schedule_claim *claim)
@@ -422,6 +452,7 @@ static void look(struct scheduler *s)
 	if (s->broken || (s->setup.resting != NULL && s->setup.resting(s->setup.userdata)) || !reload(s, &news))
 		return;
 	look_at_clocks(s);
+	tell_lost(s);
 	if (news || s->looks++ % CLAIMS_EVERY == 0)
 		(void)!store_schedule_claims(s->setup.store, false, take_over, s, NULL);
 	for (size_t i = 0; i < s->count && s->under_way < LIMIT_SCHEDULE_UNDER_WAY; i++) {
@@ -487,6 +518,11 @@ void scheduler_close(struct scheduler *s)
 		free(s->items[i]);
 	for (size_t i = 0; i < s->zones.count; i++)
 		zone_free(s->zones.list[i]);
+	while (s->gone != NULL) {
+		struct gone *gone = s->gone;
+		s->gone = gone->next;
+		free(gone);
+	}
 	free(s->items);
 	free(s->zones.list);
 	s->alive[0] = 0;

@@ -45,7 +45,9 @@ static int append(struct store *store, struct event e, struct err *err)
 {
 	int64_t seq;
 
-	return store_append_wait(store, &(struct store_batch){ .root = "", .task = "", .events = &e, .count = 1 }, &seq, err);
+	/* With a checkpoint: what a person said about schedules cannot be cut off unseen. */
+	const struct store_batch batch = { .root = "", .task = "", .events = &e, .count = 1, .checkpoint = true };
+	return store_append_wait(store, &batch, &seq, err);
 }
 
 /* ---- a row, looked at ---- */
@@ -91,7 +93,8 @@ static int add_new(struct store *store, const char *user, const char *name, cons
 	return append(store, schedule_event(EVENT_SCHEDULE_ADDED, user, id, name, 0, data), err);
 }
 
-static int change_to(struct store *store, const char *user, const char *name, const json_t *spec, int64_t cursor_us, struct err *err)
+static int change_to(struct store *store, const char *user, const char *name, const json_t *spec, int64_t cursor_us,
+                     struct err *err)
 {
 	struct seen seen = { .version = 0 };
 	int r = look_up(store, user, name, &seen, err);

@@ -6,7 +6,8 @@
 #include "core/schedule.h"
 #include "store/schedules.h"
 
-/* A spec whole: its zone is loaded, its rule read; of `task`, the goal. *ret_zone is the caller's. now_us: as schedule_rule_read. */
+/* A spec whole: its zone is loaded, its rule read; of `task`, the goal. *ret_zone is the caller's. now_us: as
+ * schedule_rule_read. */
 MUST_USE int schedule_check(const json_t *spec, int64_t now_us, struct schedule_rule *ret, struct zone **ret_zone, struct err *err);
 
 /* -EEXIST: the name is taken, and replace is not set. -EINVAL: the spec. *ret_next: its first instant. */

@@ -161,9 +161,16 @@ static int put_checkpoint(struct db *db, const char *root, int64_t seq, const st
 	json_put_int(note, "seq", seq);
 	json_put_int(note, "events", chain->events);
 	json_put_text(note, "head", chain->head);
+	const struct sign_key *key = signer_get(db);
+	if (key != NULL) {
+		char id[SIGN_ID_LEN + 1];
+		sign_key_id(key, id);
+		json_put_text(note, "key", id); /* a signature that is taken away is missed */
+	}
 	text = json_text(note);
 	sha256_hex((struct str[]){ str_of(before), str_of(text) }, 2, hash);
-	return db_run(db, err, SQL_CHECKPOINT_PUT, "tittt", root, seq, text, before, hash);
+	r = db_run(db, err, SQL_CHECKPOINT_PUT, "tittt", root, seq, text, before, hash);
+	return r < 0 || key == NULL ? r : signer_put(db, key, sqlite3_last_insert_rowid(db->handle), hash, err);
 }
 
 int checkpoint_write(struct db *db, const char *root, int64_t seq, struct err *err)

@@ -42,9 +42,16 @@ void fact_bind(sqlite3_stmt *stmt, const struct fact *fact);   /* its parameters
 MUST_USE int project(struct db *db, enum event_type type, const struct fact *fact, struct err *err);
 
 /* ---- schedules.c: what schedules and their runs become by an event. -ECANCELED: it was decided on a state that is past;
- * -EEXIST: the name is taken, or the instant has had its run; -ESTALE: the task is no longer wanted. Nothing is written then. ---- */
+ * -EEXIST: the name is taken, or the instant has had its run; -ESTALE: the task is no longer wanted. Nothing is
+ * written then. ---- */
 
 MUST_USE int schedule_project(struct db *db, enum event_type type, const struct fact *fact, struct err *err);
+
+/* ---- signing.c ---- */
+
+/* The key in the data directory; NULL: none that can be used. Borrowed. */
+const struct sign_key *signer_get(struct db *db);
+MUST_USE int signer_put(struct db *db, const struct sign_key *key, int64_t checkpoint, const char *hash, struct err *err);
 
 /* ---- approvals.c ---- */
 

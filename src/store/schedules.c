@@ -156,7 +156,8 @@ int store_schedules(struct store *store, schedule_visit *visit, void *userdata, 
 	return visit_rows(&q, visit, userdata, err);
 }
 
-int store_schedules_changed(struct store *store, int64_t after, int64_t limit, schedule_visit *visit, void *userdata, struct err *err)
+int store_schedules_changed(struct store *store, int64_t after, int64_t limit, schedule_visit *visit, void *userdata,
+                            struct err *err)
 {
 	AUTO(query_done) struct query q = query_start(&store->db, SQL_SCHEDULES_CHANGED, "ii", after, limit);
 
@@ -221,8 +222,8 @@ int store_schedule_runs(struct store *store, const char *schedule, int64_t limit
 	return r;
 }
 
-int store_schedule_active(struct store *store, const char *schedule, void (*visit)(void *userdata, const char *task), void *userdata,
-                          struct err *err)
+int store_schedule_active(struct store *store, const char *schedule, void (*visit)(void *userdata, const char *task),
+                          void *userdata, struct err *err)
 {
 	AUTO(query_done) struct query q = query_start(&store->db, SQL_SCHEDULE_ACTIVE, "t", schedule);
 	int r;
@@ -232,8 +233,8 @@ int store_schedule_active(struct store *store, const char *schedule, void (*visi
 	return r;
 }
 
-int store_schedule_claims(struct store *store, bool all, void (*visit)(void *userdata, const struct schedule_claim *claim), void *userdata,
-                          struct err *err)
+int store_schedule_claims(struct store *store, bool all, void (*visit)(void *userdata, const struct schedule_claim *claim),
+                          void *userdata, struct err *err)
 {
 	AUTO(query_done) struct query q = query_start(&store->db, SQL_SCHEDULE_CLAIMS, "");
 	int r;

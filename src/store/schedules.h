@@ -33,12 +33,17 @@ struct schedule_run_row {              /* borrowed */
 };
 /* Newest first. */
 MUST_USE int store_schedule_runs(struct store *store, const char *schedule, int64_t limit,
-                                 void (*visit)(void *userdata, const struct schedule_run_row *row), void *userdata, struct err *err);
+                                 void (*visit)(void *userdata, const struct schedule_run_row *row), void *userdata,
+                                 struct err *err);
 /* The tasks of its runs that have begun and not ended. */
 MUST_USE int store_schedule_active(struct store *store, const char *schedule,
                                    void (*visit)(void *userdata, const char *task), void *userdata, struct err *err);
 
-struct schedule_claim { char schedule[ID_LEN + 1], task[ID_LEN + 1], engine[ID_LEN + 1]; const char *cause; int64_t instant_us, fired_us; };
+struct schedule_claim {
+	char schedule[ID_LEN + 1], task[ID_LEN + 1], engine[ID_LEN + 1];
+	const char *cause;
+	int64_t instant_us, fired_us;
+};
 /* Runs that were announced and have no task yet. all: every one; else those whose engine is gone, or that were left to the
  * first that comes along. */
 MUST_USE int store_schedule_claims(struct store *store, bool all, void (*visit)(void *userdata, const struct schedule_claim *claim),

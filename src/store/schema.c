@@ -190,6 +190,11 @@ static const char *const migrations[] = {
 	"ALTER TABLE tasks ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE tasks ADD COLUMN forked_from TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE tasks ADD COLUMN forked_at INTEGER NOT NULL DEFAULT 0;",
+
+	/* Public halves of keys that sign checkpoints, each signed by the one before it; signatures of the checkpoints' hashes. */
+	"CREATE TABLE audit_keys (key TEXT PRIMARY KEY, public TEXT NOT NULL, since INTEGER NOT NULL, by TEXT NOT NULL,"
+	" signature TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE signatures (id INTEGER PRIMARY KEY, key TEXT NOT NULL, signature TEXT NOT NULL) STRICT;",
 };
 enum { VERSION = COUNT(migrations) };
 

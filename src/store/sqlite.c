@@ -114,6 +114,7 @@ void db_close(struct db *db)
 {
 	for (size_t i = 0; i < STATEMENTS; i++)
 		sqlite3_finalize(TAKE(db->cache[i]));
+	sign_key_free(TAKE(db->signer));
 	sqlite3_close(TAKE(db->handle));
 	free(TAKE(db->path));
 }

@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 
 #include "base/err.h"
+#include "base/sign.h"
 #include "base/str.h"
 
 enum statement {
@@ -25,6 +26,8 @@ struct db {
 	sqlite3 *handle;
 	char *path;
 	sqlite3_stmt *cache[STATEMENTS];
+	struct sign_key *signer;                        /* of signing.c; NULL: none */
+	int64_t signer_stamp;                           /* of the file that it came from */
 };
 
 /* flags: SQLITE_OPEN_*. Sets what every connection needs; the schema is schema_prepare's business. */

@@ -289,7 +289,11 @@ MUST_USE int store_spent(struct store *store, const struct budget *budget, const
 
 /* ---- upkeep --------------------------------------------------------------------------------------- */
 
-struct store_report { int64_t events, chains, checkpoints, blobs, pruned; }; /* pruned: trees that left by retention */
+struct store_report {
+	int64_t events, chains, checkpoints, blobs;
+	int64_t pruned;               /* trees that left by retention */
+	int64_t signatures;           /* of checkpoints; the others were made while there was no key */
+};
 /* Recomputes every hash, compares columns with texts, blobs with digests, heads with checkpoints.
  * -EBADMSG: err names the first event that is not as it was written. */
 MUST_USE int store_verify(struct store *store, struct store_report *ret, struct err *err);

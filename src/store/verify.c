@@ -1,6 +1,6 @@
 /* verify.c - is everything as it was written? It reads the whole store at one moment and believes
  * nothing but the texts: chains are followed by what the texts say, then compared with the tables. */
-#include "store/internal.h"
+#include "store/verify_sign.h"
 
 #include "base/banned.h"
 
@@ -15,6 +15,8 @@ struct check {
 	int64_t accounted;           /* of those missing, by the trees that left */
 	bool some_left;              /* there are such trees at all */
 	char last[SHA256_HEX_LEN + 1]; /* of the checkpoint chain */
+	struct signers *signers;
+	const struct sign_key *trusted;
 	struct err *err;
 };
 
@@ -207,9 +209,11 @@ static int check_checkpoint(struct check *c, const struct query *q)
 	    json_get_int(note, "seq", -1) != query_int(q, 2))
 		return bad(c, "checkpoint", id, "a column differs from the text");
 	int r = check_noted(c, q, note);
+	int signature = r == 0 ? signers_check(c->signers, c->db, id, json_get_text(note, "key", ""), hash, c->err) : r;
 	memcpy(c->last, hash, sizeof hash);
 	c->report.checkpoints = id;
-	return r;
+	c->report.signatures += signature > 0;
+	return MIN(signature, 0);
 }
 
 static int check_blob(struct check *c, const struct query *q)
@@ -262,6 +266,8 @@ static int check_all(struct check *c)
 	if (r == 0)
 		r = check_no_more_chains(c);
 	if (r == 0)
+		r = signers_read(c->db, c->trusted, &c->signers, c->err);
+	if (r == 0)
 		r = each(c, SQL_VERIFY_CHECKPOINTS, check_checkpoint);
 	if (r == 0)
 		r = each(c, SQL_VERIFY_BLOBS, check_blob);
@@ -272,8 +278,13 @@ static int check_all(struct check *c)
 
 int store_verify(struct store *store, struct store_report *ret, struct err *err)
 {
+	return store_verify_by(store, NULL, ret, err);
+}
+
+int store_verify_by(struct store *store, const struct sign_key *trusted, struct store_report *ret, struct err *err)
+{
 	struct check c = { .db = &store->db, .roots = json_object(), .heads = json_object(), .refs = json_object(),
-	                   .left = json_object(), .next = 1, .last = GENESIS, .err = err };
+	                   .left = json_object(), .next = 1, .last = GENESIS, .trusted = trusted, .err = err };
 	int r = db_run(&store->db, err, SQL_BEGIN_READ, "");
 
 	if (r == 0)
@@ -282,6 +293,7 @@ int store_verify(struct store *store, struct store_report *ret, struct err *err)
 	json_decref(c.heads);
 	json_decref(c.refs);
 	json_decref(c.left);
+	signers_free(c.signers);
 	if (r == 0)
 		*ret = c.report;
 	return r;
