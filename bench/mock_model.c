@@ -3,7 +3,7 @@
  *   mock_model [CALLS [NAME [ARGS]]]        prints its port; ends when stdin ends
  *
  * A conversation with fewer than CALLS (1) results gets one call of NAME ("shell") with ARGS ({"command":"true"}), any
- * other gets a final text. It keeps connections, answers in one write, checks nothing, and stores nothing. */
+ * other gets a final text. MOCK_DELAY_MS in the environment: so long it takes before each answer; MOCK_TOOL: as NAME. It keeps connections, answers in one write, checks nothing, and stores nothing. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/json.h"
 
@@ -74,6 +75,41 @@ static int answer(int fd, struct str body)
 	return r;
 }
 
+/* ---- answers that take their time: all the same, so the oldest is due first ---- */
+
+static struct later {
+	int64_t due_ns;
+	int fd;                        /* -1: gone meanwhile */
+	struct buf body;
+} later[CLIENTS_MAX * 4];
+static size_t later_first, later_count;
+static int64_t delay_ns;
+
+static int later_ms(void)
+{
+	return later_count == 0 ? -1 : (int)MAX((later[later_first].due_ns - clock_mono_ns() + 999999) / 1000000, 0);
+}
+
+static int answer_later(int fd, struct str body)
+{
+	if (later_count == COUNT(later))
+		return -ENOBUFS;
+	struct later *l = &later[(later_first + later_count++) % COUNT(later)];
+	*l = (struct later){ .due_ns = clock_mono_ns() + delay_ns, .fd = fd, .body = BUF_INIT(LIMIT_REQUEST_BODY_BYTES) };
+	return buf_add(&l->body, body.ptr, body.len);
+}
+
+static void answer_due(void)
+{
+	for (; later_count > 0 && later[later_first].due_ns <= clock_mono_ns(); later_count--) {
+		struct later *l = &later[later_first];
+		later_first = (later_first + 1) % COUNT(later);
+		if (l->fd >= 0 && answer(l->fd, buf_str(&l->body)) < 0)
+			shutdown(l->fd, SHUT_RDWR);
+		buf_done(&l->body);
+	}
+}
+
 /* Answers every whole request in the buffer. */
 static int serve(int fd, struct buf *in)
 {
@@ -86,7 +122,8 @@ static int serve(int fd, struct buf *in)
 		size_t body = length != NULL && length < end ? strtoul(length + 17, NULL, 10) : 0;
 		if (in->len - head < body)
 			return 0;
-		int r = answer(fd, (struct str){ in->ptr + head, body });
+		struct str text = { in->ptr + head, body };
+		int r = delay_ns > 0 ? answer_later(fd, text) : answer(fd, text);
 		if (r < 0)
 			return r;
 		buf_consume(in, head + body);
@@ -96,6 +133,9 @@ static int serve(int fd, struct buf *in)
 static void drop(int fd)
 {
 	buf_done(&clients[fd].in);
+	for (size_t i = 0; i < later_count; i++)
+		if (later[(later_first + i) % COUNT(later)].fd == fd)
+			later[(later_first + i) % COUNT(later)].fd = -1;
 	close(fd);
 }
 
@@ -152,6 +192,11 @@ int main(int argc, char **argv)
 		fputs("usage: mock_model [CALLS [NAME [ARGS]]]: CALLS is a number\n", stderr);
 		return 2;
 	}
+	const char *delay = getenv("MOCK_DELAY_MS"), *tool = getenv("MOCK_TOOL");
+	if (delay != NULL)
+		delay_ns = strtol(delay, NULL, 10) * 1000000;
+	if (tool != NULL)
+		call_name = tool;
 	if (argc > 2)
 		call_name = argv[2];
 	json_t *args = json_of_str(str_of(argc > 3 ? argv[3] : "{\"command\":\"true\"}"));
@@ -162,7 +207,9 @@ int main(int argc, char **argv)
 	watch(epoll, listener);
 	watch(epoll, STDIN_FILENO);
 	for (;;) {
-		int count = epoll_wait(epoll, events, EVENTS_MAX, -1);
+		int count = epoll_wait(epoll, events, EVENTS_MAX, later_ms());
+
+		answer_due();
 		for (int i = 0; i < count; i++) {
 			int fd = events[i].data.fd;
 			char byte;

@@ -360,6 +360,7 @@
 #define LIMIT_SCHEDULE_INSTANTS     10000    /* looked at in one step */
 #define LIMIT_SCHEDULE_SHOWN        1000     /* instants, or runs, in one answer */
 #define LIMIT_SCHEDULE_POLL_MS      1000     /* between two looks at what other processes changed */
+#define LIMIT_SCHEDULE_BEAT_MS      15000    /* without a look at the schedules: late */
 #define LIMIT_SCHEDULE_UNDER_WAY    256      /* decisions that are being written at once */
 /* history */
 #define LIMIT_HISTORY_TERMS         16       /* words and phrases of one search */
@@ -400,6 +401,9 @@
 #define LIMIT_OTEL_BACKOFF_MOST_MS  30000
 #define LIMIT_OTEL_RETRY_MS         300000   /* then a batch is given up */
 #define LIMIT_OTEL_HEADERS_BYTES    KIB(16)  /* a file of headers */
+#define LIMIT_METRIC_SERIES         200      /* of one metric; what more there would be is "other" */
+#define LIMIT_METRIC_TASKS          100000   /* tasks and questions under way that are remembered */
+#define LIMIT_METRICS_BYTES         MIB(16)
 #define LIMIT_OTLP_SEND_MS          60000    /* for one queue full of spans, afterwards */
 #define LIMIT_OTLP_TASKS            100000   /* sent at once */
 #define LIMIT_OTEL_LIVE_TASKS       1000     /* trees of tasks whose spans are sent as they work */

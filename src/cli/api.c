@@ -409,13 +409,7 @@ void api_health(struct api_call *c)
 
 void api_metrics(struct api_call *c)
 {
-	const struct serve *serve = c->api->serve;
-	AUTO(freep) char *text = xasprintf(
-		"# TYPE mishri_tasks_here gauge\nmishri_tasks_here %zu\n"
-		"# TYPE mishri_http_connections gauge\nmishri_http_connections %zu\n# TYPE mishri_http_streams gauge\nmishri_http_streams %zu\n",
-		engine_task_count(serve->s.engine), http_server_connections(serve->http), c->api->stream_count);
-
-	http_answer(c->conn, 200, "text/plain; version=0.0.4", str_of(text), "");
+	serve_metrics(c->api->serve, c->conn, c->http);
 }
 
 /* ---- its part of serve ---- */

@@ -166,12 +166,26 @@ static void print_keepers(const json_t *limits)
 	putchar('\n');
 }
 
+/* Models that failed lately; the others are not worth a line. */
+static void print_model(const json_t *model, bool colour)
+{
+	const char *state = json_get_text(model, "state", "");
+	AUTO(buf_done) struct buf reason = BUF_INIT(KIB(4));
+
+	if (json_get_int(model, "failures", 0) == 0)
+		return;
+	sanitize_shown(str_of(json_get_text(model, "reason", "")), &reason);
+	printf("  model %s: %s%lld failures in a row, breaker %s%s: %s\n", json_get_text(model, "model", ""),
+	       ink(colour, strcmp(state, "closed") == 0 ? INK_PLAIN : INK_BAD), (long long)json_get_int(model, "failures", 0), state,
+	       ink(colour, INK_PLAIN), buf_text(&reason));
+}
+
 static void print_engine(const json_t *e, bool colour)
 {
 	bool well = json_get_bool(e, "healthy", false);
 	const json_t *tasks = json_object_get(e, "tasks"), *in_force = json_object_get(e, "in_force");
 	size_t i;
-	json_t *beat;
+	json_t *beat, *model;
 
 	printf("engine %s  pid %lld  %s  %s%s%s%s\n", json_get_text(e, "engine", ""), (long long)json_get_int(e, "pid", 0),
 	       json_get_text(e, "user", ""), ink(colour, well ? INK_GOOD : INK_BAD), well ? "healthy" : "NOT HEALTHY",
@@ -192,6 +206,8 @@ static void print_engine(const json_t *e, bool colour)
 		       json_get_text(in_force, "exec_gate", ""), json_get_text(in_force, "network", ""));
 		print_keepers(json_object_get(in_force, "limits"));
 	}
+	json_array_foreach(json_object_get(e, "models"), i, model)
+		print_model(model, colour);
 	json_array_foreach(json_object_get(e, "beats"), i, beat)
 		print_beat(beat, colour);
 	if (json_get_int(e, "beats_left_out", 0) > 0)

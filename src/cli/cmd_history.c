@@ -57,7 +57,7 @@ static void print_found(const json_t *found, size_t width, bool colour)
 	}
 }
 
-enum { LEFT_COLUMNS = 75 };                              /* before the goal */
+enum { LEFT_COLUMNS = 80 };                              /* before the goal */
 
 static void add_row(void *userdata, const struct history_row *h)
 {
@@ -78,15 +78,18 @@ static void add_row(void *userdata, const struct history_row *h)
 	printf("%s  %s  %s%-9s%s  %-12s  %5lld", row->task, time_text(row->started_us, time),
 	       ink(out->colour, ink_of_state(row)), state_text(row), ink(out->colour, INK_PLAIN), span_text(row, span),
 	       (long long)h->calls);
+	size_t room = wide ? out->width - LEFT_COLUMNS : MAX(out->width, (size_t)60) - 27;
+	char marks[64] = "";
+	if (h->denied > 0)
+		snprintf(marks, sizeof marks, "%lld denied ", (long long)h->denied);
+	if (h->imported)
+		snprintf(marks + strlen(marks), sizeof marks - strlen(marks), "imported ");
 	if (wide)
 		printf("  %-11s  ", cost_text(h->usd_nanos, cost));
 	else
 		printf("\n              %s%-11s%s ", ink(out->colour, INK_FAINT), cost_text(h->usd_nanos, cost), ink(out->colour, INK_PLAIN));
-	if (h->denied > 0)
-		printf("%s%lld denied%s ", ink(out->colour, INK_BAD), (long long)h->denied, ink(out->colour, INK_PLAIN));
-	if (h->imported)
-		printf("%simported%s ", ink(out->colour, INK_WARN), ink(out->colour, INK_PLAIN));
-	print_line(row->goal, wide ? out->width - LEFT_COLUMNS : out->width - MIN(out->width, (size_t)40) + 14);
+	printf("%s%s%s", ink(out->colour, INK_WARN), marks, ink(out->colour, INK_PLAIN));
+	print_line(row->goal, room - MIN(strlen(marks), room - 10));
 	putchar('\n');
 	print_found(h->found, out->width, out->colour);
 }

@@ -82,7 +82,11 @@ static int tell(const struct options *o, const struct otel_stats *stats, size_t 
 		json_put_text(object, "error", failed ? stats->why : NULL);
 		print_json(object);
 	} else if (!failed) {
-		printf("sent %lld %s of %zu %s\n", (long long)stats->sent, stats->sent == 1 ? "span" : "spans", tasks, tasks == 1 ? "task" : "tasks");
+		printf("sent ");
+		print_count(stats->sent, "span");
+		printf(" of ");
+		print_count((int64_t)tasks, "task");
+		printf("\n");
 	}
 	if (!failed)
 		return EXIT_DONE;

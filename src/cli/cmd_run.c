@@ -30,7 +30,7 @@ static const struct option_row options[] = {
 	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
 	{ "--workspace-mode", 0, "MODE", "direct (default), overlay (changes go to a layer, see `mishri diff`) or readonly", false },
 	{ "--output-format", 0, "FORMAT", "text (default), json or stream-json", false },
-	{ "--resume", 0, "TASK", "go on with a task that was interrupted", false },
+	{ "--resume", 0, "TASK", "go on with a task that was interrupted or is paused", false },
 	{ "--session", 0, "ID", "the session that the task belongs to", false },
 	{ "--user", 0, "NAME", "act for this user (root only)", false },
 	{ "--detach", 0, NULL, "hand the goal to `mishri serve` of this data directory, and print the task's id", false },

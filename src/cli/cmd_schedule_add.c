@@ -80,6 +80,29 @@ static int put_rule(const struct options *o, json_t *spec)
 	return 0;
 }
 
+/* Rules about schedules say what may be scheduled; a policy without one is about what agents do with tools. Returns an
+ * exit code. */
+static int check_policy(const struct policy *policy, const struct options *o, const char *workspace, const json_t *task)
+{
+	const char *cron = option_text(o, "--cron", option_text(o, "--every", option_text(o, "--at", "")));
+	char user[USER_LEN + 1];
+	struct decision d;
+	struct err err = ERR_NONE;
+
+	if (cli_user(o, user, &err) < 0)
+		return complain(EXIT_USAGE, "%s", err.text);
+	struct action action = { .kind = ACTION_SCHEDULE };
+	struct facts facts = { .user = user, .role = "master", .agent = option_text(o, "--agent", "master"), .channel = "cli",
+	                       .workspace = workspace, .time_us = clock_wall_us() };
+	action.schedule.cron = cron;
+	action.schedule.goal = json_get_text(task, "goal", "");
+	policy_decide(policy, &action, &facts, &d);
+	if (d.rule == NULL || d.effect == EFFECT_ALLOW)
+		return 0;
+	return complain(d.effect == EFFECT_DENY ? EXIT_DENIED : EXIT_NOBODY, "schedule add: %s by %s (%s): %s",
+	                d.effect == EFFECT_DENY ? "denied" : "another person's approval is needed", d.rule, d.source, d.reason);
+}
+
 /* Absolute names, and the policy that they make must be a right one. Returns an exit code. */
 static int put_policies(const struct options *o, const char *workspace, json_t *task)
 {
@@ -97,10 +120,11 @@ static int put_policies(const struct options *o, const char *workspace, json_t *
 	}
 	if (cli_load_policy(o, workspace, files, count, &policy, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);
+	int code = check_policy(policy, o, workspace, task);
 	policy_free(policy);
 	if (count > 0)
 		json_put(task, "policies", json_incref(list));
-	return 0;
+	return code;
 }
 
 static int put_config(const struct options *o, const char *workspace, json_t *task)

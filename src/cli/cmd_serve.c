@@ -12,6 +12,7 @@
 
 #include "base/io.h"
 #include "engine/dirs.h"
+#include "engine/notify.h"
 #include "policy/files.h"
 #include "tools/tool.h"
 
@@ -177,6 +178,7 @@ static int run_loop(struct serve *serve)
 	if (http_server_port(serve->http) != 0)
 		printf("  port %u\n", http_server_port(serve->http));
 	fflush(stdout);
+	notify_ready();
 	engine_loop(serve->s.engine);
 	close_parts(serve);
 	return EXIT_DONE;

@@ -6,6 +6,7 @@
 #include "cli/changes.h"
 #include "core/task.h"
 #include "cli/print.h"
+#include "cli/retries.h"
 
 #include "base/banned.h"
 
@@ -151,6 +152,10 @@ static bool add_event(void *userdata, const struct event_row *row)
 	json_t *call = has_detail(&e) ? call_of(story->turns, json_get_text(e.data, "call", "")) : NULL;
 	if (call != NULL)
 		add_detail(call, &e);
+	if (retries_concern(&e)) {
+		json_t *again = call_of(story->turns, json_get_text(e.data, "call", ""));
+		retries_note(again != NULL ? again : turn_of(story->turns, json_get_int(e.data, "turn", 0)), &e);
+	}
 	if (story->task != NULL && task_apply(story->task, &e, NULL) < 0)
 		task_freep(&story->task);
 	event_done(&e);
@@ -409,6 +414,7 @@ static void print_details(const json_t *call, bool colour)
 	json_t *item;
 	char cost[COST_TEXT_BYTES], span[SPAN_TEXT_BYTES];
 
+	retries_print(call, "        ");
 	json_array_foreach(json_object_get(call, "answers"), i, item) {
 		printf("        %s by ", json_get_text(item, "answer", ""));
 		print_line(json_get_text(item, "by", ""), 40);
@@ -490,6 +496,7 @@ static void print_turns(const json_t *turns, bool colour)
 	json_array_foreach(turns, i, turn) {
 		printf("\n%sturn %lld%s\n", ink(colour, INK_BOLD), (long long)json_get_int(turn, "turn", 0),
 		       ink(colour, INK_PLAIN));
+		retries_print(turn, "  ");
 		print_block("  ", json_get_text(turn, "text", ""), BLOCK_LINES);
 		json_array_foreach(json_object_get(turn, "calls"), k, call)
 			print_call(call, colour);

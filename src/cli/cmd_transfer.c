@@ -60,7 +60,8 @@ static int export(int argc, char **argv)
 	if (export_to(store, task, user, path, &err) < 0)
 		return complain(EXIT_FAILED, "export: %s", err.text);
 	if (path != NULL)
-		fprintf(stderr, "mishri: '%s' holds the whole tree, with all that was said in it: give it only to whom you would show that\n", path);
+		fprintf(stderr, "mishri: '%s' holds the whole tree, with all that was said in it: give it only to whom you would "
+		        "show that\n", path);
 	return EXIT_DONE;
 }
 
@@ -78,7 +79,8 @@ const struct command cmd_export = {
 
 static int read_file(const char *path, struct buf *ret, struct err *err)
 {
-	AUTO(fd_closep) int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	bool from_stdin = strcmp(path, "-") == 0;
+	AUTO(fd_closep) int fd = from_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
 	if (fd < 0)
 		return err_sys(err, "cannot read '%s'", path);

@@ -172,7 +172,8 @@ static int print_node(struct store *store, const struct tree *t, const bool *las
 	if (r < 0)
 		return r;
 	print_lead(last, path, depth, false);
-	printf("%s  %s%s%s  %s ", n->row.task, ink(colour, ink_of_state(&n->row)), state_text(&n->row), ink(colour, INK_PLAIN), n->row.role);
+	printf("%s  %s%s%s  %s ", n->row.task, ink(colour, ink_of_state(&n->row)), state_text(&n->row), ink(colour, INK_PLAIN),
+	       n->row.role);
 	print_line(n->row.agent, 30);
 	fputs("  ", stdout);
 	print_numbers(n, colour);
@@ -198,7 +199,8 @@ static int print_node(struct store *store, const struct tree *t, const bool *las
 }
 
 /* Children under their parents, in the order in which they began. */
-static int print_below(struct store *store, const struct tree *t, const bool *last, size_t at, int depth, bool colour, struct err *err)
+static int print_below(struct store *store, const struct tree *t, const bool *last, size_t at, int depth, bool colour,
+                       struct err *err)
 {
 	int r = print_node(store, t, last, at, colour, err);
 

@@ -79,6 +79,7 @@ struct session {
 	const struct config *config;   /* borrowed; NULL: none */
 	struct egress_base *egress;
 	struct otel *otel;             /* NULL: no spans are sent */
+	struct metrics *metrics;       /* of a service; NULL: nothing is counted */
 	struct secrets *secrets;       /* of the configuration, borrowed; NULL: none */
 	const struct agents *agents;   /* of the configuration, borrowed; NULL: none */
 	const struct prices *prices;   /* of the configuration, borrowed; NULL: the built-in table alone */

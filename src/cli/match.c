@@ -23,8 +23,8 @@ static int check_type(const char *type)
 	}
 	const char *near = name_nearest(names, EVENT_TYPES, type);
 	return near != NULL ? complain(EXIT_USAGE, "events: there is no type '%s': did you mean '%s'?", type, near)
-	                    : complain(EXIT_USAGE, "events: there is no type '%s'; `mishri events --schema` lists them, and 'call.' is all "
-	                               "that begin so", type);
+	                    : complain(EXIT_USAGE, "events: there is no type '%s'; `mishri events --schema` lists them, and "
+	                               "'call.' is all that begin so", type);
 }
 
 int match_read(const struct options *o, struct match *ret)

@@ -3,12 +3,12 @@
 #include <string.h>
 
 #include "cli/serve_job.h"
-#include "engine/oplog.h"
+#include "engine/health.h"
 #include "engine/scheduler.h"
 
 #include "base/banned.h"
 
-struct part { struct serve *serve; struct scheduler *scheduler; };
+struct part { struct serve *serve; struct scheduler *scheduler; struct beat *beat; };
 
 static int start(void *userdata, const struct scheduler_job *job, struct err *err)
 {
@@ -17,6 +17,13 @@ static int start(void *userdata, const struct scheduler_job *job, struct err *er
 	const struct serve_job task = { .task = job->task, .user = job->user, .channel = "schedule", .schedule = job->mark, .spec = job->spec };
 
 	return serve_job_start(part->serve, &task, &run, err);
+}
+
+static void beat(void *userdata)
+{
+	const struct part *part = userdata;
+
+	beat_now(part->beat, clock_mono_ms());
 }
 
 static bool resting(void *userdata)
@@ -40,7 +47,8 @@ int serve_schedules_open(struct serve *serve, void **ret, struct err *err)
 {
 	struct part *part = xcalloc(1, sizeof *part);
 	struct scheduler_setup setup = { .loop = serve->s.loop, .store = serve->s.store, .user = serve->s.user, .start = start,
-	                                 .resting = resting, .userdata = part };
+	                                 .beat = beat, .resting = resting, .userdata = part };
+	const struct beat_spec spec = { .kind = "scheduler", .name = "", .action = BEAT_ALARM, .deadline_ms = LIMIT_SCHEDULE_BEAT_MS };
 
 	part->serve = serve;
 	int r = scheduler_open(&setup, &part->scheduler, err);
@@ -48,6 +56,7 @@ int serve_schedules_open(struct serve *serve, void **ret, struct err *err)
 		free(part);
 		return r;
 	}
+	part->beat = beat_new(engine_heartbeats(serve->s.engine), &spec);
 	serve->schedules = part;
 	*ret = part;
 	return 0;
@@ -59,5 +68,6 @@ void serve_schedules_close(struct serve *serve, void *part)
 
 	serve->schedules = NULL;
 	scheduler_close(p->scheduler);
+	beat_free(p->beat);
 	free(p);
 }

@@ -14,6 +14,7 @@
 #include "engine/egress.h"
 #include "engine/notify.h"
 #include "engine/oplog.h"
+#include "engine/metrics.h"
 #include "engine/otel.h"
 #include "engine/patience.h"
 #include "engine/secrets.h"
@@ -177,6 +178,8 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	if (cli_otel(s->loop, s->store, s->config, &s->otel) != 0)
 		return err_set(err, EINVAL, "the export of spans is not set up right (docs/otel.md); otel.export=off does without");
 	setup.otel = s->otel;
+	s->metrics = s->service ? metrics_new() : NULL;
+	setup.metrics = s->metrics;
 	setup.trace_programs = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_programs"), "on") == 0;
 	setup.trace_models = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_models"), "on") == 0;
 	setup.policy_home = s->policy_home;
@@ -191,7 +194,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	setup.secrets = s->secrets;
-	oplog_open(s->config, s->secrets, LEVEL_ERROR);
+	oplog_open(s->config, s->secrets, quiet ? LEVEL_INFO : LEVEL_ERROR); /* a service has no progress to show */
 	setup.reply_tokens = s->reply_tokens;
 	setup.cancel_grace_ms = s->config != NULL ? config_number(s->config, "cancel_grace") : 0;
 	setup.fallback = s->fallback;
@@ -206,7 +209,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	if (r < 0)
 		return r;
 	r = stop_watch(s->loop, on_stop, s, err);
-	if (r == 0)
+	if (r == 0 && !s->service) /* a service says so when it listens */
 		notify_ready();
 	return r;
 }
@@ -218,6 +221,7 @@ void session_close(struct session *s)
 	stop_unwatch();
 	watchdog_closing(s->watchdog);
 	engine_free(s->engine); /* it may still withdraw a question */
+	metrics_free(s->metrics);
 	asker_free(s->asker);
 	progress_free(s->progress);
 	llm_free(s->llm);

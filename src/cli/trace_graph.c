@@ -104,7 +104,8 @@ static const struct { const char *dot, *mermaid; } looks[EDGE_KINDS + 1] = {
 };
 
 /* Calls put(userdata) for each edge between nodes that are shown. */
-static void edges(const struct trace *t, const char *shown, void (*put)(const struct trace *t, const struct span *from, const struct span *to, int kind))
+static void edges(const struct trace *t, const char *shown,
+                  void (*put)(const struct trace *t, const struct span *from, const struct span *to, int kind))
 {
 	for (size_t i = 0; i < t->count; i++) {
 		const struct span *s = t->spans[i];
@@ -123,9 +124,10 @@ static void edges(const struct trace *t, const char *shown, void (*put)(const st
 static void put_dot(const struct trace *t, const struct span *from, const struct span *to, int kind)
 {
 	bool critical = kind == PARENT && from->critical && to->critical;
+	const char *look = critical ? "color=red, penwidth=2" : looks[kind].dot;
 
-	printf("\tn%lld -> n%lld%s%s%s;\n", number(t, from), number(t, to), critical ? " [color=red, penwidth=2" : looks[kind].dot[0] != '\0' ? " [" : "",
-	       looks[kind].dot, critical || looks[kind].dot[0] != '\0' ? "]" : "");
+	printf("\tn%lld -> n%lld", number(t, from), number(t, to));
+	printf("%s%s%s;\n", look[0] != '\0' ? " [" : "", look, look[0] != '\0' ? "]" : "");
 }
 
 void trace_print_dot(const struct trace *trace)

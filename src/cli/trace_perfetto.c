@@ -73,7 +73,8 @@ static json_t *slice(const struct trace *t, const struct span *s)
 }
 
 /* An arrow from the end of one slice to the beginning of another. */
-static void put_flow(const struct trace *t, const struct span *from, const struct span *to, enum edge_kind kind, int64_t id, bool *first)
+static void put_flow(const struct trace *t, const struct span *from, const struct span *to, enum edge_kind kind, int64_t id,
+                     bool *first)
 {
 	bool back = kind == EDGE_WAIT;          /* who waited began before: the arrow goes to where it went on */
 	int64_t at[] = { MAX(span_end(t, from) - 1, from->start_us), back ? MAX(span_end(t, to) - 1, to->start_us) : to->start_us };

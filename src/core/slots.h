@@ -2,8 +2,9 @@
  *
  * A slot is for work (a model call, a tool that runs), not for being there. It counts in up to four places: for the
  * engine, the task's user, the provider that is asked (model calls), the agent profile. The order among those who
- * wait: the user with the fewest slots, then the user who was served longest ago; within a user, who waits longest,
- * where a step of priority is worth LIMIT_SLOT_STEP_US of waiting. So no priority keeps another one out for ever. */
+ * wait: the user with the fewest slots, then the user who was served longest ago; where users are alike and within one
+ * user, who waits longest, where a step of priority is worth LIMIT_SLOT_STEP_US of waiting. So no priority keeps another
+ * one out for ever. */
 #ifndef MISHRI_CORE_SLOTS_H
 #define MISHRI_CORE_SLOTS_H
 

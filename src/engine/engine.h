@@ -19,6 +19,7 @@
 struct engine;
 struct watchdog;                       /* watchdog.h */
 struct otel;                           /* otel.h */
+struct metrics;                        /* metrics.h */
 struct secrets;                        /* secrets.h */
 struct run;                            /* a task that this engine holds */
 
@@ -102,6 +103,7 @@ struct engine_setup {
 	struct watchdog *watchdog;     /* of watchdog.h; NULL: nobody watches the loop */
 	struct health_limits health;
 	struct otel *otel;             /* NULL: no spans are sent */
+	struct metrics *metrics;       /* NULL: nothing is counted */
 	bool trace_programs, trace_models; /* programs in cells get TRACEPARENT; requests to models carry traceparent */
 	int poke_fd;                   /* of inbox_socket, borrowed; -1: the inbox is looked at now and then */
 	void *userdata;

@@ -21,8 +21,8 @@ struct health_limits {
 struct heartbeats *engine_heartbeats(struct engine *engine);
 
 /* {"healthy","engine","pid","version","user","since","draining","beats":[{"kind","name","state":"ok"|"rest"|"late","age_ms",
- * "deadline_ms","action","vital","misses"}],"beats_left_out","in_force":{...},"tasks":{...},"store":{...}}. The caller owns
- * it. */
+ * "deadline_ms","action","vital","misses"}],"beats_left_out","in_force":{...},"tasks":{...},"store":{...},"models":[of
+ * breaker.h]}. The caller owns it. */
 MUST_USE json_t *health_json(struct engine *engine);
 bool health_is_well(struct engine *engine);
 

@@ -1,4 +1,5 @@
 /* health_show.c - how an engine is, as JSON and as numbers. It looks, and changes nothing. */
+#include "engine/breaker.h"
 #include "engine/health.h"
 
 #include <string.h>
@@ -96,6 +97,7 @@ json_t *health_json(struct engine *engine)
 	                                    "cells_opening", (json_int_t)s.opening, "calls", (json_int_t)s.calls, "model_requests",
 	                                    (json_int_t)s.requests, "wait_for_people", (json_int_t)s.people));
 	json_put(object, "store", store);
+	json_put(object, "models", breakers_json(engine));
 	json_put_int(object, "warden_restarts", engine->health.warden_restarts);
 	json_put_int(object, "loop_stood", engine->health.loop_misses);
 	return object;
@@ -130,6 +132,23 @@ static void measure_beat(void *userdata, const struct beat_state *s)
 	                                                (double)s->misses, labels });
 }
 
+/* A model that its breaker keeps from being asked. */
+static void measure_models(const struct engine *engine, const struct measuring *m)
+{
+	AUTO(json_decrefp) json_t *models = breakers_json(engine);
+	json_t *model;
+	size_t i;
+
+	json_array_foreach(models, i, model) {
+		AUTO(json_decrefp) json_t *labels = json_object();
+		json_put_text(labels, "model", json_get_text(model, "model", ""));
+		m->visit(m->userdata, &(struct health_measure){ "mishri_model_breaker_open", "1: the model failed so often that it is left alone",
+		                                                false, strcmp(json_get_text(model, "state", ""), "closed") != 0, labels });
+		m->visit(m->userdata, &(struct health_measure){ "mishri_model_failures", "of the model, in a row", false,
+		                                                (double)json_get_int(model, "failures", 0), labels });
+	}
+}
+
 void health_measures(struct engine *engine, void (*visit)(void *userdata, const struct health_measure *measure), void *userdata)
 {
 	struct measuring m = { visit, userdata };
@@ -155,5 +174,6 @@ void health_measures(struct engine *engine, void (*visit)(void *userdata, const 
 	for (size_t i = 0; i < COUNT(rows); i++)
 		if (known || strncmp(rows[i].name, "mishri_store", 12) != 0)
 			visit(userdata, &rows[i]);
+	measure_models(engine, &m);
 	heartbeats_see(engine->health.table, clock_mono_ms(), measure_beat, &m);
 }

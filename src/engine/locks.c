@@ -185,7 +185,7 @@ static void break_cycle(struct run *root, const struct wait_cycle *cycle)
 		if (c == NULL)
 			continue;
 		AUTO(freep) char *call = xstrdup(c->id), *lock = xstrdup(c->wants_lock);
-		AUTO(freep) char *text = xasprintf("Not locked: this wait would never have ended (deadlock): %s. Yours began last and was "
+		AUTO(freep) char *text = xasprintf("Deadlock, not locked: %s. Your wait began last and was "
 		                                   "ended. Give back what you hold with unlock and take the locks in alphabetical "
 		                                   "order, go on without, or finish and report what stands in the way.", drawn);
 		run_emit(run, EVENT_DEADLOCK_DETECTED, "call", call,

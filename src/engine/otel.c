@@ -196,7 +196,8 @@ static struct live *live_resumed(struct otel *o, const struct event *resumed)
 
 void otel_event(struct otel *o, const struct event *e)
 {
-	struct live *l = e->task[0] != '\0' ? find_live(o, e->parent[0] != '\0' && e->type == EVENT_TASK_CREATED ? e->parent : e->task) : NULL;
+	bool is_child = e->parent[0] != '\0' && e->type == EVENT_TASK_CREATED;
+	struct live *l = e->task[0] != '\0' ? find_live(o, is_child ? e->parent : e->task) : NULL;
 
 	if (l == NULL && e->type == EVENT_TASK_CREATED && e->parent[0] == '\0' && is_sampled(o, e))
 		l = live_new(o, e->task);

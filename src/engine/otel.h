@@ -25,8 +25,8 @@ MUST_USE int otel_setup_read(const struct config *config, bool always, struct ot
 void otel_setup_done(struct otel_setup *setup);
 /* otel_env.c: variables of the standard, OTEL_*, as keys of the configuration. Calls put(userdata, key, value, variable), in
  * the order in which later ones win; a value that nothing can be made of gives one sentence in err, and the export is off. */
-MUST_USE int otel_env_read(const char *const *env, int (*put)(void *userdata, const char *key, const char *value, const char *variable),
-                           void *userdata, struct err *err);
+typedef int otel_env_put(void *userdata, const char *key, const char *value, const char *variable);
+MUST_USE int otel_env_read(const char *const *env, otel_env_put *put, void *userdata, struct err *err);
 
 struct otel;
 MUST_USE int otel_new(struct loop *loop, struct store *store, const struct otel_setup *setup, struct otel **ret, struct err *err);

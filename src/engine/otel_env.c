@@ -82,8 +82,7 @@ static int convert(const struct row *row, const char *value, char **ret, struct 
 	return 0;
 }
 
-int otel_env_read(const char *const *env, int (*put)(void *userdata, const char *key, const char *value, const char *variable),
-                  void *userdata, struct err *err)
+int otel_env_read(const char *const *env, otel_env_put *put, void *userdata, struct err *err)
 {
 	struct err why = ERR_NONE;
 	int first = 0;

@@ -75,7 +75,8 @@ static void take_batch(struct otel_sender *s)
 	int64_t bytes = 0;
 
 	for (struct waiting_span *w; (w = TAILQ_FIRST(&s->waiting)) != NULL;) {
-		if (s->batch_count == s->target.batch_spans || (s->batch_count > 0 && bytes + (int64_t)w->bytes.len > (int64_t)LIMIT_OTEL_BATCH_BYTES))
+		bool large = bytes + (int64_t)w->bytes.len > (int64_t)LIMIT_OTEL_BATCH_BYTES;
+		if (s->batch_count == s->target.batch_spans || (s->batch_count > 0 && large))
 			break;
 		otlp_add_span(buf_str(&w->bytes), s->target.json, s->batch_count == 0, &spans);
 		bytes += (int64_t)w->bytes.len;
@@ -174,7 +175,8 @@ static void on_end(void *userdata, const struct http_end *end)
 
 static struct curl_slist *header_list(const struct otel_sender *s)
 {
-	struct curl_slist *list = curl_slist_append(NULL, s->target.json ? "Content-Type: application/json" : "Content-Type: application/x-protobuf");
+	struct curl_slist *list = curl_slist_append(NULL, s->target.json ? "Content-Type: application/json"
+	                                                                 : "Content-Type: application/x-protobuf");
 	const char *key;
 	json_t *value;
 

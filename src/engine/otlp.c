@@ -299,7 +299,8 @@ json_t *otlp_running(const struct trace *t, const struct span *s, const struct o
 
 	sha256_hex(parts, COUNT(parts), hex);
 	hex[SPAN_ID_LEN] = '\0';
-	json_t *span = bare_span(t, hex, s->id, name, false), *attributes = attributes_of(s, &(struct otlp_style){ .latest = style->latest });
+	json_t *span = bare_span(t, hex, s->id, name, false);
+	json_t *attributes = attributes_of(s, &(struct otlp_style){ .latest = style->latest });
 	json_array_append_new(attributes, json_pack("{s:s, s:{s:b}}", "key", "mishri.running", "value", "boolValue", 1));
 	put_text(attributes, "mishri.running.span_id", s->id);
 	if (s->parent_id[0] != '\0')

@@ -19,7 +19,8 @@ MUST_USE json_t *otlp_resource(const char *service_name, const json_t *extra);
 /* One span; a decision is none, but an event of its call. The caller owns it. */
 MUST_USE json_t *otlp_span(const struct trace *trace, const struct span *span, const struct otlp_style *style);
 /* What stands for a span that has no end yet: a moment of its own inside it, with `mishri.running`. */
-MUST_USE json_t *otlp_running(const struct trace *trace, const struct span *span, const struct otlp_style *style, int64_t now_us);
+MUST_USE json_t *otlp_running(const struct trace *trace, const struct span *span, const struct otlp_style *style,
+                              int64_t now_us);
 
 /* An ExportTraceServiceRequest. The caller owns it. */
 MUST_USE json_t *otlp_request(const json_t *resource, json_t *owned_spans, const struct otlp_style *style);

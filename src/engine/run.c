@@ -3,8 +3,9 @@
 #include "engine/breaker.h"
 #include "engine/charge.h"
 #include "engine/fallback.h"
-#include "engine/slots.h"
+#include "engine/metrics.h"
 #include "engine/otel.h"
+#include "engine/slots.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -213,6 +214,7 @@ struct batch {
 	size_t count;
 	struct deferred *deferred;
 	size_t deferred_count;
+	int64_t since_ns;               /* when it was handed over */
 };
 
 static void batch_free(struct batch *b)
@@ -300,6 +302,8 @@ void run_published(struct run *run, const struct event *e)
 		publish(setup, e);
 	if (setup->otel != NULL)
 		otel_event(setup->otel, e);
+	if (setup->metrics != NULL)
+		metrics_event(setup->metrics, e);
 	charge_noted(run, e);
 	approvals_noted(run, e);
 }
@@ -318,6 +322,8 @@ static void on_commit(void *userdata, int result, int64_t first_seq, const struc
 	struct run *run = b->run;
 
 	run->committing = false;
+	if (run->engine->setup.metrics != NULL)
+		metrics_commit(run->engine->setup.metrics, (clock_mono_ns() - b->since_ns) / 1000);
 	if (run->told) { /* it failed while this batch was on its way */
 		batch_free(b);
 		service_look(run->engine);
@@ -403,6 +409,7 @@ static void flush(struct run *run)
 		run->generation = 1; /* what LEASE_CREATE makes */
 	run->fresh = false;
 	run->committing = true;
+	b->since_ns = clock_mono_ns();
 	store_append(run->engine->setup.store, &batch);
 	run->pending_count -= b->count;
 	run->hurry = run->pending_count > 0;

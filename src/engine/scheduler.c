@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/log.h"
+#include "engine/control.h"
 
 #include "base/banned.h"
 
@@ -342,13 +344,25 @@ static void take_over(void *userdata, const struct schedule_claim *claim)
 
 /* ---- deciding ---- */
 
+struct cancelling { struct store *store; const struct item *item; };
+
+static void not_cancelled(const struct item *item, const char *task, const char *why)
+{
+	AUTO(json_decrefp) json_t *fields = json_pack("{s:s, s:s, s:s}", "name", item->name, "task", task, "reason", why);
+
+	log_write(LEVEL_WARNING, "a run of a schedule cannot be cancelled", fields);
+}
+
+/* By the word of the schedule's own user, whose task it is. */
 static void cancel_one(void *userdata, const char *task)
 {
-	const struct scheduler *s = userdata;
-	AUTO(json_decrefp) json_t *body = json_pack("{s:s}", "reason", "the next run of its schedule is due");
+	const struct cancelling *c = userdata;
+	const struct control word = { .command = CONTROL_CANCEL, .task = task, .user = c->item->user };
+	struct control_sent sent;
 	struct err err = ERR_NONE;
 
-	(void)!store_inbox_put(s->setup.store, task, "cancel", s->setup.user, body, &err);
+	if (control_send(c->store, &word, &sent, &err) < 0)
+		not_cancelled(c->item, task, err.text);
 }
 
 static void cancel_active(struct scheduler *s, struct item *item)
@@ -356,7 +370,8 @@ static void cancel_active(struct scheduler *s, struct item *item)
 	if (item->cancelled_us == item->state.queued_us)
 		return;
 	item->cancelled_us = item->state.queued_us;
-	(void)!store_schedule_active(s->setup.store, item->id, cancel_one, s, NULL);
+	struct cancelling c = { s->setup.store, item };
+	(void)!store_schedule_active(s->setup.store, item->id, cancel_one, &c, NULL);
 }
 
 static const char *why(const struct scheduler *s, const struct item *item)

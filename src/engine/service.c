@@ -1,5 +1,5 @@
-/* service.c - an engine that outlives its tasks: it stays when none is left. Tasks that are over are freed here, in every engine. It begins and
- * ends no task. */
+/* service.c - an engine that outlives its tasks: it stays when none is left. Tasks that are over are freed here, in every
+ * engine. It begins and ends no task. */
 #include "engine/place.h"
 
 #include <string.h>

@@ -135,11 +135,19 @@ static bool is_work(const struct step *step)
 	return step->type == STEP_CALL_MODEL || (tool != NULL && !tool->control);
 }
 
+/* Its own; where it has none, that of the task above. */
+static int64_t priority_of(const struct run *run)
+{
+	while (run->task->priority == 0 && run->parent != NULL)
+		run = run->parent;
+	return run->task->priority;
+}
+
 static struct slot_want want_of(const struct run *run, bool model)
 {
 	return (struct slot_want){
 		.user = run->task->user, .agent = run->task->agent, .provider = model ? llm_model_provider(run->model) : NULL,
-		.now_us = clock_wall_us(),
+		.priority = priority_of(run), .now_us = clock_wall_us(),
 	};
 }
 

@@ -25,8 +25,8 @@ int traceparent_parse(const char *text, struct traceparent *ret)
 	size_t len = strlen(text);
 	const char *trace = text + 3, *span = trace + TRACE_ID_LEN + 1, *flags = span + SPAN_ID_LEN + 1;
 
-	if (len < TRACEPARENT_LEN || strspn(text, digits) < 2 || strncmp(text, "ff", 2) == 0 || text[2] != '-' || trace[TRACE_ID_LEN] != '-' ||
-	    span[SPAN_ID_LEN] != '-' || strspn(flags, digits) < 2)
+	if (len < TRACEPARENT_LEN || strspn(text, digits) < 2 || strncmp(text, "ff", 2) == 0 || text[2] != '-' ||
+	    trace[TRACE_ID_LEN] != '-' || span[SPAN_ID_LEN] != '-' || strspn(flags, digits) < 2)
 		return -EINVAL;
 	/* a later version may have more behind a further dash, this one has not */
 	bool later = strncmp(text, "00", 2) != 0;

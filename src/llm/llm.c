@@ -208,7 +208,9 @@ static void add_header(void *to, const char *line)
 
 static void add_trace_headers(const struct llm_request *request, struct curl_slist **headers)
 {
-	const struct { const char *name, *value; } rows[] = { { "traceparent", request->traceparent }, { "tracestate", request->tracestate } };
+	const struct { const char *name, *value; } rows[] = {
+		{ "traceparent", request->traceparent }, { "tracestate", request->tracestate },
+	};
 
 	for (size_t i = 0; i < COUNT(rows); i++)
 		if (rows[i].value != NULL) {

@@ -65,6 +65,7 @@ static const struct { enum event_type type; enum statement sql; bool anywhere; }
 	{ EVENT_HISTORY_IMPORTED, SQL_ADD_IMPORTED },
 	{ EVENT_HISTORY_IMPORTED, SQL_DROP_PRUNED },
 	{ EVENT_HISTORY_PRUNED, SQL_ADD_PRUNED },
+	{ EVENT_HISTORY_PRUNED, SQL_PRUNED_RUN },
 };
 
 static void bind_text(sqlite3_stmt *stmt, int at, const char *text)
@@ -235,6 +236,8 @@ static int project_again(struct db *db, const struct query *q, json_t *foreign, 
 	int r = is_imported(db, foreign, fact.task, fact.parent, &fact.imported, err);
 	if (r == 0)
 		r = project(db, (enum event_type)type, &fact, err);
+	if (fact.task[0] != '\0') /* whole trees are spoken of by the engine chain alone */
+		return r;
 	if (r == 0 && type == EVENT_HISTORY_PRUNED)
 		r = add_days(db, fact.data, err);
 	if (r == 0 && type == EVENT_HISTORY_PRUNED)
@@ -247,7 +250,8 @@ static int project_again(struct db *db, const struct query *q, json_t *foreign, 
 static int clear_all(struct db *db, struct err *err)
 {
 	static const enum statement clear[] = {
-		SQL_CLEAR_CALLS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS, SQL_CLEAR_SPENDING, SQL_CLEAR_RESERVATIONS, SQL_CLEAR_RAISES, SQL_CLEAR_SCHEDULES, SQL_CLEAR_SCHEDULE_RUNS,
+		SQL_CLEAR_CALLS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS, SQL_CLEAR_SPENDING, SQL_CLEAR_RESERVATIONS, SQL_CLEAR_RAISES,
+		SQL_CLEAR_SCHEDULES, SQL_CLEAR_SCHEDULE_RUNS,
 		SQL_CLEAR_APPROVALS, SQL_CLEAR_GRANTS, SQL_CLEAR_MARKS, SQL_CLEAR_DAYS, SQL_CLEAR_IMPORTED, SQL_CLEAR_PRUNED,
 		SQL_CLEAR_BLOB_REFS, SQL_WORDS_CLEAR,
 	};

@@ -218,6 +218,10 @@ struct task_filter {
 MUST_USE int store_tasks(struct store *store, const struct task_filter *filter,
                          void (*visit)(void *userdata, const struct task_row *row), void *userdata, struct err *err);
 
+/* Root tasks that have not ended, by state: running and parked, each once. */
+MUST_USE int store_task_counts(struct store *store, void (*visit)(void *userdata, const char *state, int64_t count), void *userdata,
+                               struct err *err);
+
 struct cost_row {                 /* what one task spent itself, without its children */
 	const char *root, *task, *session, *user, *model;
 	const char *goal;             /* of the root */
@@ -271,7 +275,8 @@ MUST_USE int store_events(struct store *store, const struct event_filter *filter
                           bool (*visit)(void *userdata, const struct event_row *row), void *userdata, struct err *err);
 /* A number that changes with every commit of another connection, of whatever process. Cheap. */
 MUST_USE int store_version(struct store *store, int64_t *ret, struct err *err);
-/* seq of the newest event of all (0: none), and of one before which none is newer than that time, as far as the clock went forwards. */
+/* seq of the newest event of all (0: none), and of one before which none is newer than that time, as far as the clock went
+ * forwards. */
 MUST_USE int store_event_newest(struct store *store, int64_t *ret_seq, struct err *err);
 MUST_USE int store_event_before(struct store *store, int64_t time_us, int64_t *ret_seq, struct err *err);
 /* The newest event of a task; without content. -ENOENT: it has none. */

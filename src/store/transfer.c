@@ -218,8 +218,12 @@ static int read_blob(struct in *in, struct str line)
 /* Is its task of this tree, and known at this place? */
 static int check_place(struct in *in, const struct event *e)
 {
+	static const char *const ours[] = { "engine.", "history.", "schedule." };
 	bool created = e->type == EVENT_TASK_CREATED, first = json_object_size(in->tasks) == 0;
 
+	for (size_t i = 0; i < COUNT(ours); i++)
+		if (strncmp(event_name(e->type), ours[i], strlen(ours[i])) == 0)
+			return wrong(in, EBADMSG, "%s is no event of a task", event_name(e->type));
 	if (!id_valid(e->task) || (e->parent[0] != '\0' && !id_valid(e->parent)) || (e->session[0] != '\0' && !id_valid(e->session)))
 		return wrong(in, EINVAL, "task, parent and session must be ids of %d characters", ID_LEN);
 	if (first && (!created || e->parent[0] != '\0' || strcmp(e->task, in->t->root) != 0))

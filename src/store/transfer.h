@@ -25,7 +25,9 @@ struct transfer {                 /* what a file holds; a value */
 MUST_USE int transfer_check(struct str file, struct transfer *ret, struct err *err);
 
 /* Takes the tree in, in one transaction, after the same check. resumable: it may be resumed here.
- * -EEXIST: it is here already, as it is in the file; -ENOTUNIQ: here is, or was, another one with a task of that name. Its answers, grants and budgets have no force here. */
-MUST_USE int store_import(struct store *store, struct str file, const char *by, bool resumable, struct transfer *ret, struct err *err);
+ * -EEXIST: it is here already, as it is in the file; -ENOTUNIQ: here is, or was, another one with a task of that name. Its
+ * answers, grants and budgets have no force here. */
+MUST_USE int store_import(struct store *store, struct str file, const char *by, bool resumable, struct transfer *ret,
+                          struct err *err);
 
 #endif

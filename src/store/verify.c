@@ -81,7 +81,9 @@ static void note_pruned(struct check *c, const json_t *event, int64_t seq)
 	const json_t *data = json_object_get(event, "data");
 	json_t *left = json_object();
 
-	if (strcmp(json_get_text(event, "type", ""), event_name(EVENT_HISTORY_PRUNED)) != 0) {
+	/* Only the engine chain speaks of whole trees; what a tree itself says may have come out of a file. */
+	if (json_get_text(event, "task", "")[0] != '\0' ||
+	    strcmp(json_get_text(event, "type", ""), event_name(EVENT_HISTORY_PRUNED)) != 0) {
 		json_decref(left);
 		return;
 	}

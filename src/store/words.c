@@ -22,6 +22,7 @@ static const struct { enum event_type type; const char *field; enum place place;
 	{ EVENT_QUESTION_ASKED, "question", REPLY },
 	{ EVENT_QUESTION_ANSWERED, "answer", PERSON },
 	{ EVENT_APPROVAL_DECIDED, "reason", PERSON },
+	{ EVENT_TASK_STEERED, "text", PERSON },
 	{ EVENT_CALL_PROPOSED, "args", ARGS },
 	{ EVENT_CALL_FINISHED, "output", OUTPUT },
 };

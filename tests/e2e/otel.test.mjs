@@ -227,22 +227,6 @@ describe('a receiver that fails', () => {
 	});
 });
 
-test('ten thousand spans, afterwards', async (t) => {
-	const w = world(t);
-	const calls = Array.from({ length: 50 }, (_, i) => i);
-	model.setScenario({ replies: [...Array.from({ length: 100 }, (_, n) => ({ calls: calls.map((i) => ({ name: 'list_dir', args: { path: `no${n}x${i}` } })) })), { text: 'done' }] });
-	exited(await w.run(model, 'many', { args: ['-c', 'max_calls=100000', '-c', 'max_turns=1000', '-c', 'loop.detect=off', '-c', 'context_tokens=100000000'], timeout_ms: 120000 }), 0);
-	for (const copies of [1, 2]) {
-		receiver.forget();
-		const begun = Date.now(), sent = await w.mishri(['otlp', 'send', ...w.places(), '--json', ...Array(copies).fill('last'), '-c', `otel.endpoint=${receiver.url}`], { timeout_ms: 60000 });
-		exited(sent, 0);
-		const said = JSON.parse(sent.out);
-		t.diagnostic(`${said.sent} spans in ${said.requests} requests, ${Date.now() - begun} ms`);
-		assert.deepEqual([said.sent, said.dropped, said.rejected], [5102 * copies, 0, 0]);
-		assert.deepEqual([receiver.spans.length, receiver.bad.length], [5102, 0], 'the same spans have the same ids');
-	}
-});
-
 // As the standard has them; places() would leave them out with all else of the environment.
 describe('OTEL_*', () => {
 	const bare = (w) => ['run', '--data', w.data, '-w', w.ws, '-p', w.policy, '--plan', 'never', '-m', 'openai/mock'];

@@ -177,7 +177,7 @@ describe('what is known afterwards', () => {
 
 	test('tree --json', async () => {
 		const tree = JSON.parse(await ask('tree', task, '--json'));
-		assert.deepEqual(Object.keys(tree).sort(), ['agent', 'children', 'cost', 'goal', 'role', 'state', 'taint', 'task']);
+		assert.deepEqual(Object.keys(tree).sort(), ['agent', 'children', 'cost', 'forked', 'goal', 'priority', 'role', 'state', 'taint', 'task']);
 		assert.equal(tree.task, task);
 		assert.equal(tree.role, 'worker');
 		assert.deepEqual(tree.children, []);

@@ -9,6 +9,7 @@
 
 #include "core/models.h"
 #include "people.h"
+#include "said.h"
 
 #include "base/banned.h"
 
@@ -49,6 +50,8 @@ struct world {
 	int window;                    /* of the model, in tokens; often too small */
 	bool start_children;           /* waits for the commit, as run_call does */
 	struct people people;
+	struct said said;
+	int questions;
 	int models;                    /* of the chain; 1: none stands in */
 	int asked[LIMIT_FALLBACKS + 1]; /* how often each was asked since the last reply or resume */
 	int retries, switches, calls_again; /* how often each happened */
@@ -102,6 +105,7 @@ static void crash(struct world *w, const char *when)
 	if (w->verbose)
 		printf("  crash %s\n", when);
 	people_crash(&w->people);
+	said_crash(&w->said);
 	for (size_t i = 0; i < w->pending_count; i++)
 		event_done(&w->pending[i]);
 	w->pending_count = 0;
@@ -194,6 +198,7 @@ static void commit(struct world *w)
 	}
 	w->pending_count = 0;
 	people_forget(&w->people);
+	said_forget(&w->said);
 	if (chance(w, 8)) {
 		crash(w, "after a commit");
 		return;
@@ -418,11 +423,41 @@ static void switch_model(struct world *w, const struct step *cmd)
 	     cmd->model == 0 ? 0 : pick(w, 400000)));
 }
 
+/* The model's question: the same after a crash, and closed at once where it was answered meanwhile. */
+static void ask_question(struct world *w, const struct call *c)
+{
+	char call[CALL_ID_BYTES], id[ID_LEN + 1];
+
+	snprintf(call, sizeof call, "%s", c->id);
+	emit(w, EVENT_CALL_STARTED, json_pack("{s:s, s:s, s:s}", "call", call, "tool", "ask_user", "nature", "idempotent"));
+	c = task_call_find(w->task, call);
+	if (c->answer != NULL) {
+		emit(w, EVENT_CALL_FINISHED, finished_data(w, c, "ok"));
+	} else if (!c->asks_person) {
+		snprintf(id, sizeof id, "q%011d", ++w->questions);
+		emit(w, EVENT_QUESTION_ASKED, json_pack("{s:s, s:s, s:s}", "call", call, "question", "why?", "id", id));
+	}
+}
+
+/* What never happens to a task that rests, or is to end. */
+static void check_quiet(struct world *w, const struct step *cmd)
+{
+	bool begins = cmd->type == STEP_CALL_MODEL || cmd->type == STEP_RUN_CALL || cmd->type == STEP_ASK_PERSON ||
+	              cmd->type == STEP_ASK_MODEL || cmd->type == STEP_SWITCH_MODEL;
+	bool for_its_end = cmd->type == STEP_RUN_CALL && cmd->call->child_count > 0;
+
+	PROMISE(w, !begins || !w->task->paused, "a paused task begins nothing");
+	PROMISE(w, !begins || for_its_end || w->task->cancelled_by == NULL, "nothing begins after a cancel, but what ends the parts");
+	PROMISE(w, !begins || !w->said.cancelled || for_its_end, "a cancel that is durable is never forgotten");
+	PROMISE(w, cmd->type != STEP_CALL_MODEL || json_array_size(w->task->said) == 0, "what was said is told before the model is asked");
+}
+
 static void obey(struct world *w, const struct step *cmd)
 {
 	static const char *const natures[] = { "pure", "idempotent", "at_most_once" };
 	const struct call *c = cmd->call;
 
+	check_quiet(w, cmd);
 	switch (cmd->type) {
 	case STEP_CHECK_CALL: check_call(w, c); break;
 	case STEP_ASK_PERSON: ask_person(w, c); break;
@@ -433,6 +468,10 @@ static void obey(struct world *w, const struct step *cmd)
 			break;
 		if (strcmp(c->tool, "delegate") == 0) {
 			delegate(w, c);
+			break;
+		}
+		if (strcmp(c->tool, "ask_user") == 0) {
+			ask_question(w, c);
 			break;
 		}
 		snprintf(w->run_id, sizeof w->run_id, "%s", c->id);
@@ -495,7 +534,7 @@ static void reply(struct world *w)
 		char id[CALL_ID_BYTES];
 		snprintf(id, sizeof id, "%d.%d", turn, i + 1);
 		emit(w, EVENT_CALL_PROPOSED, json_pack("{s:s, s:i, s:s, s:s, s:o}", "call", id, "turn", turn, "id", id, "tool",
-		     !w->stubborn && chance(w, 25) ? "delegate" : "shell", "args", w->stubborn || chance(w, 90) ? json_object() : json_string("not json")));
+		     w->stubborn ? "shell" : chance(w, 25) ? "delegate" : chance(w, 10) ? "ask_user" : "shell", "args", w->stubborn || chance(w, 90) ? json_object() : json_string("not json")));
 	}
 }
 
@@ -642,10 +681,75 @@ static void models_change(struct world *w)
 	}
 }
 
+/* ---- what people say from other terminals ---- */
+
+static struct call *asking(struct world *w)
+{
+	for (size_t i = 0; i < w->task->call_count; i++)
+		if (w->task->calls[i].asks_person && w->task->calls[i].phase != CALL_CLOSED)
+			return &w->task->calls[i];
+	return NULL;
+}
+
+static void answer_question(struct world *w, struct call *c)
+{
+	bool runs = c->phase == CALL_RUNNING;
+	char call[CALL_ID_BYTES];
+
+	snprintf(call, sizeof call, "%s", c->id);
+	emit(w, EVENT_QUESTION_ANSWERED, json_pack("{s:s, s:s, s:s, s:s}", "call", call, "answer", "so", "by", "a", "id", c->question));
+	if (runs)
+		emit(w, EVENT_CALL_FINISHED, finished_data(w, task_call_find(w->task, call), "ok"));
+	w->said.answers++;
+}
+
+static void hear(struct world *w, const struct said_word *word)
+{
+	char text[32];
+
+	switch (word->what) {
+	case SAY_CANCEL:
+		emit(w, EVENT_TASK_CANCELLED, json_pack("{s:s}", "by", "a"));
+		w->said.cancels++;
+		break;
+	case SAY_PAUSE:
+		if (w->task->paused && !word->now)
+			break;
+		emit(w, EVENT_TASK_PAUSED, json_pack("{s:s, s:b}", "by", "a", "now", word->now));
+		w->said.pauses++;
+		break;
+	case SAY_GO_ON:
+		if (w->task->paused)
+			emit(w, EVENT_TASK_CONTINUED, json_pack("{s:s}", "by", "a"));
+		break;
+	case SAY_STEER:
+		snprintf(text, sizeof text, "word %d", word->number);
+		emit(w, EVENT_TASK_STEERED, json_pack("{s:s, s:s, s:b, s:b}", "by", "a", "text", text, "now", word->now, "replan", 0));
+		w->said.steers++;
+		break;
+	case SAY_ANSWER:
+		if (asking(w) != NULL)
+			answer_question(w, asking(w));
+		break;
+	}
+}
+
+static void hear_all(struct world *w)
+{
+	for (size_t i = 0; i < w->said.count; i++) {
+		if (w->said.words[i].taken)
+			continue;
+		w->said.words[i].taken = true;
+		hear(w, &w->said.words[i]);
+	}
+}
+
 /* Something happens outside the engine. */
 static void happen(struct world *w)
 {
 	models_change(w);
+	if (chance(w, 12))
+		said_anything(&w->said, next_random(w));
 	if (chance(w, 5)) {
 		crash(w, "while something ran");
 	} else if (chance(w, 2)) {
@@ -660,6 +764,11 @@ static void happen(struct world *w)
 		tool_ends(w);
 	} else if (below_active(w)) {
 		below_moves(w);
+	} else if (w->task->paused) {
+		said_put(&w->said, SAY_GO_ON, false);
+		w->now_us += (int64_t)pick(w, 5000) * 1000000; /* a rest may be longer than all the time that the task has */
+	} else if (asking(w) != NULL) {
+		said_put(&w->said, SAY_ANSWER, false);
 	} else if (held(w) != NULL) {
 		answer(w, held(w));
 	} else if (w->task->model_phase == MODEL_HELD) {
@@ -691,6 +800,8 @@ static void dump(const struct task *t, struct buf *ret)
 	buf_printf(ret, "%d %s %d\n", t->model_waived, t->over_text != NULL ? t->over_text : "", t->over_exit);
 	for (size_t i = 0; i < t->approval_count; i++)
 		buf_printf(ret, "%s %zu %s\n", t->approvals[i].id, json_array_size(t->approvals[i].voters), t->approvals[i].remember);
+	buf_printf(ret, "%d %d %d %zu %zu %s %lld %lld\n", t->paused, t->pause_now, t->interrupting, json_array_size(t->said), t->questions,
+	           t->cancelled_by != NULL ? t->cancelled_by : "", (long long)t->paused_us, (long long)t->active_us);
 	json_write_canonical(t->messages, ret);
 }
 
@@ -748,6 +859,8 @@ static void conversation_is_whole(const struct world *w)
 	for (size_t i = 0; i < json_array_size(messages); i++) {
 		const json_t *calls = json_object_get(json_array_get(messages, i), "calls");
 		for (size_t k = 0; k < json_array_size(calls); k++) {
+			PROMISE(w, strcmp(json_get_text(json_array_get(messages, i + 1 + k), "role", ""), "tool") == 0,
+			        "nothing stands between calls and their results");
 			const char *id = json_get_text(json_array_get(calls, k), "id", "");
 			int results = 0;
 			for (size_t j = i + 1; j < json_array_size(messages); j++)
@@ -805,8 +918,10 @@ static void run_seed(uint64_t seed, bool verbose, struct people *sums, struct wo
 			break;
 		w.input.now_us = w.now_us;
 		w.input.children_active = below_active(&w);
-		if (w.task->phase == PHASE_ACTIVE)
+		if (w.task->phase == PHASE_ACTIVE) {
 			take_words(&w);
+			hear_all(&w);
+		}
 		while (task_decide(w.task, &w.input, &c)) {
 			if (c.type == STEP_CALL_MODEL)
 				conversation_is_whole(&w);
@@ -828,6 +943,8 @@ static void run_seed(uint64_t seed, bool verbose, struct people *sums, struct wo
 		happen(&w);
 	}
 	replay_equals_memory(&w);
+	PROMISE(&w, !w.said.cancelled || strcmp(w.task->state, "cancelled") == 0, "what was cancelled ends cancelled");
+	PROMISE(&w, w.task->active_us >= 0, "no time is counted twice");
 	PROMISE(&w, w.task->turns <= w.task->limits.turns, "the limit of turns holds");
 	for (size_t i = 0; i < w.task->call_count; i++)
 		PROMISE(&w, w.task->calls[i].phase == CALL_CLOSED, "every proposed call has its result at the end");
@@ -837,6 +954,10 @@ static void run_seed(uint64_t seed, bool verbose, struct people *sums, struct wo
 	totals->retries += w.retries;
 	totals->switches += w.switches;
 	totals->calls_again += w.calls_again;
+	totals->said.cancels += w.said.cancels;
+	totals->said.pauses += w.said.pauses;
+	totals->said.steers += w.said.steers;
+	totals->said.answers += w.said.answers;
 	sums->voted += w.people.voted;
 	sums->refused += w.people.refused;
 	sums->drifted += w.people.drifted;
@@ -862,6 +983,8 @@ int main(int argc, char **argv)
 	       totals.compactions, totals.circles);
 	printf("%d requests tried again, %d changes of the model, %d calls run again\n", totals.retries, totals.switches,
 	       totals.calls_again);
+	printf("%ld cancels, %ld pauses, %ld words, %ld answers\n", totals.said.cancels, totals.said.pauses, totals.said.steers,
+	       totals.said.answers);
 	printf("%ld yes counted, %ld answers refused: %ld about other bytes, %ld too late, %ld said before\n", sums.voted, sums.refused,
 	       sums.drifted, sums.late, sums.twice);
 	return 0;

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/io.h"
 #include "core/task.h"
@@ -261,6 +262,30 @@ static void switched_off_or_resumed(UNUSED void **state)
 	assert_int_equal(loudest, LOOP_NONE);
 }
 
+/* Each letter is a delegation of two parts: d one was done, f none. */
+static void work_that_does_not_get_done(UNUSED void **state)
+{
+	static const struct { const char *rounds; enum loop_level want; } rows[] = {
+		{ "ff", LOOP_NONE },     { "fff", LOOP_NUDGE },     { "fffff", LOOP_NUDGE }, { "ffffff", LOOP_REPLAN },
+		{ "fffffffff", LOOP_STOP }, { "ffdff", LOOP_NONE }, { "ffffffd", LOOP_NONE }, { "ddddddddd", LOOP_NONE },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct loops loops = { 0 }, off = { .off = true };
+		struct loop_finding found = { 0 };
+		for (const char *c = rows[i].rounds; *c != '\0'; c++) {
+			struct child parts[] = { { .reported = true, .state = (char *)"failed" },
+			                         { .reported = true, .state = (char *)(*c == 'd' ? "done" : "denied") } };
+			loops_delegated(&loops, &(struct call){ .children = parts, .child_count = COUNT(parts) });
+			loops_delegated(&loops, &(struct call){ .tool = (char *)"shell" });
+			loops_delegated(&off, &(struct call){ .children = parts, .child_count = COUNT(parts) });
+		}
+		assert_int_equal(loops_find(&loops, &found) ? found.level : LOOP_NONE, rows[i].want);
+		assert_true(rows[i].want == LOOP_NONE || strcmp(found.kind, "no_progress") == 0);
+		assert_false(loops_find(&off, &found));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +293,7 @@ int main(void)
 		cmocka_unit_test(a_whole_task_rests_and_a_part_fails),
 		cmocka_unit_test(who_listens_goes_on),
 		cmocka_unit_test(switched_off_or_resumed),
+		cmocka_unit_test(work_that_does_not_get_done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

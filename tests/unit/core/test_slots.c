@@ -32,7 +32,8 @@ static void the_order(UNUSED void **state)
 		{ { "a 0 0", "a 5 1", "a 1 2" }, "120" },                      /* priority goes first */
 		{ { "a 0 0", "a 1 9", "a 1 11" }, "102" },                     /* a step is worth ten seconds */
 		{ { "a 0 0", "a 1 10" }, "01" },
-		{ { "a 0 0", "b 100 1" }, "01" },                              /* and nothing between users */
+		{ { "a 0 0", "a 0 1", "b -9 2" }, "021" },                     /* and nothing between users, unless they are alike */
+		{ { "a 0 0", "b 100 1" }, "10" },
 		{ { "a -5 0", "a 0 1" }, "10" },
 	};
 

@@ -258,6 +258,56 @@ static void sums_can_be_made_again(void **state UNUSED)
 	fixture_done(&f);
 }
 
+/* Tasks of one tree side by side, each asking, being answered, cut off or lost in any order: whatever the order, what is
+ * spent and reserved together never passes the limit, and what may still be asked is not refused for nothing. */
+static void nothing_is_ever_overshot(void **state UNUSED)
+{
+	enum { SIDE = 6, STEPS = 120, MOST = 300 };
+	int refused = 0, taken = 0;
+
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		int64_t held[SIDE] = { 0 }, sure = 0;
+		uint64_t x = seed * 2654435761u;
+		char names[SIDE][ID_LEN + 1];
+		struct fixture f;
+		fixture_init(&f);
+		begin(&f, ROOT, "");
+		for (int i = 0; i < SIDE; i++) {
+			snprintf(names[i], sizeof names[i], "bbbbbbbbbbb%d", i);
+			begin(&f, names[i], ROOT);
+		}
+		for (int step = 0; step < STEPS; step++) {
+			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+			size_t at = x % SIDE;
+			int64_t wants = 1 + (int64_t)(x >> 8) % 60, all = sure;
+			for (size_t i = 0; i < SIDE; i++)
+				all += held[i];
+			if (held[at] == 0) {
+				struct store_charge c = dollars(BUDGET_TASK, ROOT, MOST, wants);
+				int r = charged(&f, names[at], requested(names[at], wants), &c);
+				assert_int_equal(r, all + wants <= MOST ? 0 : -EDQUOT);
+				held[at] = r == 0 ? wants : 0;
+				*(r == 0 ? &taken : &refused) += 1;
+			} else {
+				int how = (int)(x >> 40) % 3;
+				int64_t cost = how == 0 ? (int64_t)(x >> 20) % (held[at] + 1) : how == 1 ? held[at] : 0;
+				struct event e = how == 0 ? replied(names[at], json_integer(cost)) : how == 1 ? replied(names[at], json_null())
+					: failed(names[at], "transient", json_integer(500));
+				OK(&f, charged(&f, names[at], e, NULL));
+				sure += cost;
+				held[at] = 0;
+			}
+			struct store_spent s = spent(&f, BUDGET_TASK, ROOT);
+			int64_t together = s.spent[BUDGET_USD] + s.reserved[BUDGET_USD];
+			if (together > MOST)
+				fail_msg("seed %d, step %d: %lld of %d", (int)seed, step, (long long)together, MOST);
+			assert_int_equal(s.spent[BUDGET_USD], sure);
+		}
+		fixture_done(&f);
+	}
+	assert_true(taken > 50 && refused > 50);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +318,7 @@ int main(void)
 		cmocka_unit_test(a_raise_is_of_one_scope),
 		cmocka_unit_test(many_at_once_never_overshoot),
 		cmocka_unit_test(sums_can_be_made_again),
+		cmocka_unit_test(nothing_is_ever_overshot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,7 +198,7 @@ static void a_strangers_word_has_no_force(void **state UNUSED)
 
 static void hostile_trees(void **state UNUSED)
 {
-	static const char plain[] = "{\"time\":\"2026-11-22T10:00:00.000000Z\",\"type\":\"task.parked\",\"session\":null,\"task\":\"" A "\","
+	static const char start[] = "{\"time\":\"2026-11-22T10:00:00.000000Z\",\"type\":\"%s\",\"session\":null,\"task\":\"" A "\","
 		"\"parent\":null,\"user\":null,\"trace_id\":null,\"span_id\":null,\"parent_span_id\":null,\"attempt\":1,";
 	static const struct { const char *task, *parent, *tail, *says; } rows[] = {
 		{ B, "", NULL, "not created before" }, { A, "", NULL, "created twice" }, { K, B, NULL, "not in the tree" },
@@ -213,13 +213,19 @@ static void hostile_trees(void **state UNUSED)
 		{ NULL, NULL, "\"data\":{\"reason\":\"\"},\"blobs\":{\"/data/other\":\"" ZERO "\"}}", "where none belongs" },
 		{ NULL, NULL, "\"data\":{\"reason\":\"\"},\"blobs\":{\"/task\":\"" ZERO "\"}}", "where none belongs" },
 		{ NULL, NULL, "\"data\":{\"reason\":\"\"},\"blobs\":{\"/data/reason\":\"../x\"}}", "must name digests" },
+		{ NULL, "history.imported", "\"data\":{\"root\":\"" B "\",\"head\":\"x\",\"events\":99,\"tasks\":1,\"resumable\":1,"
+		  "\"exported\":\"\",\"digest\":\"\",\"by\":\"eve\"}}", "no event of a task" },
+		{ NULL, "engine.stopped", "\"data\":{\"engine\":\"e\",\"reason\":\"x\"}}", "no event of a task" },
 		{ NULL, NULL, "\"data\":{\"reason\":\"\"},\"blobs\":[]}", "form in which" },
 		{ NULL, NULL, "\"data\":{\"reason\":\"\"},\"blobs\":{} }", "form in which" },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		AUTO(buf_done) struct buf body = BUF_INIT(MIB(1)), file = BUF_INIT(MIB(1));
-		AUTO(freep) char *text = xasprintf("%s%s", plain, rows[i].tail);
+		AUTO(buf_done) struct buf plain = BUF_INIT(KIB(64));
+		const char *type = rows[i].task == NULL && rows[i].parent != NULL ? rows[i].parent : "task.parked";
+		buf_printf(&plain, start, type);
+		AUTO(freep) char *text = xasprintf("%s%s", buf_text(&plain), rows[i].tail != NULL ? rows[i].tail : "");
 		char head[65] = ZERO;
 		struct err err = ERR_NONE;
 		struct transfer t;
