@@ -75,7 +75,7 @@ static void judge(void *userdata, const struct approval_row *row)
 	memcpy(w->task, row->task, sizeof w->task);
 	w->alive = row->alive;
 	if (strcmp(row->kind, "question") == 0) {
-		refuse(j, err_set(&j->err, EINVAL, "this is a question, which wants words: mishri answer %s TEXT", row->approval));
+		refuse(j, err_set(&j->err, EOPNOTSUPP, "this is a question, which wants words: mishri answer %s TEXT", row->approval));
 		return;
 	}
 	if (strcmp(row->state, "pending") != 0) {
@@ -103,7 +103,7 @@ static void judge(void *userdata, const struct approval_row *row)
 	if (r == 0)
 		r = MIN(approval_judge(&a, &w->answer, &j->err), 0);
 	if (r == 0 && w->answer.args != NULL)
-		r = check_args(&a, w->answer.args, &j->err);
+		r = check_args(&a, w->answer.args, &j->err) < 0 ? -EBADMSG : 0;
 	if (r < 0)
 		refuse(j, r);
 	else

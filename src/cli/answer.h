@@ -15,8 +15,8 @@ struct answer_wish {
 	json_t *body;                  /* the message for the inbox; the caller owns it */
 };
 
-/* 0: it may be put. -EALREADY: it is over, was answered, or is gone; -EACCES: not by this person; -EINVAL: arguments that do
- * not fit the tool; others as approval_judge. */
+/* 0: it may be put. -EALREADY: it is over, was answered, or is gone; -EACCES: not by this person; -EBADMSG: arguments that
+ * do not fit the tool; -EOPNOTSUPP: a question, which wants words; others as approval_judge. */
 MUST_USE int answer_judge(struct answer_wish *wish, struct err *err);
 
 /* What was held by an engine that is gone cannot be answered any more. */

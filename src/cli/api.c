@@ -27,6 +27,7 @@ static int status_of(int code)
 	static const struct { int code, status; } rows[] = {
 		{ EINVAL, 422 }, { ENOENT, 404 }, { EACCES, 403 }, { EPERM, 403 }, { EEXIST, 409 }, { EBUSY, 409 }, { EALREADY, 409 },
 		{ EAGAIN, 503 }, { ENOSPC, 503 }, { ENOTDIR, 422 }, { EFBIG, 422 }, { ERANGE, 422 },
+		{ EBADMSG, 422 }, { EOPNOTSUPP, 422 },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++)
@@ -441,7 +442,8 @@ void api_hooks(struct serve *serve)
 static int listen_tcp(struct serve *serve, const char *listen, struct err *err)
 {
 	const char *hosts[LIMIT_HTTP_HOSTS];
-	AUTO(freep) char *names = xstrdup(config_text(serve->config, "serve.hosts") != NULL ? config_text(serve->config, "serve.hosts") : "");
+	const char *given = config_text(serve->config, "serve.hosts");
+	AUTO(freep) char *names = xstrdup(given != NULL ? given : "");
 	size_t count = 0;
 	char address[64];
 	uint16_t port;
@@ -461,7 +463,8 @@ int serve_http_open(struct serve *serve, void **ret, struct err *err)
 {
 	const char *listen = config_text(serve->config, "serve.listen");
 	struct api *api = xcalloc(1, sizeof *api);
-	struct http_calls calls = { .on_head = on_head, .on_request = on_request, .on_gone = on_gone, .on_room = on_room, .userdata = api };
+	struct http_calls calls = { .on_head = on_head, .on_request = on_request, .on_gone = on_gone, .on_room = on_room,
+	                            .userdata = api };
 
 	api->serve = serve;
 	*ret = serve->api = api;

@@ -19,7 +19,8 @@ void api_control_tell(struct http_conn *conn, const struct control_sent *sent)
 	AUTO(json_decrefp) json_t *object = json_pack("{s:s, s:s, s:s}", "task", sent->task, "outcome",
 	                                              name_of(names, COUNT(names), sent->outcome), "said", sent->said);
 	AUTO(freep) char *text = json_text(object);
-	http_answer(conn, sent->outcome == CONTROL_WAITING || sent->outcome == CONTROL_KEPT ? 202 : 200, "application/json", str_of(text), "");
+	bool later = sent->outcome == CONTROL_WAITING || sent->outcome == CONTROL_KEPT;
+	http_answer(conn, later ? 202 : 200, "application/json", str_of(text), "");
 }
 
 static void say(struct api_call *c, struct control *control, const char *const *fields, size_t count)

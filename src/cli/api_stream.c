@@ -26,7 +26,6 @@ static bool user_is(const json_t *event, const char *user)
 	return user[0] == '\0' || strcmp(json_get_text(event, "user", ""), user) == 0;
 }
 
-
 struct page {
 	const char *user;
 	json_t *list;                  /* or */

@@ -57,7 +57,8 @@ static const struct api_route routes[] = {
 	  "{\"type\":\"object\",\"required\":[\"text\"],\"additionalProperties\":false,\"properties\":{\"text\":{\"type\":\"string\"},"
 	  "\"question\":{\"type\":\"string\"}}}", CONTROL_GIVES },
 	{ "POST", "/v1/tasks/{id}/priority", RIGHT_CONTROL, ID_TASK, api_task_priority, "who goes first where slots are few", NULL,
-	  "{\"type\":\"object\",\"required\":[\"priority\"],\"additionalProperties\":false,\"properties\":{\"priority\":{\"type\":\"integer\"}}}",
+	  "{\"type\":\"object\",\"required\":[\"priority\"],\"additionalProperties\":false,"
+	  "\"properties\":{\"priority\":{\"type\":\"integer\"}}}",
 	  CONTROL_GIVES },
 	{ "GET", "/v1/events", RIGHT_READ, ID_NONE, api_events, "events of all tasks that one may see, in the same two forms",
 	  "after limit type", NULL, "{events, next}, or a stream" },
@@ -89,7 +90,8 @@ const struct api_route *api_route_at(size_t i)
 
 static json_t *parameter(const char *name, const char *in)
 {
-	return json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", name, "in", in, "required", strcmp(in, "path") == 0, "schema", "type", "string");
+	return json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", name, "in", in, "required", strcmp(in, "path") == 0, "schema",
+	                 "type", "string");
 }
 
 static json_t *parameters_of(const struct api_route *r)
@@ -112,7 +114,8 @@ static json_t *parameters_of(const struct api_route *r)
 
 static json_t *operation_of(const struct api_route *r)
 {
-	json_t *operation = json_pack("{s:s, s:o, s:{s:{s:s}, s:{s:s, s:{s:{s:{s:s}}}}}}", "summary", r->about, "parameters", parameters_of(r),
+	json_t *operation = json_pack("{s:s, s:o, s:{s:{s:s}, s:{s:s, s:{s:{s:{s:s}}}}}}", "summary", r->about,
+		"parameters", parameters_of(r),
 		"responses", r->body != NULL && r->handle == api_tasks_start ? "201" : "200", "description", r->gives, "default", "description",
 		"what would be right", "content", "application/problem+json", "schema", "type", "object");
 

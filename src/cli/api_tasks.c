@@ -80,7 +80,8 @@ void api_tasks_start(struct api_call *c)
 /* ---- lists ---- */
 
 /* Options of a command from the query; "" for a switch. words: room for two each. */
-static size_t options_of(const struct api_call *c, const char *const *names, size_t count, char **owned, const char **words, size_t n)
+static size_t options_of(const struct api_call *c, const char *const *names, size_t count, char **owned,
+                         const char **words, size_t n)
 {
 	for (size_t i = 0; i < count; i++) {
 		const char *value = api_query(c, names[i]);

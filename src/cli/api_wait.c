@@ -56,7 +56,8 @@ void api_waits_event(struct api *api, const struct event *event)
 		}
 		*at = w->next;
 		AUTO(freep) char *place = xasprintf("Location: /v1/tasks/%s\r\n", event->task);
-		answer_json(w->conn, 201, json_pack("{s:s, s:s, s:s}", "task", event->task, "session", event->session, "state", "running"), place);
+		answer_json(w->conn, 201, json_pack("{s:s, s:s, s:s}", "task", event->task, "session", event->session, "state", "running"),
+		            place);
 		free(w);
 	}
 }

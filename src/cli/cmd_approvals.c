@@ -239,10 +239,10 @@ static int judge(struct wish *w)
 	w->body = wish.body;
 	if (r == 0)
 		return 0;
-	if (r == -EINVAL && w->args == NULL)
-		return complain(EXIT_USAGE, "%s: %s", w->command->name, err.text);
-	if (r == -EINVAL)
+	if (r == -EBADMSG)
 		return complain(EXIT_USAGE, "approve: --edit: %s", err.text);
+	if (r == -EOPNOTSUPP)
+		return complain(EXIT_USAGE, "%s: %s", w->command->name, err.text);
 	return complain(r == -EACCES ? EXIT_DENIED : EXIT_FAILED, "%s: %s", w->command->name, err.text);
 }
 

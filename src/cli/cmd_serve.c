@@ -1,5 +1,6 @@
 /* cmd_serve.c - `mishri serve`: the engine as a service. It holds the parts together and decides nothing about tasks. */
-#include "cli/serve.h"
+#include "cli/api.h"
+#include "cli/print.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ _Static_assert(COUNT(parts) <= SERVE_PARTS_MOST, "every part has its place");
 
 static const struct option_row options[] = {
 	{ "--listen", 0, "ADDR:PORT", "also take requests on this loopback address: 127.0.0.1:8080; port 0: any", false },
+	{ "--openapi", 0, NULL, "print what the API is, as OpenAPI 3.1, and serve nothing", false },
 	{ "--policy", 'p', "FILE", "a policy file for every task, in the place of the project's; may be repeated", true },
 	{ "--model", 'm', "PROVIDER/MODEL", "the model of tasks that name none", false },
 	{ "--config", 'c', "KEY=VALUE", "set a configuration key; may be repeated", true },
@@ -195,6 +197,11 @@ static int serve_run(int argc, char **argv)
 	serve.o = o;
 	if (option_positionals(o, &words) > 0)
 		return complain(EXIT_USAGE, "serve: '%s' is one word too many; tasks come by the API, or by `mishri run --detach`", words[0]);
+	if (option_given(o, "--openapi")) {
+		AUTO(json_decrefp) json_t *described = api_openapi();
+		print_json(described);
+		return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+	}
 	if (cli_user(o, serve.s.user, &err) < 0)
 		return complain(EXIT_USAGE, "%s", err.text);
 	if (warden_start(builtins, tool_builtins(builtins, COUNT(builtins)), &serve.s.warden, &err) < 0)

@@ -39,7 +39,8 @@ static int read_wish(const struct options *o, struct token_row *row)
 	if (!token_name_valid(name))
 		return complain(EXIT_USAGE, "token add: a name has letters, digits and -._, at most %d of them", LIMIT_TOKEN_NAME_BYTES);
 	if (role_find(role) == NULL)
-		return complain(EXIT_USAGE, "token add: --role '%.40s' is not known; right would be viewer, auditor, operator, approver or admin", role);
+		return complain(EXIT_USAGE, "token add: --role '%.40s' is not known; right would be viewer, auditor, operator, approver or admin",
+		                role);
 	if (expires != NULL && (until_parse(expires, &row->expires_us) < 0 || row->expires_us <= clock_wall_us()))
 		return complain(EXIT_USAGE, "token add: --expires '%.60s': right would be a time (30d) or a date to come (2027-01-31)", expires);
 	if (cli_user(o, row->user, &err) < 0)
@@ -103,7 +104,8 @@ static void add_row(void *userdata, const struct token_row *row)
 		return;
 	list->count++;
 	if (list->json != NULL) {
-		json_array_append_new(list->json, json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:s?}", "name", row->name, "user", row->user,
+		json_array_append_new(list->json, json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:s?}", "name",
+			row->name, "user", row->user,
 			"role", row->role, "state", state, "made", json_time(row->made_us), "made_by", row->made_by, "expires",
 			json_time(row->expires_us), "revoked", json_time(row->revoked_us), "revoked_by",
 			row->revoked_us != 0 ? row->revoked_by : NULL));
@@ -177,5 +179,6 @@ const struct command cmd_token_list = {
 	.option_count = COUNT(list_rows), .run = list, .examples = "  mishri token list --all --json\n",
 };
 const struct command cmd_token_revoke = {
-	.name = "token revoke", .args = "NAME", .about = "ends a token at once", .run = revoke_token, .examples = "  mishri token revoke ci\n",
+	.name = "token revoke", .args = "NAME", .about = "ends a token at once", .run = revoke_token,
+	.examples = "  mishri token revoke ci\n",
 };

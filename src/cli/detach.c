@@ -76,7 +76,8 @@ int detach_send(const struct options *o, const json_t *body, json_t **ret, struc
 	int r = reach(o, &fd, err);
 	if (r < 0)
 		return r;
-	AUTO(freep) char *request = xasprintf("POST /v1/tasks HTTP/1.1\r\nHost: mishri\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+	AUTO(freep) char *request = xasprintf("POST /v1/tasks HTTP/1.1\r\nHost: mishri\r\nContent-Type: application/json\r\n"
+	                                      "Content-Length: %zu\r\n"
 	                                      "Connection: close\r\n\r\n%s", strlen(text), text);
 	if (io_write_all(fd, request, strlen(request)) < 0)
 		return err_sys(err, "the service");

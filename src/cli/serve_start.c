@@ -57,7 +57,8 @@ int serve_workspace_check(const struct serve *serve, const char *workspace, stru
 	}
 	if (list == NULL)
 		return err_set(err, EACCES, "no workspace is open to tokens here: set serve.workspaces in the service's configuration");
-	return err_set(err, EACCES, "workspace: '%.200s' is not in or below one of serve.workspaces of the service's configuration", workspace);
+	return err_set(err, EACCES, "workspace: '%.200s' is not in or below one of serve.workspaces of the service's configuration",
+	               workspace);
 }
 
 static int read_workspace(struct start *s, struct err *err)
@@ -211,8 +212,8 @@ static int check_key(const struct start *s, struct err *err)
 	for (size_t i = 0; i < count; i++)
 		if (all[i].model != NULL && strcmp(all[i].model, s->model) == 0)
 			return 0;
-	return err_set(err, EACCES, "model: the key of %.100s comes from a command, which only runs when the service starts: name that model"
-	               " with -m or in an agent of the configuration", s->model);
+	return err_set(err, EACCES, "model: the key of %.100s comes from a command, which only runs when the service starts: name that"
+	               " model with -m or in an agent of the configuration", s->model);
 }
 
 static int check_model(const struct start *s, const char *user, struct err *err)
@@ -229,7 +230,8 @@ static int check_model(const struct start *s, const char *user, struct err *err)
 	policy_decide(place_policy(s->place), &action, &facts, &d);
 	if (d.rule == NULL || d.effect == EFFECT_ALLOW)
 		return 0;
-	return err_set(err, EACCES, "model: %s %s by %s (%s): %s", s->model, d.effect == EFFECT_DENY ? "is denied" : "needs a person's approval",
+	return err_set(err, EACCES, "model: %s %s by %s (%s): %s", s->model,
+	               d.effect == EFFECT_DENY ? "is denied" : "needs a person's approval",
 	               d.rule, d.source, d.reason);
 }
 
@@ -321,7 +323,8 @@ static struct run *begin(struct start *s, const char *user)
 
 static int prepare(struct start *s, const char **ret_user, struct err *err)
 {
-	int r = json_is_object(s->body) ? json_only_keys(s->body, fields, COUNT(fields), err) : err_set(err, EINVAL, "an object is wanted");
+	int r = json_is_object(s->body) ? json_only_keys(s->body, fields, COUNT(fields), err)
+		: err_set(err, EINVAL, "an object is wanted");
 
 	if (r == 0)
 		r = read_goal(s, err);

@@ -471,7 +471,8 @@ void http_conn_open(struct http_listener *l, int fd)
 	c->bev = bufferevent_socket_new(loop_base(s->loop), fd, BEV_OPT_CLOSE_ON_FREE);
 	if (c->bev == NULL)
 		abort();
-	*c = (struct http_conn){ .server = s, .listener = l, .bev = c->bev, .body = BUF_INIT(LIMIT_HTTP_BODY_BYTES), .peer = peer_of(l, fd), .next = s->conns };
+	*c = (struct http_conn){ .server = s, .listener = l, .bev = c->bev, .body = BUF_INIT(LIMIT_HTTP_BODY_BYTES),
+	                         .peer = peer_of(l, fd), .next = s->conns };
 	if (s->conns != NULL)
 		s->conns->prev = c;
 	s->conns = c;

@@ -137,7 +137,8 @@ int http_listen_unix(struct http_server *s, const char *path, struct err *err)
 	size_t len = strlen(path);
 
 	if (len >= sizeof address.sun_path)
-		return err_set(err, ENAMETOOLONG, "the socket '%s' has a name of more than %zu bytes: give --data or XDG_RUNTIME_DIR a shorter one",
+		return err_set(err, ENAMETOOLONG, "the socket '%s' has a name of more than %zu bytes: give --data or XDG_RUNTIME_DIR"
+		               " a shorter one",
 		               path, sizeof address.sun_path - 1);
 	memcpy(address.sun_path, path, len + 1);
 	AUTO(fd_closep) int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

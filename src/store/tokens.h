@@ -8,7 +8,8 @@
 enum { TOKEN_SALT_LEN = 32 };
 
 struct token_row {                /* texts are borrowed in visits, owned by nobody else */
-	char id[ID_LEN + 1], name[LIMIT_TOKEN_NAME_BYTES + 1], user[USER_LEN + 1], role[16], made_by[USER_LEN + 1], revoked_by[USER_LEN + 1];
+	char id[ID_LEN + 1], name[LIMIT_TOKEN_NAME_BYTES + 1], user[USER_LEN + 1], role[16];
+	char made_by[USER_LEN + 1], revoked_by[USER_LEN + 1];
 	char salt[TOKEN_SALT_LEN + 1], hash[SHA256_HEX_LEN + 1];
 	int64_t made_us, expires_us, revoked_us;  /* expires 0: never; revoked 0: not */
 };

@@ -1,8 +1,11 @@
 // api.test.mjs - the routes: what they give is what the commands show, and what the description says is what there is.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 
-import { shell, sleep, startModel, world } from './lib.mjs';
+import { ROOT, mishri, shell, sleep, startModel, world } from './lib.mjs';
 import { serve, token } from './serve-lib.mjs';
 
 test('the description and the service agree: every route is there, every other method is not', async (t) => {
@@ -39,6 +42,12 @@ test('the description and the service agree: every route is there, every other m
 	for (const path of ['/', '/v1', '/v1/nothing', '/v1/tasks/a/b/c', '/v1/tasks/'])
 		assert.ok([400, 404].includes((await s.get(path)).status), path);
 	await s.end();
+});
+
+test('docs/api.md is made from the table', () => {
+	const made = spawnSync(path.join(ROOT, 'script/api-docs'), ['print'], { encoding: 'utf8', env: { ...process.env, MISHRI: mishri() } });
+	assert.equal(made.status, 0, made.stderr);
+	assert.equal(fs.readFileSync(path.join(ROOT, 'docs/api.md'), 'utf8'), made.stdout);
 });
 
 test('a task by the API: once for one key, and shown as the commands show it', async (t) => {
