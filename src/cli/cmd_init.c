@@ -172,8 +172,8 @@ static int write_policy(const struct plan *p, struct buf *ret, struct err *err)
 
 	if (policy_ready_text(p->policy, &text, err) < 0)
 		return -EINVAL;
-	buf_printf(ret, "# Your own policy; it began as the ready-made one `%s`. `mishri policy lint FILE` checks it, `mishri policy check`\n"
-	                "# asks it, `mishri policy attack` tries it; docs/policy.md explains the language.\n", p->policy);
+	buf_printf(ret, "# Your own policy; it began as the ready-made one `%s`. `mishri policy lint FILE` checks it,\n"
+	                "# `mishri policy check` asks it, `mishri policy attack` tries it; docs/policy.md explains the language.\n", p->policy);
 	buf_add_str(ret, text);
 	if (p->budget[0] != '\0')
 		buf_printf(ret, "\nbudgets:\n  - { id: daily-money, per: user/day, usd: %s, over: ask }\n", p->budget);
@@ -278,8 +278,8 @@ static int check_free(const char *path, bool force, struct err *err)
 static void say_next(const struct plan *p)
 {
 	if (p->model == NULL)
-		puts("Next: set a key (OPENAI_API_KEY, ANTHROPIC_API_KEY, OPENROUTER_API_KEY) or start a local server, and run `mishri init --force`\n"
-		     "again, or try `mishri demo`, which needs neither.");
+		puts("Next: set a key (OPENAI_API_KEY, ANTHROPIC_API_KEY, OPENROUTER_API_KEY) or start a local server, and\n"
+		     "run `mishri init --force` again, or try `mishri demo`, which needs neither.");
 	else
 		puts("Next: mishri run \"Say in three sentences what this directory is about\"\n"
 		     "      mishri show last");

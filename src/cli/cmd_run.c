@@ -518,7 +518,7 @@ static void note_pause(void *userdata, const struct inbox_message *m)
 static int let_go_on(const struct session *s, const struct task *t, struct err *err)
 {
 	bool paused = t->paused;
-	struct control_sent sent;
+	struct control_sent sent = { 0 };
 	const struct control go_on = { .command = CONTROL_RESUME, .task = t->id, .user = s->user, .policy = s->policy };
 
 	int r = store_inbox_read(s->store, t->id, 0, note_pause, &paused, err);

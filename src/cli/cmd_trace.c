@@ -122,7 +122,8 @@ static int trace(int argc, char **argv)
 	const char *name = option_text(o, "--format", option_given(o, "--json") ? "json" : "text");
 	const struct format *format = find_format(name);
 	if (format == NULL)
-		return complain(EXIT_USAGE, "trace: there is no format '%.40s'; there are text, json, dot, mermaid, html, perfetto and otlp", name);
+		return complain(EXIT_USAGE, "trace: there is no format '%.40s'; there are text, json, dot, mermaid, html, perfetto and otlp",
+		                name);
 	if (cli_open_store(o, STORE_READ_ONLY, &store, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	int code = task_argument(o, store, task);

@@ -95,8 +95,8 @@ void trace_print_perfetto(const struct trace *t)
 	bool first = true;
 	int64_t flows = 0;
 
-	printf("{\"displayTimeUnit\":\"ms\",\"otherData\":{\"task\":\"%s\",\"trace_id\":\"%s\",\"left_out\":%zu},\"traceEvents\":[", t->task,
-	       t->trace_id, t->left_out);
+	printf("{\"displayTimeUnit\":\"ms\",\"otherData\":{\"task\":\"%s\",\"trace_id\":\"%s\",\"left_out\":%zu},\"traceEvents\":[",
+	       t->task, t->trace_id, t->left_out);
 	put(json_pack("{s:s, s:s, s:i, s:{s:s}}", "ph", "M", "name", "process_name", "pid", 1, "args", "name", "mishri"), &first);
 	for (size_t i = 0; i < t->count; i++) {
 		const struct span *s = t->spans[i];

@@ -195,7 +195,8 @@ void trace_print_text(const struct trace *trace, size_t width, bool colour)
 	for (size_t i = 0; i < trace->count; i++)
 		if (trace->spans[i]->parent == NULL)
 			print_below(&page, trace->spans[i], 0);
-	printf("%s- task  = model  # tool call  | program start  ? a person  x denied  > not ended  * critical path%s\n", ink(colour, INK_FAINT),
+	printf("%s- task  = model  # tool call  | program start  ? a person  x denied  > not ended  * critical path%s\n",
+	       ink(colour, INK_FAINT),
 	       ink(colour, INK_PLAIN));
 	print_sums(trace);
 }

@@ -577,7 +577,7 @@ FIELDS(history_pruned) = {
 	{ "version", INT, 0, "how many events of this kind the schedule had before; what was decided on an older one is refused" }
 FIELDS(schedule_added) = {
 	SCHEDULE_COMMON,
-	{ "spec", OBJECT, 0, "cron, every or at; zone, overlap, queue, catch_up, jitter, start, end, runs, failures; task: what its runs do" },
+	{ "spec", OBJECT, 0, "cron, every or at; zone, overlap, queue, catch_up, jitter, start, end, runs, failures; task: what runs do" },
 	{ "cursor_us", INT, 0, "microseconds since 1970: instants up to here do not count" },
 	{ "by", TEXT, 0, "the user who added it, and as whom its tasks run" },
 };

@@ -230,7 +230,7 @@ enum step_type {
 	STEP_ASK_MODEL,             /* → approval.requested of kind model */
 	STEP_CALL_MODEL,            /* → model.requested, then send it */
 	STEP_CANCEL_MODEL,          /* stop the request → model.failed, class cancelled */
-	STEP_RETRY_MODEL,           /* → retry.scheduled of class `status`: a delay by retry_delay_ms, or until the breaker lets one pass */
+	STEP_RETRY_MODEL,           /* → retry.scheduled of class `status`: by retry_delay_ms, or until the breaker lets one pass */
 	STEP_SWITCH_MODEL,          /* → model.switched to `model`, of class `status` */
 	STEP_PARK,                  /* → task.parked */
 	STEP_FINISH,                /* → task.finished with state, exit and text */

@@ -45,11 +45,11 @@ static bool can_go(const struct wait_edge *edges, size_t count, const bool *goes
 	for (size_t i = 0; i < count; i++) {
 		if (strcmp(edges[i].from, node) != 0)
 			continue;
-		bool open = edges[i].to[0] == '\0' || !stuck(edges, count, goes, edges[i].to);
+		bool ends = edges[i].to[0] == '\0' || !stuck(edges, count, goes, edges[i].to);
 		if (edges[i].kind == WAIT_SLOT) {
 			slots = true;
-			slot_free |= open;
-		} else if (!open) {
+			slot_free |= ends;
+		} else if (!ends) {
 			return false;
 		}
 	}

@@ -111,7 +111,8 @@ void fallback_config(const struct engine *engine, const struct agent_profile *pr
 	const struct engine_patience *p = &engine->setup.patience;
 	json_t *chain = fallback_chain(profile, above != NULL ? json_object_get(above, "fallback") : engine->setup.fallback, model);
 
-	json_put(config, "retry", json_pack("{s:I, s:I, s:I, s:I, s:I}", "attempts", (json_int_t)or_else(p->attempts, LIMIT_MODEL_ATTEMPTS),
+	json_put(config, "retry", json_pack("{s:I, s:I, s:I, s:I, s:I}", "attempts",
+	         (json_int_t)or_else(p->attempts, LIMIT_MODEL_ATTEMPTS),
 	         "tool_attempts", (json_int_t)or_else(p->tool_attempts, LIMIT_TOOL_ATTEMPTS), "time_ms",
 	         (json_int_t)or_else(p->time_ms, LIMIT_RETRY_TIME_MS), "wait_ms", (json_int_t)or_else(p->wait_ms, LIMIT_RETRY_AFTER_MS),
 	         "stay_ms", (json_int_t)or_else(p->stay_ms, LIMIT_FALLBACK_STAY_MS)));

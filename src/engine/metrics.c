@@ -172,7 +172,7 @@ static void add_label(struct buf *ret, const char *name, const char *value)
 	enum { VALUE_MOST = 100 };
 
 	buf_printf(ret, "%s%s=\"", ret->len > 0 ? "," : "", name);
-	for (size_t i = 0; value[i] != '\0' && i < VALUE_MOST; i++) {
+	for (size_t i = 0; i < VALUE_MOST && value[i] != '\0'; i++) {
 		if (value[i] == '"' || value[i] == '\\')
 			buf_add_char(ret, '\\');
 		if (value[i] == '\n')

@@ -144,7 +144,8 @@ static void on_done(void *userdata, struct llm_reply *reply, const struct llm_fa
 	                                          .text = "the model's reply was empty: neither text nor a call" };
 
 	if (failure != NULL && failure->silent_ms > 0)
-		health_tell_missed(run->engine, "model", run->task->id, failure->silent_ms, failure->patience_ms, beat_action_name(BEAT_RECONNECT));
+		health_tell_missed(run->engine, "model", run->task->id, failure->silent_ms, failure->patience_ms,
+		                   beat_action_name(BEAT_RECONNECT));
 	if (failure != NULL) {
 		failed(run, failure->retry_forbidden ? FAILURE_TERMINAL : failure->cls, failure);
 	} else if (reply->call_count == 0 && str_trim(str_of(reply->text)).len == 0) {

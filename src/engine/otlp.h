@@ -25,7 +25,8 @@ MUST_USE json_t *otlp_running(const struct trace *trace, const struct span *span
 /* An ExportTraceServiceRequest. The caller owns it. */
 MUST_USE json_t *otlp_request(const json_t *resource, json_t *owned_spans, const struct otlp_style *style);
 
-/* The same in pieces, in protobuf or JSON: bytes of one span; spans one behind another; the request around them. All append to ret. */
+/* The same in pieces, in protobuf or JSON: bytes of one span; spans one behind another; the request around them. All
+ * append to ret. */
 void otlp_pack_span(const json_t *span, struct buf *ret);
 void otlp_add_span(struct str span, bool json, bool first, struct buf *ret);
 void otlp_wrap(const json_t *resource, struct str spans, bool json, const struct otlp_style *style, struct buf *ret);

@@ -141,7 +141,8 @@ json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, con
 	for (size_t i = 0; (tool = tool_at(i)) != NULL; i++) {
 		bool looks = strcmp(tool->category, "read") == 0;
 		bool locks = tool == &tool_lock || tool == &tool_unlock; /* of use where there are several agents */
-		bool fits = locks ? !master || may_delegate : tool->control ? master && (may_delegate || strcmp(tool->name, "delegate") != 0) : works || looks;
+		bool leads = master && (may_delegate || strcmp(tool->name, "delegate") != 0);
+		bool fits = locks ? !master || may_delegate : tool->control ? leads : works || looks;
 		if (fits && has_name(rights, tool->name))
 			json_array_append_new(names, json_string(tool->name));
 	}

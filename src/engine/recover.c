@@ -58,8 +58,11 @@ int engine_recover(struct engine *engine, const char *id, struct err *err)
 	int r = store_lease_take(store, id, &generation, err);
 	if (r == 0)
 		r = engine_load(store, id, &task, err);
-	if (r < 0 || task->phase == PHASE_ENDED)
+	if (r < 0)
 		return r;
+	assert(task != NULL);
+	if (task->phase == PHASE_ENDED)
+		return 0;
 	if (task->phase == PHASE_ACTIVE && task->recoveries >= LIMIT_RECOVER_ATTEMPTS)
 		return give_up(engine, task, generation, err);
 	if (task->phase == PHASE_ACTIVE)

@@ -11,7 +11,9 @@
 
 /* What a durable intent lets happen. */
 struct deferred {
-	enum { DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_QUESTION, DO_ASK_PERSON, DO_CONNECT, DO_UNLOCK } what;
+	enum {
+		DO_SEND_REQUEST, DO_RUN_CALL, DO_BEGIN_CONTROL, DO_START_CHILDREN, DO_ASK_QUESTION, DO_ASK_PERSON, DO_CONNECT, DO_UNLOCK,
+	} what;
 	char name[CALL_ID_BYTES];      /* of the call; DO_ASK_PERSON: of the approval; DO_CONNECT: number */
 };
 
@@ -284,7 +286,8 @@ void call_drop_live(struct run *run);                            /* frees what r
 
 /* call_again.c */
 bool call_may_pass(const struct tool *tool, const struct cell_exit *ended);       /* it says itself that what went wrong may pass */
-/* Stopped by something that may pass: true, and it is run again after a while. said: what went wrong. wait_ms: see retry_delay_ms. */
+/* Stopped by something that may pass: true, and it is run again after a while. said: what went wrong. wait_ms: see
+ * retry_delay_ms. */
 bool call_again(struct run *run, const struct call *call, struct str said, int64_t wait_ms, json_t *used);
 /* What the model is told of attempts, behind the output. */
 void call_tell_attempts(const struct call *call, bool may_pass, struct buf *text, json_t *fields);
@@ -385,7 +388,8 @@ void control_put_question(struct run *run, const char *call);      /* the effect
 bool control_answer(struct run *run, const char *question, const char *by, const char *words, const char *word);
 void control_withdraw_question(struct run *run, const struct call *call, const char *why);
 json_t *control_report(const char *call, const struct task *below);      /* data of task.reported; the caller owns it */
-json_t *control_no_report(const char *call, const char *child, const char *state, const char *result);   /* of one that never began */
+/* Of one that never began. */
+json_t *control_no_report(const char *call, const char *child, const char *state, const char *result);
 void control_reports(const struct call *call, struct buf *ret);          /* of all its tasks, in words */
 
 /* control_take.c */

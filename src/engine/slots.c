@@ -64,6 +64,8 @@ static void give_out(struct engine *engine, const struct run *asks)
 {
 	for (struct slot_seat *seat; (seat = slots_next(engine->slots)) != NULL;) {
 		struct run *run = seat->owner;
+
+		assert(run != NULL);
 		watch_free(TAKE(run->slot_timer));
 		if (run == asks)
 			continue;

@@ -1,6 +1,6 @@
 /* seen.c - the memory file by which engine and tool tell each other what the task has seen. A record is the digest
- * in hexadecimal (or as many dashes), a blank, the path and NUL; with as many equals signs, a wait in milliseconds follows. It refuses to guess: one record that is not so, and
- * nothing of what a tool added counts. */
+ * in hexadecimal (or as many dashes), a blank, the path and NUL; with as many equals signs, a wait in milliseconds
+ * follows. It refuses to guess: one record that is not so, and nothing of what a tool added counts. */
 #include "tools/seen.h"
 
 #include <stdio.h>

@@ -22,11 +22,12 @@ function byWorker(text) {
 	return ['master', 'w1', 'w2'].flatMap((name) => [`== ${name}`, ...lines.filter((line) => of(line) === name)]).join('\n') + '\n';
 }
 
-// Which of the two is made first is a matter of microseconds; the tree shows them in that order.
+// Which of the two is made first is a matter of microseconds; the tree shows them in that order, each with its goal below.
 function sorted(out) {
 	const lines = out.split('\n'), isChild = (line) => /^(\|-|`-) /.test(line);
-	const children = lines.filter(isChild).map((line) => line.slice(3)).sort();
-	return lines.map((line) => (isChild(line) ? `   ${children.shift()}` : line)).join('\n');
+	const children = lines.flatMap((line, i) => (isChild(line) ? [[line.slice(3), lines[i + 1].slice(3)]] : [])).sort();
+	const plain = lines.flatMap((line, i) => (isChild(line) ? children.shift().map((text) => `   ${text}`) : isChild(lines[i - 1] ?? '') ? [] : [line]));
+	return plain.join('\n');
 }
 
 for (const { name, as_nobody } of USERS)
