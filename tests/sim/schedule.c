@@ -1,7 +1,7 @@
 /* schedule.c - schedules under disasters: several engines that look at one store at once, die between any two steps, wake
  * up late with what they saw long ago, while the wall clock is set to and fro and the machine sleeps. The store is a model
  * of the real one: one event is taken where its version is the newest, and an instant has one row. After all of it: no
- * instant ran twice, and each ran, waits, or has a reason. A failure prints its seed; `schedule SEED` replays it. */
+ * instant ran twice, and each ran, waits, or has a reason. A failure prints its seed; `schedule SEED` replays it; `schedule FIRST COUNT` takes others. */
 #include <stdio.h>
 #include <string.h>
 
@@ -257,14 +257,14 @@ static void live(uint64_t seed, const struct zone *zone)
 int main(int argc, char **argv)
 {
 	AUTO(zone_freep) struct zone *zone = NULL;
-	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, last = argc > 1 ? first : 1000;
+	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, count = argc > 2 ? strtoull(argv[2], NULL, 10) : argc > 1 ? 1 : 1000;
 
 	if (zone_load("Europe/Berlin", &zone, NULL) < 0) {
 		puts("no zone Europe/Berlin: the package tzdata is missing");
 		return 1;
 	}
-	for (uint64_t seed = first; seed <= last; seed++)
+	for (uint64_t seed = first; seed < first + count; seed++)
 		live(seed, zone);
-	printf("%llu lives of a schedule\n", (unsigned long long)(last - first + 1));
+	printf("%llu lives of a schedule\n", (unsigned long long)count);
 	return 0;
 }

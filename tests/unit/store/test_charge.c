@@ -273,7 +273,7 @@ static void nothing_is_ever_overshot(void **state UNUSED)
 		fixture_init(&f);
 		begin(&f, ROOT, "");
 		for (int i = 0; i < SIDE; i++) {
-			snprintf(names[i], sizeof names[i], "bbbbbbbbbbb%d", i);
+			snprintf(names[i], sizeof names[i], "bbbbbbbbbbb%c", (char)('0' + i));
 			begin(&f, names[i], ROOT);
 		}
 		for (int step = 0; step < STEPS; step++) {
