@@ -9,6 +9,8 @@
 
 #include "cli/capture.h"
 #include "cli/print.h"
+#include "engine/health.h"
+#include "store/schedules.h"
 
 #include "base/banned.h"
 
@@ -85,7 +87,7 @@ static void local_caller(struct api_call *c)
 		snprintf(c->who.user, sizeof c->who.user, "%s", who->pw_name);
 	c->who.trusted = true;
 	c->who.root = uid == 0;
-	c->who.channel = "api";
+	c->who.channel = "http";
 	c->rights = role_find("admin")->rights;
 }
 
@@ -123,7 +125,7 @@ static bool identify(struct api_call *c)
 	if (r == 0 && role_find(row.role) != NULL) {
 		memcpy(c->who.user, row.user, sizeof c->who.user);
 		memcpy(c->token, row.id, sizeof c->token);
-		c->who.channel = "api";
+		c->who.channel = "http";
 		c->rights = role_find(row.role)->rights;
 		return true;
 	}
@@ -258,6 +260,13 @@ static void grant_owner(void *userdata, const struct grant_row *row)
 	o->mine = strcmp(row->user, o->call->who.user) == 0;
 }
 
+static void schedule_owner(void *userdata, const struct schedule_row *row)
+{
+	struct owner *o = userdata;
+
+	o->mine = strcmp(row->user, o->call->who.user) == 0;
+}
+
 static int find_id(struct api_call *c, enum api_id what, const char *name, struct owner *owner, struct err *err)
 {
 	struct store *store = c->api->serve->s.store;
@@ -271,6 +280,10 @@ static int find_id(struct api_call *c, enum api_id what, const char *name, struc
 	if (what == ID_GRANT) {
 		r = store_grant_find(store, name, c->id, err);
 		return r < 0 ? r : store_grant_get(store, c->id, grant_owner, owner, err);
+	}
+	if (what == ID_SCHEDULE) {
+		r = store_schedule_find(store, name, c->id, err);
+		return r < 0 ? r : store_schedule_get(store, c->id, schedule_owner, owner, err);
 	}
 	r = store_task_find(store, name, c->id, err);
 	if (r == 0)
@@ -289,18 +302,21 @@ static bool take_id(struct api_call *c, const struct api_route *route, struct st
 	struct owner owner = { .call = c };
 	struct err err = ERR_NONE;
 
+	static const char *const words[] = {
+		[ID_TASK] = "task", [ID_APPROVAL] = "approval", [ID_GRANT] = "grant", [ID_SCHEDULE] = "schedule",
+	};
+
 	if (route->id == ID_NONE)
 		return true;
 	/* A beginning of an id tells of others' ids: only who reads all may use one. */
-	bool whole = id_valid(name);
+	bool whole = id_valid(name) || route->id == ID_SCHEDULE;
 	int r = whole || api_reads_all(c) ? find_id(c, route->id, name, &owner, &err) : -ENOENT;
 	if (r == 0 && (owner.mine || api_reads_all(c)))
 		return true;
 	if (r < 0 && r != -ENOENT) {
 		api_fail(c, &err);
 	} else {
-		AUTO(freep) char *text = xasprintf("there is no %s '%.40s' that you may see",
-		                                   route->id == ID_TASK ? "task" : route->id == ID_GRANT ? "grant" : "approval", name);
+		AUTO(freep) char *text = xasprintf("there is no %s '%.40s' that you may see", words[route->id], name);
 		http_problem(c->conn, 404, text);
 	}
 	return false;
@@ -398,13 +414,18 @@ void api_describe(struct api_call *c)
 	api_json(c, 200, api_openapi());
 }
 
+/* What beats, and for whom, is for those who may see everybody's tasks. */
 void api_health(struct api_call *c)
 {
 	const struct serve *serve = c->api->serve;
+	AUTO(json_decrefp) json_t *whole = health_json(serve->s.engine);
+	json_t *told = api_reads_all(c) ? json_incref(whole) : json_object();
 
-	api_json(c, 200, json_pack("{s:s, s:s, s:i, s:s, s:I, s:I, s:I}", "status", "ok", "version", MISHRI_VERSION, "pid", (int)getpid(),
-		"engine", store_engine_id(serve->s.store), "connections", (json_int_t)http_server_connections(serve->http), "streams",
-		(json_int_t)c->api->stream_count, "tasks", (json_int_t)engine_task_count(serve->s.engine)));
+	json_put_text(told, "status", json_get_bool(whole, "healthy", false) ? "ok" : "late");
+	json_put_text(told, "version", MISHRI_VERSION);
+	json_put_int(told, "connections", (int64_t)http_server_connections(serve->http));
+	json_put_int(told, "streams", (int64_t)c->api->stream_count);
+	api_json(c, 200, told);
 }
 
 void api_metrics(struct api_call *c)

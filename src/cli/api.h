@@ -30,7 +30,7 @@ struct api_call {                      /* one request, while it is handled */
 };
 
 /* What a route's {id} is: it is found, and refused where it is another user's, before the handler runs. */
-enum api_id { ID_NONE, ID_TASK, ID_APPROVAL, ID_GRANT };
+enum api_id { ID_NONE, ID_TASK, ID_APPROVAL, ID_GRANT, ID_SCHEDULE };
 
 struct api_route {
 	const char *method, *path;     /* "/v1/tasks/{id}" */
@@ -97,6 +97,14 @@ void api_waits_close(struct api *api);
 void api_health(struct api_call *call);
 void api_healthz(struct api_call *call);
 void api_metrics(struct api_call *call);
+/* api_schedules.c */
+void api_schedules(struct api_call *call);
+void api_schedule_show(struct api_call *call);
+void api_schedule_add(struct api_call *call);
+void api_schedule_pause(struct api_call *call);
+void api_schedule_resume(struct api_call *call);
+void api_schedule_run(struct api_call *call);
+void api_schedule_remove(struct api_call *call);
 void api_describe(struct api_call *call);
 
 #endif

@@ -30,6 +30,14 @@
 	"\"net\":{\"type\":\"string\",\"description\":\"HOST:PORT\"},\"exec\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}," \
 	"\"when\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}}}"
 
+#define STRING_KEY(name) "\"" name "\":{\"type\":\"string\"}"
+#define SCHEDULE_BODY \
+	"{\"type\":\"object\",\"required\":[\"name\",\"goal\",\"workspace\"],\"additionalProperties\":false,\"properties\":{" \
+	STRING_KEY("name") "," STRING_KEY("goal") "," STRING_KEY("workspace") "," STRING_KEY("cron") "," STRING_KEY("every") "," \
+	STRING_KEY("at") "," STRING_KEY("zone") "," STRING_KEY("overlap") "," STRING_KEY("catch-up") "," STRING_KEY("jitter") "," \
+	STRING_KEY("start") "," STRING_KEY("end") "," STRING_KEY("model") "," STRING_KEY("agent") "," STRING_KEY("plan") "," \
+	STRING_KEY("budget") "," STRING_KEY("timeout") "," STRING_KEY("isolation") "," STRING_KEY("workspace-mode") "}}"
+
 #define CONTROL_GIVES "{task, outcome: done, kept, nothing or waiting, said}"
 
 static const struct api_route routes[] = {
@@ -69,13 +77,28 @@ static const struct api_route routes[] = {
 	{ "GET", "/v1/grants", RIGHT_READ, ID_NONE, api_grants, "answers that are remembered", "all", NULL,
 	  "{grants}; rows as `grants --json`" },
 	{ "DELETE", "/v1/grants/{id}", RIGHT_APPROVE, ID_GRANT, api_grant_revoke, "ends one", NULL, NULL, "nothing" },
+	{ "GET", "/v1/schedules", RIGHT_READ, ID_NONE, api_schedules, "goals at times", NULL, NULL,
+	  "{schedules}; rows as `schedule list --json`" },
+	{ "POST", "/v1/schedules", RIGHT_CONTROL, ID_NONE, api_schedule_add, "adds one; by the Unix socket alone", NULL, SCHEDULE_BODY,
+	  "{name, next, spec}" },
+	{ "GET", "/v1/schedules/{id}", RIGHT_READ, ID_SCHEDULE, api_schedule_show, "one, by name or id, with its last runs", NULL, NULL,
+	  "as `schedule show --json`" },
+	{ "POST", "/v1/schedules/{id}/pause", RIGHT_CONTROL, ID_SCHEDULE, api_schedule_pause, "it starts nothing until it is resumed", NULL,
+	  "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"reason\":{\"type\":\"string\"}}}", "{schedule}" },
+	{ "POST", "/v1/schedules/{id}/resume", RIGHT_CONTROL, ID_SCHEDULE, api_schedule_resume, "it goes on from now", NULL,
+	  "{\"type\":\"object\",\"additionalProperties\":false}", "{schedule}" },
+	{ "POST", "/v1/schedules/{id}/run", RIGHT_CONTROL, ID_SCHEDULE, api_schedule_run, "one run, now", NULL,
+	  "{\"type\":\"object\",\"additionalProperties\":false}", "{schedule, task}" },
+	{ "DELETE", "/v1/schedules/{id}", RIGHT_CONTROL, ID_SCHEDULE, api_schedule_remove, "ends it; its runs and events stay", NULL, NULL,
+	  "{schedule}" },
 	{ "GET", "/v1/cost", RIGHT_READ, ID_NONE, api_cost, "tokens and money", "by since until user session model", NULL,
 	  "as `cost --json`" },
 	{ "GET", "/v1/policy", RIGHT_READ, ID_NONE, api_policy_show, "the policy in force in a workspace, all layers", "workspace", NULL,
 	  "as `policy show --json`" },
 	{ "POST", "/v1/policy/check", RIGHT_READ, ID_NONE, api_policy_check, "what would the policy say to this?", NULL, CHECK_BODY,
 	  "as `policy check --json`" },
-	{ "GET", "/v1/health", RIGHT_READ, ID_NONE, api_health, "how the service is", NULL, NULL, "{status, engine, ...}" },
+	{ "GET", "/v1/health", RIGHT_READ, ID_NONE, api_health, "how the service is", NULL, NULL,
+	  "{status, version, connections, streams}; with all that `health --json` has, where one may see everybody's tasks" },
 	{ "GET", "/metrics", RIGHT_ADMIN, ID_NONE, api_metrics, "numbers for Prometheus", NULL, NULL, "text" },
 	{ "GET", "/healthz", 0, ID_NONE, api_healthz, "says that it lives, to everybody", NULL, NULL, "{status}" },
 	{ "GET", "/openapi.json", 0, ID_NONE, api_describe, "this, as OpenAPI 3.1", NULL, NULL, "OpenAPI" },

@@ -51,6 +51,17 @@ static bool came_before(struct api_call *c, const char *key, const char *digest)
 	return true;
 }
 
+/* What is too long is none. */
+static void take_header(const struct api_call *c, const char *name, char *ret, size_t size)
+{
+	const struct http_header *h = http_header_find(c->http->head, name);
+
+	if (h == NULL || h->value.len >= size)
+		return;
+	memcpy(ret, h->value.ptr, h->value.len);
+	ret[h->value.len] = '\0';
+}
+
 void api_tasks_start(struct api_call *c)
 {
 	struct serve *serve = c->api->serve;
@@ -67,6 +78,8 @@ void api_tasks_start(struct api_call *c)
 	sha256_hex1(c->http->body, digest);
 	if (key[0] != '\0' && came_before(c, key, digest))
 		return;
+	take_header(c, "traceparent", c->who.traceparent, sizeof c->who.traceparent);
+	take_header(c, "tracestate", c->who.tracestate, sizeof c->who.tracestate);
 	int r = serve_start(serve, &c->who, c->body, &run, &err);
 	if (r == 0 && key[0] != '\0')
 		r = store_request_put(serve->s.store, c->who.user, key, digest, run_task(run)->id, &err);

@@ -38,7 +38,8 @@ struct serve_who {                     /* who asks */
 	char user[USER_LEN + 1];
 	bool trusted;                  /* a process of this Unix user or of root, not the bearer of a token */
 	bool root;                     /* may act for others */
-	const char *channel;           /* "api", "cli", "schedule": what policy sees */
+	const char *channel;           /* "http", "cli", "schedule": what policy sees */
+	char traceparent[64], tracestate[512]; /* of the request; "": none */
 };
 
 /* body: the request of POST /v1/tasks. The run has begun, and is not durable yet. -EINVAL, -EACCES, -EPERM, -EAGAIN ...: err

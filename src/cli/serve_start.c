@@ -316,6 +316,7 @@ static struct run *begin(struct start *s, const char *user)
 		.max_depth = s->leads ? (int)config_number(c, "max_depth") : 0,
 		.wait_for_approval = json_get_bool(s->body, "wait_for_approval", true),
 		.budget_nanos = config_text(c, "budget") != NULL ? config_number(c, "budget") : -1,
+		.traceparent = s->who->traceparent, .tracestate = s->who->tracestate,
 	};
 
 	return engine_start(s->serve->s.engine, &spec);

@@ -117,3 +117,56 @@ rules:
 	await s.end();
 	w.checkChain();
 });
+
+test('a task of the API has its channel, and the trace that the request is a part of', async (t) => {
+	const w = world(t);
+	const model = await startModel({ replies: [{ text: 'done' }] });
+	t.after(() => model.close());
+	const s = await serve(t, w, { env: model.env });
+	const trace = '0af7651916cd43dd8448eb211c80319c';
+	const { body } = await s.post('/v1/tasks', { goal: 'x', workspace: w.ws, model: 'openai/mock', plan: 'never' },
+		{ headers: { traceparent: `00-${trace}-b7ad6b7169203331-01` } });
+	await s.ended(body.task);
+	const [created] = w.events('task.created');
+	assert.equal(created.data.channel, 'http', 'the name that policies know');
+	assert.equal(created.trace_id, trace);
+	await s.end();
+});
+
+test('health: all of it for who may see everybody\'s tasks, and no more than a word for the others', async (t) => {
+	const w = world(t);
+	const s = await serve(t, w);
+	const whole = (await s.get('/v1/health')).body;
+	assert.equal(whole.status, 'ok');
+	assert.ok(whole.beats.some((one) => one.kind === 'loop'));
+	const brief = (await s.get('/v1/health', { token: await token(w, 'v', '--role', 'viewer') })).body;
+	assert.deepEqual(Object.keys(brief).sort(), ['connections', 'status', 'streams', 'version']);
+	await s.end();
+});
+
+test('schedules: added by the socket, held and started by a token, as the commands show them', async (t) => {
+	const w = world(t);
+	const model = await startModel({ replies: [{ text: 'done', times: 0 }] });
+	t.after(() => model.close());
+	const s = await serve(t, w, { env: model.env });
+	const goal = { name: 'nightly', goal: 'say hello', workspace: w.ws, cron: '0 3 * * *', model: 'openai/mock', plan: 'never' };
+	const operator = { token: await token(w, 'o', '--role', 'operator') }, viewer = { token: await token(w, 'v', '--role', 'viewer') };
+	assert.equal((await s.post('/v1/schedules', goal, operator)).status, 403, 'not by a token');
+	assert.match((await s.post('/v1/schedules', { ...goal, cron: '61 * * * *' })).body.detail, /minute/);
+	const added = await s.post('/v1/schedules', goal);
+	assert.equal(added.status, 201, added.text);
+	assert.equal((await s.post('/v1/schedules', goal)).status, 422, 'the name is taken');
+	assert.deepEqual((await s.get('/v1/schedules', viewer)).body.schedules.map((one) => one.name), ['nightly']);
+	assert.equal((await s.post('/v1/schedules/nightly/pause', { reason: 'holidays' }, viewer)).status, 403);
+	assert.equal((await s.post('/v1/schedules/nightly/pause', { reason: 'holidays' }, operator)).status, 200);
+	assert.equal((await s.get('/v1/schedules/nightly')).body.state, 'paused');
+	assert.equal((await s.post('/v1/schedules/nightly/resume', {}, operator)).status, 200);
+	const run = await s.post('/v1/schedules/nightly/run', {}, operator);
+	assert.equal(run.status, 200, run.text);
+	for (let i = 0; i < 200 && (await s.get(`/v1/tasks/${run.body.task}`)).status !== 200; i++)
+		await sleep(50);
+	assert.equal((await s.ended(run.body.task)).state, 'done');
+	assert.equal((await s.ask('DELETE', '/v1/schedules/nightly', operator)).status, 200);
+	assert.equal((await s.get('/v1/schedules/nightly')).status, 404);
+	await s.end();
+});
