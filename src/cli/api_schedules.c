@@ -112,7 +112,7 @@ void api_schedule_add(struct api_call *c)
 	size_t count = 0;
 
 	if (!c->who.trusted) {
-		http_problem(c->conn, 403, "a schedule is added by who may reach the Unix socket of the service, or by `mishri schedule add`");
+		http_problem(c->conn, 403, "schedules are added by the Unix socket of the service, or by `mishri schedule add`");
 		return;
 	}
 	for (size_t i = 0; i < COUNT(keys); i++) {
