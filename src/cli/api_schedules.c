@@ -101,8 +101,10 @@ void api_schedule_remove(struct api_call *c)
 }
 
 /* Each key of the body is the option of this name. */
-static const char *const keys[] = { "cron", "every", "at", "zone", "overlap", "catch-up", "jitter", "start", "end", "model", "agent",
-                                    "plan", "budget", "timeout", "isolation", "workspace-mode", "workspace" };
+static const char *const keys[] = {
+	"cron", "every", "at", "zone", "overlap", "catch-up", "jitter", "start", "end",
+	"model", "agent", "plan", "budget", "timeout", "isolation", "workspace-mode", "workspace",
+};
 
 void api_schedule_add(struct api_call *c)
 {

@@ -173,7 +173,8 @@ static int write_policy(const struct plan *p, struct buf *ret, struct err *err)
 	if (policy_ready_text(p->policy, &text, err) < 0)
 		return -EINVAL;
 	buf_printf(ret, "# Your own policy; it began as the ready-made one `%s`. `mishri policy lint FILE` checks it,\n"
-	                "# `mishri policy check` asks it, `mishri policy attack` tries it; docs/policy.md explains the language.\n", p->policy);
+	                "# `mishri policy check` asks it, `mishri policy attack` tries it; docs/policy.md explains the language.\n",
+	           p->policy);
 	buf_add_str(ret, text);
 	if (p->budget[0] != '\0')
 		buf_printf(ret, "\nbudgets:\n  - { id: daily-money, per: user/day, usd: %s, over: ask }\n", p->budget);
