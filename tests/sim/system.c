@@ -62,7 +62,7 @@ struct world {
 	struct effect effects[EFFECTS];
 	int effect_count;
 	struct engine engines[ENGINES];
-	struct sums { long crashes, sleeps, takeovers, stale, cancels, effects, unknown, tasks; } sums;
+	struct sums { long crashes, sleeps, takeovers, stale, words, effects, unknown, tasks; } sums;
 };
 
 static _Noreturn void broken(const struct world *w, const char *promise)
@@ -248,7 +248,6 @@ static bool take_over(struct world *w, int engine, int record)
 	struct hold *h = hold_new(w, engine, record);
 	h->generation = w->records[record].generation;
 	h->task = replay(w, record);
-	h->input.cancelled = strstr(buf_text(&w->records[record].log), "task.cancelled") != NULL;
 	emit(w, h, EVENT_TASK_RESUMED, json_pack("{s:s, s:I, s:s}", "engine", "e", "generation", (json_int_t)h->generation, "reason", "crash"));
 	w->sums.takeovers++;
 	return true;
@@ -371,11 +370,16 @@ static void check_call(struct world *w, struct hold *h, const struct call *c)
 	     c->tool, "effect", effect, "by", "policy", "rule", "r", "source", "reason", "because", "also", "policy", "ns", 1));
 }
 
+static bool is_held_up(const struct hold *h)
+{
+	return h->input.cancelled || h->task->cancelled_by != NULL || h->task->paused;
+}
+
 static void run_call(struct world *w, struct hold *h, const struct call *c)
 {
 	bool room = w->records[h->record].depth < DEPTH && w->record_count + 12 < TASKS;
 
-	PROMISE(w, !h->input.cancelled || c->child_count > 0, "nothing starts after a cancel was heard, but what ends the parts");
+	PROMISE(w, !is_held_up(h) || c->child_count > 0, "nothing starts after a cancel or a pause was heard, but what ends the parts");
 	if (strcmp(c->tool, "delegate") == 0 && (c->child_count > 0 || room)) {
 		delegate(w, h, c);
 		return;
@@ -427,7 +431,7 @@ static void obey(struct world *w, int engine, struct hold *h, const struct step 
 		break;
 	case STEP_CALL_MODEL:
 		PROMISE(w, !h->request_out, "one request at a time");
-		PROMISE(w, !h->input.cancelled, "no model is asked after a cancel was heard");
+		PROMISE(w, !is_held_up(h), "no model is asked after a cancel or a pause was heard");
 		h->send_request = true;
 		emit(w, h, EVENT_MODEL_REQUESTED, json_pack("{s:I, s:s, s:s, s:i}", "turn", turn, "provider", "sim", "model", "m", "messages", 1));
 		break;
@@ -584,16 +588,28 @@ static bool commit(struct world *w, int engine, struct hold *h)
 	return true;
 }
 
+/* What a person said becomes an event, in the batch with which the message goes. */
+static void take_word(struct world *w, struct hold *h, const char *kind)
+{
+	const struct task *t = h->task;
+
+	if (strcmp(kind, "cancel") == 0 && t->cancelled_by == NULL)
+		emit(w, h, EVENT_TASK_CANCELLED, json_pack("{s:s}", "by", "a"));
+	else if (strcmp(kind, "pause") == 0 && !t->paused)
+		emit(w, h, EVENT_TASK_PAUSED, json_pack("{s:s, s:b}", "by", "a", "now", chance(w, 50)));
+	else if (strcmp(kind, "continue") == 0 && t->paused)
+		emit(w, h, EVENT_TASK_CONTINUED, json_pack("{s:s}", "by", "a"));
+	else if (strcmp(kind, "steer") == 0)
+		emit(w, h, EVENT_TASK_STEERED, json_pack("{s:s, s:s, s:b, s:b}", "by", "a", "text", "hurry", "now", chance(w, 50), "replan", 0));
+}
+
 static void inbox_read(struct world *w, struct hold *h)
 {
 	struct record *r = &w->records[h->record];
 
 	for (size_t i = 0; i < r->inbox_count; i++)
 		if (r->inbox[i].id > h->inbox_upto) {
-			if (strcmp(r->inbox[i].kind, "cancel") == 0 && !h->input.cancelled) {
-				emit(w, h, EVENT_TASK_CANCELLED, json_pack("{s:s}", "by", "a"));
-				h->input.cancelled = true;
-			}
+			take_word(w, h, r->inbox[i].kind);
 			h->inbox_upto = r->inbox[i].id;
 		}
 }
@@ -692,6 +708,10 @@ static void task_happens(struct world *w, int engine, int record)
 {
 	struct hold *h = w->engines[engine].holds[record];
 
+	if (h->task->phase != PHASE_ACTIVE && h->pending_count == 0) { /* it fell asleep between the last commit and the end */
+		hold_drop(w, engine, record);
+		return;
+	}
 	if (h->request_out)
 		request_ends(w, h);
 	else if (h->running[0] != '\0')
@@ -728,15 +748,25 @@ static void renew(struct world *w, int engine)
 	}
 }
 
-static void send_cancel(struct world *w)
+static void send(struct world *w, struct record *r, const char *kind)
 {
-	struct record *r = &w->records[pick(w, w->record_count)];
-
 	if (!r->there || r->ended || r->inbox_count == MESSAGES)
 		return;
-	r->inbox[r->inbox_count++] = (struct message){ "cancel", ++w->messages };
-	r->cancel_sent = true;
-	w->sums.cancels++;
+	r->inbox[r->inbox_count] = (struct message){ .id = ++w->messages };
+	snprintf(r->inbox[r->inbox_count++].kind, sizeof r->inbox[0].kind, "%s", kind);
+	r->cancel_sent |= strcmp(kind, "cancel") == 0;
+	w->sums.words++;
+}
+
+/* People grow tired: in the end they only let go on what they held. */
+static void speak(struct world *w, bool tired)
+{
+	static const char *const kinds[] = { "cancel", "pause", "pause", "continue", "continue", "continue", "steer", "steer" };
+
+	for (int i = 0; tired && i < w->record_count; i++)
+		send(w, &w->records[i], "continue");
+	if (!tired)
+		send(w, &w->records[pick(w, w->record_count)], kinds[pick(w, COUNT(kinds))]);
 }
 
 static void engine_happens(struct world *w, int engine)
@@ -839,8 +869,8 @@ static void run_seed(uint64_t seed, bool verbose, struct sums *sums)
 		for (int e = 0; e < ENGINES; e++)
 			if (w->engines[e].alive && !sleeps(w, e) && chance(w, 20))
 				renew(w, e);
-		if (pick(w, 300) == 0)
-			send_cancel(w);
+		if (pick(w, 60) == 0)
+			speak(w, step > STEPS / 20);
 		check_hands(w);
 	}
 	check_end(w);
@@ -861,6 +891,6 @@ int main(int argc, char **argv)
 	for (uint64_t seed = first; seed < first + count; seed++)
 		run_seed(seed, argc > 3, &s);
 	printf("%llu seeds: %ld tasks, %ld effects, %ld with unknown outcome; %ld crashes, %ld stops, %ld takeovers, %ld fenced off, %ld "
-	       "cancels\n", (unsigned long long)count, s.tasks, s.effects, s.unknown, s.crashes, s.sleeps, s.takeovers, s.stale, s.cancels);
+	       "words of people\n", (unsigned long long)count, s.tasks, s.effects, s.unknown, s.crashes, s.sleeps, s.takeovers, s.stale, s.words);
 	return 0;
 }
