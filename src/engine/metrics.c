@@ -170,9 +170,10 @@ void metrics_freep(struct metrics **m)
 static void add_label(struct buf *ret, const char *name, const char *value)
 {
 	enum { VALUE_MOST = 100 };
+	size_t len = MIN(strlen(value), (size_t)VALUE_MOST);
 
 	buf_printf(ret, "%s%s=\"", ret->len > 0 ? "," : "", name);
-	for (size_t i = 0; i < VALUE_MOST && value[i] != '\0'; i++) {
+	for (size_t i = 0; i < len; i++) {
 		if (value[i] == '"' || value[i] == '\\')
 			buf_add_char(ret, '\\');
 		if (value[i] == '\n')
