@@ -91,6 +91,18 @@ static int unescape(struct str text, struct buf *ret)
 	return 0;
 }
 
+/* A key is a name, of a header too, and no value ends a line. */
+static bool is_pair(struct str key, struct str value)
+{
+	for (size_t i = 0; i < key.len; i++)
+		if (key.ptr[i] <= ' ' || key.ptr[i] > '~')
+			return false;
+	for (size_t i = 0; i < value.len; i++)
+		if ((unsigned char)value.ptr[i] < ' ' || value.ptr[i] == 0x7f)
+			return false;
+	return key.len > 0;
+}
+
 int otlp_pairs(const char *text, json_t **ret, struct err *err)
 {
 	AUTO(json_decrefp) json_t *object = json_object();
@@ -109,6 +121,8 @@ int otlp_pairs(const char *text, json_t **ret, struct err *err)
 		struct str said = str_trim((struct str){ equals + 1, one.len - (size_t)(equals - one.ptr) - 1 });
 		if (unescape(name, &key) < 0 || unescape(said, &value) < 0 || key.full || value.full)
 			return err_set(err, EINVAL, "a '%%' must be followed by two hexadecimal digits");
+		if (!is_pair(buf_str(&key), buf_str(&value)))
+			return err_set(err, EINVAL, "a key must be printable ASCII without blanks, and a value has no control characters");
 		json_put_str(object, buf_text(&key), buf_str(&value));
 	}
 	*ret = TAKE(object);
