@@ -167,6 +167,18 @@ static bool park(const struct task *t, const struct task_input *input, struct st
 	return settled != WAITING;
 }
 
+/* A part that had parked when the cancel came cannot report to this engine any more: whoever takes the task up ends it,
+ * for the cancel is durable. */
+static bool ends_later(const struct task *t, const struct task_input *input)
+{
+	if (!input->draining || input->children_active)
+		return false;
+	for (size_t i = 0; i < t->call_count; i++)
+		if (t->calls[i].phase == CALL_RUNNING && t->calls[i].killing && t->calls[i].child_count > 0)
+			return !all_reported(&t->calls[i]);
+	return false;
+}
+
 static bool end_cancelled(const struct task *t, const struct task_input *input, struct step *ret)
 {
 	bool known = t->cancelled_by != NULL && t->cancelled_by[0] != '\0';
@@ -292,7 +304,7 @@ bool task_decide(const struct task *t, const struct task_input *input, struct st
 	if (t->phase != PHASE_ACTIVE)
 		return false;
 	if (input->cancelled || t->cancelled_by != NULL)
-		return end_cancelled(t, input, ret);
+		return ends_later(t, input) ? park(t, input, ret) : end_cancelled(t, input, ret);
 	if (input->draining)
 		return park(t, input, ret);
 	if (t->paused)

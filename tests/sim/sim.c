@@ -446,7 +446,8 @@ static void check_quiet(struct world *w, const struct step *cmd)
 	              cmd->type == STEP_ASK_MODEL || cmd->type == STEP_SWITCH_MODEL;
 	bool for_its_end = cmd->type == STEP_RUN_CALL && cmd->call->child_count > 0;
 
-	PROMISE(w, !begins || !w->task->paused, "a paused task begins nothing");
+	PROMISE(w, !begins || !w->task->paused || (for_its_end && w->task->cancelled_by != NULL),
+	        "a paused task begins nothing, but, once it is cancelled, what ends its parts");
 	PROMISE(w, !begins || for_its_end || w->task->cancelled_by == NULL, "nothing begins after a cancel, but what ends the parts");
 	PROMISE(w, !begins || !w->said.cancelled || for_its_end, "a cancel that is durable is never forgotten");
 	PROMISE(w, cmd->type != STEP_CALL_MODEL || json_array_size(w->task->said) == 0, "what was said is told before the model is asked");
