@@ -167,15 +167,17 @@ static bool park(const struct task *t, const struct task_input *input, struct st
 	return settled != WAITING;
 }
 
-/* A part that had parked when the cancel came cannot report to this engine any more: whoever takes the task up ends it,
- * for the cancel is durable. */
+/* An engine that drains takes up no part to end it, and one that had parked when the cancel came does not report to it
+ * any more: whoever takes the task up ends them, for the cancel is durable. */
 static bool ends_later(const struct task *t, const struct task_input *input)
 {
 	if (!input->draining || input->children_active)
 		return false;
-	for (size_t i = 0; i < t->call_count; i++)
-		if (t->calls[i].phase == CALL_RUNNING && t->calls[i].killing && t->calls[i].child_count > 0)
-			return !all_reported(&t->calls[i]);
+	for (size_t i = 0; i < t->call_count; i++) {
+		const struct call *c = &t->calls[i];
+		if (c->child_count > 0 && (c->phase == CALL_LOST || (c->phase == CALL_RUNNING && c->killing && !all_reported(c))))
+			return true;
+	}
 	return false;
 }
 
