@@ -15,7 +15,7 @@
 
 #include "base/banned.h"
 
-enum { PAGE_MOST = MIB(1), FAMILY_MOST = 64 };
+enum { PAGE_MOST = MIB(1), FAMILY_MOST = 64, LINE_COLUMNS = 72 };
 
 static const struct { int code; const char *about; } exits[] = {
 	{ EXIT_DONE, "done" },
@@ -55,25 +55,41 @@ static const struct { const char *path, *about; } files[] = {
 
 /* ---- mdoc ---- */
 
-/* Text of a paragraph: no line begins a request, and nothing in it is one. */
+/* Text as it stands: nothing in it is a request or an escape. */
 static void text(struct buf *page, const char *s)
 {
-	if (*s == '.' || *s == '\'')
-		buf_add_text(page, "\\&");
-	for (; *s != '\0'; s++) {
-		if (*s == '\\')
-			buf_add_text(page, "\\e");
-		else if (*s == '`')
-			buf_add_text(page, "\\(ga");
-		else if (*s == '^')
-			buf_add_text(page, "\\(ha");
-		else if (*s == '~')
-			buf_add_text(page, "\\(ti");
+	static const struct { char c; const char *as; } special[] = {
+		{ '\\', "\\e" }, { '`', "\\(ga" }, { '^', "\\(ha" }, { '~', "\\(ti" }, { '-', "\\-" },
+	};
+
+	for (bool begins = true; *s != '\0'; begins = *s++ == '\n') {
+		const char *as = NULL;
+		for (size_t i = 0; i < COUNT(special) && as == NULL; i++)
+			as = special[i].c == *s ? special[i].as : NULL;
+		if (begins && (*s == '.' || *s == '\''))
+			buf_add_text(page, "\\&");
+		if (as != NULL && (*s != '-' || s[1] == '-' || (!begins && s[-1] == '-')))
+			buf_add_text(page, as);
 		else
 			buf_add_char(page, *s);
-		if (*s == '\n' && (s[1] == '.' || s[1] == '\''))
-			buf_add_text(page, "\\&");
 	}
+}
+
+/* A paragraph, with `end` behind it, in lines that a person can read. */
+static void prose(struct buf *page, const char *s, const char *end)
+{
+	struct str rest = str_of(s), one;
+	size_t at = 0;
+
+	while (str_next(&rest, ' ', &one)) {
+		AUTO(freep) char *whole = xasprintf("%.*s%s", STR_ARG(one), rest.len == 0 ? end : "");
+		buf_add_text(page, at == 0 ? "" : at + strlen(whole) > LINE_COLUMNS ? "\n" : " ");
+		at = at == 0 || at + strlen(whole) > LINE_COLUMNS ? 0 : at + 1;
+		size_t start = page->len;
+		text(page, whole);
+		at += page->len - start;
+	}
+	buf_add_char(page, '\n');
 }
 
 /* An argument of a macro: one word, that is no macro itself. */
@@ -91,19 +107,6 @@ static void word(struct buf *page, const char *s)
 			buf_add_char(page, *s);
 	}
 	buf_add_char(page, '"');
-}
-
-static void line(struct buf *page, const char *s)
-{
-	text(page, s);
-	buf_add_char(page, '\n');
-}
-
-/* The texts of tables have no full stop. */
-static void sentence(struct buf *page, const char *s)
-{
-	text(page, s);
-	buf_add_text(page, ".\n");
 }
 
 static void page_begin(struct buf *page, const char *title, int section)
@@ -138,7 +141,7 @@ static void exit_rows(struct buf *page)
 	buf_add_text(page, ".Sh EXIT STATUS\n.Bl -tag -width 4n -compact\n");
 	for (size_t i = 0; i < COUNT(exits); i++) {
 		buf_printf(page, ".It %d\n", exits[i].code);
-		line(page, exits[i].about);
+		prose(page, exits[i].about, "");
 	}
 	buf_add_text(page, ".El\n");
 }
@@ -154,7 +157,7 @@ static void option(struct buf *page, const struct option_row *o)
 		word(page, o->value);
 	}
 	buf_add_char(page, '\n');
-	line(page, o->help);
+	prose(page, o->help, "");
 }
 
 /* ---- the pages ---- */
@@ -212,12 +215,12 @@ static void command_page(const struct command *c, struct buf *page)
 		*p = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
 	page_begin(page, title, 1);
 	buf_printf(page, ".Nm %s\n.Nd ", name);
-	line(page, c->about);
+	prose(page, c->about, "");
 	synopsis(page, c);
 	buf_add_text(page, ".Sh DESCRIPTION\n");
 	AUTO(freep) char *about = xasprintf("%c%s", c->about[0] >= 'a' && c->about[0] <= 'z' ? c->about[0] - 'a' + 'A'
 	                                                                                     : c->about[0], c->about + 1);
-	sentence(page, about);
+	prose(page, about, ".");
 	buf_add_text(page, ".Pp\nThe options are:\n.Bl -tag -width Ds\n");
 	for (size_t i = 0; (o = command_option(c, i)) != NULL; i++)
 		option(page, o);
@@ -239,7 +242,8 @@ static void main_page(struct buf *page)
 	buf_add_text(page, ".Nm mishri\n.Nd a governed runtime for AI agents: what they may do, did, and cost\n"
 	             ".Sh SYNOPSIS\n.Nm\n.Ar command\n.Op Ar options\n.Op Ar words\n.Sh DESCRIPTION\n"
 	             "Mishri runs AI agents that are allowed to act.\nEvery tool runs in a cell that the kernel keeps;\n"
-	             "a policy decides on each tool call, on each program before its first instruction, and on each connection;\n"
+	             "a policy decides on each tool call, on each connection,\n"
+	             "and on each program before its first instruction;\n"
 	             "each step is on the disk before it happens, in a record that can be checked.\n.Pp\nBegin with\n"
 	             ".Ic mishri demo ,\nwhich needs no key, or with\n.Ic mishri init .\n");
 	for (size_t i = 0; (r = command_row_at(i)) != NULL; i++) {
@@ -252,19 +256,19 @@ static void main_page(struct buf *page)
 			continue;
 		AUTO(freep) char *name = page_name(r->command);
 		buf_printf(page, ".It Xr %s 1\n", name);
-		line(page, r->command->about);
+		prose(page, r->command->about, "");
 	}
 	buf_add_text(page, ".El\n.Sh ENVIRONMENT\n.Bl -tag -width Ds -compact\n");
 	for (size_t i = 0; i < COUNT(variables); i++) {
 		buf_printf(page, ".It Ev %s\n", variables[i].name);
-		line(page, variables[i].about);
+		prose(page, variables[i].about, "");
 	}
 	buf_add_text(page, ".El\n.Sh FILES\n.Bl -tag -width Ds -compact\n");
 	for (size_t i = 0; i < COUNT(files); i++) {
 		buf_add_text(page, ".It Pa");
 		word(page, files[i].path);
 		buf_add_char(page, '\n');
-		line(page, files[i].about);
+		prose(page, files[i].about, "");
 	}
 	buf_add_text(page, ".El\n");
 	exit_rows(page);
@@ -294,7 +298,7 @@ static void config_page(struct buf *page)
 
 	page_begin(page, "MISHRI-CONFIG", 5);
 	buf_add_text(page, ".Nm mishri-config\n.Nd settings of mishri\n.Sh DESCRIPTION\n"
-	             "A setting has its value from the strongest of these, weakest first: what is built in,\n"
+	             "A setting has its value from the strongest of these, weakest first:\nwhat is built in,\n"
 	             ".Pa /etc/mishri/config.yaml ,\n.Pa \\(ti/.config/mishri/config.yaml ,\n.Pa .mishri/config.yaml\n"
 	             "of a trusted project, the environment\n.Pq Ev MISHRI_MAX_TURNS Ns =20 ,\nflags\n.Pq Fl c Ar KEY Ns = Ns Ar VALUE .\n"
 	             "The administrator's file may say\n.Ql locked: [KEY, ...] ;\nnothing changes such a key.\n"
@@ -305,12 +309,11 @@ static void config_page(struct buf *page)
 		buf_add_text(page, ".It Cm");
 		word(page, key->name);
 		buf_add_char(page, '\n');
-		sentence(page, key->about);
-		buf_add_text(page, ".br\nValue: ");
-		text(page, type_text(key));
-		buf_add_text(page, key->otherwise != NULL ? "; " : "");
-		text(page, key->otherwise != NULL ? key->otherwise : "");
-		buf_add_text(page, key->otherwise != NULL ? " where nothing is said.\n" : ".\n");
+		prose(page, key->about, ".");
+		AUTO(freep) char *value = xasprintf("Value: %s%s%s", type_text(key), key->otherwise != NULL ? "; " : "",
+		                                    key->otherwise != NULL ? key->otherwise : "");
+		buf_add_text(page, ".br\n");
+		prose(page, value, key->otherwise != NULL ? " where nothing is said." : ".");
 		if (key->project)
 			buf_add_text(page, "A trusted project may set it.\n");
 	}
