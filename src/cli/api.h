@@ -87,7 +87,8 @@ bool api_stream_gone(struct api *api, struct http_conn *conn);
 /* api_wait.c: answers that come later */
 void api_wait_task(struct api_call *call, const char *task);   /* until the task is durable, or cannot begin */
 void api_wait_answer(struct api_call *call, const char *word); /* until an approval's engine has said what it makes of it */
-void api_wait_control(struct api_call *call, const struct control_sent *sent);
+/* root: the task that goes on here because of it; "": none. */
+void api_wait_control(struct api_call *call, const struct control_sent *sent, const char *root);
 void api_wait_gone(struct api *api, struct http_conn *conn);
 void api_waits_event(struct api *api, const struct event *event);
 void api_waits_over(struct api *api, struct run *run);

@@ -615,7 +615,7 @@ static int run_detached(struct wish *w)
 		json_put(body, "policies", json_array());
 	for (size_t i = 0; i < w->policy_count; i++)
 		json_array_append_new(json_object_get(body, "policies"), json_string(w->policies[i]));
-	int r = detach_send(w->o, body, &answer, &err);
+	int r = detach_send(w->o, "/v1/tasks", body, &answer, &err);
 	if (r < 0)
 		return refuse(w, r == -EINVAL ? EXIT_USAGE : r == -EACCES ? EXIT_DENIED : EXIT_FAILED, "run: %s", err.text);
 	if (w->format == OUTPUT_TEXT) {
