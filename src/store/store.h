@@ -214,7 +214,7 @@ struct task_filter {
 	const char *state;            /* NULL: any */
 	int64_t limit;                /* 0: 100 */
 };
-/* Newest first (children: oldest first). The row is the visitor's to read, not to keep. */
+/* Newest first (children: oldest first), without what was imported to be looked at. The row is the visitor's to read, not to keep. */
 MUST_USE int store_tasks(struct store *store, const struct task_filter *filter,
                          void (*visit)(void *userdata, const struct task_row *row), void *userdata, struct err *err);
 
