@@ -660,7 +660,7 @@ const struct command cmd_run = {
 	.name = "run", .args = "[GOAL]", .about = "carry a goal out",
 	.options = options, .option_count = COUNT(options), .run = run,
 	.examples = "  mishri run -m openai/gpt-5 \"make the tests pass\"\n"
-	            "  OPENAI_BASE_URL=http://127.0.0.1:8080/v1 mishri run -m openai/local -w ~/project -p policy.yaml \"...\"\n"
+	            "  OPENAI_BASE_URL=http://127.0.0.1:8080/v1 mishri run -m openai/local \"...\"\n"
 	            "  mishri run --output-format json --max-turns 20 --timeout 10m - < goal.txt\n"
 	            "  mishri run --resume TASK\n",
 };
