@@ -389,6 +389,8 @@
 #define LIMIT_SLOTS_DEFAULT         256      /* at once, in one engine */
 #define LIMIT_SLOTS_MOST            100000
 #define LIMIT_REAP_MS               200      /* tasks that are over are forgotten then */
+#define LIMIT_REST_LEAST_MS         100      /* between two looks for tasks that only wait */
+#define LIMIT_REST_MOST_MS          5000
 #define LIMIT_SLOT_STEP_US          10000000 /* of waiting: so much is a step of priority worth */
 #define LIMIT_SLOT_TELL_MS          1000     /* who waits longer for a slot says so */
 #define LIMIT_SLOT_BEHIND           8        /* tasks that are named then */

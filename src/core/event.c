@@ -133,6 +133,7 @@ FIELDS(task_parked) = {
 	{ "reason", TEXT, 0, "interrupted, loop, waiting, paused, forked, store, recovery" },
 	{ "detail", TEXT, OPTIONAL, "one sentence" },
 	{ "service", BOOL, OPTIONAL, "a service ended, and the next one goes on with it" },
+	{ "resting", BOOL, OPTIONAL, "it only waits for people: a service goes on with it when one has said something" },
 };
 FIELDS(task_cancelled) = {
 	{ "by", TEXT, 0, "user" },
