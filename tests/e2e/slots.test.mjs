@@ -54,7 +54,8 @@ for (const user of USERS)
 		const [one, other] = dead.data.edges.map((e) => e.from);
 		assert.equal(dead.data.edges.length, 2);
 		assert.match(dead.data.cycle, new RegExp(`^${one} waits for lock [xy] held by ${other}; ${other} waits for lock [xy] held by ${one}$`));
-		assert.equal(w.events('lock.waiting').at(-1).task, dead.task, 'the youngest wait is ended');
+		const waits = w.events('lock.waiting'), since = waits.map((e) => e.time).sort().at(-1);
+		assert.ok(waits.some((e) => e.time === since && e.task === dead.task), 'the youngest wait is ended');
 		assert.equal(told(w, 'lock').filter(([status]) => status === 'error').length, 1);
 		const taken = w.events('lock.taken').map((e) => e.data.lock);
 		assert.equal(taken.length, 3, 'what gave way gave back at its end, and the other one had it');
