@@ -74,6 +74,8 @@
 #define LIMIT_STORE_QUEUE_BATCHES   4096
 #define LIMIT_STORE_GROUP_EVENTS    8192     /* in one transaction, unless one batch alone has more */
 #define LIMIT_STORE_BUSY_MS         10000
+#define LIMIT_STORE_WAL_IDLE_PAGES  1000     /* of 4 KiB in the log, from which an idle writer carries it over */
+#define LIMIT_STORE_WAL_PAGES       4000     /* and a busy one */
 #define LIMIT_WORDS_BATCH           4096     /* events between two commits of the index of words */
 #define LIMIT_WORDS_IDLE            256      /* events behind, from which an idle writer brings it up to date */
 #define LIMIT_WORDS_BEHIND          8192     /* and a busy one */

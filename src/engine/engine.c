@@ -190,6 +190,7 @@ void engine_free(struct engine *engine)
 	health_close(engine);
 	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
 	json_decref(engine->warned);
+	json_decref(engine->tools_told);
 	json_decref(engine->fresh_grants);
 	policy_watch_end(engine);
 	places_close(engine);

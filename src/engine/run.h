@@ -141,6 +141,7 @@ struct engine {
 	int64_t look_again_ms;         /* monotonic */
 	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
+	json_t *tools_told;            /* what models are told of each tool; NULL: nothing yet */
 	size_t active;                 /* runs that were not told of */
 	struct slots *slots;
 	struct run **granted;          /* that have a slot, and were not told so yet */
