@@ -88,6 +88,7 @@
 #define LIMIT_FORK_PARTS             16
 #define LIMIT_CANCEL_WAIT_MS        60000    /* how long `cancel` waits for the end */
 #define LIMIT_FORK_EVENT_BYTES      MIB(2)   /* of the conversation in one event of a fork */
+#define LIMIT_RUNS_TABLE            64          /* places of an engine's table of runs at first; it doubles */
 #define LIMIT_INBOX_POLL_MS         500
 
 /* people */

@@ -878,20 +878,16 @@ static int read_common(const json_t *object, struct event *e, struct err *err)
 	return 0;
 }
 
-int event_parse(struct str text, struct event *ret, struct err *err)
+int event_read(const json_t *object, struct event *ret, struct err *err)
 {
-	AUTO(json_decrefp) json_t *object = NULL;
 	struct event e = { 0 };
 
-	int r = json_parse(text, &object, err);
-	if (r < 0)
-		return r;
 	const char *name = json_get_text(object, "type", "");
 	int type = event_find(name);
 	if (type < 0)
 		return err_set(err, ENOTSUP, "event: unknown type '%s': was it written by a newer version?", name);
 	e.type = (enum event_type)type;
-	r = read_common(object, &e, err);
+	int r = read_common(object, &e, err);
 	if (r < 0)
 		return r;
 	json_t *data = json_object_get(object, "data");
@@ -901,6 +897,14 @@ int event_parse(struct str text, struct event *ret, struct err *err)
 	e.data = json_incref(data);
 	*ret = e;
 	return 0;
+}
+
+int event_parse(struct str text, struct event *ret, struct err *err)
+{
+	AUTO(json_decrefp) json_t *object = NULL;
+
+	int r = json_parse(text, &object, err);
+	return r < 0 ? r : event_read(object, ret, err);
 }
 
 static json_t *field_schema(const struct field *f)

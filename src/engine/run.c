@@ -43,6 +43,7 @@ static void drop_pending(struct run *run)
 
 void run_free(struct run *run)
 {
+	runs_remove(run);
 	breaker_leave(run);
 	slots_drop(run);
 	if (run->request != NULL)

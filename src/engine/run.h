@@ -40,7 +40,8 @@ enum run_beat { RUN_BEAT_CELL, RUN_BEAT_TOOL, RUN_BEAT_MODEL, RUN_BEATS };
 
 struct run {
 	struct engine *engine;
-	struct run *next;
+	struct run *next, *next_by_task;
+	bool indexed;                  /* runs.c knows it */
 	struct task *task;
 	struct policy_place *place;    /* borrowed from the engine: which policy holds */
 	struct run *parent;            /* NULL: nobody waits for it here */
@@ -136,6 +137,8 @@ struct engine {
 	int64_t drain_until_ms;        /* monotonic */
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
+	struct run **by_task;          /* runs.c */
+	size_t by_task_count, by_task_room;
 	struct policy_place *places;   /* place.c; the first is the engine's own */
 	struct watch *policy_timer;
 	int64_t look_again_ms;         /* monotonic */
@@ -172,6 +175,12 @@ void run_defer(struct run *run, int what, const char *name);     /* once what wa
 void run_step(struct run *run);                                  /* decide and flush until nothing is left to do */
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
 void run_tell(struct run *run);                                  /* on_over, once */
+
+/* runs.c */
+void runs_add(struct run *run);                                  /* its task has its id; again does nothing */
+void runs_remove(struct run *run);
+struct run *runs_find(const struct engine *engine, const char *task);  /* NULL: none that goes on here */
+void runs_close(struct engine *engine);                          /* all are freed */
 
 /* place.c */
 const struct policy *run_policy(const struct run *run);

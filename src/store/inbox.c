@@ -103,14 +103,3 @@ int store_inbox_news(struct store *store, int64_t after, void (*visit)(void *use
 	}
 	return r;
 }
-
-int store_inbox_last(struct store *store, int64_t *ret, struct err *err)
-{
-	AUTO(query_done) struct query q = query_start(&store->db, SQL_INBOX_LAST, "");
-	int r = query_next(&q, err);
-
-	if (r < 0)
-		return r;
-	*ret = r > 0 ? query_int(&q, 0) : 0;
-	return 0;
-}
