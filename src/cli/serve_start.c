@@ -1,5 +1,5 @@
-/* serve_start.c - a goal that comes from outside, now or from a schedule, becomes a task: what may be chosen, by whom, and within which
- * bounds. The bearer of a token never gets more than the service's own configuration gives; it runs nothing itself. */
+/* serve_start.c - a goal that comes from outside, now or from a schedule, becomes a task: what may be chosen, by whom, and
+ * within which bounds. The bearer of a token never gets more than the service's own configuration gives; it runs nothing itself. */
 #include "cli/serve.h"
 
 #include <stdio.h>

@@ -124,7 +124,8 @@ bool llm_key_is_command(const char *name, llm_getenv *env, void *userdata)
 		if (*c >= 'a' && *c <= 'z')
 			*c = (char)(*c - 'a' + 'A');
 	AUTO(freep) char *file_var = xasprintf("%s_FILE", var), *command_var = xasprintf("%s_COMMAND", var);
-	return env_get(env, userdata, var) == NULL && env_get(env, userdata, file_var) == NULL && env_get(env, userdata, command_var) != NULL;
+	bool other = env_get(env, userdata, var) != NULL || env_get(env, userdata, file_var) != NULL;
+	return !other && env_get(env, userdata, command_var) != NULL;
 }
 
 static int find_key(struct llm_model *model, llm_getenv *env, void *userdata, struct err *err)
