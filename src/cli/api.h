@@ -63,7 +63,8 @@ void api_tell_json(struct api_call *call, struct str out);           /* as it is
 void api_workers_go_on(struct api *api);
 void api_workers_open(struct api *api);
 void api_workers_close(struct api *api);
-/* Runs a command that is quick whatever is stored, here and now, and parses what it prints with --json; NULL: it was answered with its complaint. */
+/* Runs a command that is quick whatever is stored, here and now, and parses what it prints with --json; NULL: it was answered
+ * with its complaint. */
 MUST_USE json_t *api_command(struct api_call *call, const struct command *command, const char *const *words, size_t count);
 
 /* api_tasks.c */

@@ -46,6 +46,14 @@ struct serve_who {                     /* who asks */
 /* body: the request of POST /v1/tasks. The run has begun, and is not durable yet. -EINVAL, -EACCES, -EPERM, -EAGAIN ...: err
  * says what would be right. */
 MUST_USE int serve_start(struct serve *serve, const struct serve_who *who, const json_t *body, struct run **ret, struct err *err);
+struct serve_job {                     /* words that were stored earlier; borrowed */
+	const char *task;              /* the id that it must have; NULL: a new one */
+	const char *user, *channel;
+	const json_t *schedule;        /* for task.created; NULL */
+	const json_t *spec;            /* as a request's body, and `config`: a list of KEY=VALUE */
+};
+/* Everything that would be wrong with it is found before the engine gets it. -errno: err says what would be right. */
+MUST_USE int serve_job_start(struct serve *serve, const struct serve_job *job, struct run **ret, struct err *err);
 /* For engine_setup.load_policy. */
 int serve_load_policy(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
                       struct policy **ret, struct err *err);

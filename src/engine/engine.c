@@ -81,11 +81,16 @@ int engine_model(struct engine *engine, const char *name, struct llm_model **ret
 	}
 	while (m != NULL && strcmp(m->name, name) != 0)
 		m = m->next;
-	if (m == NULL) {
+	bool fresh = m == NULL;
+	if (fresh) {
 		m = xcalloc(1, sizeof *m);
 		m->name = xstrdup(name);
 		m->next = engine->models;
 		engine->models = m;
+	}
+	/* Of a service the next task tries again: a file with the key may be there by now. A command would hold up the loop. */
+	if (fresh || (m->model == NULL && engine->setup.service && !llm_key_is_command(name, own_environment, NULL))) {
+		m->why = ERR_NONE;
 		if (llm_model_open(name, own_environment, NULL, &m->model, &m->why) < 0)
 			m->model = NULL;
 	}

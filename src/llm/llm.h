@@ -62,6 +62,9 @@ void llm_offers(llm_getenv *env, void *env_userdata, void (*visit)(void *userdat
 /* Could this be the name of a model? Asks nobody. -EINVAL. */
 MUST_USE int llm_model_check(const char *name, struct err *err);
 
+/* Would opening it start a person's command, which may take its time? */
+bool llm_key_is_command(const char *name, llm_getenv *env, void *userdata);
+
 /* "openai/gpt-5", "recorded/FILE". Reads the key (environment; for recorded: the file). Failure:
  * -EINVAL unknown provider or bad file (err says where), -EACCES no key (err says what to set). */
 MUST_USE int llm_model_open(const char *name, llm_getenv *env, void *userdata, struct llm_model **ret, struct err *err);
