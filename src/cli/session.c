@@ -10,6 +10,7 @@
 #include "cli/ask.h"
 #include "cli/changes.h"
 #include "cli/progress.h"
+#include "cli/sums.h"
 #include "engine/dirs.h"
 #include "engine/egress.h"
 #include "engine/fallback.h"
@@ -34,6 +35,17 @@ static void stream_line(const struct event *e)
 	buf_done(&text);
 }
 
+/* Beside what this run spent, what its session and the day did. It is no part of the work: where it cannot be read, it is not shown. */
+static void show_totals(const struct session *s, const char *task)
+{
+	AUTO(json_decrefp) json_t *sums = NULL;
+	AUTO(task_row_done) struct task_row row = { 0 };
+	char text[SUMS_TEXT_BYTES];
+
+	if (store_task_get(s->store, task, &row, NULL) == 0 && sums_read(s->store, &row, &sums, NULL) == 0)
+		progress_totals(s->progress, sums_text(sums, row.user, text));
+}
+
 static void on_event(void *userdata, const struct event *e)
 {
 	struct session *s = userdata;
@@ -43,6 +55,8 @@ static void on_event(void *userdata, const struct event *e)
 		stream_line(e);
 	if (s->progress != NULL)
 		progress_event(s->progress, e);
+	if (s->progress != NULL && e->type == EVENT_MODEL_REPLIED && progress_live(s->progress))
+		show_totals(s, e->task);
 	if (s->on_event != NULL)
 		s->on_event(s->userdata, e);
 }
