@@ -55,6 +55,13 @@ MUST_USE int serve_workspace_check(const struct serve *serve, const char *worksp
 int serve_recover_open(struct serve *serve, void **ret, struct err *err);
 void serve_recover_close(struct serve *serve, void *part);
 
+/* ---- serve_wake.c: tasks that rest, and a person's word ---- */
+
+/* A root task that no engine runs goes on here. 0: it does, or there was nothing to do; -errno: why it cannot. */
+MUST_USE int serve_wake(struct serve *serve, const char *root, struct err *err);
+/* Words in inboxes with an id above *seen, which goes up to where all is settled. */
+void serve_wake_look(struct serve *serve, int64_t *seen);
+
 /* ---- api.c: the listeners and the API ---- */
 void api_hooks(struct serve *serve);    /* before the engine is made */
 

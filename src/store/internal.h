@@ -101,9 +101,11 @@ enum { WORDS_SHIFT = 31 };           /* a rowid of `words`: seq of the root, the
 int64_t words_rowid(int64_t root_seq, int64_t seq);
 const char *words_place(size_t i);   /* "goal" ...; NULL behind the last */
 /* What is indexed of an event's text: 1 with its place and words, 0 nothing is. */
-MUST_USE int words_text(struct db *db, struct str stored, const char **ret_place, struct buf *ret, struct err *err);
+MUST_USE int words_text(struct db *db, const char *type, struct str stored, const char **ret_place, struct buf *ret,
+                        struct err *err);
 /* Takes an indexed event out, inside a transaction. */
-MUST_USE int words_take(struct db *db, int64_t seq, int64_t root_seq, struct str stored, struct err *err);
+MUST_USE int words_take(struct db *db, int64_t seq, int64_t root_seq, const char *type, struct str stored,
+                        struct err *err);
 MUST_USE int words_upto(struct db *db, int64_t *ret_seq, int64_t *ret_last, struct err *err);
 /* One batch in a transaction of its own. */
 MUST_USE int words_step(struct db *db, bool *ret_more, struct err *err);

@@ -209,7 +209,7 @@ static int take_words(struct db *db, const char *root, struct err *err)
 		return r;
 	AUTO(query_done) struct query q = query_start(db, SQL_PRUNE_WORDS, "ti", root, upto);
 	while ((r = query_next(&q, err)) > 0) {
-		r = words_take(db, query_int(&q, 0), query_int(&q, 2), query_str(&q, 1), err);
+		r = words_take(db, query_int(&q, 0), query_int(&q, 2), query_text(&q, 3), query_str(&q, 1), err);
 		if (r < 0)
 			return r;
 	}

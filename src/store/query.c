@@ -56,7 +56,7 @@ static void read_numbers(const struct query *q, struct task_row *row)
 static void read_holder(const struct query *q, struct task_row *row)
 {
 	enum life life = holder_life(q, T_PID);
-	bool held = life == LIFE_ALIVE || (life == LIFE_UNKNOWN && query_int(q, T_UNTIL) > clock_mono_ms());
+	bool held = life != LIFE_GONE && query_int(q, T_UNTIL) > clock_mono_ms();
 
 	row->holder_pid = held ? (int)query_int(q, T_PID) : 0;
 	row->alive = held && (row->state == TASK_RUNNING || row->state == TASK_PAUSED);

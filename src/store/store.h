@@ -36,6 +36,9 @@ const char *store_engine_id(const struct store *store);         /* "" before reg
  * -EBUSY: a living engine holds it (err names its pid); -ENOENT: no such task; -EPERM: imported, only to be looked at. */
 MUST_USE int store_lease_take(struct store *store, const char *task, int64_t *ret_generation, struct err *err);
 
+/* Gives a lease back that was taken, and for which nothing was written: the task could not be gone on with. */
+void store_lease_drop(struct store *store, const char *task, int64_t generation);
+
 /* Lengthens all leases of this engine by LIMIT_LEASE_MS. Asynchronous; a lease that was lost is
  * reported by the next batch of its task (-ESTALE). */
 void store_lease_renew(struct store *store);
@@ -139,6 +142,10 @@ MUST_USE int store_inbox_read(struct store *store, const char *task, int64_t aft
                               void (*visit)(void *userdata, const struct inbox_message *message), void *userdata, struct err *err);
 
 /* The newest message of all tasks; 0: there is none. Cheap, to know whether there is anything to read. */
+struct inbox_note { int64_t id; char kind[24], task[ID_LEN + 1], root[ID_LEN + 1]; };
+/* All messages with an id above `after`, whoever's, in their order, without what they say. */
+MUST_USE int store_inbox_news(struct store *store, int64_t after, void (*visit)(void *userdata, const struct inbox_note *note),
+                              void *userdata, struct err *err);
 MUST_USE int store_inbox_last(struct store *store, int64_t *ret, struct err *err);
 
 /* ---- approvals and grants ------------------------------------------------------------------------ */
@@ -191,7 +198,7 @@ struct task_row {                 /* one row of the projection; all text owned b
 	char task[ID_LEN + 1], root[ID_LEN + 1], parent[ID_LEN + 1], session[ID_LEN + 1];
 	char *goal, *agent, *role, *user, *model, *workspace, *result;   /* result: NULL before the end */
 	enum task_state state;
-	bool alive;                   /* running or paused, and the engine that holds its lease is alive */
+	bool alive;                   /* running or paused, and the engine that holds its lease lives, and has renewed it in time */
 	int holder_pid;               /* 0: nobody holds it */
 	int exit;                     /* -1 before the end */
 	int64_t started_us, ended_us; /* ended 0: not yet */
