@@ -14,6 +14,7 @@
 #include "engine/dirs.h"
 #include "engine/egress.h"
 #include "engine/fallback.h"
+#include "engine/health.h"
 #include "engine/metrics.h"
 #include "engine/notify.h"
 #include "engine/oplog.h"
@@ -225,6 +226,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	r = engine_new(&setup, &s->engine, err);
 	if (r < 0)
 		return r;
+	otel_watch(s->otel, engine_heartbeats(s->engine));
 	r = stop_watch(s->loop, on_stop, s, err);
 	if (r == 0 && !s->service) /* a service says so when it listens */
 		notify_ready();
