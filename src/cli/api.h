@@ -15,10 +15,14 @@ struct api {
 	size_t stream_count;
 	int64_t seen;                  /* the newest event that every live stream was told of */
 	struct watch *waiting, *look, *alive;
+	json_t *tokens_seen;           /* "TOKEN STATE" → true: the record has it */
 	struct api_worker *workers;    /* of api_worker.c: those that work and those that wait, in their order */
 	int workers_busy;
 	struct watch *work;
 };
+
+/* api_token.c: a token was shown; state: as of token_look */
+void api_token_seen(struct api *api, const struct token_row *row, const char *state);
 
 struct api_call {                      /* one request, while it is handled */
 	struct api *api;

@@ -380,8 +380,9 @@ static int open_session(struct session *s, const struct wish *w, int64_t nanos)
 	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;
 	s->reply_tokens = config_number(w->config, "reply_tokens");
 	s->fallback = w->fallback;
-	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
-		return refuse(w, EXIT_FAILED, "%s", err.text);
+	int r = session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err);
+	if (r < 0)
+		return refuse(w, r == -EINVAL ? EXIT_CONFIG : EXIT_FAILED, "%s", err.text);
 	return 0;
 }
 

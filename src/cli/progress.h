@@ -12,6 +12,8 @@ MUST_USE struct progress *progress_new(struct loop *loop, bool terminal, bool co
 void progress_free(struct progress *progress);
 void progress_event(struct progress *progress, const struct event *event);
 void progress_note(struct progress *progress, const char *line);       /* a line of ours among them */
+bool progress_live(const struct progress *progress);                  /* is there a block? */
+void progress_totals(struct progress *progress, const char *text);     /* sums beyond this run, for the block; "" none */
 void progress_pause(struct progress *progress, bool paused);          /* while a question is on the screen */
 
 #endif

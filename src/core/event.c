@@ -574,6 +574,36 @@ FIELDS(history_pruned) = {
 	{ "spending", ARRAY, 0, "what it took from budgets, by session, user and day: that is still taken" },
 };
 
+FIELDS(token_added) = {
+	{ "token", TEXT, 0, "id; the secret itself is kept nowhere" },
+	{ "name", TEXT, 0, "its name" },
+	{ "user", TEXT, 0, "for whom it acts" },
+	{ "role", TEXT, 0, "viewer, auditor, operator, approver, admin" },
+	{ "expires", TEXT, NULLABLE, "until when it counts; null: until it is revoked" },
+	{ "by", TEXT, 0, "the user who added it" },
+};
+FIELDS(token_revoked) = {
+	{ "token", TEXT, 0, "id" },
+	{ "name", TEXT, 0, "its name" },
+	{ "by", TEXT, 0, "the user" },
+};
+FIELDS(token_used) = {
+	{ "token", TEXT, 0, "id" },
+	{ "name", TEXT, 0, "its name" },
+	{ "user", TEXT, 0, "for whom it acts" },
+	{ "role", TEXT, 0, "viewer, auditor, operator, approver, admin" },
+	{ "state", TEXT, 0, "in force: it opened; revoked, expired: somebody showed it, and it opened nothing" },
+};
+FIELDS(trust_given) = {
+	{ "directory", TEXT, 0, "the project" },
+	{ "digest", TEXT, 0, "SHA-256 of its files as they were trusted" },
+	{ "by", TEXT, 0, "the user" },
+};
+FIELDS(trust_taken) = {
+	{ "directory", TEXT, 0, "the project" },
+	{ "by", TEXT, 0, "the user" },
+};
+
 #define SCHEDULE_COMMON \
 	{ "schedule", TEXT, 0, "id of the schedule" }, { "name", TEXT, 0, "its name" }, \
 	{ "version", INT, 0, "how many events of this kind the schedule had before; what was decided on an older one is refused" }
@@ -706,6 +736,11 @@ static const struct row rows[] = {
 	[EVENT_CHANGES_DROPPED] = ROW("changes.dropped", changes_dropped, "What a task changed in its layer was thrown away."),
 	[EVENT_HISTORY_IMPORTED] = ROW("history.imported", history_imported, "A task tree came out of a file."),
 	[EVENT_HISTORY_PRUNED] = ROW("history.pruned", history_pruned, "A task tree left by retention; this stands in its place."),
+	[EVENT_TOKEN_ADDED] = ROW("token.added", token_added, "A token of the API was made."),
+	[EVENT_TOKEN_REVOKED] = ROW("token.revoked", token_revoked, "A token opens nothing any more."),
+	[EVENT_TOKEN_USED] = ROW("token.used", token_used, "A token was shown to a service, for the first time since it began."),
+	[EVENT_TRUST_GIVEN] = ROW("trust.given", trust_given, "A project may bring its own configuration, policy and instructions."),
+	[EVENT_TRUST_TAKEN] = ROW("trust.taken", trust_taken, "A project may not any more."),
 	[EVENT_SCHEDULE_ADDED] = ROW("schedule.added", schedule_added, "A schedule was made."),
 	[EVENT_SCHEDULE_CHANGED] = ROW("schedule.changed", schedule_changed, "A schedule got another rule or another goal."),
 	[EVENT_SCHEDULE_PAUSED] = ROW("schedule.paused", schedule_paused, "A schedule starts nothing until it is resumed."),
