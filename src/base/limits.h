@@ -334,6 +334,11 @@
 #define LIMIT_HTTP_HOSTS            16
 #define LIMIT_STREAM_LOOK_MS        500      /* for events of other engines */
 #define LIMIT_STREAM_ALIVE_MS       15000    /* a line that says nothing, so that both sides see that the other is there */
+#define LIMIT_API_WORKERS           4        /* processes that read for the API, at once; the others wait */
+#define LIMIT_API_WORK_MS           60000    /* one of them, at most */
+#define LIMIT_API_WORK_BYTES        MIB(64)  /* of its answer */
+#define LIMIT_API_UNSENT_BYTES      MIB(128) /* of answers that clients have not taken yet, before nothing more is read for any */
+#define LIMIT_API_UNSENT_MS         200      /* then it is looked again */
 #define LIMIT_API_LOOK_MS           20       /* whether an engine has taken a person's answer */
 #define LIMIT_STREAM_PAGE           256      /* events read at once for one stream */
 #define LIMIT_STREAMS               768      /* at once; the other connections are for requests */
@@ -344,6 +349,9 @@
 #define LIMIT_TOKEN_FAILURE_MS      1000     /* one wrong token is forgotten after so long */
 #define LIMIT_RECOVER_LOOK_MS       3000     /* for tasks of engines that are gone */
 #define LIMIT_RECOVER_AT_ONCE       32       /* taken over in one look */
+#define LIMIT_RETENTION_ROUND       500      /* trees that leave in one round of retention */
+#define LIMIT_RETENTION_PAUSE_MS    2000     /* before the next one, where there are more */
+#define LIMIT_RETENTION_FIRST_MS    10000    /* from a service's start to its first round */
 #define LIMIT_RECOVER_ATTEMPTS      5        /* without progress; then a person has to look */
 #define LIMIT_SERVE_PLACES          256      /* workspaces with their policies, at once */
 /* schedules */

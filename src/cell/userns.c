@@ -2,12 +2,14 @@
  * sysctl that says so. It changes none of them. */
 #include "cell/userns.h"
 
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +37,15 @@ static bool is_set_so(const char *sys, const struct reason *reason)
 	return io_read_file(path, &text, NULL) == 0 && str_eq(str_trim(buf_str(&text)), str_of(reason->value));
 }
 
+/* Where the root directory is no root of a mount, somebody changed it. */
+static bool is_chroot(void)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, "/", 0, STATX_BASIC_STATS, &st) == 0 &&
+	       (st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0 && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0;
+}
+
 int userns_explain(const char *sys, int error, struct err *err)
 {
 	static const char otherwise[] = "; until then isolation is 'reduced' at best";
@@ -42,6 +53,9 @@ int userns_explain(const char *sys, int error, struct err *err)
 	for (size_t i = 0; i < COUNT(reasons); i++)
 		if (is_set_so(sys, &reasons[i]))
 			return err_set(err, error, "%s%s", reasons[i].says, otherwise);
+	if (error == EPERM && is_chroot())
+		return err_set(err, error, "this is a chroot(2), and in one the kernel makes no user namespaces: enter the directory as"
+		               " containers do, by pivot_root (systemd-nspawn and podman do)%s", otherwise);
 	if (error == ENOSPC)
 		return err_set(err, error, "no more user namespaces: raise the sysctl user.max_user_namespaces%s", otherwise);
 	return err_set(err, error, "user namespaces are forbidden here (%s): in a container, start that with a seccomp profile that"

@@ -1,4 +1,5 @@
 /* api_control.c - words to a task: cancel, pause, resume, steer, answer, priority, by the same function as the commands. */
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/api.h"
@@ -23,6 +24,26 @@ void api_control_tell(struct http_conn *conn, const struct control_sent *sent)
 	http_answer(conn, later ? 202 : 200, "application/json", str_of(text), "");
 }
 
+/* A word was kept because nothing runs the task: where it is one that lets it go on, it does so here. */
+static void go_on(struct api_call *c, struct control_sent *sent, char ret_root[static ID_LEN + 1])
+{
+	AUTO(task_row_done) struct task_row row = { 0 };
+	struct err err = ERR_NONE;
+
+	ret_root[0] = '\0';
+	if (sent->command != CONTROL_RESUME || sent->outcome != CONTROL_KEPT)
+		return;
+	int r = store_task_get(c->api->serve->s.store, sent->task, &row, &err);
+	if (r == 0)
+		r = serve_wake(c->api->serve, row.root, &err);
+	if (r < 0) {
+		snprintf(sent->said, sizeof sent->said, "kept, and it cannot go on here: %.*s", LIMIT_ERR_TEXT_BYTES - 48, err.text);
+		return;
+	}
+	sent->outcome = CONTROL_WAITING;
+	memcpy(ret_root, row.root, sizeof row.root);
+}
+
 static void say(struct api_call *c, struct control *control, const char *const *fields, size_t count)
 {
 	struct control_sent sent = { 0 };
@@ -45,10 +66,14 @@ static void say(struct api_call *c, struct control *control, const char *const *
 		http_problem(c->conn, 422, "priority: a whole number is wanted");
 	else if (control_send(c->api->serve->s.store, control, &sent, &err) < 0)
 		api_fail(c, &err);
-	else if (sent.outcome == CONTROL_WAITING)
-		api_wait_control(c, &sent);
-	else
-		api_control_tell(c->conn, &sent);
+	else {
+		char root[ID_LEN + 1];
+		go_on(c, &sent, root);
+		if (sent.outcome == CONTROL_WAITING)
+			api_wait_control(c, &sent, root);
+		else
+			api_control_tell(c->conn, &sent);
+	}
 }
 
 #define SEND(c, kind, ...) do { \

@@ -1,5 +1,6 @@
 /* api_wait.c - answers that are given later: a task is only told of when it is durable, and a person's word when its engine has
  * said what it makes of it. Whoever goes meanwhile changes nothing. */
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/api.h"
@@ -12,6 +13,7 @@ struct api_wait {
 	char task[ID_LEN + 1];         /* that must become durable; "" where a word is waited for */
 	char approval[ID_LEN + 1], word[ID_LEN + 1], of_task[ID_LEN + 1];
 	struct control_sent sent;      /* a word to a task; task "" there: it is none */
+	char root[ID_LEN + 1];         /* the word lets this one go on here, whose sandbox is being made; "" */
 	int64_t until_ms;
 };
 
@@ -110,11 +112,12 @@ void api_wait_answer(struct api_call *c, const char *word)
 	watch_arm(c->api->waiting, LIMIT_API_LOOK_MS);
 }
 
-void api_wait_control(struct api_call *c, const struct control_sent *sent)
+void api_wait_control(struct api_call *c, const struct control_sent *sent, const char *root)
 {
 	struct api_wait *w = wait_add(c);
 
 	w->sent = *sent;
+	snprintf(w->root, sizeof w->root, "%s", root);
 	watch_arm(c->api->waiting, LIMIT_API_LOOK_MS);
 }
 
@@ -127,6 +130,8 @@ static bool try_control(struct api *api, struct api_wait *w)
 		http_problem(w->conn, 503, err.text);
 		return true;
 	}
+	if (w->sent.outcome == CONTROL_KEPT && w->root[0] != '\0' && engine_has(api->serve->s.engine, w->root))
+		w->sent.outcome = CONTROL_WAITING;
 	if (w->sent.outcome == CONTROL_WAITING && clock_mono_ms() < w->until_ms)
 		return false;
 	api_control_tell(w->conn, &w->sent);

@@ -24,7 +24,7 @@ static void add_path(const char *path, struct buf *ret)
 	buf_add_char(ret, '"');
 }
 
-int apparmor_print(void)
+char *apparmor_text(void)
 {
 	static const char usual[] = "/usr{,/local}/bin/mishri";
 	AUTO(buf_done) struct buf out = BUF_INIT(KIB(16));
@@ -33,11 +33,20 @@ int apparmor_print(void)
 	ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
 
 	if (n <= 0 || at == NULL)
-		return complain(EXIT_FAILED, "the path of this program cannot be read from /proc");
+		return NULL;
 	program[n] = '\0';
 	buf_add(&out, text, (size_t)(at - text));
 	add_path(program, &out);
 	buf_add_text(&out, at + sizeof usual - 1);
-	fwrite(buf_text(&out), 1, out.len, stdout);
+	return buf_take(&out);
+}
+
+int apparmor_print(void)
+{
+	AUTO(freep) char *text = apparmor_text();
+
+	if (text == NULL)
+		return complain(EXIT_FAILED, "the path of this program cannot be read from /proc; is /proc mounted?");
+	fputs(text, stdout);
 	return fflush(stdout) != 0 ? EXIT_FAILED : EXIT_DONE;
 }

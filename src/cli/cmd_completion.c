@@ -1,153 +1,83 @@
-/* cmd_completion.c - a completion script for a shell, made from the tables of commands and options. What follows
- * an option with a value is left to the shell: files, mostly. */
+/* cmd_completion.c - completion for a shell: a short script, which asks this program what may stand where the cursor is. The
+ * scripts know no command and evaluate nothing that the program answers. */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/complete.h"
 
 #include "base/banned.h"
 
-/* Text between single quotes, as the shell wants it. */
-static void quoted(const char *text, const char *quote)
-{
-	putchar('\'');
-	for (; *text != '\0'; text++) {
-		if (*text == '\'')
-			fputs(quote, stdout);
-		else
-			putchar(*text);
-	}
-	putchar('\'');
-}
+static const struct option_row options[] = {
+	{ "--for", 0, NULL, "print what may stand in the place of the last of the words behind --", false },
+};
 
-static struct str first_word(const struct command *c)
-{
-	return (struct str){ c->name, strcspn(c->name, " ") };
-}
+/* bash takes "=" and ":" for ends of words; mishri does not. So the words are those between spaces, and what stands before
+ * the last "=" or ":" is on the line already. */
+static const char bash_script[] =
+	"# mishri completion for bash: source <(mishri completion bash)\n"
+	"_mishri() {\n"
+	"\tlocal line=${COMP_LINE:0:COMP_POINT} last=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[0]} word rest before\n"
+	"\tlocal -a words\n"
+	"\tread -ra words <<<\"$line\"\n"
+	"\t[[ $line == *[[:space:]] ]] && words+=('')\n"
+	"\tword=${words[${#words[@]}-1]}\n"
+	"\t[[ $last == [=:] ]] && last=\n"
+	"\tbefore=${word%\"$last\"}\n"
+	"\tCOMPREPLY=()\n"
+	"\twhile IFS=$'\\t' read -r word rest; do\n"
+	"\t\tcase $word in\n"
+	"\t\t:files) compopt -o filenames; while read -r word; do COMPREPLY+=(\"$word\"); done < <(compgen -f -- \"$last\") ;;\n"
+	"\t\t:directories) compopt -o filenames; while read -r word; do COMPREPLY+=(\"$word\"); done < <(compgen -d -- \"$last\") ;;\n"
+	"\t\t*) [[ $word == *[=/] ]] && compopt -o nospace; COMPREPLY+=(\"${word#\"$before\"}\") ;;\n"
+	"\t\tesac\n"
+	"\tdone < <(\"${program/#\\~/$HOME}\" completion --for -- \"${words[@]:1}\" 2>/dev/null)\n"
+	"}\n"
+	"complete -F _mishri mishri\n";
 
-static const char *second_word(const struct command *c)
-{
-	const char *space = strchr(c->name, ' ');
+static const char zsh_script[] =
+	"#compdef mishri\n"
+	"# mishri completion for zsh: source <(mishri completion zsh)\n"
+	"_mishri() {\n"
+	"\tlocal line word\n"
+	"\tlocal -a found open texts opened asked\n"
+	"\tasked=(\"${(@Q)words[2,CURRENT]}\")\n"
+	"\tfor line in \"${(@f)$(${(Q)~words[1]} completion --for -- \"${asked[@]}\" 2>/dev/null)}\"; do\n"
+	"\t\tword=${line%%$'\\t'*}\n"
+	"\t\tcase $word in\n"
+	"\t\t'') ;;\n"
+	"\t\t:files) compset -P '--*='; _files ;;\n"
+	"\t\t:directories) compset -P '--*='; _files -/ ;;\n"
+	"\t\t*[=/]) open+=(\"$word\"); opened+=(\"${word}  ${line#*$'\\t'}\") ;;\n"
+	"\t\t*) found+=(\"$word\"); if [[ $line == *$'\\t'* ]]; then texts+=(\"${(r:28:)word}  ${line#*$'\\t'}\"); else texts+=(\"$word\"); fi ;;\n"
+	"\t\tesac\n"
+	"\tdone\n"
+	"\t(( $#open )) && compadd -S '' -l -d opened -- \"${open[@]}\"\n"
+	"\t(( $#found )) && compadd -l -d texts -- \"${found[@]}\"\n"
+	"}\n"
+	"if [[ \"$funcstack[1]\" == _mishri ]]; then _mishri \"$@\"; else compdef _mishri mishri; fi\n";
 
-	return space != NULL ? space + 1 : NULL;
-}
-
-/* Is an earlier row of the same first word? */
-static bool repeats(size_t at)
-{
-	for (size_t i = 0; i < at; i++)
-		if (str_eq(first_word(command_at(i)), first_word(command_at(at))))
-			return true;
-	return false;
-}
-
-static void first_words(void)
-{
-	const struct command *c;
-
-	for (size_t i = 0; (c = command_at(i)) != NULL; i++)
-		if (!repeats(i))
-			printf(" %.*s", STR_ARG(first_word(c)));
-}
-
-static void second_words(struct str first)
-{
-	const struct command *c;
-
-	for (size_t i = 0; (c = command_at(i)) != NULL; i++)
-		if (second_word(c) != NULL && str_eq(first_word(c), first))
-			printf(" %s", second_word(c));
-}
-
-/* Branches of a `case`: what may stand after a command's words. */
-static void branches(const char *options, const char *words)
-{
-	const struct command *c;
-	const struct option_row *row;
-
-	for (size_t i = 0; (c = command_at(i)) != NULL; i++) {
-		printf("\t'%s%s'*) %s='", c->name, second_word(c) != NULL ? "" : " ", options);
-		for (size_t k = 0; (row = command_option(c, k)) != NULL; k++)
-			printf(" %s", row->name);
-		puts("' ;;");
-	}
-	puts("\tesac\n\tcase \"$first\" in");
-	for (size_t i = 0; (c = command_at(i)) != NULL; i++) {
-		if (repeats(i) || second_word(c) == NULL)
-			continue;
-		printf("\t%.*s) %s='", STR_ARG(first_word(c)), words);
-		second_words(first_word(c));
-		puts("' ;;");
-	}
-	puts("\tesac");
-}
-
-static void print_bash(void)
-{
-	puts("# mishri completion for bash: source <(mishri completion bash)\n_mishri() {\n"
-	     "\tlocal cur=\"${COMP_WORDS[COMP_CWORD]}\" first=\"${COMP_WORDS[1]}\" options='' words=''\n"
-	     "\tcase \"$first ${COMP_WORDS[2]}\" in");
-	branches("options", "words");
-	fputs("\tif [ \"$COMP_CWORD\" -eq 1 ]; then words='", stdout);
-	first_words();
-	puts("'; elif [ \"$COMP_CWORD\" -gt 2 ]; then words=''; fi\n"
-	     "\tcase \"$cur\" in -*) words=\"$options\" ;; esac\n"
-	     "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -o default -F _mishri mishri");
-}
-
-static void print_zsh(void)
-{
-	puts("#compdef mishri\n# mishri completion for zsh: source <(mishri completion zsh)\n_mishri() {\n"
-	     "\tlocal cur=\"${words[CURRENT]}\" first=\"${words[2]}\" options='' next=''\n"
-	     "\tcase \"$first ${words[3]}\" in");
-	branches("options", "next");
-	fputs("\tif (( CURRENT == 2 )); then next='", stdout);
-	first_words();
-	puts("'; elif (( CURRENT > 3 )); then next=''; fi\n"
-	     "\t[[ \"$cur\" == -* ]] && next=\"$options\"\n"
-	     "\tif [[ -n \"$next\" ]]; then compadd -- ${=next}; else _files; fi\n}\n"
-	     "if [[ \"$funcstack[1]\" == _mishri ]]; then _mishri \"$@\"; else compdef _mishri mishri; fi");
-}
-
-static void fish_command(const struct command *c, bool repeated)
-{
-	const struct option_row *row;
-	AUTO(freep) char *first = xasprintf("%.*s", STR_ARG(first_word(c)));
-	AUTO(freep) char *when = second_word(c) == NULL ? xasprintf("__fish_seen_subcommand_from %s", first)
-		: xasprintf("__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from %s", first, second_word(c));
-
-	if (!repeated) {
-		printf("complete -c mishri -n __fish_use_subcommand -a %s -d ", first);
-		quoted(second_word(c) == NULL ? c->about : first, "\\'");
-		putchar('\n');
-	}
-	if (second_word(c) != NULL) {
-		printf("complete -c mishri -n '__fish_seen_subcommand_from %s' -a %s -d ", first, second_word(c));
-		quoted(c->about, "\\'");
-		putchar('\n');
-	}
-	for (size_t k = 0; (row = command_option(c, k)) != NULL; k++) {
-		printf("complete -c mishri -n '%s' -l %s%s -d ", when, row->name + 2, row->value != NULL ? " -r" : "");
-		quoted(row->help, "\\'");
-		if (row->short_name != 0)
-			printf(" -s %c", row->short_name);
-		putchar('\n');
-	}
-}
-
-static void print_fish(void)
-{
-	const struct command *c;
-
-	puts("# mishri completion for fish: mishri completion fish | source");
-	for (size_t i = 0; (c = command_at(i)) != NULL; i++)
-		fish_command(c, repeats(i));
-}
+static const char fish_script[] =
+	"# mishri completion for fish: mishri completion fish | source\n"
+	"function __mishri_complete\n"
+	"\tset -l words (commandline -opc) (commandline -ct)\n"
+	"\tfor line in ($words[1] completion --for -- $words[2..-1] 2>/dev/null)\n"
+	"\t\tswitch $line\n"
+	"\t\t\tcase :files\n"
+	"\t\t\t\t__fish_complete_path (commandline -ct)\n"
+	"\t\t\tcase :directories\n"
+	"\t\t\t\t__fish_complete_directories (commandline -ct)\n"
+	"\t\t\tcase '*'\n"
+	"\t\t\t\techo $line\n"
+	"\t\tend\n"
+	"\tend\n"
+	"end\n"
+	"complete -c mishri -f -a '(__mishri_complete)'\n";
 
 static int completion(int argc, char **argv)
 {
-	static const struct { const char *shell; void (*print)(void); } shells[] = {
-		{ "bash", print_bash }, { "zsh", print_zsh }, { "fish", print_fish },
+	static const struct { const char *shell, *script; } shells[] = {
+		{ "bash", bash_script }, { "zsh", zsh_script }, { "fish", fish_script },
 	};
 	AUTO(options_freep) struct options *o = NULL;
 	const char *const *words;
@@ -155,16 +85,24 @@ static int completion(int argc, char **argv)
 	if (options_parse(&cmd_completion, argc, argv, &o) < 0)
 		return EXIT_USAGE;
 	size_t count = option_positionals(o, &words);
+	if (option_given(o, "--for")) {
+		AUTO(buf_done) struct buf found = BUF_INIT(MIB(1));
+		complete((int)count, (char **)words, &found);
+		fputs(buf_text(&found), stdout);
+		return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+	}
 	for (size_t i = 0; i < COUNT(shells) && count == 1; i++) {
 		if (strcmp(shells[i].shell, words[0]) == 0) {
-			shells[i].print();
-			return EXIT_DONE;
+			fputs(shells[i].script, stdout);
+			return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 		}
 	}
 	return complain(EXIT_USAGE, "completion: name one shell: bash, zsh or fish");
 }
 
 const struct command cmd_completion = {
-	.name = "completion", .args = "SHELL", .about = "a completion script for bash, zsh or fish", .run = completion,
-	.examples = "  source <(mishri completion bash)\n  mishri completion fish | source\n",
+	.name = "completion", .args = "SHELL", .about = "a completion script for bash, zsh or fish",
+	.options = options, .option_count = COUNT(options), .run = completion,
+	.examples = "  source <(mishri completion bash)\n  mishri completion fish | source\n"
+	            "  mishri completion --for -- trace --format ''\n",
 };

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/common.h"
+#include "cli/detach.h"
 #include "cli/print.h"
 #include "engine/control.h"
 
@@ -19,6 +20,7 @@ static const struct option_row pause_rows[] = {
 	{ "--user", 0, "NAME", "act for this user (root only)", false },
 };
 static const struct option_row resume_rows[] = {
+	{ "--here", 0, NULL, "carry it on in this terminal, also where a service runs", false },
 	{ "--output-format", 0, "FORMAT", "where it goes on here: text (default), json or stream-json", false },
 	{ "--wait-for-approval", 0, NULL, "where it goes on here: wait for `mishri approve` instead of taking an ask for a no", false },
 	{ "--user", 0, "NAME", "act for this user (root only)", false },
@@ -324,7 +326,37 @@ int cli_run_resume(const struct options *o, const char *task)
 	return cmd_run.run(argc, argv);
 }
 
-/* Where an engine runs it, it goes on there; else here. */
+/* The service takes it up, where one runs. False: none does, or it is to be carried on here; else *ret_code. */
+static bool hand_over(struct wish *w, const char *task, int *ret_code)
+{
+	static const char *const only_here[] = { "--here", "--output-format", "--wait-for-approval", "--user" };
+	AUTO(freep) char *path = xasprintf("/v1/tasks/%s/resume", task);
+	AUTO(json_decrefp) json_t *body = json_object();
+	AUTO(json_decrefp) json_t *answer = NULL;
+	struct err err = ERR_NONE;
+
+	for (size_t i = 0; i < COUNT(only_here); i++)
+		if (option_given(w->o, only_here[i]))
+			return false;
+	int r = detach_send(w->o, path, body, &answer, &err);
+	if (r == -ENOENT)
+		return false;
+	if (r < 0) {
+		*ret_code = complain(r == -EACCES ? EXIT_DENIED : EXIT_FAILED, "resume: the service: %s", err.text);
+		return true;
+	}
+	struct control_sent sent = { .command = CONTROL_RESUME, .outcome = CONTROL_DONE };
+	const char *outcome = json_get_text(answer, "outcome", "");
+	for (enum control_outcome i = CONTROL_WAITING; i <= CONTROL_REFUSED; i++)
+		if (strcmp(outcome_name(i), outcome) == 0)
+			sent.outcome = i;
+	snprintf(sent.task, sizeof sent.task, "%s", task);
+	snprintf(sent.said, sizeof sent.said, "%s%s", json_get_text(answer, "said", ""), sent.outcome == CONTROL_DONE ? ", in the service" : "");
+	*ret_code = tell(w, &sent);
+	return true;
+}
+
+/* Where an engine runs it, it goes on there; else in the service; else here. */
 static int resume(int argc, char **argv)
 {
 	struct wish w = { .command = &cmd_resume, .control = { .command = CONTROL_RESUME } };
@@ -343,7 +375,7 @@ static int resume(int argc, char **argv)
 	bool here = code == 0 && !row.alive && row.ended_us == 0;
 	if (code == 0 && !here)
 		code = send_to(&w, task);
-	if (here) {
+	if (here && !hand_over(&w, task, &code)) {
 		store_close(TAKE(w.store)); /* the run opens it again, after its sandbox's parent has begun */
 		code = cli_run_resume(w.o, task);
 	}
@@ -361,7 +393,7 @@ const struct command cmd_pause = {
 	.option_count = COUNT(pause_rows), .run = pause_tasks, .examples = "  mishri pause last\n  mishri pause 4f7k --now\n",
 };
 const struct command cmd_resume = {
-	.name = "resume", .args = "TASK", .about = "let a task go on: where it is paused, or here where no engine runs it",
+	.name = "resume", .args = "TASK", .about = "let a task go on: where it is paused, in the service, or here",
 	.options = resume_rows, .option_count = COUNT(resume_rows), .run = resume, .examples = "  mishri resume last\n",
 };
 const struct command cmd_steer = {

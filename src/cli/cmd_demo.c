@@ -72,14 +72,16 @@ static void introduce(const char *root)
 
 static void conclude(const char *root)
 {
+	const char *me = strchr(program_invocation_name, '/') != NULL ? program_invocation_name : "mishri";
+
 	fprintf(stderr,
 	        "\nWhat to try next:\n"
-	        "  build/mishri show last --data %s/data          the task, call by call\n"
-	        "  build/mishri events last --data %s/data --json the facts, one a line\n"
-	        "  build/mishri audit verify --data %s/data               the hash chain\n"
-	        "  build/mishri exec -p %s/policy.yaml -w %s/workspace -- sh -c 'echo cm0gLXJmIC4= | base64 -d | sh'\n"
-	        "  build/mishri run -m openai/MODEL \"your own goal\"    with OPENAI_API_KEY, or OPENAI_BASE_URL\n",
-	        root, root, root, root, root);
+	        "  %s show last --data %s/data          the task, call by call\n"
+	        "  %s events last --data %s/data --json the facts, one a line\n"
+	        "  %s audit verify --data %s/data               the hash chain\n"
+	        "  %s exec -p %s/policy.yaml -w %s/workspace -- sh -c 'echo cm0gLXJmIC4= | base64 -d | sh'\n"
+	        "  %s run -m openai/MODEL \"your own goal\"    with OPENAI_API_KEY, or OPENAI_BASE_URL\n",
+	        me, root, me, root, me, root, me, root, root, me);
 }
 
 static int show(struct session *s, const struct options *o, const char *root)
@@ -143,7 +145,9 @@ static int run(int argc, char **argv)
 	} else {
 		introduce(root);
 		code = show(&s, o, root);
-		shown = s.run != NULL;
+		shown = s.run != NULL && code == EXIT_DONE;
+		if (!shown)
+			complain(0, "the demonstration did not come to its end; `mishri doctor` says what this machine lacks");
 	}
 	session_close(&s);
 	if (shown) {

@@ -1,7 +1,9 @@
 /* cmd_doctor.c - `mishri doctor`: what this machine offers, what is missing, how to mend it. It changes
- * nothing but, when asked by name, the projections that can be made anew from the events. */
+ * nothing but, when asked by name, the projections that can be made anew from the events, and with --fix what a person
+ * says yes to (doctor_fix.c). */
 #include "cli/apparmor.h"
 #include "cli/common.h"
+#include "cli/doctor.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +13,8 @@
 
 static const struct option_row options[] = {
 	{ "--apparmor", 0, NULL, "print an AppArmor profile that lets this program have user namespaces, and do nothing else", false },
+	{ "--fix", 0, NULL, "show what can be mended, step by step, and do it after a yes", false },
+	{ "--yes", 'y', NULL, "with --fix: yes to all of it", false },
 	{ "--rebuild", 0, NULL, "make the store's projections anew from its events", false },
 };
 
@@ -59,8 +63,13 @@ static void check_policy(const struct options *o, json_t *rows)
 	AUTO(freep) char *workspace = NULL;
 	struct err err = ERR_NONE;
 
-	if (cli_workspace(".", &workspace, &err) < 0 || cli_load_policy(o, workspace, NULL, 0, &policy, &err) < 0) {
-		add(rows, "policy", false, err.text, "");
+	if (cli_workspace(".", &workspace, &err) < 0) {
+		AUTO(freep) char *text = xasprintf("not looked at: %s", err.text);
+		add(rows, "policy", true, text, "");
+		return;
+	}
+	if (cli_load_policy(o, workspace, NULL, 0, &policy, &err) < 0) {
+		add(rows, "policy", false, err.text, "`mishri policy lint FILE` checks a file; `mishri policy show` says which hold");
 		return;
 	}
 	AUTO(freep) char *text = xasprintf("%zu rules for this directory", policy_rule_count(policy));
@@ -97,6 +106,8 @@ static int print(const struct options *o, const json_t *rows)
 		if (fix[0] != '\0')
 			printf("        %-22s -> %s\n", "", fix);
 	}
+	if (bad > 0)
+		puts("\n`mishri doctor --fix` shows what of it can be mended from here.");
 	return bad > 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -123,6 +134,10 @@ static int run(int argc, char **argv)
 		return apparmor_print();
 	if (option_given(o, "--rebuild"))
 		return rebuild(o);
+	if (option_given(o, "--yes") && !option_given(o, "--fix"))
+		return complain(EXIT_USAGE, "doctor: --yes goes with --fix");
+	if (option_given(o, "--fix"))
+		return doctor_fix(o);
 	AUTO(json_decrefp) json_t *rows = NULL;
 	if (warden_start(NULL, 0, &warden, &err) < 0) {
 		rows = json_array();
@@ -140,4 +155,5 @@ static int run(int argc, char **argv)
 const struct command cmd_doctor = {
 	.name = "doctor", .args = "", .about = "say what this machine offers, what is missing, how to mend it",
 	.options = options, .option_count = COUNT(options), .run = run,
+	.examples = "  mishri doctor\n  mishri doctor --fix\n",
 };

@@ -18,10 +18,9 @@
 static const struct option_row options[] = {
 	{ "--policy", 'p', "FILE", "a policy file, in the place of the project's; may be repeated", true },
 	{ "--workspace", 'w', "DIR", "what the program may see and change (default: this directory)", false },
-	{ "--config", 'c', "KEY=VALUE", "set a configuration key, such as limits.memory=512M; may be repeated", true },
+	{ "--config", 'c', "KEY=VALUE", "set a configuration key, such as limits.memory=512M or net.resolver=IP; may be repeated", true },
 	{ "--isolation", 0, "LEVEL", "full (default), reduced or none", false },
 	{ "--permissions", 0, "LIST", "what the kernel lets it do, of fs.read, fs.write, exec, net (default: all of them)", false },
-	{ "--config", 'c', "KEY=VALUE", "set a configuration key, such as net.resolver; may be repeated", true },
 	{ "--workspace-mode", 0, "MODE", "direct (default), overlay (changes are listed and thrown away) or readonly", false },
 	{ "--user", 0, "NAME", "act for this user (root only)", false },
 };

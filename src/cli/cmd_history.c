@@ -227,7 +227,7 @@ static const struct option_row options[] = {
 };
 
 const struct command cmd_history = {
-	.name = "history", .args = "[QUERY]", .about = "past tasks, newest first: by words, user, tool, time, cost ...",
+	.name = "history", .args = "[QUERY]", .about = "past tasks, newest first: by words, user, tool, time or cost",
 	.options = options, .option_count = COUNT(options), .run = history,
 	.examples = "  mishri history\n  mishri history 'invoice -draft' --since 7d\n  mishri history '\"not found\" OR ENOENT' --rank\n"
 	            "  mishri history 'goal:deploy*' --tool shell --state failed --json\n",

@@ -623,7 +623,7 @@ static int run_detached(struct wish *w)
 		json_put(body, "policies", json_array());
 	for (size_t i = 0; i < w->policy_count; i++)
 		json_array_append_new(json_object_get(body, "policies"), json_string(w->policies[i]));
-	int r = detach_send(w->o, body, &answer, &err);
+	int r = detach_send(w->o, "/v1/tasks", body, &answer, &err);
 	if (r < 0)
 		return refuse(w, r == -EINVAL ? EXIT_USAGE : r == -EACCES ? EXIT_DENIED : EXIT_FAILED, "run: %s", err.text);
 	if (w->format == OUTPUT_TEXT) {
@@ -688,7 +688,7 @@ const struct command cmd_run = {
 	.name = "run", .args = "[GOAL]", .about = "carry a goal out",
 	.options = options, .option_count = COUNT(options), .run = run,
 	.examples = "  mishri run -m openai/gpt-5 \"make the tests pass\"\n"
-	            "  OPENAI_BASE_URL=http://127.0.0.1:8080/v1 mishri run -m openai/local -w ~/project -p policy.yaml \"...\"\n"
+	            "  OPENAI_BASE_URL=http://127.0.0.1:8080/v1 mishri run -m openai/local \"...\"\n"
 	            "  mishri run --output-format json --max-turns 20 --timeout 10m - < goal.txt\n"
 	            "  mishri run --resume TASK\n",
 };

@@ -248,8 +248,7 @@ static int add(int argc, char **argv)
 const struct command cmd_schedule_add = {
 	.name = "schedule add", .args = "NAME GOAL", .about = "carry a goal out at times", .options = options,
 	.option_count = COUNT(options), .run = add,
-	.examples = "  mishri schedule add nightly --cron \"0 3 * * *\" -m openai/gpt-5 -w ~/project -p policy.yaml"
-	            " \"run the tests, report what fails\"\n"
+	.examples = "  mishri schedule add nightly --cron \"0 3 * * *\" \"run the tests\"\n"
 	            "  mishri schedule add watch --every 15m --overlap skip \"look at the queue\"\n"
-	            "  mishri schedule add once --at 2026-12-01T09:00 --zone Europe/Berlin \"send the report\"\n",
+	            "  mishri schedule add once --at 2026-12-01T09:00 --zone UTC \"send the report\"\n",
 };

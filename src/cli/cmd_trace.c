@@ -145,6 +145,6 @@ const struct command cmd_trace = {
 	.name = "trace", .args = "TASK", .about = "the time line and the graph of a task and its children",
 	.options = options, .option_count = COUNT(options), .run = trace,
 	.examples = "  mishri trace last\n  mishri trace k3f9 --format dot | dot -Tsvg > task.svg\n"
-	            "  mishri trace last --format html > trace.html    a page with graph and waterfall, to open in a browser\n"
+	            "  mishri trace last --format html > trace.html    a page for a browser\n"
 	            "  mishri trace last --format perfetto > trace.json  for ui.perfetto.dev\n",
 };

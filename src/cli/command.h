@@ -63,11 +63,23 @@ int complain(int code, const char *format, ...) PRINTF(2, 3);
 const struct command *command_at(size_t i);
 const struct option_row *command_option(const struct command *command, size_t i);
 
-/* Help of one command, on `to` (a FILE). */
+/* The command that `words` name, and how many of them that takes; NULL: none. */
+const struct command *command_find(int count, char **words, int *ret_words);
+/* "there is no command", with the nearest one; returns EXIT_USAGE. */
+int command_unknown(int count, char **words);
+/* What a heading or a family of commands.def is called: rows in its order, NULL behind the last. */
+struct command_row {
+	const char *group;                 /* a heading, or NULL */
+	const char *family, *about;        /* the first word of the commands behind it, or NULL */
+	const struct command *command;     /* or NULL */
+};
+const struct command_row *command_row_at(size_t i);
+
+/* Help, on `to` (a FILE): of one command; of all. Text is broken at 80 columns. */
 void command_help(const struct command *command, void *to);
+void command_help_all(void *to);
 
 #define COMMAND(name) extern const struct command cmd_##name;
 #include "cli/commands.def"
-#undef COMMAND
 
 #endif

@@ -67,7 +67,7 @@ static int understand(struct str text, json_t **ret, struct err *err)
 	return -err->code;
 }
 
-int detach_send(const struct options *o, const json_t *body, json_t **ret, struct err *err)
+int detach_send(const struct options *o, const char *path, const json_t *body, json_t **ret, struct err *err)
 {
 	AUTO(buf_done) struct buf answer = BUF_INIT(MIB(4));
 	AUTO(freep) char *text = json_text(body);
@@ -76,9 +76,9 @@ int detach_send(const struct options *o, const json_t *body, json_t **ret, struc
 	int r = reach(o, &fd, err);
 	if (r < 0)
 		return r;
-	AUTO(freep) char *request = xasprintf("POST /v1/tasks HTTP/1.1\r\nHost: mishri\r\nContent-Type: application/json\r\n"
+	AUTO(freep) char *request = xasprintf("POST %s HTTP/1.1\r\nHost: mishri\r\nContent-Type: application/json\r\n"
 	                                      "Content-Length: %zu\r\n"
-	                                      "Connection: close\r\n\r\n%s", strlen(text), text);
+	                                      "Connection: close\r\n\r\n%s", path, strlen(text), text);
 	if (io_write_all(fd, request, strlen(request)) < 0)
 		return err_sys(err, "the service");
 	r = io_read_fd(fd, &answer, err);

@@ -12,7 +12,6 @@
 static const struct command *const commands[] = {
 #define COMMAND(name) &cmd_##name,
 #include "cli/commands.def"
-#undef COMMAND
 };
 
 const struct command *command_at(size_t i)
@@ -20,26 +19,14 @@ const struct command *command_at(size_t i)
 	return i < COUNT(commands) ? commands[i] : NULL;
 }
 
-static void help(FILE *to)
+const struct command *command_find(int count, char **words, int *ret_words)
 {
-	fputs("mishri - a governed runtime for AI agents: what they may do, did, and cost\n\nCommands\n", to);
-	for (size_t i = 0; i < COUNT(commands); i++) {
-		char left[64];
-		snprintf(left, sizeof left, "%s %s", commands[i]->name, commands[i]->args);
-		fprintf(to, "  %-30s %s\n", left, commands[i]->about);
-	}
-	fputs("\n`mishri COMMAND --help` shows its options and examples. Without a model key: `mishri demo`.\n", to);
-}
-
-/* The command that the first words name, and how many words that takes. */
-static const struct command *find(int argc, char **argv, int *ret_words)
-{
-	for (size_t i = 0; i < COUNT(commands); i++) {
+	for (size_t i = 0; i < COUNT(commands) && count > 0; i++) {
 		const char *name = commands[i]->name, *second = strchr(name, ' ');
 		size_t first = second != NULL ? (size_t)(second - name) : strlen(name);
-		if (strncmp(argv[1], name, first) != 0 || argv[1][first] != '\0')
+		if (strncmp(words[0], name, first) != 0 || words[0][first] != '\0')
 			continue;
-		if (second != NULL && (argc < 3 || strcmp(argv[2], second + 1) != 0))
+		if (second != NULL && (count < 2 || strcmp(words[1], second + 1) != 0))
 			continue;
 		*ret_words = second != NULL ? 2 : 1;
 		return commands[i];
@@ -63,25 +50,29 @@ static size_t beginning_with(const char *word, bool whole, struct buf *ret)
 	return found;
 }
 
-static int unknown(int argc, char **argv)
+int command_unknown(int count, char **words)
 {
 	AUTO(buf_done) struct buf group = BUF_INIT(LIMIT_FILE_BYTES), begun = BUF_INIT(LIMIT_FILE_BYTES);
 	const char *names[COUNT(commands)];
+	bool second = count > 1 && words[1][0] != '-';
 
-	if (argc == 2 && beginning_with(argv[1], true, &group) > 0)
-		return complain(EXIT_USAGE, "'%s' wants a second word; the commands are: %s", argv[1], buf_text(&group));
-	if (beginning_with(argv[1], false, &begun) == 1)
-		return complain(EXIT_USAGE, "there is no command '%s': did you mean '%s'?", argv[1], buf_text(&begun));
+	if (beginning_with(words[0], true, &group) > 0 && !second)
+		return complain(EXIT_USAGE, "'%s' wants a second word: %s; `mishri help %s` says what they do", words[0],
+		                buf_text(&group), words[0]);
+	if (!second && beginning_with(words[0], false, &begun) == 1)
+		return complain(EXIT_USAGE, "there is no command '%s': did you mean '%s'?", words[0], buf_text(&begun));
 
 	for (size_t i = 0; i < COUNT(commands); i++)
 		names[i] = commands[i]->name;
-	AUTO(freep) char *words = argc > 2 && argv[2][0] != '-' ? xasprintf("%s %s", argv[1], argv[2]) : xstrdup(argv[1]);
-	const char *near = name_nearest(names, COUNT(names), words);
-	if (near == NULL)
-		near = name_nearest(names, COUNT(names), argv[1]);
+	AUTO(freep) char *both = second ? xasprintf("%s %s", words[0], words[1]) : xstrdup(words[0]);
+	const char *near = name_nearest(names, COUNT(names), both);
+	if (near == NULL && group.len == 0)
+		near = name_nearest(names, COUNT(names), words[0]);
 	if (near != NULL)
-		return complain(EXIT_USAGE, "there is no command '%s': did you mean '%s'?", argv[1], near);
-	return complain(EXIT_USAGE, "there is no command '%s'; `mishri --help` lists them", argv[1]);
+		return complain(EXIT_USAGE, "there is no command '%s': did you mean '%s'?", both, near);
+	if (group.len > 0)
+		return complain(EXIT_USAGE, "there is no command '%s'; there are: %s", both, buf_text(&group));
+	return complain(EXIT_USAGE, "there is no command '%s'; `mishri help` lists them", words[0]);
 }
 
 int main(int argc, char **argv)
@@ -89,25 +80,19 @@ int main(int argc, char **argv)
 	int words = 0;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-	    (argc == 2 && strcmp(argv[1], "help") == 0)) {
-		help(argc < 2 ? stderr : stdout);
-		return argc < 2 ? EXIT_USAGE : EXIT_DONE;
+	if (argc < 2) {
+		command_help_all(stderr);
+		return EXIT_USAGE;
 	}
-	if (strcmp(argv[1], "--version") == 0)
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return cmd_help.run(argc - 2, argv + 2);
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
 		return cmd_version.run(argc - 2, argv + 2);
-	if (strcmp(argv[1], "help") == 0 && argc > 2) {
-		argv++;
-		argc--;
-		const struct command *about = find(argc, argv, &words);
-		if (about == NULL)
-			return unknown(argc, argv);
-		command_help(about, stdout);
-		return EXIT_DONE;
-	}
-	const struct command *command = find(argc, argv, &words);
+	const struct command *command = command_find(argc - 1, argv + 1, &words);
+	if (command == NULL && argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
+		return cmd_help.run(1, argv + 1);
 	if (command == NULL)
-		return unknown(argc, argv);
+		return command_unknown(argc - 1, argv + 1);
 	for (int i = 1 + words; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if ((command->flags & COMMAND_STOPS) != 0 && argv[i][0] != '-')
 			break;

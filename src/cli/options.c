@@ -71,11 +71,12 @@ static const struct option_row *row_short(const struct command *c, char name)
 	return NULL;
 }
 
-static int unknown(const struct command *c, const char *word)
+static int unknown(const struct command *c, const char *written)
 {
-	const char *names[64];
+	const char *names[GIVEN_MOST];
 	size_t count = 0;
 	const struct option_row *row;
+	AUTO(freep) char *word = xstrndup(written, strcspn(written, "="));
 
 	for (size_t i = 0; (row = command_option(c, i)) != NULL && count < COUNT(names); i++)
 		names[count++] = row->name;
@@ -146,6 +147,8 @@ int options_parse(const struct command *c, int argc, char **argv, struct options
 			only_words |= (c->flags & COMMAND_STOPS) != 0;
 		}
 	}
+	if (o->positional_count > 0 && c->args[0] == '\0')
+		return complain(-EINVAL, "%s: '%s' is one word too many; see `mishri %s --help`", c->name, o->positionals[0], c->name);
 	*ret = TAKE(o);
 	return 0;
 }
@@ -255,26 +258,4 @@ int until_parse(const char *text, int64_t *ret)
 	else if (!read_date(text, ret))
 		return -EINVAL;
 	return 0;
-}
-
-static void help_rows(const struct option_row *rows, size_t count, FILE *to)
-{
-	for (size_t i = 0; i < count; i++) {
-		char left[64];
-		snprintf(left, sizeof left, "%s%s%s", rows[i].name, rows[i].value != NULL ? " " : "",
-		         rows[i].value != NULL ? rows[i].value : "");
-		if (rows[i].short_name != 0)
-			fprintf(to, "  -%c, %-28s %s\n", rows[i].short_name, left, rows[i].help);
-		else
-			fprintf(to, "      %-28s %s\n", left, rows[i].help);
-	}
-}
-
-void command_help(const struct command *c, void *to)
-{
-	fprintf(to, "mishri %s%s%s - %s\n\nOptions\n", c->name, c->args[0] != '\0' ? " " : "", c->args, c->about);
-	help_rows(c->options, c->option_count, to);
-	help_rows(global_rows, COUNT(global_rows), to);
-	if (c->examples != NULL)
-		fprintf(to, "\nExamples\n%s", c->examples);
 }

@@ -55,6 +55,13 @@ MUST_USE int serve_workspace_check(const struct serve *serve, const char *worksp
 int serve_recover_open(struct serve *serve, void **ret, struct err *err);
 void serve_recover_close(struct serve *serve, void *part);
 
+/* ---- serve_wake.c: tasks that rest, and a person's word ---- */
+
+/* A root task that no engine runs goes on here. 0: it does, or there was nothing to do; -errno: why it cannot. */
+MUST_USE int serve_wake(struct serve *serve, const char *root, struct err *err);
+/* Words in inboxes with an id above *seen, which goes up to where all is settled. */
+void serve_wake_look(struct serve *serve, int64_t *seen);
+
 /* ---- api.c: the listeners and the API ---- */
 void api_hooks(struct serve *serve);    /* before the engine is made */
 
@@ -62,6 +69,10 @@ void api_hooks(struct serve *serve);    /* before the engine is made */
 int serve_schedules_open(struct serve *serve, void **ret, struct err *err);
 void serve_schedules_close(struct serve *serve, void *part);
 void serve_schedules_over(struct serve *serve, const struct run *run);   /* a task is over; it may be a schedule's */
+
+/* serve_retention.c: old goals leave */
+int serve_retention_open(struct serve *serve, void **ret, struct err *err);
+void serve_retention_close(struct serve *serve, void *part);
 
 /* serve_metrics.c: GET /metrics */
 void serve_metrics(struct serve *serve, struct http_conn *conn, const struct http_request *request);

@@ -14,6 +14,7 @@ struct recovery {
 	struct serve *serve;
 	struct watch *timer;
 	bool parked_too;               /* at the start: what the service before parked when it ended */
+	int64_t words_seen;            /* of serve_wake.c */
 };
 
 static void keep(void *userdata, const char *task)
@@ -66,6 +67,7 @@ static void on_timer(void *userdata)
 	if (room > 0)
 		r->parked_too = false; /* what is parked from now on, others parked */
 	take_over(r, TASK_RUNNING, &room);
+	serve_wake_look(r->serve, &r->words_seen);
 	watch_arm(r->timer, LIMIT_RECOVER_LOOK_MS);
 }
 

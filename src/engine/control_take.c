@@ -96,7 +96,9 @@ static void take_resume(struct run *addressed, const struct inbox_message *m)
 		if (run != addressed)
 			run_step(run);
 	}
-	if (count == 0)
+	if (count == 0 && m->time_us <= addressed->task->run_since_us) /* it rested then, and this is why it goes on */
+		run_emit(addressed, EVENT_TASK_CONTINUED, "task", "", data_of(addressed, addressed, m));
+	else if (count == 0)
 		refuse(addressed, m, "it is not paused");
 }
 

@@ -572,19 +572,15 @@ static int mark_tree(struct engine *engine, const char *root, int64_t upto, stru
 	return store_events(engine->setup.store, &replied, mark_used, &used, err);
 }
 
-int engine_resume(struct engine *engine, const char *id, const json_t *policies, bool wait_for_approval, struct run **ret,
-                  struct err *err)
+static int go_on(struct engine *engine, const char *id, const json_t *policies, bool wait_for_approval, int64_t generation,
+                 struct run **ret, struct err *err)
 {
 	AUTO(task_freep) struct task *task = NULL;
 	struct store *store = engine->setup.store;
 	struct llm_model *model = NULL;
 	struct policy_place *place = NULL;
-	int64_t generation;
 
-	int r = store_lease_take(store, id, &generation, err);
-	if (r < 0)
-		return r;
-	r = engine_load(store, id, &task, err);
+	int r = engine_load(store, id, &task, err);
 	if (r < 0)
 		return r;
 	assert(task != NULL);
@@ -615,6 +611,20 @@ int engine_resume(struct engine *engine, const char *id, const json_t *policies,
 	run_open_cell(run);
 	*ret = run;
 	return 0;
+}
+
+int engine_resume(struct engine *engine, const char *id, const json_t *policies, bool wait_for_approval, struct run **ret,
+                  struct err *err)
+{
+	int64_t generation;
+
+	int r = store_lease_take(engine->setup.store, id, &generation, err);
+	if (r < 0)
+		return r;
+	r = go_on(engine, id, policies, wait_for_approval, generation, ret, err);
+	if (r < 0)
+		store_lease_drop(engine->setup.store, id, generation); /* another engine may be able to */
+	return r;
 }
 
 /* ---- the loop, and its end ------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* recover.c - tasks of engines that are gone. It never takes what a living engine holds, nor what a person parked. */
 #include "engine/recover.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/run.h"
@@ -71,6 +72,36 @@ int engine_recover(struct engine *engine, const char *id, struct err *err)
 	if (r == 0)
 		r = store_events(store, &created, keep_policies, &policies, err);
 	return r < 0 ? r : engine_resume(engine, id, policies, task->patient, &run, err);
+}
+
+int engine_wake(struct engine *engine, const char *id, struct err *err)
+{
+	AUTO(json_decrefp) json_t *policies = NULL;
+	struct event_filter created = { .task = id, .type = "task.created" };
+	struct run *run;
+
+	int r = store_events(engine->setup.store, &created, keep_policies, &policies, err);
+	return r < 0 ? r : engine_resume(engine, id, policies, true, &run, err);
+}
+
+static bool keep_reason(void *userdata, const struct event_row *row)
+{
+	struct event e;
+
+	if (event_parse(row->text, &e, NULL) == 0) {
+		snprintf(userdata, 24, "%s", json_get_text(e.data, "reason", ""));
+		event_done(&e);
+	}
+	return true;
+}
+
+void recover_reason(struct store *store, const char *task, char ret[static 24])
+{
+	struct event_filter filter = { .task = task, .type = "task.parked" };
+
+	ret[0] = '\0';
+	if (store_events(store, &filter, keep_reason, ret, NULL) < 0)
+		ret[0] = '\0';
 }
 
 static bool keep_service(void *userdata, const struct event_row *row)

@@ -8,6 +8,11 @@
  * before it begins; without progress since the last LIMIT_RECOVER_ATTEMPTS of them the task is parked for a person instead.
  * 0: it goes on here, was parked, or there is nothing to do. -EBUSY: a living engine holds it. */
 MUST_USE int engine_recover(struct engine *engine, const char *task, struct err *err);
+/* Takes up a root task that rests, because a person said so: without counting, and it waits for whoever has to answer. -EBUSY,
+ * -EALREADY: it has ended; others: err says why it cannot go on here. */
+MUST_USE int engine_wake(struct engine *engine, const char *task, struct err *err);
+/* Why it was parked last, as task.parked says; "": it never was. */
+void recover_reason(struct store *store, const char *task, char ret[static 24]);
 /* Was it parked because a service ended, so that a service goes on with it? Nobody else asked for that. */
 bool recover_wanted(struct store *store, const char *task);
 

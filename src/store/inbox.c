@@ -78,6 +78,22 @@ int store_inbox_read(struct store *store, const char *task, int64_t after,
 	return r;
 }
 
+int store_inbox_news(struct store *store, int64_t after, void (*visit)(void *userdata, const struct inbox_note *note),
+                     void *userdata, struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(&store->db, SQL_INBOX_NEWS, "i", after);
+	int r;
+
+	while ((r = query_next(&q, err)) > 0) {
+		struct inbox_note note = { .id = query_int(&q, 0) };
+		snprintf(note.kind, sizeof note.kind, "%s", query_text(&q, 1));
+		snprintf(note.task, sizeof note.task, "%s", query_text(&q, 2));
+		snprintf(note.root, sizeof note.root, "%s", query_text(&q, 3));
+		visit(userdata, &note);
+	}
+	return r;
+}
+
 int store_inbox_last(struct store *store, int64_t *ret, struct err *err)
 {
 	AUTO(query_done) struct query q = query_start(&store->db, SQL_INBOX_LAST, "");

@@ -202,6 +202,13 @@ int store_lease_take(struct store *store, const char *task, int64_t *ret_generat
 	return r;
 }
 
+void store_lease_drop(struct store *store, const char *task, int64_t generation)
+{
+	if (tx_begin(&store->db, NULL) < 0 ||
+	    tx_end(&store->db, db_run(&store->db, NULL, SQL_LEASE_DROP, "tti", task, store->engine, generation), NULL) < 0)
+		return; /* then it runs out */
+}
+
 static int keep(struct store *store, const char *task, int64_t generation, struct err *err)
 {
 	AUTO(query_done) struct query q = query_start(&store->db, SQL_LEASE_KEEP, "ttii", task, store->engine, generation,

@@ -36,6 +36,9 @@ const char *store_engine_id(const struct store *store);         /* "" before reg
  * -EBUSY: a living engine holds it (err names its pid); -ENOENT: no such task; -EPERM: imported, only to be looked at. */
 MUST_USE int store_lease_take(struct store *store, const char *task, int64_t *ret_generation, struct err *err);
 
+/* Gives a lease back that was taken, and for which nothing was written: the task could not be gone on with. */
+void store_lease_drop(struct store *store, const char *task, int64_t generation);
+
 /* Lengthens all leases of this engine by LIMIT_LEASE_MS. Asynchronous; a lease that was lost is
  * reported by the next batch of its task (-ESTALE). */
 void store_lease_renew(struct store *store);
@@ -139,6 +142,10 @@ MUST_USE int store_inbox_read(struct store *store, const char *task, int64_t aft
                               void (*visit)(void *userdata, const struct inbox_message *message), void *userdata, struct err *err);
 
 /* The newest message of all tasks; 0: there is none. Cheap, to know whether there is anything to read. */
+struct inbox_note { int64_t id; char kind[24], task[ID_LEN + 1], root[ID_LEN + 1]; };
+/* All messages with an id above `after`, whoever's, in their order, without what they say. */
+MUST_USE int store_inbox_news(struct store *store, int64_t after, void (*visit)(void *userdata, const struct inbox_note *note),
+                              void *userdata, struct err *err);
 MUST_USE int store_inbox_last(struct store *store, int64_t *ret, struct err *err);
 
 /* ---- approvals and grants ------------------------------------------------------------------------ */
@@ -191,7 +198,7 @@ struct task_row {                 /* one row of the projection; all text owned b
 	char task[ID_LEN + 1], root[ID_LEN + 1], parent[ID_LEN + 1], session[ID_LEN + 1];
 	char *goal, *agent, *role, *user, *model, *workspace, *result;   /* result: NULL before the end */
 	enum task_state state;
-	bool alive;                   /* running or paused, and the engine that holds its lease is alive */
+	bool alive;                   /* running or paused, and the engine that holds its lease lives, and has renewed it in time */
 	int holder_pid;               /* 0: nobody holds it */
 	int exit;                     /* -1 before the end */
 	int64_t started_us, ended_us; /* ended 0: not yet */
@@ -214,7 +221,7 @@ struct task_filter {
 	const char *state;            /* NULL: any */
 	int64_t limit;                /* 0: 100 */
 };
-/* Newest first (children: oldest first). The row is the visitor's to read, not to keep. */
+/* Newest first (children: oldest first), without what was imported to be looked at. The row is the visitor's to read, not to keep. */
 MUST_USE int store_tasks(struct store *store, const struct task_filter *filter,
                          void (*visit)(void *userdata, const struct task_row *row), void *userdata, struct err *err);
 
@@ -229,21 +236,23 @@ struct cost_row {                 /* what one task spent itself, without its chi
 	int64_t turns, calls, denied;
 	int64_t input, cache_read, cache_write, output;
 	int64_t usd_nanos;            /* -1: unknown */
+	int64_t known_nanos, unknown; /* what the replies of known cost cost; how many others there were */
+	bool stand_in;                /* of `model`, which stood in for the task's own: a part of a task, not one more */
 };
 struct cost_filter {              /* NULL and 0: any */
 	int64_t since_us, until_us;   /* the root task began at or after, and before */
 	const char *user, *session;
 	const char *root;             /* this tree alone; then nothing else counts */
 };
-/* Every task of the trees that fit. The tasks of one tree come together, newest tree first. Trees that came out of a file
+/* Every task of the trees that fit, with what its own model spent, and before it a row for each model that stood in. The tasks of one tree come together, newest tree first. Trees that came out of a file
  * were paid for elsewhere and are left out, but where one is asked for. */
 MUST_USE int store_costs(struct store *store, const struct cost_filter *filter,
                          void (*visit)(void *userdata, const struct cost_row *row), void *userdata, struct err *err);
 
-struct day_row {                  /* all tasks of a user with a model that began on a day (UTC; since 1970) */
+struct day_row {                  /* what a model did for a user's tasks that began on a day (UTC; since 1970) */
 	int64_t day;
 	const char *user, *model;
-	int64_t tasks, unknown;       /* unknown: tasks with a reply of unknown cost */
+	int64_t tasks, unknown;       /* tasks: whose own model it is; unknown: replies of unknown cost, of the model that gave them */
 	int64_t turns, calls, denied, input, cache_read, cache_write, output;
 	int64_t usd_nanos;            /* of the others */
 };

@@ -5,12 +5,12 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { ROOT, USERS, world } from './lib.mjs';
+import { mishri, ROOT, USERS, world } from './lib.mjs';
 
 const GOLDEN = path.join(ROOT, 'tests/e2e/demo.txt');
 
 function normal(text, dir, ids) {
-	return ids.reduce((all, id) => all.replaceAll(id, 'TASK'), text.replaceAll(dir, 'DIR'))
+	return ids.reduce((all, id) => all.replaceAll(id, 'TASK'), text.replaceAll(dir, 'DIR').replaceAll(mishri(), 'build/mishri'))
 		.replace(/\b[0-9]+(\.[0-9])? (ms|s)\b/g, 'TIME')
 		.replace(/ +$/gm, '');
 }
