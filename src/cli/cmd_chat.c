@@ -83,9 +83,10 @@ int chat_choose(struct chat *c, const char *name, struct err *err)
 
 	if (!is_name(name))
 		return err_set(err, EINVAL, "'%.70s' is no name of a chat: right are letters, digits, '.', '_' and '-'", name);
-	snprintf(c->name, sizeof c->name, "%s", name);
-	if ((!id_valid(name) && strcmp(name, "last") != 0) || store_task_find(c->s->store, name, task, NULL) < 0) {
-		carry_session(c->s->user, name, c->session);
+	AUTO(freep) char *own = xstrdup(name); /* it may be the name that it has */
+	snprintf(c->name, sizeof c->name, "%s", own);
+	if ((!id_valid(own) && strcmp(own, "last") != 0) || store_task_find(c->s->store, own, task, NULL) < 0) {
+		carry_session(c->s->user, own, c->session);
 		return 0;
 	}
 	int r = store_task_get(c->s->store, task, &row, err);

@@ -160,7 +160,7 @@ static void add_typing(struct block *b, const struct progress *p)
 	for (struct str rest = buf_str(&text); str_next(&rest, '\n', &line); n++) {
 		AUTO(buf_done) struct buf cut = BUF_INIT(BLOCK_LINE_BYTES - 8);
 		columns_cut(line, text_width(STDERR_FILENO) - 1, &cut);
-		if (n + TYPING_ROWS >= rows)
+		if (n < rows && n + TYPING_ROWS >= rows)
 			snprintf(next_line(b), BLOCK_LINE_BYTES, "%s%s", buf_text(&cut), p->color ? "\033[0m" : "");
 	}
 }
@@ -260,11 +260,25 @@ static void forget_proposed(struct worker *w)
 	}
 }
 
+static void forget_workers(struct progress *p)
+{
+	while (p->workers != NULL) {
+		struct worker *w = p->workers;
+		p->workers = w->next;
+		forget_proposed(w);
+		free(w);
+	}
+	p->worker_count = 0;
+	json_decref(TAKE(p->plan));
+}
+
 static struct worker *worker_of(struct progress *p, const struct event *e)
 {
 	for (struct worker *w = p->workers; w != NULL; w = w->next)
 		if (strcmp(w->task, e->task) == 0)
 			return w;
+	if (e->parent[0] == '\0')
+		forget_workers(p); /* of a conversation: the message before this one is over */
 	struct worker *w = xcalloc(1, sizeof *w);
 	memcpy(w->task, e->task, sizeof w->task);
 	w->number = e->parent[0] != '\0' ? ++p->worker_count : 0;
@@ -291,15 +305,9 @@ void progress_free(struct progress *p)
 		return;
 	p->ended = true;
 	show(p);
-	while (p->workers != NULL) {
-		struct worker *w = p->workers;
-		p->workers = w->next;
-		forget_proposed(w);
-		free(w);
-	}
+	forget_workers(p);
 	watch_free(p->tick);
 	buf_done(&p->out);
-	json_decref(p->plan);
 	screen_done(&p->screen);
 	stream_done(&p->stream);
 	free(p->shown);
@@ -437,10 +445,10 @@ static void add_diff(struct progress *p, const char *tool, const json_t *args)
 	sanitize_shown(buf_str(&diff), &clean);
 	markdown_diff(buf_str(&clean), "       ", text_width(STDERR_FILENO), p->color, &lines);
 	for (struct str rest = buf_str(&lines); str_next(&rest, '\n', &line); rows++) {
-		if (rows < DIFF_ROWS)
+		if (rows < DIFF_ROWS && line.len > 0)
 			buf_printf(&p->out, "%.*s\n", STR_ARG(line));
 		else
-			more++;
+			more += line.len > 0;
 	}
 	if (more > 0)
 		buf_printf(&p->out, "       (%zu more lines)\n", more);

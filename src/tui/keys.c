@@ -95,6 +95,20 @@ static bool take_paste(struct keys *k, enum key *ret, struct buf *ret_text)
 	return true;
 }
 
+/* The bytes so far are the beginning of one character. */
+static bool is_begun(struct str s)
+{
+	unsigned char first = (unsigned char)*s.ptr;
+	size_t wanted = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+
+	if (first < 0xc2 || first > 0xf4 || s.len >= wanted)
+		return false;
+	for (size_t i = 1; i < s.len; i++)
+		if (((unsigned char)s.ptr[i] & 0xc0) != 0x80)
+			return false;
+	return true;
+}
+
 /* Characters that wait come as one. */
 static bool take_text(struct keys *k, enum key *ret, struct buf *ret_text)
 {
@@ -103,7 +117,7 @@ static bool take_text(struct keys *k, enum key *ret, struct buf *ret_text)
 
 	while (len < rest.len && (unsigned char)rest.ptr[len] >= 0x20 && rest.ptr[len] != 0x7f) {
 		size_t n = utf8_length((const unsigned char *)rest.ptr + len, rest.len - len);
-		if (n == 0 && rest.len - len < 4 && (unsigned char)rest.ptr[len] >= 0xc2)
+		if (n == 0 && is_begun(str_skip(rest, len)))
 			break; /* the rest of it may come */
 		len += MAX(n, (size_t)1);
 	}

@@ -230,6 +230,8 @@ static size_t split(struct str row, struct str *cells)
 	size_t count = 0, start;
 
 	row = str_trim(row);
+	if (row.len == 0)
+		return 0;
 	row = str_skip(row, row.len > 0 && *row.ptr == '|' ? 1 : 0);
 	if (row.len > 0 && row.ptr[row.len - 1] == '|')
 		row.len--;
@@ -472,6 +474,8 @@ void markdown_diff(struct str diff, const char *margin, size_t width, bool color
 {
 	struct str line;
 
+	if (diff.len > 0 && diff.ptr[diff.len - 1] == '\n')
+		diff.len--;
 	while (str_next(&diff, '\n', &line)) {
 		AUTO(buf_done) struct buf text = BUF_INIT(LINE_BYTES), cut = BUF_INIT(LINE_BYTES);
 		const char *code = color ? diff_color(line) : "";
