@@ -122,6 +122,8 @@ void chat_end(struct chat *c)
 		return;
 	if (c->run != NULL)
 		c->exit = EXIT_SIGINT;
+	else if (c->face != FACE_LINES)
+		c->exit = EXIT_DONE; /* whoever leaves has seen how each message ended */
 	c->ending = true;
 	engine_drain(c->s->engine, "SIGINT");
 }
@@ -232,6 +234,7 @@ void chat_hook(struct chat *c, struct session *s)
 {
 	c->s = s;
 	s->stays = true;
+	s->plain = c->face != FACE_SCREEN;
 	s->userdata = c;
 	s->on_event = on_event;
 	s->on_over = on_over;

@@ -54,13 +54,10 @@ static int chat(int argc, char **argv)
 {
 	AUTO(options_freep) struct options *o = NULL;
 	struct chat c = { 0 };
-	const char *const *words;
 	char id[ID_LEN + 1];
 
 	if (options_parse(&cmd_chat, argc, argv, &o) < 0)
 		return EXIT_USAGE;
-	if (option_positionals(o, &words) > 0)
-		return complain(EXIT_USAGE, "chat: what you want to say is written in the chat; for one goal: mishri run \"%.60s\"", words[0]);
 	if (option_given(o, "--session") && option_given(o, "--resume"))
 		return complain(EXIT_USAGE, "chat: --session names a conversation and --resume a task of one; give one of them");
 	id_new(id);

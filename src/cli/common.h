@@ -92,6 +92,7 @@ struct session {
 	void (*on_event)(void *userdata, const struct event *event);  /* beside what is shown; NULL */
 	void (*on_over)(void *userdata, struct run *run);             /* NULL */
 	bool stays;                    /* as `service`, for one person: the engine stays between tasks */
+	bool plain;                    /* nothing is painted over, although it is a terminal */
 	void (*on_pause)(void *userdata, bool paused);                /* a question is on the screen; NULL */
 	bool (*on_signal)(void *userdata, int signo);                 /* true: it is no reason to stop; NULL */
 	int (*load_policy)(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,

@@ -163,7 +163,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 {
 	const char *term = getenv("TERM");
 	/* a block that is painted over would hide events that come by stdout on the same screen */
-	bool block = isatty(STDERR_FILENO) == 1 && (term == NULL || strcmp(term, "dumb") != 0) &&
+	bool block = !s->plain && isatty(STDERR_FILENO) == 1 && (term == NULL || strcmp(term, "dumb") != 0) &&
 	             (s->format != OUTPUT_STREAM || isatty(STDOUT_FILENO) != 1);
 
 	s->since_ms = clock_mono_ms();

@@ -293,7 +293,7 @@ describe('chat without a terminal', () => {
 
 	test('what is wrong is said', async (t) => {
 		const w = world(t);
-		for (const [args, code, said] of [[['--session', 'a b'], 2, /--session 'a b' is no name/], [['goal'], 2, /mishri run/],
+		for (const [args, code, said] of [[['--session', 'a b'], 2, /--session 'a b' is no name/], [['goal'], 2, /one word too many/],
 			[['--session', 'a', '--resume', 'b'], 2, /give one of them/], [['--resume', 'zzzzzzzzzzzz'], 2, /there is no task/],
 			[['--policy', '/nowhere'], 3, /nowhere/]]) {
 			const run = await w.mishri(chatArgs(w, ...args), { input: '', env: model.env });
