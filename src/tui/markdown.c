@@ -260,7 +260,8 @@ static size_t cell_columns(const struct markdown *m, struct str cell)
 	return columns_of(buf_str(&styled));
 }
 
-static void table_row(const struct markdown *m, const struct str *cells, size_t count, const size_t *widths, bool head, struct buf *ret)
+static void table_row(const struct markdown *m, const struct str *cells, size_t count, const size_t *widths, bool head,
+                      struct buf *ret)
 {
 	for (size_t i = 0; i < count; i++) {
 		AUTO(buf_done) struct buf styled = BUF_INIT(LINE_BYTES);
@@ -274,7 +275,8 @@ static void table_row(const struct markdown *m, const struct str *cells, size_t 
 }
 
 /* Too wide for the terminal: a line for each cell, behind its heading, so that nothing is left out. */
-static void table_list(const struct markdown *m, const struct str *head, size_t heads, const struct str *cells, size_t count, struct buf *ret)
+static void table_list(const struct markdown *m, const struct str *head, size_t heads, const struct str *cells, size_t count,
+                       struct buf *ret)
 {
 	for (size_t i = 0; i < count; i++) {
 		AUTO(buf_done) struct buf line = BUF_INIT(LINE_BYTES);

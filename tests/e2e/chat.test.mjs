@@ -22,6 +22,7 @@ const chatArgs = (w, ...more) => ['chat', ...w.places(), '-w', w.ws, '-p', w.pol
 // A terminal of its own for each test: a tmux server that nobody else talks to.
 class Terminal {
 	constructor(t, w, args, { width = 80, height = 24, env = {} } = {}) {
+		this.world = w;
 		this.socket = path.join(w.dir, `tmux-${Math.random().toString(36).slice(2)}`);
 		const words = ['env', '-i', ...Object.entries({ ...w.env(), ...model.env, TERM: 'screen-256color', ...env }).map(([k, v]) => `${k}=${v}`),
 			mishri(), ...args];
@@ -70,6 +71,11 @@ class Terminal {
 	async leave() {
 		this.keys('C-d');
 		await this.until(/left with 0/);
+		await this.close();
+	}
+	async close() {
+		this.tmux('kill-server');
+		await this.world.leftNothing();
 	}
 }
 
@@ -115,7 +121,15 @@ describe('chat in a terminal', () => {
 		term.say('y');
 		await term.until(/Both tried\.[^]*ready/);
 		assert.equal(w.read('two'), 'x\n');
-		assert.match(term.coloured(), /\x1b\[32m\+x/, 'the change is shown, in colour');
+		await term.leave();
+	});
+
+	test('a change that is allowed is shown as a diff, in colour', async (t) => {
+		model.setScenario({ replies: [{ calls: [{ name: 'write_file', args: { path: 'two', content: 'x\n' } }] }, { text: 'Written.' }] });
+		const { term } = await open(t);
+		term.say('write');
+		await term.until(/Written\.[^]*ready/);
+		assert.match(term.coloured(), /\x1b\[32m\+x/);
 		await term.leave();
 	});
 
@@ -161,6 +175,7 @@ describe('chat in a terminal', () => {
 		await term.until(/Ctrl-C again leaves/);
 		term.keys('C-c');
 		await term.until(/chat --session kept[^]*left with 130/);
+		await term.close();
 		const again = new Terminal(t, w, chatArgs(w, '--session', 'kept'));
 		await again.until(/which goes on[^]*Here I am again\.[^]*ready/);
 		assert.equal(w.events('task.created').length, 1);
@@ -175,6 +190,7 @@ describe('chat in a terminal', () => {
 		const [engine] = w.events('engine.started');
 		process.kill(engine.data.pid, 'SIGKILL');
 		await term.until(/left with 137/);
+		await term.close();
 		const again = new Terminal(t, w, chatArgs(w, '--session', 'killed'));
 		await again.until(/ready · \/help/);
 		again.say('what was it?');
@@ -224,6 +240,7 @@ describe('chat in a terminal', () => {
 		}
 		term.say('/exit');
 		await term.until(/left with 0/);
+		await term.close();
 		assert.equal(model.requests.length, 1, 'no command reaches the model');
 	});
 
