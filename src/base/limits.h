@@ -84,6 +84,9 @@
 #define LIMIT_LEASE_MS              45000
 #define LIMIT_LEASE_RENEW_MS        15000
 #define LIMIT_STEER_BYTES           KIB(64)  /* of what a person says to a task, or answers */
+#define LIMIT_PASTE_BYTES           MIB(1)   /* of what is pasted or typed into one line of the terminal */
+#define LIMIT_LINE_HISTORY          1000     /* lines that a terminal's history keeps */
+#define LIMIT_CHAT_NAME_BYTES       64       /* of the name of a chat */
 #define LIMIT_PRIORITY              100      /* the highest; the lowest is its negative */
 #define LIMIT_FORK_PARTS             16
 #define LIMIT_CANCEL_WAIT_MS        60000    /* how long `cancel` waits for the end */

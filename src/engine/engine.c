@@ -293,6 +293,8 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 		json_put_bool(config, "wait_for_approval", true);
 	traceparent_config(spec, config);
 	json_put(data, "config", config);
+	if (spec->taint != NULL)
+		json_put(data, "taint", json_deep_copy(spec->taint));
 	if (spec->schedule != NULL)
 		json_put(data, "schedule", json_deep_copy(spec->schedule));
 	return data;
@@ -323,6 +325,7 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 	run->opening = created_data(engine, spec);
 	run->policies = json_incref(json_object_get(run->opening, "policies"));
 	run->opening_type = EVENT_TASK_CREATED;
+	run->carried = json_incref((json_t *)spec->carried);
 	run_open_cell(run);
 	return run;
 }
@@ -350,6 +353,7 @@ void run_opened(struct run *run, const json_t *mechanisms)
 		return;
 	}
 	run_emit(run, run->opening_type, "task", "", TAKE(run->opening));
+	carry_emit(run);
 	run_emit(run, EVENT_POLICY_LOADED, "task", "",
 	         json_pack("{s:s, s:o, s:I}", "policy", policy_digest(policy), "sources", policy_sources(policy), "rules",
 	                   (json_int_t)policy_rule_count(policy)));

@@ -61,6 +61,7 @@ void run_free(struct run *run)
 	drop_pending(run);
 	task_free(run->task);
 	json_decref(run->opening);
+	json_decref(run->carried);
 	json_decref(run->policies);
 	free(run->workspace);
 	meter_stop(run);

@@ -78,6 +78,7 @@ struct run {
 	json_t *policies;              /* -p files, for the children */
 	json_t *opening;               /* data of the event that opens this run */
 	enum event_type opening_type;  /* task.created or task.resumed */
+	json_t *carried;               /* parts of carry.h, until they are written; NULL: none */
 
 	struct cell *cell;
 	struct watch *cell_readable;
@@ -458,5 +459,8 @@ bool task_has_tool(const struct task *task, const char *name);
 /* What a task and all below it may have: what the one above may (NULL: everything), and its profile names (NULL: all). */
 MUST_USE json_t *rights_of(const json_t *above, const struct agent_profile *profile);
 MUST_USE json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, const json_t *rights);
+
+/* carry.c: writes what the new task goes on with. */
+void carry_emit(struct run *run);
 
 #endif
