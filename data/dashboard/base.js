@@ -51,7 +51,7 @@ export const query = (o) => {
 export const usd = (n) => n === null || n === undefined || n < 0 ? "unknown" : n === 0 ? "$0" : `$${(n / 1e9).toFixed(n < 1e7 ? 4 : n < 1e9 ? 3 : 2)}`;
 export const many = (n) => (n ?? 0).toLocaleString("en-US");
 export const bytes = (n) => n < 1024 ? `${n} B` : n < 1048576 ? `${(n / 1024).toFixed(1)} KiB` : n < 1073741824 ? `${(n / 1048576).toFixed(1)} MiB` : `${(n / 1073741824).toFixed(1)} GiB`;
-export const span = (ms) => ms < 1000 ? `${Math.round(ms)} ms` : ms < 60e3 ? `${(ms / 1e3).toFixed(1)} s` : ms < 36e5 ? `${Math.floor(ms / 6e4)} min ${Math.round(ms % 6e4 / 1e3)} s` : ms < 864e5 ? `${Math.floor(ms / 36e5)} h ${Math.round(ms % 36e5 / 6e4)} min` : `${Math.round(ms / 864e5)} d`;
+export const span = (ms) => ms < 1000 ? `${Math.round(ms)} ms` : ms < 60e3 ? `${(ms / 1e3).toFixed(1)} s` : ms < 36e5 ? `${Math.floor(ms / 6e4)} min ${Math.floor(ms % 6e4 / 1e3)} s` : ms < 864e5 ? `${Math.floor(ms / 36e5)} h ${Math.floor(ms % 36e5 / 6e4)} min` : `${Math.round(ms / 864e5)} d`;
 export function ago(text) {
 	if (!text) return "";
 	const ms = Date.now() - Date.parse(text);

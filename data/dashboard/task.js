@@ -61,7 +61,7 @@ class Talk {
 			if (kind === "call") { const box = this.callBox(one, open.has(one.call)); if (at) at.append(box); else row("call", box); continue; }
 			at = null;
 			if (kind === "goal") row("goal", el("div", { cls: "said" }, d.goal));
-			else if (kind === "reply") { const body = el("div", {}, d.text ? el("div", { cls: "said" }, d.text) : ""); row(["turn ", String(d.turn), el("br"), usd(d.usd_nanos)], body); at = body; }
+			else if (kind === "reply") { const body = el("div", {}, d.text ? el("div", { cls: "said" }, d.text) : ""); row(["turn ", String(d.turn), el("br"), d.usd_nanos > 0 ? usd(d.usd_nanos) : ""], body); at = body; }
 			else if (kind === "person") row(by ?? "", el("div", { cls: "note said" }, text ?? ""));
 			else if (kind === "trouble") row("model", el("div", { cls: "wrong" }, text));
 			else if (kind === "end") row(state(d.state), el("div", { cls: "said" }, d.result ?? ""));
