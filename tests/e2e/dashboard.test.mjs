@@ -269,3 +269,32 @@ test('the service goes and comes again: the page says so, and goes on', async (t
 	await p.waitForSelector(`[data-row="${body.task}"]`);
 	await again.end();
 });
+
+test('what a task changed, and another try from a point of it; an event of another task is none of it', async (t) => {
+	const { s, w, goal } = await ready(t, [{ calls: [{ name: 'write_file', args: { path: 'new.txt', content: `first ${EVIL}\n` } }] }, { text: 'done' }, { text: 'forked', times: 0 }]);
+	const { body } = await s.post('/v1/tasks', { ...goal, workspace_mode: 'overlay' });
+	await s.ended(body.task);
+	const other = (await s.post('/v1/tasks', goal)).body;
+	await s.ended(other.task);
+	const last = (await s.get(`/v1/tasks/${other.task}/events?limit=1000`)).body.events.at(-1).seq;
+	for (const wrong of [{ event: last }, { event: 0 }, { event: 'x' }, { event: 1, surprise: 1 }])
+		assert.equal((await s.post(`/v1/tasks/${body.task}/fork`, wrong)).status, 422, JSON.stringify(wrong));
+	const viewer = { token: await token(w, 'v', '--role', 'viewer') };
+	assert.equal((await s.post(`/v1/tasks/${other.task}/fork`, { event: last }, viewer)).status, 403);
+	for (const target of ['/v1/audit', `/v1/policy/backtest?workspace=${w.ws}`])
+		assert.equal((await s.get(target, viewer)).status, 403, target);
+	assert.deepEqual((await s.get('/v1/me', viewer)).body.rights, ['read']);
+	const p = await open(t, s, await token(w, 'me', '--role', 'operator'));
+	await go(p, `#/task/${body.task}/changes`, '.add');
+	assert.match(await p.textContent('.add'), /first <\/script>/);
+	await go(p, `#/task/${other.task}`, '[data-do=fork]');
+	await p.click('[data-do=fork]');
+	await p.fill('dialog textarea', 'differently');
+	await p.click('dialog button[type=submit]');
+	await p.waitForFunction((task) => location.hash.startsWith('#/task/') && !location.hash.includes(task), other.task);
+	const made = (await p.evaluate(() => location.hash)).split('/')[2];
+	assert.equal((await s.ended(made)).result, 'forked');
+	assert.deepEqual(p.problems, []);
+	await s.end();
+	w.checkChain();
+});
