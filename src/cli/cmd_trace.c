@@ -125,7 +125,8 @@ static int trace(int argc, char **argv)
 	const char *name = option_text(o, "--format", option_given(o, "--json") ? "json" : "text");
 	const struct format *format = find_format(name);
 	if (format == NULL)
-		return complain(EXIT_USAGE, "trace: there is no format '%.40s'; there are text, json, dot, mermaid, html, view, perfetto and otlp",
+		return complain(EXIT_USAGE, "trace: there is no format '%.40s'; "
+		                "there are text, json, dot, mermaid, html, view, perfetto and otlp",
 		                name);
 	if (cli_open_store(o, STORE_READ_ONLY, &store, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
@@ -141,7 +142,7 @@ static int trace(int argc, char **argv)
 }
 
 static const struct option_row options[] = {
-	{ "--format", 'f', "FORMAT", "text, json, dot, mermaid, html, view (what html draws, as JSON), perfetto or otlp; text without it", false },
+	{ "--format", 'f', "FORMAT", "text, json, dot, mermaid, html, view (html's data), perfetto or otlp; text without it", false },
 };
 
 const struct command cmd_trace = {

@@ -1,5 +1,5 @@
-/* dashboard.c - the page at /: files that are in the binary, for everybody who reaches the listener. There is nothing of anybody's in
- * them: what the page shows it asks the API for, with the token of whoever looks. It reads no file of the machine. */
+/* dashboard.c - the page at /: files that are in the binary, for everybody who reaches the listener. There is nothing of anybody's
+ * in them: what the page shows it asks the API for, with the token of whoever looks. It reads no file of the machine. */
 #include "cli/dashboard.h"
 
 #include <string.h>
