@@ -160,6 +160,7 @@ static int open_all(struct serve *serve)
 	if (r < 0)
 		return complain(r == -EACCES ? EXIT_AUTH : EXIT_CONFIG, "serve: %s", err.text);
 	api_hooks(serve);
+	serve_recover_hooks(serve);
 	if (session_open(&serve->s, false, true, false, &err) < 0)
 		return complain(EXIT_FAILED, "serve: %s", err.text);
 	AUTO(freep) char *dir = dirs_runtime(option_text(serve->o, "--data", NULL), serve->data);

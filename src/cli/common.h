@@ -91,6 +91,7 @@ struct session {
 	bool service;                  /* the engine stays when no task is left */
 	void (*on_event)(void *userdata, const struct event *event);  /* beside what is shown; NULL */
 	void (*on_over)(void *userdata, struct run *run);             /* NULL */
+	void (*on_word)(void *userdata);                              /* NULL */
 	int (*load_policy)(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
 	                   struct policy **ret_policy, struct err *err);   /* as engine_setup has it; NULL */
 	void *userdata;                /* of these three */

@@ -47,6 +47,14 @@ static void on_event(void *userdata, const struct event *e)
 		s->on_event(s->userdata, e);
 }
 
+static void on_word(void *userdata)
+{
+	struct session *s = userdata;
+
+	if (s->on_word != NULL)
+		s->on_word(s->userdata);
+}
+
 static void on_over(void *userdata, struct run *run)
 {
 	const struct session *s = userdata;
@@ -171,13 +179,14 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	struct engine_setup setup = {
 		.loop = s->loop, .store = s->store, .egress = s->egress, .warden = s->warden, .policy = s->policy, .llm = s->llm,
 		.model = s->model, .user = s->user, .interactive = ask,
-		.on_event = on_event, .on_over = on_over, .service = s->service, .ask = ask ? on_ask : NULL,
+		.on_event = on_event, .on_over = on_over, .on_word = on_word, .service = s->service, .ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 		.poke_fd = s->poke_path != NULL ? s->poke_fd : -1,
 		.loops_ignored = s->loops_ignored,
 	};
 	if (cli_otel(s->loop, s->store, s->config, &s->otel) != 0)
 		return err_set(err, EINVAL, "the export of spans is not set up right (docs/otel.md); otel.export=off does without");
+	setup.rest_ms = s->service && s->config != NULL ? config_number(s->config, "serve.rest") : 0;
 	setup.otel = s->otel;
 	s->metrics = s->service ? metrics_new() : NULL;
 	setup.metrics = s->metrics;

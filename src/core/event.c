@@ -133,6 +133,7 @@ FIELDS(task_parked) = {
 	{ "reason", TEXT, 0, "interrupted, loop, waiting, paused, forked, store, recovery" },
 	{ "detail", TEXT, OPTIONAL, "one sentence" },
 	{ "service", BOOL, OPTIONAL, "a service ended, and the next one goes on with it" },
+	{ "resting", BOOL, OPTIONAL, "it only waits for people: a service goes on with it when one has said something" },
 };
 FIELDS(task_cancelled) = {
 	{ "by", TEXT, 0, "user" },
@@ -790,15 +791,32 @@ int event_check(enum event_type type, const json_t *data, struct err *err)
 	return 0;
 }
 
+/* Is its JSON text itself between quotes? */
+static bool is_plain(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text < ' ' || *text == '"' || *text == '\\' || *text == 0x7f)
+			return false;
+	return true;
+}
+
 static void add_quoted(struct buf *ret, const char *key, const char *text, bool or_null)
 {
-	buf_printf(ret, "\"%s\":", key);
+	buf_add_char(ret, '"');
+	buf_add_text(ret, key);
+	buf_add_text(ret, "\":");
 	if (or_null && text[0] == '\0') {
 		buf_add_text(ret, "null,");
 		return;
 	}
-	AUTO(json_decrefp) json_t *value = json_of_str(str_of(text));
-	json_write(value, ret);
+	if (is_plain(text)) {
+		buf_add_char(ret, '"');
+		buf_add_text(ret, text);
+		buf_add_char(ret, '"');
+	} else {
+		AUTO(json_decrefp) json_t *value = json_of_str(str_of(text));
+		json_write(value, ret);
+	}
 	buf_add_char(ret, ',');
 }
 

@@ -164,6 +164,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	policy_watch_start(engine);
 	health_open(engine);
 	service_open(engine);
+	rest_open(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
 	return 0;
@@ -175,6 +176,7 @@ void engine_free(struct engine *engine)
 		return;
 	inbox_close(engine);
 	service_close(engine);
+	rest_close(engine);
 	watch_free(engine->lease_timer);
 	watch_free(TAKE(engine->warden_readable));
 	watch_free(TAKE(engine->reopen_timer));
@@ -188,6 +190,7 @@ void engine_free(struct engine *engine)
 	health_close(engine);
 	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
 	json_decref(engine->warned);
+	json_decref(engine->tools_told);
 	json_decref(engine->fresh_grants);
 	policy_watch_end(engine);
 	places_close(engine);

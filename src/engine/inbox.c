@@ -180,6 +180,8 @@ static void on_poke(void *userdata)
 		from_len = sizeof from;
 	}
 	look(engine);
+	if (engine->setup.on_word != NULL)
+		engine->setup.on_word(engine->setup.userdata);
 }
 
 static void on_timer(void *userdata)

@@ -65,6 +65,7 @@ struct run {
 	struct watch *patience;
 	bool over;                     /* nothing more will happen here */
 	bool told;                     /* on_over was called */
+	bool resting;                  /* it parks because it only waits for people: rest.c */
 
 	struct task_input input;
 	struct watch *wakeup;
@@ -140,6 +141,7 @@ struct engine {
 	int64_t look_again_ms;         /* monotonic */
 	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
+	json_t *tools_told;            /* what models are told of each tool; NULL: nothing yet */
 	size_t active;                 /* runs that were not told of */
 	struct slots *slots;
 	struct run **granted;          /* that have a slot, and were not told so yet */
@@ -152,6 +154,7 @@ struct engine {
 	json_t *fresh_grants;          /* on their way to the disk; NULL: there were none */
 	int64_t inbox_last;            /* the newest message of all tasks that was looked for */
 	bool reaping;                  /* it was asked to look */
+	struct watch *rest_timer;      /* rest.c; NULL: nothing is laid down */
 	struct watch *reaper;          /* service.c; NULL: no service */
 };
 
@@ -174,6 +177,8 @@ void run_tell(struct run *run);                                  /* on_over, onc
 const struct policy *run_policy(const struct run *run);
 
 /* service.c */
+void rest_open(struct engine *engine);                          /* rest.c */
+void rest_close(struct engine *engine);
 void service_open(struct engine *engine);
 void service_close(struct engine *engine);
 bool service_stays(struct engine *engine);                       /* a run is over: does the loop go on? */

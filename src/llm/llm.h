@@ -87,7 +87,8 @@ struct llm_request {
 	/* The conversation, borrowed during llm_start only: [{"role":"system|user|assistant|tool","text":...,
 	 * "calls":[{"id","name","args"(text)}] and "opaque" (text) for assistant, "call": id for tool}] */
 	const json_t *messages;
-	const json_t *tools;             /* [{"name","description","schema":{...}}]; borrowed during llm_start only */
+	const json_t *tools;             /* [{"name","description","schema":{...}}], borrowed during llm_start only; and
+	                                 * "schema_text", the same as text, where the caller has it */
 	int64_t max_output_tokens;       /* 0: the provider's own */
 	const char *traceparent, *tracestate; /* headers (W3C); borrowed during llm_start only; NULL: not sent */
 	struct llm_patience {            /* each 0: as base/limits.h has it. What comes later is a transient failure */

@@ -164,6 +164,9 @@ struct approval_row {             /* borrowed, but `request`, which the row owns
 /* pending: those that wait, oldest first; else all, newest first. The row is the visitor's to read, not to keep. */
 MUST_USE int store_approvals(struct store *store, bool pending, int64_t limit,
                              void (*visit)(void *userdata, const struct approval_row *row), void *userdata, struct err *err);
+/* Root tasks that are parked, of whose tree an approval that waits has run out before that time. */
+MUST_USE int store_approvals_late(struct store *store, int64_t now_us, void (*visit)(void *userdata, const char *root), void *userdata,
+                                  struct err *err);
 /* A whole id or an unambiguous beginning of at least 3 characters. -ENOENT, -EEXIST; err suggests. */
 MUST_USE int store_approval_find(struct store *store, const char *name, char ret[static ID_LEN + 1], struct err *err);
 MUST_USE int store_approval_get(struct store *store, const char *approval,
