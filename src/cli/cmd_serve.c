@@ -179,7 +179,7 @@ static int run_loop(struct serve *serve)
 		return complain(EXIT_FAILED, "serve: %s", err.text);
 	printf("mishri: serving %s\n  socket %s\n", serve->data, serve->socket);
 	if (http_server_port(serve->http) != 0)
-		printf("  port %u\n", http_server_port(serve->http));
+		printf("  port %u\n  dashboard http://localhost:%u/\n", http_server_port(serve->http), http_server_port(serve->http));
 	fflush(stdout);
 	notify_ready();
 	engine_loop(serve->s.engine);
