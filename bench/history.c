@@ -1,7 +1,8 @@
 /* history.c - does it stay as fast when the history grows? Tasks of ten events each go straight through the store, durable in
  * batches, and at 10 k, 100 k, 1 M ... events the questions of `show`, `tree`, `history` and `cost` are put: p50 and p99 each.
  *
- *   usage: bench_history [DIR [EVENTS]]    (a directory on the disk to be measured; default: the current one, 100000) */
+ *   usage: bench_history [DIR [EVENTS [keep]]]    (a directory on the disk to be measured; default: the current one, 100000;
+ *          keep: the store stays there, to look at it with the program) */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -351,6 +352,9 @@ int main(int argc, char **argv)
 	}
 	free(run.names);
 	store_close(run.store);
-	remove_all();
+	if (argc > 3 && strcmp(argv[3], "keep") == 0)
+		printf("\nkept: %s\n", dir);
+	else
+		remove_all();
 	return 0;
 }

@@ -341,6 +341,9 @@
 #define LIMIT_TOKEN_FAILURE_MS      1000     /* one wrong token is forgotten after so long */
 #define LIMIT_RECOVER_LOOK_MS       3000     /* for tasks of engines that are gone */
 #define LIMIT_RECOVER_AT_ONCE       32       /* taken over in one look */
+#define LIMIT_RETENTION_ROUND       500      /* trees that leave in one round of retention */
+#define LIMIT_RETENTION_PAUSE_MS    2000     /* before the next one, where there are more */
+#define LIMIT_RETENTION_FIRST_MS    10000    /* from a service's start to its first round */
 #define LIMIT_RECOVER_ATTEMPTS      5        /* without progress; then a person has to look */
 #define LIMIT_SERVE_PLACES          256      /* workspaces with their policies, at once */
 /* schedules */

@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/permission.h"
 #include "cell/landlock.h"
+#include "cell/lean.h"
 #include "cell/narrow.h"
 #include "base/banned.h"
 
@@ -181,7 +182,7 @@ int launch(struct gate *gate, const struct init_setup *setup, const struct msg *
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return err_sys(err, "socketpair");
-	pid_t pid = fork();
+	pid_t pid = run->builtin[0] != '\0' ? lean_fork_whole() : lean_fork();
 	if (pid == 0) {
 		close(ends[0]);
 		child(setup, run, ends[1]);

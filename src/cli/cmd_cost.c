@@ -16,9 +16,9 @@ static const char *const by_names[] = {
 _Static_assert(COUNT(by_names) == BYS, "every kind has a name");
 
 struct sum {
-	int64_t tasks, unknown;      /* unknown: tasks with a reply of unknown cost */
+	int64_t tasks, unknown;      /* unknown: replies of unknown cost */
 	int64_t turns, calls, denied, input, cache_read, cache_write, output;
-	int64_t known_nanos;         /* of the tasks whose cost is known */
+	int64_t known_nanos;         /* of the other replies */
 };
 
 struct group {
@@ -37,8 +37,8 @@ struct groups {
 
 static void add_row(struct sum *sum, const struct cost_row *row)
 {
-	sum->tasks++;
-	sum->unknown += row->usd_nanos < 0;
+	sum->tasks += !row->stand_in;
+	sum->unknown += row->unknown;
 	sum->turns += row->turns;
 	sum->calls += row->calls;
 	sum->denied += row->denied;
@@ -46,7 +46,7 @@ static void add_row(struct sum *sum, const struct cost_row *row)
 	sum->cache_read += row->cache_read;
 	sum->cache_write += row->cache_write;
 	sum->output += row->output;
-	sum->known_nanos += MAX(row->usd_nanos, (int64_t)0);
+	sum->known_nanos += row->known_nanos;
 }
 
 static struct group *group_of(struct groups *g, const char *key)
@@ -128,7 +128,7 @@ static json_t *json_sum(const struct sum *sum)
 	const struct { const char *key; int64_t value; } numbers[] = {
 		{ "tasks", sum->tasks }, { "turns", sum->turns }, { "calls", sum->calls }, { "denied", sum->denied },
 		{ "input", sum->input }, { "cache_read", sum->cache_read }, { "cache_write", sum->cache_write },
-		{ "output", sum->output }, { "usd_nanos_known", sum->known_nanos }, { "tasks_of_unknown_cost", sum->unknown },
+		{ "output", sum->output }, { "usd_nanos_known", sum->known_nanos }, { "replies_of_unknown_cost", sum->unknown },
 	};
 	json_t *object = json_object();
 
@@ -204,8 +204,8 @@ static void print_groups(const struct groups *g, bool colour)
 		print_row(g->list[i].key, columns, &g->list[i].all, by_task ? &g->list[i].own : NULL, g->list[i].goal);
 	print_row("total", columns, &g->total, NULL, NULL);
 	if (g->total.unknown > 0)
-		printf("unknown: %lld of %lld tasks had a reply without a known price; the others cost %s\n",
-		       (long long)g->total.unknown, (long long)g->total.tasks, cost_text(g->total.known_nanos, cost));
+		printf("unknown: %lld of %lld replies had no known price; the others cost %s\n", (long long)g->total.unknown,
+		       (long long)g->total.turns, cost_text(g->total.known_nanos, cost));
 }
 
 static void groups_done(struct groups *g)

@@ -22,6 +22,7 @@ static const struct serve_part parts[] = {
 	{ "http", serve_http_open, serve_http_close },
 	{ "recovery", serve_recover_open, serve_recover_close },
 	{ "schedules", serve_schedules_open, serve_schedules_close },
+	{ "retention", serve_retention_open, serve_retention_close },
 };
 _Static_assert(COUNT(parts) <= SERVE_PARTS_MOST, "every part has its place");
 

@@ -6,7 +6,7 @@
 #include "cli/common.h"
 #include "cli/print.h"
 #include "cli/text.h"
-#include "store/prune.h"
+#include "engine/retention.h"
 
 #include "base/banned.h"
 
@@ -19,7 +19,8 @@ struct leaving {
 
 struct plan {
 	struct prune_rule rule;
-	char reason[160];            /* the rule in words */
+	char *data;                  /* the data directory */
+	char reason[RETENTION_TEXT_BYTES]; /* the rule in words */
 };
 
 static const char *size_text(int64_t bytes, char text[static 32])
@@ -71,31 +72,22 @@ static int read_rule(const struct options *o, struct plan *p)
 	AUTO(config_freep) struct config *config = NULL;
 	struct err err = ERR_NONE;
 	bool usage;
-	int64_t older_ms = 0, keep = 0;
 
 	if (cli_config(o, NULL, NULL, 0, &config, &usage, &err) < 0)
 		return complain(usage ? EXIT_USAGE : EXIT_CONFIG, "%s", err.text);
-	const char *state = option_text(o, "--state", NULL);
-	if (config_text(config, "retention.older_than") != NULL)
-		older_ms = config_number(config, "retention.older_than");
-	if (config_text(config, "retention.keep") != NULL)
-		keep = config_number(config, "retention.keep");
-	if (option_duration_ms(o, "--older-than", older_ms, &older_ms) < 0 || option_count(o, "--keep", keep, &keep) < 0)
+	if (cli_data_dir(o, &p->data, &err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
+	struct retention says = retention_of(config);
+	says.state = option_text(o, "--state", NULL);
+	if (option_duration_ms(o, "--older-than", says.older_ms, &says.older_ms) < 0 || option_count(o, "--keep", says.keep, &says.keep) < 0)
 		return EXIT_USAGE;
-	if (older_ms == 0 && keep == 0)
+	if (!retention_says_something(&says))
 		return complain(EXIT_USAGE, "vacuum: say what may leave: --older-than 90d, or --keep 10000 (the newest stay), or both; "
 		                "or set retention.older_than or retention.keep. --compact alone gives free room back");
 	static const char *const states[] = { "done", "failed", "denied", "cancelled" };
-	if (state != NULL && name_find(states, COUNT(states), state) < 0)
+	if (says.state != NULL && name_find(states, COUNT(states), says.state) < 0)
 		return complain(EXIT_USAGE, "vacuum: --state is one of done, failed, denied, cancelled: what runs or is parked never leaves");
-	p->rule = (struct prune_rule){ .keep = keep, .state = state,
-	                               .ended_before_us = older_ms > 0 ? clock_wall_us() - older_ms * 1000 : INT64_MAX };
-	char span[64] = "whenever it ended", kept[64] = "";
-	if (older_ms > 0)
-		snprintf(span, sizeof span, "ended more than %lld s ago", (long long)older_ms / 1000);
-	if (keep > 0)
-		snprintf(kept, sizeof kept, ", not of the newest %lld", (long long)keep);
-	snprintf(p->reason, sizeof p->reason, "%s%s%s%s", span, kept, state != NULL ? ", state " : "", state != NULL ? state : "");
+	p->rule = retention_rule(&says, p->data, clock_wall_us(), p->reason);
 	return 0;
 }
 
@@ -186,12 +178,15 @@ static int vacuum(int argc, char **argv)
 	bool prunes = !option_given(o, "--compact") || option_given(o, "--older-than") || option_given(o, "--keep") ||
 	              option_given(o, "--state");
 	int code = prunes ? read_rule(o, &plan) : 0;
-	if (code != 0)
+	if (code != 0) {
+		free(plan.data);
 		return code;
+	}
 	struct leaving l = { .rows = json_array(), .stays = json_array(), .colour = print_colour(o),
 	                     .quiet = option_given(o, "--json") };
 	code = work(o, &l, &plan, prunes);
 	store_close(l.store);
+	free(plan.data);
 	json_decref(l.rows);
 	json_decref(l.stays);
 	return code;

@@ -70,6 +70,10 @@ int serve_schedules_open(struct serve *serve, void **ret, struct err *err);
 void serve_schedules_close(struct serve *serve, void *part);
 void serve_schedules_over(struct serve *serve, const struct run *run);   /* a task is over; it may be a schedule's */
 
+/* serve_retention.c: old goals leave */
+int serve_retention_open(struct serve *serve, void **ret, struct err *err);
+void serve_retention_close(struct serve *serve, void *part);
+
 /* serve_metrics.c: GET /metrics */
 void serve_metrics(struct serve *serve, struct http_conn *conn, const struct http_request *request);
 

@@ -248,6 +248,7 @@ FIELDS(model_replied) = {
 	{ "text", TEXT, 0, "what the model said" },
 	{ "finish", TEXT, 0, "stop, tool_calls, length, content_filter" },
 	{ "calls", INT, 0, "number of tool calls; their call.proposed events follow" },
+	{ "asked", TEXT, OPTIONAL, "provider/model that was asked, where it stood in for the task's own: the cost is booked under it" },
 	{ "model", TEXT, OPTIONAL | NULLABLE, "the model that answered, where the provider says so" },
 	{ "response_id", TEXT, OPTIONAL | NULLABLE, "the provider's id of the reply" },
 	{ "usage", OBJECT, 0,
@@ -568,7 +569,7 @@ FIELDS(history_pruned) = {
 	{ "state", TEXT, 0, "of its root: done, failed, denied, cancelled" },
 	{ "by", TEXT, 0, "the user, or 'retention' for the service's own" },
 	{ "reason", TEXT, 0, "which rule it fell under" },
-	{ "days", ARRAY, 0, "what it cost, by day, user and model: the sums outlive it" },
+	{ "days", ARRAY, 0, "what it cost, by day, user and model that answered: the sums outlive it; unknown: replies of unknown cost" },
 	{ "spending", ARRAY, 0, "what it took from budgets, by session, user and day: that is still taken" },
 };
 

@@ -123,6 +123,8 @@ static void replied(struct run *run, const struct llm_reply *reply)
 
 	json_put_text(data, "text", reply->text);
 	json_put_text(data, "finish", reply->finish != NULL ? reply->finish : "stop");
+	if (run->task->models.at > 0)
+		json_put_text(data, "asked", task_model(run->task, run->task->models.at));
 	json_put_text(data, "model", reply->model);
 	json_put_text(data, "response_id", reply->response_id);
 	json_put_text(data, "ref", reply->ref);

@@ -259,7 +259,7 @@ static int snippet(struct walk *w, json_t *found, int64_t seq, const char *word)
 	int r = query_next(&q, w->err);
 
 	if (r > 0)
-		r = words_text(w->db, query_str(&q, 0), &place, &text, w->err);
+		r = words_text(w->db, query_text(&q, 1), query_str(&q, 0), &place, &text, w->err);
 	if (r > 0)
 		add_snippet(found, seq, place, buf_str(&text), word);
 	return MIN(r, 0);

@@ -101,9 +101,11 @@ enum { WORDS_SHIFT = 31 };           /* a rowid of `words`: seq of the root, the
 int64_t words_rowid(int64_t root_seq, int64_t seq);
 const char *words_place(size_t i);   /* "goal" ...; NULL behind the last */
 /* What is indexed of an event's text: 1 with its place and words, 0 nothing is. */
-MUST_USE int words_text(struct db *db, struct str stored, const char **ret_place, struct buf *ret, struct err *err);
+MUST_USE int words_text(struct db *db, const char *type, struct str stored, const char **ret_place, struct buf *ret,
+                        struct err *err);
 /* Takes an indexed event out, inside a transaction. */
-MUST_USE int words_take(struct db *db, int64_t seq, int64_t root_seq, struct str stored, struct err *err);
+MUST_USE int words_take(struct db *db, int64_t seq, int64_t root_seq, const char *type, struct str stored,
+                        struct err *err);
 MUST_USE int words_upto(struct db *db, int64_t *ret_seq, int64_t *ret_last, struct err *err);
 /* One batch in a transaction of its own. */
 MUST_USE int words_step(struct db *db, bool *ret_more, struct err *err);
@@ -112,6 +114,20 @@ MUST_USE int words_step(struct db *db, bool *ret_more, struct err *err);
 
 /* One event of the engine chain, with a checkpoint, inside a transaction. Takes the data over. */
 MUST_USE int engine_event_write(struct db *db, enum event_type type, const char *user, json_t *owned_data, struct err *err);
+struct prune_rule;
+/* Root tasks that the rule names, oldest first; stays: why one cannot leave, or NULL. The visitor returns false to stop. */
+MUST_USE int prune_walk(struct db *db, const struct prune_rule *rule,
+                        bool (*visit)(void *userdata, const struct task_row *root, const char *stays), void *userdata, struct err *err);
+/* One tree leaves, in a transaction of its own. -EBUSY: it stays. */
+MUST_USE int prune_tree(struct db *db, const char *root, const char *by, const char *reason, int64_t *ret_events, struct err *err);
+
+/* ---- retain.c: a round of retention, step by step on the writer's thread ---- */
+
+struct retain;
+bool retain_step(struct retain *t, struct db *db);       /* one look or one tree; false: the round is over */
+void retain_finish(struct retain *t);                    /* from the calling thread: tells, and frees */
+void retain_forget(struct retain *t);                    /* on_end is not called; what it borrowed has to last until the store is closed */
+void retain_free(struct retain *t);                      /* without telling; NULL is fine */
 
 /* ---- lease.c ---- */
 
@@ -134,6 +150,9 @@ int64_t writer_sure_until_ms(struct writer *w);         /* monotonic; no lease o
 void writer_wait(struct writer *w, const struct pending *p);
 void writer_watch(struct writer *w, struct beat *beat);  /* borrowed until the next call; NULL: no more */
 size_t writer_waiting(struct writer *w, bool *ret_broken); /* batches that are not durable yet */
+MUST_USE bool writer_retain(struct writer *w, struct retain *t); /* takes t over; false: a round is under way, t stays the caller's */
+void writer_retain_alone(struct writer *w);             /* nobody wants to hear of the round that is under way */
+struct retain *writer_retained(struct writer *w);       /* a round that is over, once; NULL: none. The caller owns it */
 int writer_fd(const struct writer *w);
 struct pending *writer_collect(struct writer *w);       /* finished ones, oldest first; the caller owns them */
 

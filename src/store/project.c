@@ -12,7 +12,12 @@
 
 /* anywhere: also for what came out of a file (import.c). It may only say something of its own tree: no answer, grant,
  * budget or spending of here may follow from it. */
-static const struct { enum event_type type; enum statement sql; bool anywhere; } rows[] = {
+static const struct {
+	enum event_type type;
+	enum statement sql;
+	bool anywhere;
+	const char *needs;           /* a field of data without which nothing follows; NULL: none */
+} rows[] = {
 	{ EVENT_TASK_CREATED, SQL_ADD_TASK, true },
 	{ EVENT_TASK_CREATED, SQL_ADD_COSTS, true },
 	{ EVENT_TASK_CREATED, SQL_MARK_ROOT_USER, true },
@@ -31,6 +36,10 @@ static const struct { enum event_type type; enum statement sql; bool anywhere; }
 	{ EVENT_QUESTION_ASKED, SQL_ADD_QUESTION },
 	{ EVENT_QUESTION_ANSWERED, SQL_SET_QUESTION },
 	{ EVENT_MODEL_REPLIED, SQL_ADD_REPLY, true },
+	{ EVENT_MODEL_REPLIED, SQL_ADD_STAND_IN, true, "asked" },
+	{ EVENT_MODEL_REPLIED, SQL_MARK_STAND_IN, true, "asked" },
+	{ EVENT_MODEL_REPLIED, SQL_DAYS_LESS, false, "asked" },
+	{ EVENT_MODEL_REPLIED, SQL_DAYS_MORE, false, "asked" },
 	{ EVENT_CALL_PROPOSED, SQL_ADD_CALL, true },
 	{ EVENT_CALL_PROPOSED, SQL_COUNT_CALL, true },
 	{ EVENT_CALL_PROPOSED, SQL_MARK_TOOL, true },
@@ -149,7 +158,8 @@ int project(struct db *db, enum event_type type, const struct fact *fact, struct
 	    type != EVENT_HISTORY_PRUNED)
 		return name_blobs(db, fact, err);
 	for (size_t i = 0; i < COUNT(rows) && r >= 0; i++) {
-		if (rows[i].type != type || (fact->imported && !rows[i].anywhere))
+		if (rows[i].type != type || (fact->imported && !rows[i].anywhere) ||
+		    (rows[i].needs != NULL && json_object_get(fact->data, rows[i].needs) == NULL))
 			continue;
 		struct query q = query_start(db, rows[i].sql, "");
 		if (q.rc == SQLITE_OK)
@@ -250,7 +260,7 @@ static int project_again(struct db *db, const struct query *q, json_t *foreign, 
 static int clear_all(struct db *db, struct err *err)
 {
 	static const enum statement clear[] = {
-		SQL_CLEAR_CALLS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS, SQL_CLEAR_SPENDING, SQL_CLEAR_RESERVATIONS, SQL_CLEAR_RAISES,
+		SQL_CLEAR_CALLS, SQL_CLEAR_STAND_INS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS, SQL_CLEAR_SPENDING, SQL_CLEAR_RESERVATIONS, SQL_CLEAR_RAISES,
 		SQL_CLEAR_SCHEDULES, SQL_CLEAR_SCHEDULE_RUNS,
 		SQL_CLEAR_APPROVALS, SQL_CLEAR_GRANTS, SQL_CLEAR_MARKS, SQL_CLEAR_DAYS, SQL_CLEAR_IMPORTED, SQL_CLEAR_PRUNED,
 		SQL_CLEAR_BLOB_REFS, SQL_WORDS_CLEAR,

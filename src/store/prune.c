@@ -58,28 +58,57 @@ static int keep_from(struct db *db, int64_t keep, int64_t *ret_seq, struct err *
 	return MIN(r, 0);
 }
 
-int store_prune_list(struct store *store, const struct prune_rule *rule,
-                     void (*visit)(void *userdata, const struct prune_row *row), void *userdata, struct err *err)
+int prune_walk(struct db *db, const struct prune_rule *rule, bool (*visit)(void *userdata, const struct task_row *root, const char *stays),
+               void *userdata, struct err *err)
 {
+	char upto[CLOCK_TEXT_BYTES];
 	int64_t before = 0;
-	int r = keep_from(&store->db, rule->keep, &before, err);
+	int r = keep_from(db, rule->keep, &before, err);
 
 	if (r < 0)
 		return r;
-	AUTO(query_done) struct query q = query_start(&store->db, SQL_PRUNE_LIST, "iit", before, rule->ended_before_us, rule->state);
+	clock_format(MIN(rule->ended_before_us, clock_wall_us()), upto);
+	AUTO(query_done) struct query q = query_start(db, SQL_PRUNE_LIST, "iitt", before, rule->ended_before_us, rule->state, upto);
 	while ((r = query_next(&q, err)) > 0) {
 		AUTO(task_row_done) struct task_row root = { 0 };
-		struct size size = { 0 };
 		char stays[160];
 		task_row_read(&q, &root);
-		r = size_of(&store->db, root.task, &size, err);
-		if (r == 0)
-			r = why_not(&store->db, root.task, stays, err);
+		r = why_not(db, root.task, stays, err);
 		if (r < 0)
 			return r;
-		visit(userdata, &(struct prune_row){ &root, size.tasks, size.events, size.bytes, stays[0] != '\0' ? stays : NULL });
+		const char *held = stays[0] == '\0' && rule->holds != NULL ? rule->holds(rule->userdata, root.task) : NULL;
+		if (!visit(userdata, &root, held != NULL ? held : stays[0] != '\0' ? stays : NULL))
+			return 0;
 	}
 	return r;
+}
+
+struct listing {
+	struct db *db;
+	void (*visit)(void *userdata, const struct prune_row *row);
+	void *userdata;
+	struct err *err;
+	int result;
+};
+
+static bool list_one(void *userdata, const struct task_row *root, const char *stays)
+{
+	struct listing *l = userdata;
+	struct size size = { 0 };
+
+	l->result = size_of(l->db, root->task, &size, l->err);
+	if (l->result == 0)
+		l->visit(l->userdata, &(struct prune_row){ root, size.tasks, size.events, size.bytes, stays });
+	return l->result == 0;
+}
+
+int store_prune_list(struct store *store, const struct prune_rule *rule,
+                     void (*visit)(void *userdata, const struct prune_row *row), void *userdata, struct err *err)
+{
+	struct listing l = { .db = &store->db, .visit = visit, .userdata = userdata, .err = err };
+	int r = prune_walk(&store->db, rule, list_one, &l, err);
+
+	return l.result < 0 ? l.result : r;
 }
 
 /* ---- what stands for it ---- */
@@ -180,18 +209,18 @@ static int take_words(struct db *db, const char *root, struct err *err)
 		return r;
 	AUTO(query_done) struct query q = query_start(db, SQL_PRUNE_WORDS, "ti", root, upto);
 	while ((r = query_next(&q, err)) > 0) {
-		r = words_take(db, query_int(&q, 0), query_int(&q, 2), query_str(&q, 1), err);
+		r = words_take(db, query_int(&q, 0), query_int(&q, 2), query_text(&q, 3), query_str(&q, 1), err);
 		if (r < 0)
 			return r;
 	}
 	return r;
 }
 
-static int prune(struct db *db, const char *root, const char *by, const char *reason, struct err *err)
+static int prune(struct db *db, const char *root, const char *by, const char *reason, int64_t *ret_events, struct err *err)
 {
 	static const enum statement out[] = {
 		SQL_PRUNE_MARKS, SQL_PRUNE_INBOX, SQL_PRUNE_LEASE_ROWS, SQL_PRUNE_APPROVALS, SQL_PRUNE_GRANTS, SQL_PRUNE_CALLS,
-		SQL_PRUNE_COSTS, SQL_PRUNE_BLOBS, SQL_PRUNE_BLOB_REFS, SQL_PRUNE_EVENTS, SQL_PRUNE_CHAIN, SQL_PRUNE_IMPORTED,
+		SQL_PRUNE_STAND_INS, SQL_PRUNE_COSTS, SQL_PRUNE_BLOBS, SQL_PRUNE_BLOB_REFS, SQL_PRUNE_EVENTS, SQL_PRUNE_CHAIN, SQL_PRUNE_IMPORTED,
 		SQL_PRUNE_TASKS,
 	};
 	AUTO(json_decrefp) json_t *data = json_object();
@@ -208,17 +237,29 @@ static int prune(struct db *db, const char *root, const char *by, const char *re
 		r = engine_event_write(db, EVENT_HISTORY_PRUNED, by, json_incref(data), err);
 	for (size_t i = 0; i < COUNT(out) && r == 0; i++)
 		r = db_run(db, err, out[i], "t", root);
+	if (r == 0)
+		*ret_events = json_get_int(data, "events", 0);
 	return r;
+}
+
+int prune_tree(struct db *db, const char *root, const char *by, const char *reason, int64_t *ret_events, struct err *err)
+{
+	/* What leaves is not left in free pages either. */
+	int r = db_exec(db, "PRAGMA secure_delete=ON", err);
+	if (r == 0)
+		r = tx_begin(db, err);
+	if (r == 0)
+		r = tx_end(db, prune(db, root, by, reason, ret_events, err), err);
+	int back = db_exec(db, "PRAGMA secure_delete=OFF", NULL);
+	return r == 0 && back < 0 ? err_set(err, EIO, "%s: cannot be written", db->path) : r;
 }
 
 int store_prune(struct store *store, const char *root, const char *by, const char *reason, struct err *err)
 {
+	int64_t events;
+
 	assert(store->writer != NULL);
-	/* What leaves is not left in free pages either. */
-	int r = db_exec(&store->db, "PRAGMA secure_delete=ON", err);
-	if (r == 0)
-		r = tx_begin(&store->db, err);
-	return r < 0 ? r : tx_end(&store->db, prune(&store->db, root, by, reason, err), err);
+	return prune_tree(&store->db, root, by, reason, &events, err);
 }
 
 int store_free_bytes(struct store *store, int64_t *ret, struct err *err)

@@ -164,6 +164,33 @@ int store_task_find(struct store *store, const char *name, char ret[static ID_LE
 	return find_beginning(&store->db, name, ret, err);
 }
 
+/* What other models spent for this task, taken out of its row. */
+static int visit_stand_ins(struct store *store, struct cost_row *row, void (*visit)(void *userdata, const struct cost_row *row),
+                           void *userdata, struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(&store->db, SQL_STAND_INS, "t", row->task);
+	int r;
+
+	while ((r = query_next(&q, err)) > 0) {
+		struct cost_row other = *row;
+		other.model = query_text(&q, 0);
+		other.stand_in = true;
+		other.calls = other.denied = 0;
+		int64_t *const to[] = { &other.turns, &other.input, &other.cache_read, &other.cache_write, &other.output, &other.known_nanos,
+		                        &other.unknown };
+		int64_t *const from[] = { &row->turns, &row->input, &row->cache_read, &row->cache_write, &row->output, &row->known_nanos,
+		                          &row->unknown };
+		for (size_t i = 0; i < COUNT(to); i++) {
+			*to[i] = query_int(&q, (int)i + 1);
+			*from[i] -= *to[i];
+		}
+		other.usd_nanos = other.unknown > 0 ? -1 : other.known_nanos;
+		visit(userdata, &other);
+	}
+	row->usd_nanos = row->unknown > 0 ? -1 : row->known_nanos;
+	return r;
+}
+
 int store_costs(struct store *store, const struct cost_filter *filter,
                 void (*visit)(void *userdata, const struct cost_row *row), void *userdata, struct err *err)
 {
@@ -180,8 +207,10 @@ int store_costs(struct store *store, const struct cost_filter *filter,
 			.started_us = query_int(&q, 6), .turns = query_int(&q, 7), .calls = query_int(&q, 8),
 			.denied = query_int(&q, 9), .input = query_int(&q, 10), .cache_read = query_int(&q, 11),
 			.cache_write = query_int(&q, 12), .output = query_int(&q, 13),
-			.usd_nanos = query_is_null(&q, 14) ? -1 : query_int(&q, 14),
+			.usd_nanos = query_is_null(&q, 14) ? -1 : query_int(&q, 14), .known_nanos = query_int(&q, 15), .unknown = query_int(&q, 16),
 		};
+		if (query_int(&q, 17) != 0 && (r = visit_stand_ins(store, &row, visit, userdata, err)) < 0)
+			return r;
 		visit(userdata, &row);
 	}
 	return r;

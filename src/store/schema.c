@@ -195,6 +195,30 @@ static const char *const migrations[] = {
 	"CREATE TABLE audit_keys (key TEXT PRIMARY KEY, public TEXT NOT NULL, since INTEGER NOT NULL, by TEXT NOT NULL,"
 	" signature TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE signatures (id INTEGER PRIMARY KEY, key TEXT NOT NULL, signature TEXT NOT NULL) STRICT;",
+
+	/* What another model spent that stood in for a task's own: cost is booked where it arose. costs.unknown: replies of unknown
+	 * cost, known_nanos: what the others cost; days counts the same way, of each model what it answered itself. */
+	"CREATE TABLE stand_ins (task TEXT NOT NULL, model TEXT NOT NULL, turns INTEGER NOT NULL, input INTEGER NOT NULL,"
+	" cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, output INTEGER NOT NULL, known_nanos INTEGER NOT NULL,"
+	" unknown INTEGER NOT NULL, PRIMARY KEY (task, model)) STRICT, WITHOUT ROWID;"
+	"DROP TRIGGER costs_more;"
+	"ALTER TABLE costs ADD COLUMN known_nanos INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE costs ADD COLUMN unknown INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE costs SET known_nanos = usd_nanos WHERE usd_nanos IS NOT NULL;"
+	"UPDATE costs SET (known_nanos, unknown) = (SELECT coalesce(sum(json_extract(e.data, '$.data.usd_nanos')), 0),"
+	" count(*) - count(json_extract(e.data, '$.data.usd_nanos')) FROM events e WHERE e.task = costs.task AND e.type = 'model.replied')"
+	" WHERE usd_nanos IS NULL;"
+	"INSERT INTO days SELECT t.started_us / 86400000000, t.user, t.model, 0, sum(c.unknown) - count(*), 0, 0, 0, 0, 0, 0, 0,"
+	" sum(c.known_nanos) FROM tasks t JOIN costs c ON c.task = t.task WHERE c.usd_nanos IS NULL"
+	" AND NOT EXISTS (SELECT 1 FROM imported i WHERE i.root = t.root) GROUP BY 1, 2, 3"
+	" ON CONFLICT (day, user, model) DO UPDATE SET unknown = unknown + excluded.unknown, usd_nanos = usd_nanos + excluded.usd_nanos;"
+	"CREATE TRIGGER costs_more AFTER UPDATE ON costs BEGIN"
+	" UPDATE days SET unknown = unknown + NEW.unknown - OLD.unknown, turns = turns + NEW.turns - OLD.turns,"
+	" calls = calls + NEW.calls - OLD.calls, denied = denied + NEW.denied - OLD.denied, input = input + NEW.input - OLD.input,"
+	" cache_read = cache_read + NEW.cache_read - OLD.cache_read, cache_write = cache_write + NEW.cache_write - OLD.cache_write,"
+	" output = output + NEW.output - OLD.output, usd_nanos = usd_nanos + NEW.known_nanos - OLD.known_nanos"
+	" WHERE (day, user, model) = (SELECT t.started_us / 86400000000, t.user, t.model FROM tasks t WHERE t.task = NEW.task"
+	" AND NOT EXISTS (SELECT 1 FROM imported i WHERE i.root = t.root)); END;",
 };
 enum { VERSION = COUNT(migrations) };
 

@@ -150,6 +150,9 @@ void store_dispatch(struct store *store)
 			p->on_commit(p->userdata, p->result, p->first_seq, &p->err);
 		pending_free(p);
 	}
+	struct retain *round = writer_retained(store->writer);
+	if (round != NULL)
+		retain_finish(round);
 }
 
 int store_append_wait(struct store *store, const struct store_batch *batch, int64_t *ret_first_seq, struct err *err)

@@ -221,7 +221,7 @@ struct task_filter {
 	const char *state;            /* NULL: any */
 	int64_t limit;                /* 0: 100 */
 };
-/* Newest first (children: oldest first). The row is the visitor's to read, not to keep. */
+/* Newest first (children: oldest first), without what was imported to be looked at. The row is the visitor's to read, not to keep. */
 MUST_USE int store_tasks(struct store *store, const struct task_filter *filter,
                          void (*visit)(void *userdata, const struct task_row *row), void *userdata, struct err *err);
 
@@ -236,21 +236,23 @@ struct cost_row {                 /* what one task spent itself, without its chi
 	int64_t turns, calls, denied;
 	int64_t input, cache_read, cache_write, output;
 	int64_t usd_nanos;            /* -1: unknown */
+	int64_t known_nanos, unknown; /* what the replies of known cost cost; how many others there were */
+	bool stand_in;                /* of `model`, which stood in for the task's own: a part of a task, not one more */
 };
 struct cost_filter {              /* NULL and 0: any */
 	int64_t since_us, until_us;   /* the root task began at or after, and before */
 	const char *user, *session;
 	const char *root;             /* this tree alone; then nothing else counts */
 };
-/* Every task of the trees that fit. The tasks of one tree come together, newest tree first. Trees that came out of a file
+/* Every task of the trees that fit, with what its own model spent, and before it a row for each model that stood in. The tasks of one tree come together, newest tree first. Trees that came out of a file
  * were paid for elsewhere and are left out, but where one is asked for. */
 MUST_USE int store_costs(struct store *store, const struct cost_filter *filter,
                          void (*visit)(void *userdata, const struct cost_row *row), void *userdata, struct err *err);
 
-struct day_row {                  /* all tasks of a user with a model that began on a day (UTC; since 1970) */
+struct day_row {                  /* what a model did for a user's tasks that began on a day (UTC; since 1970) */
 	int64_t day;
 	const char *user, *model;
-	int64_t tasks, unknown;       /* unknown: tasks with a reply of unknown cost */
+	int64_t tasks, unknown;       /* tasks: whose own model it is; unknown: replies of unknown cost, of the model that gave them */
 	int64_t turns, calls, denied, input, cache_read, cache_write, output;
 	int64_t usd_nanos;            /* of the others */
 };

@@ -2,6 +2,7 @@
  * what is indexed can be taken out only with the same text, which is why it refuses to guess. */
 #include "store/history.h"
 #include "store/internal.h"
+#include "store/words_scan.h"
 
 #include "base/banned.h"
 
@@ -14,7 +15,7 @@ static const char *const place_names[] = {
 _Static_assert(COUNT(place_names) == PLACES, "every column has a name");
 
 /* Which fields of which events are texts that people look for. */
-static const struct { enum event_type type; const char *field; enum place place; } rows[] = {
+static const struct indexed { enum event_type type; const char *field; enum place place; } rows[] = {
 	{ EVENT_TASK_CREATED, "goal", GOAL },
 	{ EVENT_TASK_FINISHED, "result", RESULT },
 	{ EVENT_PLAN_UPDATED, "steps", PLAN },
@@ -39,40 +40,47 @@ static void add_strings(const json_t *value, struct buf *ret)
 	json_t *item;
 	size_t i;
 
-	if (json_is_string(value) && ret->len < LIMIT_WORDS_TEXT_BYTES) {
-		size_t room = LIMIT_WORDS_TEXT_BYTES - ret->len, len = MIN(json_string_length(value), room);
-		const char *text = json_string_value(value);
-		while (len < json_string_length(value) && len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
-			len--;
-		if (ret->len > 0)
-			buf_add_char(ret, ' ');
-		buf_add(ret, text, len);
-	}
+	if (json_is_string(value))
+		words_add((struct str){ json_string_value(value), json_string_length(value) }, ret);
 	json_object_foreach((json_t *)value, key, item)
 		add_strings(item, ret);
 	json_array_foreach(value, i, item)
 		add_strings(item, ret);
 }
 
-int words_text(struct db *db, struct str stored, const char **ret_place, struct buf *ret, struct err *err)
+/* NULL: nothing of it is indexed. */
+static const struct indexed *indexed_find(int type)
+{
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if ((int)rows[i].type == type)
+			return &rows[i];
+	return NULL;
+}
+
+/* The slow way, for texts that the scanner leaves alone. */
+static int parse_words(struct db *db, struct str stored, const char *field, struct buf *ret, struct err *err)
 {
 	AUTO(json_decrefp) json_t *event = NULL;
 	int r = json_parse(stored, &event, err);
 
+	if (r == 0 && json_object_get(event, "blobs") != NULL)
+		r = blobs_restore(db, event, err);
+	if (r == 0)
+		add_strings(json_object_get(json_object_get(event, "data"), field), ret);
+	return r;
+}
+
+int words_text(struct db *db, const char *type, struct str stored, const char **ret_place, struct buf *ret, struct err *err)
+{
+	const struct indexed *row = indexed_find(event_find(type));
+
+	if (row == NULL)
+		return 0;
+	int r = words_scan(stored, row->field, ret) ? 0 : parse_words(db, stored, row->field, ret, err);
 	if (r < 0)
 		return r;
-	int type = event_find(json_get_text(event, "type", ""));
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		if ((int)rows[i].type != type)
-			continue;
-		r = json_object_get(event, "blobs") != NULL ? blobs_restore(db, event, err) : 0;
-		if (r < 0)
-			return r;
-		add_strings(json_object_get(json_object_get(event, "data"), rows[i].field), ret);
-		*ret_place = place_names[rows[i].place];
-		return ret->len > 0;
-	}
-	return 0;
+	*ret_place = place_names[row->place];
+	return ret->len > 0;
 }
 
 int64_t words_rowid(int64_t root_seq, int64_t seq)
@@ -82,22 +90,23 @@ int64_t words_rowid(int64_t root_seq, int64_t seq)
 }
 
 /* Into the index, or out of it again. */
-static int change(struct db *db, enum statement id, int64_t seq, int64_t root_seq, struct str stored, struct err *err)
+static int change(struct db *db, enum statement id, int64_t seq, int64_t root_seq, const char *type, struct str stored,
+                  struct err *err)
 {
 	AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_WORDS_TEXT_BYTES * 2);
 	struct str at[PLACES] = { 0 };
 	const char *place;
 
-	int r = words_text(db, stored, &place, &text, err);
+	int r = words_text(db, type, stored, &place, &text, err);
 	if (r <= 0)
 		return r;
 	at[name_find(place_names, COUNT(place_names), place)] = buf_str(&text);
 	return db_run(db, err, id, "isssssss", words_rowid(root_seq, seq), at[0], at[1], at[2], at[3], at[4], at[5], at[6]);
 }
 
-int words_take(struct db *db, int64_t seq, int64_t root_seq, struct str stored, struct err *err)
+int words_take(struct db *db, int64_t seq, int64_t root_seq, const char *type, struct str stored, struct err *err)
 {
-	return change(db, SQL_WORDS_TAKE, seq, root_seq, stored, err);
+	return change(db, SQL_WORDS_TAKE, seq, root_seq, type, stored, err);
 }
 
 int words_upto(struct db *db, int64_t *ret_seq, int64_t *ret_last, struct err *err)
@@ -118,7 +127,8 @@ static int put_range(struct db *db, int64_t after, int64_t upto, struct err *err
 	int r;
 
 	while ((r = query_next(&q, err)) > 0) {
-		r = change(db, SQL_WORDS_PUT, query_int(&q, 0), query_int(&q, 2), query_str(&q, 1), err);
+		r = change(db, SQL_WORDS_PUT, query_int(&q, 0), query_int(&q, 2), query_text(&q, 3), query_str(&q, 1),
+		           err);
 		if (r < 0)
 			return r;
 	}

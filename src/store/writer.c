@@ -26,6 +26,7 @@ struct writer {
 	pthread_mutex_t lock;                   /* of what follows */
 	pthread_cond_t work, progress;          /* something to do; something was done */
 	struct list queue, finished;
+	struct retain *retain, *retained;       /* the round that is under way, which the thread may use without the lock; one that is over */
 	struct beat *beat;                      /* NULL: nobody watches it */
 	bool is_broken;                          /* nothing can be written any more */
 	size_t writing;                         /* batches in the transaction that is under way */
@@ -162,6 +163,26 @@ static void finish_group(struct writer *w, struct list *group)
 		abort();
 }
 
+/* One step of a round of retention, without the lock. Returns with it. */
+static void let_go(struct writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	struct retain *t = w->queue.first == NULL && w->broken.code == 0 && !w->stop ? w->retain : NULL;
+	if (t == NULL)
+		return;
+	beat_now(w->beat, clock_mono_ms());
+	pthread_mutex_unlock(&w->lock);
+	bool more = retain_step(t, &w->db);
+	pthread_mutex_lock(&w->lock);
+	beat_rest(w->beat);
+	if (more)
+		return;
+	w->retain = NULL;
+	w->retained = t;
+	if (eventfd_write(w->fd, 1) < 0 && errno != EAGAIN)
+		abort();
+}
+
 static void *writer_main(void *argument)
 {
 	struct writer *w = argument;
@@ -170,9 +191,9 @@ static void *writer_main(void *argument)
 	for (;;) {
 		char renew[ID_LEN + 1];
 		struct list group = { 0 };
-		while (w->queue.first == NULL && w->renew[0] == '\0' && !w->stop)
+		while (w->queue.first == NULL && w->renew[0] == '\0' && !w->stop && (w->retain == NULL || w->broken.code != 0))
 			pthread_cond_wait(&w->work, &w->lock);
-		if (w->queue.first == NULL && w->renew[0] == '\0')
+		if (w->queue.first == NULL && w->renew[0] == '\0' && w->stop)
 			break;
 		take_group(w, &group);
 		memcpy(renew, w->renew, sizeof renew);
@@ -181,7 +202,7 @@ static void *writer_main(void *argument)
 		beat_now(w->beat, clock_mono_ms());
 		pthread_mutex_unlock(&w->lock);
 		int64_t until_ms = clock_mono_ms() + LIMIT_LEASE_MS;
-		bool renewed = write_group(w, &group, renew, until_ms);
+		bool renewed = (group.count > 0 || renew[0] != '\0') && write_group(w, &group, renew, until_ms);
 		pthread_mutex_lock(&w->lock);
 		w->writing = 0;
 		w->is_broken = w->broken.code != 0;
@@ -192,7 +213,7 @@ static void *writer_main(void *argument)
 		bool idle = w->queue.first == NULL;
 		pthread_mutex_unlock(&w->lock);
 		write_words(w, idle);
-		pthread_mutex_lock(&w->lock);
+		let_go(w);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
@@ -279,6 +300,36 @@ void writer_watch(struct writer *w, struct beat *beat)
 	pthread_mutex_unlock(&w->lock);
 }
 
+bool writer_retain(struct writer *w, struct retain *t)
+{
+	pthread_mutex_lock(&w->lock);
+	bool free = w->retain == NULL && w->retained == NULL;
+	if (free)
+		w->retain = t;
+	pthread_cond_signal(&w->work);
+	pthread_mutex_unlock(&w->lock);
+	return free;
+}
+
+void writer_retain_alone(struct writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	if (w->retain != NULL)
+		retain_forget(w->retain);
+	if (w->retained != NULL)
+		retain_forget(w->retained);
+	pthread_mutex_unlock(&w->lock);
+}
+
+struct retain *writer_retained(struct writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	struct retain *t = w->retained;
+	w->retained = NULL;
+	pthread_mutex_unlock(&w->lock);
+	return t;
+}
+
 size_t writer_waiting(struct writer *w, bool *ret_broken)
 {
 	pthread_mutex_lock(&w->lock);
@@ -318,6 +369,8 @@ void writer_stop(struct writer *w)
 		next = p->next;
 		pending_free(p);
 	}
+	retain_free(w->retain);
+	retain_free(w->retained);
 	fd_close(&w->fd);
 	db_close(&w->db);
 	pthread_cond_destroy(&w->progress);

@@ -70,3 +70,40 @@ describe('the price of a reply', () => {
 			assert.match(run.err, says);
 		});
 });
+
+test('what a model spent that stood in is booked under that model, whichever way it is summed up', async (t) => {
+	const other = await startModel();
+	t.after(() => other.close());
+	const w = user(t, 'prices:\n  openai/mock: { input: 2, output: 10 }\n  anthropic/mock-b: { input: 3, output: 30 }\n');
+	model.setScenario({ replies: [{ calls: [shell('true')], usage: { input: 1000, output: 100 } }, { status: 503, headers: { 'retry-after-ms': '1' }, times: 0 }] });
+	other.setScenario({ replies: [{ calls: [shell('true')], usage: { input: 500, output: 50 } }, { text: 'done', usage: { input: 700, output: 70 } }] });
+	const run = await w.mishri(['run', '--data', w.data, '-w', w.ws, '-p', w.policy, '--plan', 'never', '-m', 'openai/mock', '--fallback',
+		'anthropic/mock-b', '-c', 'retry.attempts=1', '--output-format', 'json', '--', 'go'], { env: { ...model.env, ANTHROPIC_BASE_URL: other.url, ANTHROPIC_API_KEY: 'sk-mock' } });
+	exited(run, 0);
+	const own = 1000 * 2000 + 100 * 10000, stoodIn = 1200 * 3000 + 120 * 30000;
+	assert.equal(JSON.parse(run.out).cost.usd_nanos, own + stoodIn);
+	assert.deepEqual(w.events('model.replied').map((e) => e.data.asked), [undefined, 'anthropic/mock-b', 'anthropic/mock-b']);
+	const seen = async () => {
+		const all = {};
+		for (const [name, ...args] of [['days'], ['tasks', '--since', '3h'], ['tree', 'last']]) {
+			const cost = JSON.parse((await w.mishri(['cost', ...args, '--by', 'model', ...w.places(), '--json'])).out);
+			all[name] = [cost.rows.map((r) => [r.model, r.tasks, r.turns, r.calls, r.input, r.output, r.usd_nanos]).sort(), cost.total.usd_nanos, cost.total.tasks, cost.total.turns];
+		}
+		return all;
+	};
+	const want = [[['anthropic/mock-b', 0, 2, 0, 1200, 120, stoodIn], ['openai/mock', 1, 1, 2, 1000, 100, own]], own + stoodIn, 1, 3];
+	assert.deepEqual(await seen(), { days: want, tasks: want, tree: want });
+	for (const by of ['task', 'session', 'user', 'day'])
+		assert.equal(JSON.parse((await w.mishri(['cost', '--by', by, ...w.places(), '--json'])).out).rows[0].usd_nanos, own + stoodIn, by);
+	assert.equal(JSON.parse((await w.mishri(['history', '--model', 'mock-b', ...w.places(), '--json'])).out).length, 1);
+	exited(await w.mishri(['doctor', '--rebuild', ...w.places()]), 0);
+	assert.deepEqual(await seen(), { days: want, tasks: want, tree: want });
+	const days = async () => JSON.parse((await w.mishri(['cost', '--by', 'model', ...w.places(), '--json'])).out);
+	const before = await days();
+	exited(await w.mishri(['vacuum', '--older-than', '1ms', ...w.places()]), 0);
+	assert.deepEqual(await days(), before);
+	exited(await w.mishri(['doctor', '--rebuild', ...w.places()]), 0);
+	assert.deepEqual((await days()).total, before.total);
+	assert.equal(JSON.parse((await w.mishri(['history', '--model', 'mock-b', ...w.places(), '--json'])).out).length, 0);
+	exited(await w.mishri(['audit', 'verify', ...w.places()]), 0);
+});

@@ -4,7 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
-import { POLICY, exited, mishri, shell, world } from './lib.mjs';
+import { POLICY, exited, mishri, shell, sleep, world } from './lib.mjs';
+import { serve } from './serve-lib.mjs';
 
 const MASTERS = `${POLICY}  - { id: share-work, allow: delegate, agent: "*" }
 `;
@@ -213,6 +214,31 @@ describe('retention', () => {
 		assert.equal(stone.data.root, w.team);
 		assert.equal(stone.data.reason, 'whenever it ended, not of the newest 1');
 		await refused(w, 1, /no task/, 'show', w.team).catch(() => refused(w, 2, /no task/, 'show', w.team));
+	});
+
+	test('a service lets go by itself what a dry run says, and keeps what waits in a layer', async (t) => {
+		const w = await worked(t);
+		exited(await w.mishri(w.runArgs('change', '--plan', 'never', '-c', 'workspace_mode=overlay', '-m',
+			script(w, 'change', [{ text: 'writing', calls: [shell('echo two > notes.txt')] }, ...SHORT]))), 0);
+		exited(await w.mishri(w.runArgs('last', '--plan', 'never', '-m', script(w, 'last', SHORT))), 0);
+		const layered = w.events('task.created').find((e) => e.data.goal === 'change').task;
+		const dry = JSON.parse(await ask(w, 'vacuum', '-c', 'retention.keep=1', '--dry-run', '--json'));
+		assert.deepEqual(dry.trees.map((r) => r.task), [w.team, w.single]);
+		assert.deepEqual(dry.stays.map((r) => r.task), [layered]);
+		assert.match(dry.stays[0].why, /'mishri apply' or 'mishri drop'/);
+		const s = await serve(t, w, { args: ['-c', 'retention.keep=1', '-c', 'retention.every=1s', '-c', 'log.level=info'] });
+		for (let i = 0; i < 600 && w.events('history.pruned').length < 2; i++)
+			await sleep(50);
+		const stones = w.events('history.pruned');
+		assert.deepEqual(stones.map((e) => [e.data.root, e.data.by, e.data.reason]),
+			dry.trees.map((r) => [r.task, 'retention', dry.rule]));
+		assert.equal(stones.reduce((n, e) => n + e.data.events, 0), dry.events);
+		const { body } = await s.post('/v1/tasks', { goal: 'work goes on', workspace: w.ws, plan: 'never', model: script(w, 'more', SHORT) });
+		await s.ended(body.task);
+		assert.equal((await s.end()).code, 0);
+		assert.match(s.process.err, /old trees left the history trees=2/);
+		assert.match(await ask(w, 'audit', 'verify'), /intact: /);
+		assert.match(await ask(w, 'diff', layered), /\+two/);
 	});
 
 	test('without a rule nothing leaves; what is parked never does; the configuration can say it', async (t) => {

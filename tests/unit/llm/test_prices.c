@@ -55,6 +55,76 @@ static void replies_cost_what_the_pages_say(UNUSED void **state)
 	}
 }
 
+/* One row a bucket and tier, and one with all of them; each sum written out: tokens times nano-dollars a token, which is
+ * dollars a million tokens times a thousand ($1.25 a million: 1250). The prices are the providers' own, looked up by hand. */
+static void each_bucket_and_tier_by_hand(UNUSED void **state)
+{
+#define NOW "2026-11-20T12:00:00.000000Z"
+	static const struct { const char *provider, *model, *at; struct llm_usage usage; int64_t want; } rows[] = {
+		/* $3 in, 0.30 read, 3.75 and 6 written, 15 out; with more than 200,000 tokens of input 6, 0.60, 7.50, 12, 22.50 */
+		{ "anthropic", "claude-sonnet-4-5", NOW, { 1000, 0, 0, 0, 0, 0, -1 }, 1000 * 3000ll },
+		{ "anthropic", "claude-sonnet-4-5", NOW, { 0, 1000, 0, 0, 0, 0, -1 }, 1000 * 300ll },
+		{ "anthropic", "claude-sonnet-4-5", NOW, { 0, 0, 1000, 0, 0, 0, -1 }, 1000 * 3750ll },
+		{ "anthropic", "claude-sonnet-4-5", NOW, { 0, 0, 1000, 1000, 0, 0, -1 }, 1000 * 6000ll },
+		{ "anthropic", "claude-sonnet-4-5", NOW, { 0, 0, 1000, 400, 0, 0, -1 }, 600 * 3750ll + 400 * 6000ll },
+		{ "anthropic", "claude-sonnet-4-5", NOW, { 0, 0, 0, 0, 1000, 0, -1 }, 1000 * 15000ll },
+		{ "anthropic", "claude-sonnet-4-5", NOW, { 0, 0, 0, 0, 1000, 700, -1 }, 1000 * 15000ll },
+		{ "anthropic", "claude-sonnet-4-5", NOW, { 1000, 2000, 3000, 1000, 500, 100, -1 },
+		  1000 * 3000ll + 2000 * 300ll + 2000 * 3750ll + 1000 * 6000ll + 500 * 15000ll },
+		{ "anthropic", "claude-sonnet-4-5", NOW, { 100000, 100000, 50000, 20000, 500, 0, -1 },
+		  100000 * 6000ll + 100000 * 600ll + 30000 * 7500ll + 20000 * 12000ll + 500 * 22500ll },
+		/* $5, 0.50, 6.25, 10, 25; no tier */
+		{ "anthropic", "claude-opus-4-8", NOW, { 1000, 2000, 3000, 1000, 500, 0, -1 },
+		  1000 * 5000ll + 2000 * 500ll + 2000 * 6250ll + 1000 * 10000ll + 500 * 25000ll },
+		{ "anthropic", "claude-opus-4-8", NOW, { 900000, 0, 0, 0, 1, 0, -1 }, 900000 * 5000ll + 1 * 25000ll },
+		/* $1, 0.10, 1.25, 2, 5 */
+		{ "anthropic", "claude-haiku-4-5", NOW, { 1000, 2000, 3000, 1000, 500, 0, -1 },
+		  1000 * 1000ll + 2000 * 100ll + 2000 * 1250ll + 1000 * 2000ll + 500 * 5000ll },
+		/* $15, 1.50, 18.75, 30, 75 */
+		{ "anthropic", "claude-opus-4-1", NOW, { 10, 20, 30, 10, 5, 0, -1 },
+		  10 * 15000ll + 20 * 1500ll + 20 * 18750ll + 10 * 30000ll + 5 * 75000ll },
+		/* $1.25, 0.125, 10; reasoning is output */
+		{ "openai", "gpt-5", NOW, { 1000, 0, 0, 0, 0, 0, -1 }, 1000 * 1250ll },
+		{ "openai", "gpt-5", NOW, { 0, 1000, 0, 0, 0, 0, -1 }, 1000 * 125ll },
+		{ "openai", "gpt-5", NOW, { 0, 0, 0, 0, 1000, 999, -1 }, 1000 * 10000ll },
+		{ "openai", "gpt-5", NOW, { 1234, 5678, 0, 0, 910, 200, -1 }, 1234 * 1250ll + 5678 * 125ll + 910 * 10000ll },
+		/* $0.25, 0.025, 2 */
+		{ "openai", "gpt-5-mini", NOW, { 1234, 5678, 0, 0, 910, 0, -1 }, 1234 * 250ll + 5678 * 25ll + 910 * 2000ll },
+		/* $2.50, 1.25, 10 */
+		{ "openai", "gpt-4o", NOW, { 1234, 5678, 0, 0, 910, 0, -1 }, 1234 * 2500ll + 5678 * 1250ll + 910 * 10000ll },
+		/* $2, 0.50, 8 */
+		{ "openai", "gpt-4.1", NOW, { 1234, 5678, 0, 0, 910, 0, -1 }, 1234 * 2000ll + 5678 * 500ll + 910 * 8000ll },
+		/* $10, 0.50, 40, and from 10 June 2025 on $2, 0.50, 8 */
+		{ "openai", "o3", "2025-06-09T23:59:59.000000Z", { 1000, 1000, 0, 0, 1000, 0, -1 }, 1000 * 10000ll + 1000 * 500ll + 1000 * 40000ll },
+		{ "openai", "o3", "2025-06-10T00:00:00.000000Z", { 1000, 1000, 0, 0, 1000, 0, -1 }, 1000 * 2000ll + 1000 * 500ll + 1000 * 8000ll },
+		/* $1.25, 0.125, 10; above 200,000 tokens $2.50, 0.25, 15. The output alone lifts nobody into the tier */
+		{ "google", "gemini-2.5-pro", NOW, { 150000, 50000, 0, 0, 300000, 0, -1 }, 150000 * 1250ll + 50000 * 125ll + 300000 * 10000ll },
+		{ "google", "gemini-2.5-pro", NOW, { 150000, 50001, 0, 0, 1000, 0, -1 }, 150000 * 2500ll + 50001 * 250ll + 1000 * 15000ll },
+		/* $0.30, 0.03, 2.50 */
+		{ "google", "gemini-2.5-flash", NOW, { 1000, 1000, 0, 0, 1000, 0, -1 }, 1000 * 300ll + 1000 * 30ll + 1000 * 2500ll },
+		/* by the hour: $0.27, 0.07, 1.10 from 00:30 to 16:30 UTC, and half of it at night */
+		{ "deepseek", "deepseek-chat", NOW, { 1000, 1000, 0, 0, 1000, 0, -1 }, 1000 * 270ll + 1000 * 70ll + 1000 * 1100ll },
+		{ "deepseek", "deepseek-chat", "2026-11-20T16:30:00.000000Z", { 1000, 1000, 0, 0, 1000, 0, -1 }, 1000 * 135ll + 1000 * 35ll + 1000 * 550ll },
+		{ "deepseek", "deepseek-chat", "2026-11-20T00:29:59.000000Z", { 1000, 0, 0, 0, 0, 0, -1 }, 1000 * 135ll },
+		/* $0.59 and 0.79; what is not priced apart costs what it is part of */
+		{ "groq", "llama-3.3-70b-versatile", NOW, { 1000, 1000, 0, 0, 1000, 0, -1 }, 1000 * 590ll + 1000 * 590ll + 1000 * 790ll },
+		/* $2 and 8, of which reasoning 3; $1 and 1, and 0.012 for each request */
+		{ "perplexity", "sonar-deep-research", NOW, { 1000, 0, 0, 0, 1000, 700, -1 }, 1000 * 2000ll + 300 * 8000ll + 700 * 3000ll },
+		{ "perplexity", "sonar", NOW, { 1000, 0, 0, 0, 1000, 0, -1 }, 1000 * 1000ll + 1000 * 1000ll + 12000000ll },
+		{ "mistral", "mistral-large-latest", NOW, { 1000, 0, 0, 0, 1000, 0, -1 }, 1000 * 2000ll + 1000 * 6000ll },
+	};
+#undef NOW
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct price price;
+		if (!prices_find_named(rows[i].provider, rows[i].model, day_us(rows[i].at), &price))
+			fail_msg("row %zu: %s has no price", i, rows[i].model);
+		int64_t cost = price_cost(&price, &rows[i].usage);
+		if (cost != rows[i].want)
+			fail_msg("row %zu: %s costs %lld, not %lld", i, rows[i].model, (long long)cost, (long long)rows[i].want);
+	}
+}
+
 static void unknown_stays_unknown(UNUSED void **state)
 {
 	static const char *const rows[][3] = {
@@ -206,6 +276,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(replies_cost_what_the_pages_say),
+		cmocka_unit_test(each_bucket_and_tier_by_hand),
 		cmocka_unit_test(unknown_stays_unknown),
 		cmocka_unit_test(the_address_says_who_sends_the_bill),
 		cmocka_unit_test(the_configuration_wins),

@@ -607,10 +607,11 @@ static void a_slow_pattern_holds_nothing_up(void **state)
 	AUTO(json_decrefp) json_t *args = json_pack("{s:s}", "c", text);
 	probe_init(&probe, "/w");
 	probe_set_tool(&probe, "shell", "exec", "low", args);
+	clock_t begun = clock(); /* its own time: others may work on this machine */
 	policy_decide(p, &probe.action, &probe.facts, &d);
+	assert_true(clock() - begun < 5 * CLOCKS_PER_SEC);
 	assert_int_equal(d.effect, EFFECT_DENY);
 	assert_string_equal(d.rule, "slow");
-	assert_true(d.ns < INT64_C(5000000000));
 	probe_done(&probe);
 }
 
