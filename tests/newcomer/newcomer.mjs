@@ -76,7 +76,7 @@ const PROMISED = [
 	['script/demo', /The tests pass: 6 rows, 0 wrong/],
 	['build/mishri policy check', /deny/],
 	['build/mishri exec', /denied by no-deleting/],
-	['build/mishri init', /Next: mishri run/],
+	['build/mishri init', /Next, in the directory of a project:/],
 	['build/mishri run', /made the tests pass/],
 	['build/mishri history', /make the tests pass/],
 	['build/mishri show last', /write_file/],
