@@ -331,6 +331,11 @@
 #define LIMIT_HTTP_HOSTS            16
 #define LIMIT_STREAM_LOOK_MS        500      /* for events of other engines */
 #define LIMIT_STREAM_ALIVE_MS       15000    /* a line that says nothing, so that both sides see that the other is there */
+#define LIMIT_API_WORKERS           4        /* processes that read for the API, at once; the others wait */
+#define LIMIT_API_WORK_MS           60000    /* one of them, at most */
+#define LIMIT_API_WORK_BYTES        MIB(64)  /* of its answer */
+#define LIMIT_API_UNSENT_BYTES      MIB(128) /* of answers that clients have not taken yet, before nothing more is read for any */
+#define LIMIT_API_UNSENT_MS         200      /* then it is looked again */
 #define LIMIT_API_LOOK_MS           20       /* whether an engine has taken a person's answer */
 #define LIMIT_STREAM_PAGE           256      /* events read at once for one stream */
 #define LIMIT_STREAMS               768      /* at once; the other connections are for requests */

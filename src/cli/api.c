@@ -393,7 +393,7 @@ static void on_gone(void *userdata, struct http_conn *conn)
 {
 	struct api *api = userdata;
 
-	if (!api_stream_gone(api, conn))
+	if (!api_stream_gone(api, conn) && !api_work_gone(api, conn))
 		api_wait_gone(api, conn);
 }
 
@@ -490,6 +490,7 @@ int serve_http_open(struct serve *serve, void **ret, struct err *err)
 	api->serve = serve;
 	*ret = serve->api = api;
 	api_streams_open(api);
+	api_workers_open(api);
 	serve->http = http_server_new(serve->s.loop, &calls);
 	int r = http_listen_unix(serve->http, serve->socket, err);
 	if (r == 0 && listen != NULL)
@@ -504,6 +505,7 @@ void serve_http_close(struct serve *serve, void *part)
 	struct api *api = part;
 
 	http_server_free(TAKE(serve->http));
+	api_workers_close(api);
 	api_streams_close(api);
 	api_waits_close(api);
 	serve->api = NULL;

@@ -15,6 +15,9 @@ struct api {
 	size_t stream_count;
 	int64_t seen;                  /* the newest event that every live stream was told of */
 	struct watch *waiting, *look, *alive;
+	struct api_worker *workers;    /* of api_worker.c: those that work and those that wait, in their order */
+	int workers_busy;
+	struct watch *work;
 };
 
 struct api_call {                      /* one request, while it is handled */
@@ -51,7 +54,16 @@ void api_fail(struct api_call *call, const struct err *err);   /* by err->code *
 bool api_reads_all(const struct api_call *call);
 const char *api_query(const struct api_call *call, const char *name);   /* NULL: not given */
 
-/* Runs a command that looks and parses what it prints with --json; NULL: it was answered with its complaint. */
+/* api_worker.c: another process runs a command that looks, and `then` answers with what it printed: with a call like this one, but
+ * without its request. What the command complains of is answered by itself. */
+void api_work(struct api_call *call, const struct command *command, const char *const *words, size_t count,
+              void (*then)(struct api_call *call, struct str out));
+bool api_work_gone(struct api *api, const struct http_conn *conn);   /* false: nothing is done for it */
+void api_tell_json(struct api_call *call, struct str out);           /* as it is */
+void api_workers_go_on(struct api *api);
+void api_workers_open(struct api *api);
+void api_workers_close(struct api *api);
+/* Runs a command that is quick whatever is stored, here and now, and parses what it prints with --json; NULL: it was answered with its complaint. */
 MUST_USE json_t *api_command(struct api_call *call, const struct command *command, const char *const *words, size_t count);
 
 /* api_tasks.c */

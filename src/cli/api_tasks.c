@@ -112,18 +112,45 @@ static void free_all(char **owned, size_t count)
 		free(owned[i]);
 }
 
+/* False: it was answered. */
+static bool limit_of(struct api_call *c, uint64_t *ret)
+{
+	const char *limit = api_query(c, "limit");
+
+	*ret = 100;
+	if (limit == NULL || (str_to_u64(str_of(limit), ret) == 0 && *ret > 0 && *ret <= LIMIT_PAGE_ROWS))
+		return true;
+	http_problem(c->conn, 422, "limit: a number from 1 to 1000 is wanted");
+	return false;
+}
+
+static void tell_tasks(struct api_call *c, struct str out)
+{
+	AUTO(json_decrefp) json_t *rows = NULL;
+	struct err err = ERR_NONE;
+	uint64_t most;
+
+	if (!limit_of(c, &most))
+		return;
+	if (json_parse_any(out, &rows, &err) < 0) {
+		api_fail(c, &err);
+		return;
+	}
+	size_t count = json_array_size(rows);
+	const char *last = count == most ? json_get_text(json_array_get(rows, count - 1), "task", NULL) : NULL;
+	api_json(c, 200, json_pack("{s:O, s:s?}", "tasks", rows, "next", last));
+}
+
 void api_tasks_list(struct api_call *c)
 {
 	static const char *const names[] = { "state", "session", "tool", "agent", "model", "since", "until", "before" };
 	char *owned[COUNT(names)] = { NULL };
-	const char *words[32], *limit = api_query(c, "limit"), *user = api_reads_all(c) ? api_query(c, "user") : c->who.user;
-	uint64_t most = 100;
+	const char *words[32], *user = api_reads_all(c) ? api_query(c, "user") : c->who.user;
+	uint64_t most;
 
-	if (limit != NULL && (str_to_u64(str_of(limit), &most) < 0 || most == 0 || most > LIMIT_PAGE_ROWS)) {
-		http_problem(c->conn, 422, "limit: a number from 1 to 1000 is wanted");
+	if (!limit_of(c, &most))
 		return;
-	}
-	size_t n = options_of(c, names, COUNT(names), owned, words, 0);
+	size_t n = options_of(c, names, COUNT(names), owned, words, 1);
 	AUTO(freep) char *limited = xasprintf("--limit=%llu", (unsigned long long)most);
 	AUTO(freep) char *of = user != NULL ? xasprintf("--user=%s", user) : NULL;
 	words[n++] = limited;
@@ -135,22 +162,16 @@ void api_tasks_list(struct api_call *c)
 		words[n++] = "--";
 		words[n++] = api_query(c, "q");
 	}
-	json_t *rows = api_command(c, &cmd_history, words, n);
+	words[0] = "--json";
+	api_work(c, &cmd_history, words, n, tell_tasks);
 	free_all(owned, COUNT(names));
-	if (rows == NULL)
-		return;
-	size_t count = json_array_size(rows);
-	const char *last = count == most ? json_get_text(json_array_get(rows, count - 1), "task", NULL) : NULL;
-	api_json(c, 200, json_pack("{s:o, s:s?}", "tasks", rows, "next", last));
 }
 
 static void show_by(struct api_call *c, const struct command *command)
 {
-	const char *words[] = { "--", c->id };
-	json_t *value = api_command(c, command, words, COUNT(words));
+	const char *words[] = { "--json", "--", c->id };
 
-	if (value != NULL)
-		api_json(c, 200, value);
+	api_work(c, command, words, COUNT(words), api_tell_json);
 }
 
 void api_task_show(struct api_call *c)
@@ -163,28 +184,38 @@ void api_task_tree(struct api_call *c)
 	show_by(c, &cmd_tree);
 }
 
+static const struct { const char *format, *type; } trace_types[] = {
+	{ "json", "application/json" }, { "text", "text/plain; charset=utf-8" }, { "dot", "text/vnd.graphviz; charset=utf-8" },
+	{ "mermaid", "text/plain; charset=utf-8" }, { "html", "text/html; charset=utf-8" }, { "perfetto", "application/octet-stream" },
+	{ "otlp", "application/json" },
+};
+
+/* NULL: there is no such format. */
+static const char *trace_type(const struct api_call *c, const char **ret_format)
+{
+	*ret_format = api_query(c, "format") != NULL ? api_query(c, "format") : "json";
+	for (size_t i = 0; i < COUNT(trace_types); i++)
+		if (strcmp(trace_types[i].format, *ret_format) == 0)
+			return trace_types[i].type;
+	return NULL;
+}
+
+static void tell_trace(struct api_call *c, struct str out)
+{
+	const char *format, *type = trace_type(c, &format);
+
+	http_answer(c->conn, 200, type != NULL ? type : "application/json", out, "");
+}
+
 void api_task_trace(struct api_call *c)
 {
-	static const struct { const char *format, *type; } types[] = {
-		{ "json", "application/json" }, { "text", "text/plain; charset=utf-8" }, { "dot", "text/vnd.graphviz; charset=utf-8" },
-		{ "mermaid", "text/plain; charset=utf-8" }, { "html", "text/html; charset=utf-8" }, { "perfetto", "application/octet-stream" },
-		{ "otlp", "application/json" },
-	};
-	const char *format = api_query(c, "format") != NULL ? api_query(c, "format") : "json", *type = NULL;
-	const char *words[] = { "--data", c->api->serve->data, "--no-color", "--format", format, "--", c->id };
-	AUTO(freep) char *out = NULL;
-	AUTO(freep) char *complaint = NULL;
-	size_t len = 0;
+	const char *format, *type = trace_type(c, &format);
+	const char *words[] = { "--no-color", "--format", format, "--", c->id };
 
-	for (size_t i = 0; i < COUNT(types); i++)
-		if (strcmp(types[i].format, format) == 0)
-			type = types[i].type;
 	if (type == NULL)
 		http_problem(c->conn, 422, "format: right would be json, text, dot, mermaid, html, perfetto or otlp");
-	else if (command_capture(&cmd_trace, words, COUNT(words), &out, &len, &complaint) != EXIT_DONE)
-		http_problem(c->conn, 422, complaint);
 	else
-		http_answer(c->conn, 200, type, (struct str){ out, len }, "");
+		api_work(c, &cmd_trace, words, COUNT(words), tell_trace);
 }
 
 void api_cost(struct api_call *c)
@@ -192,15 +223,14 @@ void api_cost(struct api_call *c)
 	static const char *const names[] = { "by", "since", "until", "session", "model" };
 	char *owned[COUNT(names)] = { NULL };
 	const char *words[16], *user = api_reads_all(c) ? api_query(c, "user") : c->who.user;
-	size_t n = options_of(c, names, COUNT(names), owned, words, 0);
+	size_t n = options_of(c, names, COUNT(names), owned, words, 1);
 	AUTO(freep) char *of = user != NULL ? xasprintf("--user=%s", user) : NULL;
 
 	if (of != NULL)
 		words[n++] = of;
-	json_t *value = api_command(c, &cmd_cost, words, n);
+	words[0] = "--json";
+	api_work(c, &cmd_cost, words, n, api_tell_json);
 	free_all(owned, COUNT(names));
-	if (value != NULL)
-		api_json(c, 200, value);
 }
 
 /* ---- policy ---- */

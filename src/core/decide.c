@@ -4,6 +4,7 @@
  * The order of the questions is the meaning: first whether the task must come to rest (cancelled,
  * interrupted, out of time), then the calls of the last reply, in their order, then the model. */
 #include "core/models.h"
+#include "core/replan.h"
 
 #include <string.h>
 
@@ -214,6 +215,8 @@ static bool after_last_reply(const struct task *t, struct step *ret)
 		return finish(ret, "failed", 1, xasprintf("The reply was cut off at the model's output limit: %s", t->reply));
 	if (strcmp(t->finish, "content_filter") == 0)
 		return finish(ret, "failed", 1, xasprintf("The provider's content filter stopped the reply. %s", t->reply));
+	if (replan_reminds(t, ret))
+		return true;
 	return finish(ret, "done", t->unanswered > 0 ? 9 : 0, xstrdup(t->reply));
 }
 
@@ -334,6 +337,8 @@ bool task_decide(const struct task *t, const struct task_input *input, struct st
 	/* One call after another, in the order in which the model asked: effects are never reordered. */
 	for (size_t i = 0; i < t->call_count; i++) {
 		struct call *c = &t->calls[i];
+		if (replan_refuses(t, c, ret))
+			return true;
 		if (c->phase == CALL_WAITING && input->now_us >= c->wait_until_us) {
 			*ret = (struct step){ STEP_RUN_CALL, .call = c };
 			return true;

@@ -199,7 +199,7 @@ FIELDS(conversation_compacted) = {
 	{ "summary", TEXT, 0, "what the model is told of all that was ever dropped" },
 };
 FIELDS(loop_detected) = {
-	{ "kind", TEXT, 0, "repeat, cycle, same_error, repeated_text, no_progress" },
+	{ "kind", TEXT, 0, "repeat, cycle, same_error, repeated_text, no_progress, no_plan" },
 	{ "level", TEXT, 0, "nudge, replan, stop" },
 	{ "length", INT, 0, "calls of the cycle" },
 	{ "count", INT, 0, "how often it came" },

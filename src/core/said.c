@@ -1,6 +1,7 @@
 /* said.c - what people say to a task while it works: end, rest, go on, listen, matter more, and where a fork begins. It folds
  * their words and judges nobody: whose word counts is asked before an event is written. */
 #include "core/said.h"
+#include "core/replan.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -87,6 +88,7 @@ int said_steer(struct task *t, const struct event *e, struct err *err)
 	                                   json_get_bool(e->data, "replan", false) ? anew : "");
 	json_array_append_new(t->said, json_of_str(str_of(text)));
 	t->interrupting |= json_get_bool(e->data, "now", false);
+	t->replan_due |= json_get_bool(e->data, "replan", false) && replan_possible(t);
 	said_deliver(t);
 	return 0;
 }

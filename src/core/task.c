@@ -617,6 +617,7 @@ static int on_plan(struct task *t, const struct event *e, struct err *err)
 		return out_of_place(t, e, err);
 	json_decref(t->plan);
 	t->plan = json_deep_copy(steps); /* steps move on; the event does not */
+	t->replan_due &= json_array_size(t->said) > 0; /* one that was made before the model heard of it is the old one */
 	return 0;
 }
 

@@ -127,6 +127,7 @@ struct task {
 	bool patient;                  /* nobody is there, and it waits for an answer from elsewhere */
 	int64_t waiting_since_us, waited_us; /* for people, in this run */
 	json_t *plan;                  /* array of steps as in plan.updated; NULL: none */
+	bool replan_due;               /* a person wants another one, and there is none yet */
 	json_t *seen;                  /* path → SHA-256 of the bytes that a tool showed or wrote; null: nothing was there */
 	json_t *background;            /* id of each that was started → did its cell last until now */
 	char *taints[LIMIT_TASK_TAINTS]; /* labels of what it has read; they stay */

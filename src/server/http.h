@@ -41,6 +41,7 @@ struct http_calls {
 MUST_USE struct http_server *http_server_new(struct loop *loop, const struct http_calls *calls);
 void http_server_free(struct http_server *server);      /* closes listeners and connections; no callback follows */
 void http_server_closing(struct http_server *server);   /* takes no more connections; those that are there end with their answer */
+size_t http_server_unsent(const struct http_server *server);    /* bytes of answers that were not taken yet */
 size_t http_server_connections(const struct http_server *server);
 
 /* path: replaced where nobody listens on it. Mode 0600. -EADDRINUSE, -ENAMETOOLONG; err says what to do. */
@@ -58,6 +59,9 @@ void http_answer(struct http_conn *conn, int status, const char *type, struct st
 /* RFC 9457; detail: what would be right. */
 void http_problem(struct http_conn *conn, int status, const char *detail);
 const char *http_status_text(int status);
+
+/* An answer that comes later: on_gone says when its client leaves before. Without this it is found out when it is written. */
+void http_conn_watch(struct http_conn *conn);
 
 void http_stream_begin(struct http_conn *conn, const char *type);
 void http_stream_write(struct http_conn *conn, struct str text);

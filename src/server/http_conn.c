@@ -170,6 +170,21 @@ static void refuse(struct http_conn *c, int status, const char *detail)
 	http_problem(c, status, detail);
 }
 
+void http_conn_watch(struct http_conn *c)
+{
+	assert(c->state == STATE_ANSWER);
+	bufferevent_enable(c->bev, EV_READ);
+}
+
+size_t http_server_unsent(const struct http_server *server)
+{
+	size_t sum = 0;
+
+	for (const struct http_conn *c = server->conns; c != NULL; c = c->next)
+		sum += evbuffer_get_length(bufferevent_get_output(c->bev));
+	return sum;
+}
+
 /* ---- streams ---- */
 
 void http_stream_begin(struct http_conn *c, const char *type)

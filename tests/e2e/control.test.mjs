@@ -226,6 +226,8 @@ describe('pause and resume', () => {
 	});
 });
 
+const plan = { name: 'plan', args: { steps: [{ id: 'a', title: 'another way' }] } };
+
 describe('steer', () => {
 	test('joins before the next turn, behind the results', async (t) => {
 		const w = world(t);
@@ -282,7 +284,7 @@ describe('steer', () => {
 	test('--now --replan ends the parts that run, and asks for a new plan', async (t) => {
 		const w = world(t, { policy: TEAM });
 		model.setScenario({ replies: [{ match: 'lead', calls: [{ name: 'delegate', args: { tasks: [{ goal: 'part one' }] } }] },
-			{ match: 'part one', calls: [shell('sleep 60')] }, { match: 'plan made anew', text: 'went on', times: 0 }] });
+			{ match: 'part one', calls: [shell('sleep 60')] }, { match: 'plan made anew', calls: [plan] }, { match: 'plan made anew', text: 'went on', times: 0 }] });
 		const run = w.start(w.teamArgs('lead', '-m', 'openai/mock'), { env: model.env });
 		await begun(w, 'exec.decided', run);
 		const [root, child] = w.events('task.created').map((e) => e.task);
@@ -294,6 +296,43 @@ describe('steer', () => {
 		assert.equal(of(w, 'task.reported').state, 'cancelled');
 		assert.deepEqual(model.invalid, []);
 		await w.leftNothing();
+	});
+
+	test('--replan: nothing of the old plan is given out, nor is it finished, before there is a new one', async (t) => {
+		const w = world(t, { policy: TEAM });
+		const delegate = (goal) => ({ name: 'delegate', args: { tasks: [{ goal }] } });
+		model.setScenario({ replies: [{ match: 'lead', calls: [shell('touch began; while [ ! -e go ]; do sleep 0.1; done'), delegate('old part')] },
+			{ match: 'plan made anew', calls: [delegate('other part'), { name: 'finish', args: { result: 'no' } }] },
+			{ match: 'plan made anew', text: 'I am done.' }, { match: 'no new plan yet', calls: [plan, delegate('new part')] },
+			{ match: 'new part', text: 'the report' }, { match: 'the report', text: 'went on', times: 0 }] });
+		const run = w.start(w.teamArgs('lead', '-m', 'openai/mock'), { env: model.env });
+		await until(w, () => w.has('began'), run);
+		exited(await say(w, 'steer', w.task(), 'another way', '--replan'), 0);
+		w.write('go', '');
+		await run.done;
+		exited(run, 0);
+		assert.equal(run.out, 'went on\n');
+		assert.deepEqual(w.events('task.created').map((e) => e.data.goal), ['lead', 'new part']);
+		const refused = w.events('call.finished').filter((e) => e.data.status === 'invalid');
+		assert.deepEqual(refused.map((e) => [e.data.tool, /plan made anew/.test(e.data.output)]), [['delegate', true], ['delegate', true], ['finish', true]]);
+		assert.deepEqual(w.events('loop.detected').map((e) => [e.data.kind, e.data.level]), [['no_plan', 'nudge']]);
+		assert.deepEqual(model.invalid, []);
+	});
+
+	test('--replan, and a model that does not: it is stopped, and can be resumed', async (t) => {
+		const w = world(t, { policy: TEAM });
+		model.setScenario({ replies: [{ match: 'lead', calls: [shell('touch began; while [ ! -e go ]; do sleep 0.1; done')] },
+			{ match: 'plan made anew', text: 'I am done.', times: 3 }, { match: 'plan made anew', calls: [plan] }, { match: 'plan made anew', text: 'went on', times: 0 }] });
+		const run = w.start(w.teamArgs('lead', '-m', 'openai/mock'), { env: model.env });
+		await until(w, () => w.has('began'), run);
+		exited(await say(w, 'steer', w.task(), 'another way', '--replan'), 0);
+		w.write('go', '');
+		await run.done;
+		exited(run, 10);
+		assert.deepEqual(w.events('loop.detected').map((e) => [e.data.kind, e.data.level]), [['no_plan', 'nudge'], ['no_plan', 'replan'], ['no_plan', 'stop']]);
+		const again = await w.resume(model, w.task()).done;
+		exited(again, 0);
+		assert.equal(again.out, 'went on\n');
 	});
 });
 

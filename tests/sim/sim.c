@@ -54,7 +54,7 @@ struct world {
 	int questions;
 	int models;                    /* of the chain; 1: none stands in */
 	int asked[LIMIT_FALLBACKS + 1]; /* how often each was asked since the last reply or resume */
-	int retries, switches, calls_again; /* how often each happened */
+	int retries, switches, calls_again, plans; /* how often each happened */
 };
 
 static _Noreturn void broken(const struct world *w, const char *promise)
@@ -319,6 +319,36 @@ static bool meets_limit(struct world *w, const struct call *c, bool waived)
 	return true;
 }
 
+/* The world's own reading: the last word for a new plan stands behind the last plan. */
+static bool replan_wanted(const struct world *w)
+{
+	struct str rest = buf_str(&w->log), line;
+	bool wanted = false;
+
+	while (str_next(&rest, '\n', &line)) {
+		bool plan = memmem(line.ptr, line.len, "\"plan.updated\"", 14) != NULL;
+		bool word = memmem(line.ptr, line.len, "\"task.steered\"", 14) != NULL &&
+		            memmem(line.ptr, line.len, "\"replan\":true", 13) != NULL;
+		wanted = !plan && (wanted || word);
+	}
+	for (size_t i = 0; i < w->pending_count; i++)
+		wanted = w->pending[i].type != EVENT_PLAN_UPDATED &&
+		         (wanted || (w->pending[i].type == EVENT_TASK_STEERED && json_get_bool(w->pending[i].data, "replan", false)));
+	return wanted;
+}
+
+static void write_plan(struct world *w, const struct call *c)
+{
+	char call[CALL_ID_BYTES];
+
+	snprintf(call, sizeof call, "%s", c->id);
+	emit(w, EVENT_CALL_STARTED, json_pack("{s:s, s:s, s:s}", "call", call, "tool", "plan", "nature", "idempotent"));
+	emit(w, EVENT_PLAN_UPDATED, json_pack("{s:s, s:[{s:s, s:s, s:[], s:s}]}", "call", call, "steps", "id", "a", "title", "t", "after",
+	     "state", "pending"));
+	emit(w, EVENT_CALL_FINISHED, finished_data(w, task_call_find(w->task, call), "ok"));
+	w->plans++;
+}
+
 static void delegate(struct world *w, const struct call *c)
 {
 	char id[ID_LEN + 1], call[CALL_ID_BYTES];
@@ -330,6 +360,7 @@ static void delegate(struct world *w, const struct call *c)
 	emit(w, EVENT_CALL_STARTED, json_pack("{s:s, s:s, s:s}", "call", call, "tool", "delegate", "nature", "idempotent"));
 	if (task_call_find(w->task, call)->child_count > 0)
 		return;
+	PROMISE(w, !replan_wanted(w), "nothing of the old plan is given out when a new one is wanted");
 	for (int i = 0; i < count; i++) {
 		snprintf(id, sizeof id, "%012d", pick(w, 1000000000));
 		emit(w, EVENT_TASK_DELEGATED, json_pack("{s:s, s:s, s:s, s:s, s:n}", "call", call, "child", id, "goal", "g",
@@ -475,6 +506,11 @@ static void obey(struct world *w, const struct step *cmd)
 			ask_question(w, c);
 			break;
 		}
+		if (strcmp(c->tool, "plan") == 0) {
+			write_plan(w, c);
+			break;
+		}
+		PROMISE(w, strcmp(c->tool, "finish") != 0 || !replan_wanted(w), "a task whose plan is to be made anew does not finish");
 		snprintf(w->run_id, sizeof w->run_id, "%s", c->id);
 		w->run_call = true;
 		struct started *s = account(w, c->id);
@@ -512,6 +548,7 @@ static void obey(struct world *w, const struct step *cmd)
 		break;
 	case STEP_FINISH:
 		PROMISE(w, w->running[0] == '\0' && !w->request_out && !below_active(w), "a finished task has nothing under way");
+		PROMISE(w, strcmp(cmd->state, "done") != 0 || !replan_wanted(w), "a task whose plan is to be made anew does not end as done");
 		emit(w, EVENT_TASK_FINISHED, json_pack("{s:s, s:i, s:s}", "state", cmd->state, "exit", cmd->exit, "result", cmd->text));
 		break;
 	}
@@ -535,7 +572,8 @@ static void reply(struct world *w)
 		char id[CALL_ID_BYTES];
 		snprintf(id, sizeof id, "%d.%d", turn, i + 1);
 		emit(w, EVENT_CALL_PROPOSED, json_pack("{s:s, s:i, s:s, s:s, s:o}", "call", id, "turn", turn, "id", id, "tool",
-		     w->stubborn ? "shell" : chance(w, 25) ? "delegate" : chance(w, 10) ? "ask_user" : "shell", "args", w->stubborn || chance(w, 90) ? json_object() : json_string("not json")));
+		     w->stubborn ? "shell" : chance(w, 25) ? "delegate" : chance(w, 10) ? "ask_user" : chance(w, 15) ? "plan" :
+		     chance(w, 5) ? "finish" : "shell", "args", w->stubborn || chance(w, 90) ? json_object() : json_string("not json")));
 	}
 }
 
@@ -725,7 +763,7 @@ static void hear(struct world *w, const struct said_word *word)
 		break;
 	case SAY_STEER:
 		snprintf(text, sizeof text, "word %d", word->number);
-		emit(w, EVENT_TASK_STEERED, json_pack("{s:s, s:s, s:b, s:b}", "by", "a", "text", text, "now", word->now, "replan", 0));
+		emit(w, EVENT_TASK_STEERED, json_pack("{s:s, s:s, s:b, s:b}", "by", "a", "text", text, "now", word->now, "replan", word->number % 3 == 0));
 		w->said.steers++;
 		break;
 	case SAY_ANSWER:
@@ -888,9 +926,9 @@ static void begin(struct world *w)
 	w->runs++;
 	if (w->log.len == 0) {
 		w->task = task_new();
-		emit(w, EVENT_TASK_CREATED, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:[], s:[], s:{s:i, s:i, s:i}, s:{s:i, s:{s:i, s:i, s:i, s:i}, s:o}}",
+		emit(w, EVENT_TASK_CREATED, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:[s], s:[], s:{s:i, s:i, s:i}, s:{s:i, s:{s:i, s:i, s:i, s:i}, s:o}}",
 		     "goal", "g", "agent", "a", "role", "worker", "depth", 0, "model", "sim/m", "workspace", "/w", "isolation",
-		     "full", "channel", "cli", "interactive", 1, "plan", "never", "tools", "policies", "limits", "turns",
+		     "full", "channel", "cli", "interactive", 1, "plan", "never", "tools", "plan", "policies", "limits", "turns",
 		     1 + pick(w, 12), "calls", 1 + pick(w, 40), "timeout_ms", 600000, "config",
 		     "context_tokens", w->window, "retry", "attempts", 1 + pick(w, 5), "tool_attempts", 1 + pick(w, 3), "time_ms",
 		     pick(w, 300000), "wait_ms", pick(w, 300000), "fallback", chain_of(w)));
@@ -955,6 +993,7 @@ static void run_seed(uint64_t seed, bool verbose, struct people *sums, struct wo
 	totals->retries += w.retries;
 	totals->switches += w.switches;
 	totals->calls_again += w.calls_again;
+	totals->plans += w.plans;
 	totals->said.cancels += w.said.cancels;
 	totals->said.pauses += w.said.pauses;
 	totals->said.steers += w.said.steers;
@@ -984,6 +1023,7 @@ int main(int argc, char **argv)
 	       totals.compactions, totals.circles);
 	printf("%d requests tried again, %d changes of the model, %d calls run again\n", totals.retries, totals.switches,
 	       totals.calls_again);
+	printf("%d plans\n", totals.plans);
 	printf("%ld cancels, %ld pauses, %ld words, %ld answers\n", totals.said.cancels, totals.said.pauses, totals.said.steers,
 	       totals.said.answers);
 	printf("%ld yes counted, %ld answers refused: %ld about other bytes, %ld too late, %ld said before\n", sums.voted, sums.refused,

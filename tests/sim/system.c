@@ -260,9 +260,9 @@ static struct hold *create(struct world *w, int engine, int record)
 
 	h->fresh = true;
 	h->task = task_new();
-	emit(w, h, EVENT_TASK_CREATED, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:[], s:[], s:{s:i, s:i, s:i}, s:{}}",
+	emit(w, h, EVENT_TASK_CREATED, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:[s], s:[], s:{s:i, s:i, s:i}, s:{}}",
 	     "goal", "g", "agent", "a", "role", r->depth < DEPTH ? "master" : "worker", "depth", r->depth, "model", "sim/m", "workspace", "/w",
-	     "isolation", "full", "channel", "cli", "interactive", 0, "plan", "never", "tools", "policies", "limits", "turns",
+	     "isolation", "full", "channel", "cli", "interactive", 0, "plan", "never", "tools", "plan", "policies", "limits", "turns",
 	     1 + pick(w, 6), "calls", 1 + pick(w, 20), "timeout_ms", 86400000, "config"));
 	return h;
 }
@@ -362,6 +362,35 @@ static json_t *finished_data(const struct call *c, const char *status)
 	                 "exit", 0, "output", "out", "bytes", 3, "execs", 1, "denied_execs", 0, "ms", 1);
 }
 
+/* The world's own reading: the last word for a new plan stands behind the last plan. */
+static bool replan_wanted(const struct world *w, const struct hold *h)
+{
+	struct str rest = buf_str(&w->records[h->record].log), line;
+	bool wanted = false;
+
+	while (str_next(&rest, '\n', &line)) {
+		bool plan = memmem(line.ptr, line.len, "\"plan.updated\"", 14) != NULL;
+		bool word = memmem(line.ptr, line.len, "\"task.steered\"", 14) != NULL &&
+		            memmem(line.ptr, line.len, "\"replan\":true", 13) != NULL;
+		wanted = !plan && (wanted || word);
+	}
+	for (size_t i = 0; i < h->pending_count; i++)
+		wanted = h->pending[i].type != EVENT_PLAN_UPDATED &&
+		         (wanted || (h->pending[i].type == EVENT_TASK_STEERED && json_get_bool(h->pending[i].data, "replan", false)));
+	return wanted;
+}
+
+static void write_plan(struct world *w, struct hold *h, const char *id)
+{
+	char call[CALL_ID_BYTES];
+
+	snprintf(call, sizeof call, "%s", id);
+	emit(w, h, EVENT_CALL_STARTED, json_pack("{s:s, s:s, s:s}", "call", call, "tool", "plan", "nature", "idempotent"));
+	emit(w, h, EVENT_PLAN_UPDATED, json_pack("{s:s, s:[{s:s, s:s, s:[], s:s}]}", "call", call, "steps", "id", "a", "title", "t",
+	     "after", "state", "pending"));
+	emit(w, h, EVENT_CALL_FINISHED, finished_data(task_call_find(h->task, call), "ok"));
+}
+
 static void check_call(struct world *w, struct hold *h, const struct call *c)
 {
 	const char *effect = chance(w, 90) ? "allow" : "deny";
@@ -379,9 +408,16 @@ static void run_call(struct world *w, struct hold *h, const struct call *c)
 {
 	bool room = w->records[h->record].depth < DEPTH && w->record_count + 12 < TASKS;
 
+	PROMISE(w, strcmp(c->tool, "delegate") != 0 || c->child_count > 0 || !replan_wanted(w, h),
+	        "nothing of the old plan is given out when a new one is wanted");
+
 	PROMISE(w, !is_held_up(h) || c->child_count > 0, "nothing starts after a cancel or a pause was heard, but what ends the parts");
 	if (strcmp(c->tool, "delegate") == 0 && (c->child_count > 0 || room)) {
 		delegate(w, h, c);
+		return;
+	}
+	if (strcmp(c->tool, "plan") == 0) {
+		write_plan(w, h, c->id);
 		return;
 	}
 	snprintf(h->run_id, sizeof h->run_id, "%s", c->id);
@@ -456,6 +492,7 @@ static void obey(struct world *w, int engine, struct hold *h, const struct step 
 		break;
 	case STEP_FINISH:
 		rest(w, engine, h);
+		PROMISE(w, strcmp(step->state, "done") != 0 || !replan_wanted(w, h), "a task whose plan is to be made anew does not end as done");
 		emit(w, h, EVENT_TASK_FINISHED, json_pack("{s:s, s:i, s:s}", "state", step->state, "exit", step->exit, "result", step->text));
 		break;
 	case STEP_ASK_PERSON: case STEP_EXPIRE: case STEP_COMPACT: case STEP_ASK_MODEL: case STEP_SWITCH_MODEL:
@@ -600,7 +637,7 @@ static void take_word(struct world *w, struct hold *h, const char *kind)
 	else if (strcmp(kind, "continue") == 0 && t->paused)
 		emit(w, h, EVENT_TASK_CONTINUED, json_pack("{s:s}", "by", "a"));
 	else if (strcmp(kind, "steer") == 0)
-		emit(w, h, EVENT_TASK_STEERED, json_pack("{s:s, s:s, s:b, s:b}", "by", "a", "text", "hurry", "now", chance(w, 50), "replan", 0));
+		emit(w, h, EVENT_TASK_STEERED, json_pack("{s:s, s:s, s:b, s:b}", "by", "a", "text", "hurry", "now", chance(w, 50), "replan", chance(w, 30)));
 }
 
 static void inbox_read(struct world *w, struct hold *h)
@@ -667,7 +704,7 @@ static void reply(struct world *w, struct hold *h)
 		char id[CALL_ID_BYTES];
 		snprintf(id, sizeof id, "%d.%d", turn, i + 1);
 		emit(w, h, EVENT_CALL_PROPOSED, json_pack("{s:s, s:i, s:s, s:s, s:{s:I}}", "call", id, "turn", turn, "id", id, "tool",
-		     chance(w, 30) ? "delegate" : "shell", "args", "n", (json_int_t)(next_random(w) % 1000000)));
+		     chance(w, 30) ? "delegate" : chance(w, 25) ? "plan" : "shell", "args", "n", (json_int_t)(next_random(w) % 1000000)));
 	}
 }
 
