@@ -188,7 +188,8 @@ static int two_words(struct wish *w, const char *what, const char **ret)
 		return complain(EXIT_USAGE, "%s: %zu words were given; put the text in quotes: mishri %s TASK \"...\"", w->command->name, count,
 		                w->command->name);
 	if (count < 2)
-		return complain(EXIT_USAGE, "%s: a task and %s are wanted: mishri %s", w->command->name, what, w->command->args);
+		return complain(EXIT_USAGE, "%s: a task and %s are wanted: mishri %s %s", w->command->name, what, w->command->name,
+		                w->command->args);
 	*ret = words[0];
 	w->control.text = words[1];
 	return 0;

@@ -254,7 +254,7 @@ static int resolve_policies(struct wish *w, struct err *err)
 		w->policies_resolved[i] = policy_is_ready_made(w->policies[i]) ? xstrdup(w->policies[i]) : realpath(w->policies[i], NULL);
 		if (w->policies_resolved[i] == NULL) {
 			w->policy_count = i;
-			return err_sys(err, "policy '%s'", w->policies[i]);
+			return err_sys(err, "policy '%s' (a file, or builtin:NAME, such as builtin:readonly)", w->policies[i]);
 		}
 		w->policies[i] = w->policies_resolved[i];
 	}
@@ -289,7 +289,8 @@ static const char *own_environment(void *unused, const char *name)
 static int open_model(struct session *s, const char *name, struct err *err)
 {
 	if (name == NULL || name[0] == '\0')
-		return err_set(err, EACCES, "no model is set: give one with -m (openai/NAME with OPENAI_API_KEY, or OPENAI_BASE_URL "
+		return err_set(err, EACCES, "no model is set: `mishri init` asks for one; or give it with -m"
+		                            " (openai/NAME with OPENAI_API_KEY, or OPENAI_BASE_URL "
 		                            "for a local server), or try `mishri demo`, which needs none");
 	return llm_model_open(name, own_environment, NULL, &s->model, err);
 }

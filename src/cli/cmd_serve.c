@@ -122,7 +122,7 @@ static int load_policy(struct serve *serve, struct err *err)
 	for (size_t i = 0; i < count; i++) {
 		char *path = policy_is_ready_made(files[i]) ? xstrdup(files[i]) : realpath(files[i], NULL);
 		if (path == NULL)
-			return err_sys(err, "policy '%s'", files[i]);
+			return err_sys(err, "policy '%s' (a file, or builtin:NAME, such as builtin:readonly)", files[i]);
 		serve->policies[serve->policy_count++] = path;
 	}
 	int r = cli_policy_home(serve->o, NULL, serve->policies, serve->policy_count, &serve->s.policy_home, err);
