@@ -334,6 +334,45 @@ static void long_strings_live_in_blobs(void **state UNUSED)
 	}
 }
 
+struct replayed {
+	size_t count, stop_at;
+	int64_t seq;
+	char *goal;
+};
+
+static int fold(void *userdata, const struct event *event, struct err *err)
+{
+	struct replayed *r = userdata;
+
+	assert_true(event->seq > r->seq);
+	r->seq = event->seq;
+	if (event->type == EVENT_TASK_CREATED)
+		r->goal = xstrdup(json_get_text(event->data, "goal", ""));
+	return ++r->count == r->stop_at ? err_set(err, EINVAL, "it does not fit") : 0;
+}
+
+static void a_replay_has_all_of_one_task_in_order(void **state UNUSED)
+{
+	static const struct { size_t stop_at, want; int result; } rows[] = { { 0, 2, 0 }, { 1, 1, -EINVAL } };
+	AUTO(freep) char *text = long_text(20000, 'x');
+	struct fixture f;
+
+	fixture_init(&f);
+	make_task(&f, A, A, text);
+	make_task(&f, B, B, "another");
+	OK(&f, put(&f, A, event_of(EVENT_CALL_PROPOSED, A, "",
+	                           json_pack("{ss si ss ss s{ss}}", "call", "1.1", "turn", 1, "id", "x", "tool", "shell", "args",
+	                                     "command", "true"))));
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct replayed r = { .stop_at = rows[i].stop_at };
+		assert_int_equal(store_replay(f.store, A, fold, &r, &f.err), rows[i].result);
+		assert_int_equal(r.count, rows[i].want);
+		assert_string_equal(r.goal, text);
+		free(r.goal);
+	}
+	fixture_done(&f);
+}
+
 static void deleted_content_says_so_and_breaks_no_chain(void **state UNUSED)
 {
 	struct fixture f;
@@ -477,6 +516,7 @@ int main(void)
 		cmocka_unit_test(long_strings_live_in_blobs),
 		cmocka_unit_test(deleted_content_says_so_and_breaks_no_chain),
 		cmocka_unit_test(model_text_cannot_name_a_blob),
+		cmocka_unit_test(a_replay_has_all_of_one_task_in_order),
 		cmocka_unit_test(what_could_not_be_read_again_is_refused),
 		cmocka_unit_test(messages_wait_until_they_are_done_with),
 		cmocka_unit_test(the_holder_is_poked),
