@@ -2,11 +2,15 @@
  * batches, and at 10 k, 100 k, 1 M ... events the questions of `show`, `tree`, `history` and `cost` are put: p50 and p99 each.
  *
  *   usage: bench_history [DIR [EVENTS [keep]]]    (a directory on the disk to be measured; default: the current one, 100000;
- *          keep: the store stays there, to look at it with the program) */
+ *          keep: the store stays there, to look at it with the program)
+ *          bench_history STORE EVENTS more        (a store that was kept grows up to EVENTS, is asked, and stays)
+ *
+ * Beside the time on the clock stands the CPU time of the thread: that is what a loaded machine does not change. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/hash.h"
@@ -127,8 +131,10 @@ static void dispatch(struct run *run, int most)
 {
 	while (run->under_way > most) {
 		struct pollfd p = { store_fd(run->store), POLLIN, 0 };
-		if (poll(&p, 1, 60000) <= 0)
-			abort();
+		if (poll(&p, 1, 600000) <= 0) {
+			fprintf(stderr, "bench_history: nothing was written for ten minutes\n");
+			exit(1);
+		}
 		store_dispatch(run->store);
 	}
 }
@@ -268,20 +274,31 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static int64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
 static void measure(struct run *run)
 {
 	for (enum question q = 0; q < QUESTIONS; q++) {
-		int64_t ns[ASKED], rows = 0;
+		int64_t ns[ASKED], cpu[ASKED], rows = 0;
 		struct err err = ERR_NONE;
 		for (int i = 0; i < ASKED; i++) {
-			int64_t start = clock_mono_ns();
+			int64_t start = clock_mono_ns(), cpu_start = cpu_ns();
 			if (ask(run, q, &rows, &err) < 0)
 				fail(&err);
 			ns[i] = clock_mono_ns() - start;
+			cpu[i] = cpu_ns() - cpu_start;
 		}
 		qsort(ns, ASKED, sizeof *ns, compare);
-		printf("  %-28s p50 %8.3f ms  p99 %8.3f ms  (%lld rows each)\n", question_names[q], (double)ns[ASKED / 2] / 1e6,
-		       (double)ns[ASKED * 99 / 100] / 1e6, (long long)rows / ASKED);
+		qsort(cpu, ASKED, sizeof *cpu, compare);
+		printf("  %-28s p50 %8.3f ms  p99 %8.3f ms  cpu p50 %8.3f  p99 %8.3f  (%lld rows each)\n", question_names[q],
+		       (double)ns[ASKED / 2] / 1e6, (double)ns[ASKED * 99 / 100] / 1e6, (double)cpu[ASKED / 2] / 1e6,
+		       (double)cpu[ASKED * 99 / 100] / 1e6, (long long)rows / ASKED);
 	}
 }
 
@@ -321,6 +338,54 @@ static void remove_all(void)
 	rmdir(dir);
 }
 
+static bool first_event(void *userdata, const struct event_row *row)
+{
+	struct run *run = userdata;
+	AUTO(json_decrefp) json_t *event = NULL;
+
+	if (json_parse(row->text, &event, NULL) < 0 || clock_parse(json_get_text(event, "time", ""), &run->begin_us) < 0)
+		abort();
+	snprintf(run->tree, sizeof run->tree, "%s", json_get_text(event, "task", ""));
+	return false;
+}
+
+static void some_name(void *userdata, const struct history_row *row)
+{
+	struct run *run = userdata;
+
+	memcpy(run->names[run->name_count++ % 1000], row->root->task, ID_LEN + 1);
+}
+
+/* What a run needs to know of a store that is there. */
+static void look(struct run *run)
+{
+	struct err err = ERR_NONE;
+	bool more;
+
+	if (store_events(run->store, &(struct event_filter){ .limit = 1 }, first_event, run, &err) < 0 ||
+	    store_event_newest(run->store, &run->events, &err) < 0)
+		fail(&err);
+	run->tasks = run->events / PER_TASK;
+	for (int day = 1; day < DAYS; day++) {
+		struct history_filter f = { .until_us = run->begin_us + day * INT64_C(86400000000), .limit = 3 };
+		if (store_history(run->store, &f, some_name, run, &more, &err) < 0)
+			fail(&err);
+	}
+}
+
+static void ask_all(struct run *run, int64_t events, int64_t total_tasks)
+{
+	struct err err = ERR_NONE;
+
+	grow(run, events, total_tasks);
+	int64_t start = clock_mono_ns();
+	if (store_words_update(run->store, &err) < 0)
+		fail(&err);
+	printf("  the rest of the index of words: %.1f s\n", (double)(clock_mono_ns() - start) / 1e9);
+	measure(run);
+	sizes(run);
+}
+
 int main(int argc, char **argv)
 {
 	struct run run = { .names = xcalloc(1000, sizeof *run.names), .begin_us = clock_wall_us() - DAYS * INT64_C(86400000000) };
@@ -331,8 +396,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: bench_history [DIR [EVENTS]], 10000 events at least\n");
 		return 2;
 	}
-	snprintf(dir, sizeof dir, "%s/bench-history-XXXXXX", argc > 1 ? argv[1] : ".");
-	if (mkdtemp(dir) == NULL) {
+	bool more = argc > 3 && strcmp(argv[3], "more") == 0;
+	snprintf(dir, sizeof dir, "%s%s", argc > 1 ? argv[1] : ".", more ? "" : "/bench-history-XXXXXX");
+	if (!more && mkdtemp(dir) == NULL) {
 		fprintf(stderr, "bench_history: cannot make a directory there\n");
 		return 1;
 	}
@@ -340,19 +406,15 @@ int main(int argc, char **argv)
 		fail(&err);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	chain();
-	put_tree(&run, (int64_t)events / PER_TASK);
-	for (int64_t upto = 10000; upto <= (int64_t)events; upto *= 10) {
-		grow(&run, upto, (int64_t)events / PER_TASK);
-		int64_t start = clock_mono_ns();
-		if (store_words_update(run.store, &err) < 0)
-			fail(&err);
-		printf("  the rest of the index of words: %.1f s\n", (double)(clock_mono_ns() - start) / 1e9);
-		measure(&run);
-		sizes(&run);
-	}
+	if (more)
+		look(&run);
+	else
+		put_tree(&run, (int64_t)events / PER_TASK);
+	for (int64_t upto = more ? (int64_t)events : 10000; upto <= (int64_t)events; upto *= 10)
+		ask_all(&run, upto, (int64_t)events / PER_TASK);
 	free(run.names);
 	store_close(run.store);
-	if (argc > 3 && strcmp(argv[3], "keep") == 0)
+	if (more || (argc > 3 && strcmp(argv[3], "keep") == 0))
 		printf("\nkept: %s\n", dir);
 	else
 		remove_all();

@@ -109,6 +109,7 @@ static bool identify(struct api_call *c)
 {
 	struct token_guard *guard = &c->api->guard;
 	struct token_row row;
+	const char *state = "";
 	struct err err = ERR_NONE;
 
 	if (c->http->peer.local && (c->http->peer.uid == geteuid() || c->http->peer.uid == 0)) {
@@ -121,7 +122,11 @@ static bool identify(struct api_call *c)
 		return false;
 	}
 	int64_t now_ms = clock_mono_ms();
-	int r = token_check(c->api->serve->s.store, token, clock_wall_us(), &row, &err);
+	int r = token_look(c->api->serve->s.store, token, clock_wall_us(), &row, &state, &err);
+	if (r == 0)
+		api_token_seen(c->api, &row, state);
+	if (r == 0 && strcmp(state, TOKEN_IN_FORCE) != 0)
+		r = token_check(c->api->serve->s.store, token, clock_wall_us(), &row, &err);
 	if (r == 0 && role_find(row.role) != NULL) {
 		memcpy(c->who.user, row.user, sizeof c->who.user);
 		memcpy(c->token, row.id, sizeof c->token);
@@ -509,5 +514,6 @@ void serve_http_close(struct serve *serve, void *part)
 	api_streams_close(api);
 	api_waits_close(api);
 	serve->api = NULL;
+	json_decref(api->tokens_seen);
 	free(api);
 }

@@ -15,10 +15,14 @@ struct api {
 	size_t stream_count;
 	int64_t seen;                  /* the newest event that every live stream was told of */
 	struct watch *waiting, *look, *alive;
+	json_t *tokens_seen;           /* "TOKEN STATE" → true: the record has it */
 	struct api_worker *workers;    /* of api_worker.c: those that work and those that wait, in their order */
 	int workers_busy;
 	struct watch *work;
 };
+
+/* api_token.c: a token was shown; state: as of token_look */
+void api_token_seen(struct api *api, const struct token_row *row, const char *state);
 
 struct api_call {                      /* one request, while it is handled */
 	struct api *api;
@@ -63,7 +67,8 @@ void api_tell_json(struct api_call *call, struct str out);           /* as it is
 void api_workers_go_on(struct api *api);
 void api_workers_open(struct api *api);
 void api_workers_close(struct api *api);
-/* Runs a command that is quick whatever is stored, here and now, and parses what it prints with --json; NULL: it was answered with its complaint. */
+/* Runs a command that is quick whatever is stored, here and now, and parses what it prints with --json; NULL: it was answered
+ * with its complaint. */
 MUST_USE json_t *api_command(struct api_call *call, const struct command *command, const char *const *words, size_t count);
 
 /* api_tasks.c */

@@ -351,7 +351,8 @@ static bool hand_over(struct wish *w, const char *task, int *ret_code)
 		if (strcmp(outcome_name(i), outcome) == 0)
 			sent.outcome = i;
 	snprintf(sent.task, sizeof sent.task, "%s", task);
-	snprintf(sent.said, sizeof sent.said, "%s%s", json_get_text(answer, "said", ""), sent.outcome == CONTROL_DONE ? ", in the service" : "");
+	snprintf(sent.said, sizeof sent.said, "%s%s", json_get_text(answer, "said", ""),
+	         sent.outcome == CONTROL_DONE ? ", in the service" : "");
 	*ret_code = tell(w, &sent);
 	return true;
 }

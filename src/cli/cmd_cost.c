@@ -5,6 +5,7 @@
 
 #include "cli/common.h"
 #include "cli/print.h"
+#include "cli/sums.h"
 #include "cli/text.h"
 
 #include "base/banned.h"
@@ -138,7 +139,7 @@ static json_t *json_sum(const struct sum *sum)
 	return object;
 }
 
-static void print_groups_json(const struct groups *g)
+static void print_groups_json(const struct groups *g, json_t *budgets)
 {
 	AUTO(json_decrefp) json_t *object = json_object();
 	json_t *rows = json_array();
@@ -157,6 +158,7 @@ static void print_groups_json(const struct groups *g)
 	json_put_text(object, "by", by_names[g->by]);
 	json_put(object, "rows", rows);
 	json_put(object, "total", json_sum(&g->total));
+	json_put(object, "budgets", json_incref(budgets));
 	print_json(object);
 }
 
@@ -281,12 +283,20 @@ static int cost(int argc, char **argv)
 		r = store_days(store, &filter, visit_day, &groups, &err);
 	else if (r == 0)
 		r = store_costs(store, &filter, visit, &groups, &err);
+	AUTO(json_decrefp) json_t *budgets = NULL;
+	int64_t today_us = clock_wall_us() / LIMIT_DAY_US * LIMIT_DAY_US;
+	if (r == 0)
+		r = sums_warned(store, filter.root, filter.since_us > 0 ? filter.since_us : today_us, &budgets, &err);
 	if (r < 0 && r != -ENOENT)                      /* no store yet: nothing was spent yet */
 		return complain(EXIT_FAILED, "%s", err.text);
-	if (option_given(o, "--json"))
-		print_groups_json(&groups);
-	else
+	if (budgets == NULL)
+		budgets = json_array();
+	if (option_given(o, "--json")) {
+		print_groups_json(&groups, budgets);
+	} else {
 		print_groups(&groups, print_colour(o));
+		sums_print_warned(budgets, print_colour(o));
+	}
 	return EXIT_DONE;
 }
 

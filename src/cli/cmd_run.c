@@ -386,8 +386,9 @@ static int open_session(struct session *s, const struct wish *w, int64_t nanos)
 	s->fallback = w->fallback;
 	if (w->chat != NULL)
 		chat_hook(w->chat, s);
-	if (session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err) < 0)
-		return refuse(w, EXIT_FAILED, "%s", err.text);
+	int r = session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err);
+	if (r < 0)
+		return refuse(w, r == -EINVAL ? EXIT_CONFIG : EXIT_FAILED, "%s", err.text);
 	return 0;
 }
 

@@ -160,8 +160,10 @@ static int open_all(struct serve *serve)
 	if (r < 0)
 		return complain(r == -EACCES ? EXIT_AUTH : EXIT_CONFIG, "serve: %s", err.text);
 	api_hooks(serve);
-	if (session_open(&serve->s, false, true, false, &err) < 0)
-		return complain(EXIT_FAILED, "serve: %s", err.text);
+	serve_recover_hooks(serve);
+	r = session_open(&serve->s, false, true, false, &err);
+	if (r < 0)
+		return complain(r == -EINVAL ? EXIT_CONFIG : EXIT_FAILED, "serve: %s", err.text);
 	AUTO(freep) char *dir = dirs_runtime(option_text(serve->o, "--data", NULL), serve->data);
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
 		return complain(EXIT_FAILED, "serve: %s: %s", dir, strerror(errno));

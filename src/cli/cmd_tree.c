@@ -4,6 +4,7 @@
 
 #include "cli/common.h"
 #include "cli/print.h"
+#include "cli/sums.h"
 #include "cli/text.h"
 #include "store/history.h"
 
@@ -95,6 +96,7 @@ static json_t *json_node(struct store *store, const struct node *n, int *ret, st
 	json_put(node, "taint", r == 0 ? taint : json_array());
 	json_put(node, "children", json_array());
 	json_put(node, "cost", json_cost(&n->row));
+	json_put(node, "usd_nanos_with_below", n->all_nanos < 0 ? json_null() : json_integer(n->all_nanos));
 	if (json_array_size(n->waits) > 0)
 		json_put(node, "waits", json_incref(n->waits));
 	*ret = r;
@@ -111,6 +113,13 @@ static int print_tree_json(struct store *store, const struct tree *t, struct err
 		if (i > 0)
 			json_array_append_new(json_object_get(nodes[t->nodes[i].parent], "children"), nodes[i]);
 	}
+	json_t *totals = NULL, *budgets = NULL;
+	if (r == 0)
+		r = sums_read(store, &t->nodes[0].row, &totals, err);
+	if (r == 0)
+		r = sums_warned(store, t->task, 0, &budgets, err);
+	json_put(nodes[0], "totals", totals);
+	json_put(nodes[0], "budgets", budgets);
 	if (r == 0)
 		print_json(nodes[0]);
 	json_decref(nodes[0]);
@@ -210,6 +219,32 @@ static int print_below(struct store *store, const struct tree *t, const bool *la
 	return r;
 }
 
+/* Each model, and what there is beside this tree; nothing where it would say the same again. */
+static int print_totals(struct store *store, const struct tree *t, bool colour, struct err *err)
+{
+	AUTO(json_decrefp) json_t *totals = NULL, *budgets = NULL;
+	char text[SUMS_TEXT_BYTES], cost[COST_TEXT_BYTES];
+	const json_t *one;
+	size_t i;
+
+	int r = sums_read(store, &t->nodes[0].row, &totals, err);
+	if (r == 0)
+		r = sums_warned(store, t->task, 0, &budgets, err);
+	if (r < 0)
+		return r;
+	const json_t *models = json_object_get(totals, "models");
+	json_array_foreach((json_t *)models, i, one) {
+		if (json_array_size(models) < 2)
+			break;
+		print_line(json_get_text(one, "model", ""), 60);
+		printf("  %lld tokens, %s\n", (long long)json_get_int(one, "tokens", 0), cost_text(json_get_int(one, "usd_nanos", -1), cost));
+	}
+	if (sums_text(totals, t->nodes[0].row.user, text)[0] != '\0')
+		printf("%s%s%s\n", ink(colour, INK_FAINT), text, ink(colour, INK_PLAIN));
+	sums_print_warned(budgets, colour);
+	return 0;
+}
+
 static int print_tree(struct store *store, const struct tree *t, bool colour, struct err *err)
 {
 	bool *last = xcalloc(t->count, sizeof *last), *seen = xcalloc(t->count, sizeof *seen);
@@ -219,6 +254,8 @@ static int print_tree(struct store *store, const struct tree *t, bool colour, st
 		seen[t->nodes[i].parent] = true;
 	}
 	int r = print_below(store, t, last, 0, 0, colour, err);
+	if (r == 0)
+		r = print_totals(store, t, colour, err);
 	free(last);
 	free(seen);
 	return r;

@@ -136,6 +136,29 @@ static int show(const struct options *o, const char *data, const char *dir)
 	return state == TRUST_OK ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* The record has it before it takes effect. What is not there is for trust_add and trust_remove to refuse. */
+static int record(const struct options *o, const char *data, const char *dir, bool remove, struct err *err)
+{
+	AUTO(store_closep) struct store *store = NULL;
+	AUTO(freep) char *real = realpath(dir, NULL);
+	char user[USER_LEN + 1], hex[SHA256_HEX_LEN + 1] = "";
+	struct event e = { .type = remove ? EVENT_TRUST_TAKEN : EVENT_TRUST_GIVEN, .time_us = clock_wall_us(), .attempt = 1 };
+	int64_t seq;
+
+	if (real == NULL || (!remove && trust_bind(data, real, hex, NULL) < 0))
+		return 0;
+	int r = cli_user(o, user, err);
+	if (r == 0)
+		r = cli_open_store(o, STORE_CREATE, &store, err);
+	if (r < 0)
+		return r;
+	e.data = json_pack("{s:s, s:s}", "directory", real, "by", user);
+	if (!remove)
+		json_put_text(e.data, "digest", hex);
+	memcpy(e.user, user, sizeof e.user);
+	return store_append_wait(store, &(struct store_batch){ .root = "", .task = "", .events = &e, .count = 1, .checkpoint = true }, &seq, err);
+}
+
 static int run(int argc, char **argv)
 {
 	AUTO(options_freep) struct options *o = NULL;
@@ -165,7 +188,9 @@ static int run(int argc, char **argv)
 	const char *dir = count == 1 ? words[0] : ".";
 	if (option_given(o, "--show") || option_given(o, "--diff"))
 		return show(o, data, dir);
-	int r = option_given(o, "--remove") ? trust_remove(data, dir, &err) : trust_add(data, dir, &err);
+	int r = record(o, data, dir, option_given(o, "--remove"), &err);
+	if (r == 0)
+		r = option_given(o, "--remove") ? trust_remove(data, dir, &err) : trust_add(data, dir, &err);
 	if (r < 0)
 		return complain(r == -ENOENT || r == -ENOTDIR || r == -EINVAL ? EXIT_USAGE : EXIT_CONFIG, "trust: %s", err.text);
 	return EXIT_DONE;

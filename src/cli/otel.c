@@ -22,7 +22,12 @@ int cli_otel(struct loop *loop, struct store *store, const struct config *config
 		r = otel_new(loop, store, &setup, ret, &err);
 		otel_setup_done(&setup);
 	}
-	return r < 0 ? complain(EXIT_CONFIG, "%s", err.text) : 0;
+	if (r >= 0)
+		return 0;
+	/* What is wrong begins with the key that says it. */
+	AUTO(freep) char *key = xstrndup(err.text, strcspn(err.text, ": "));
+	const char *origin = strncmp(key, "otel.", 5) == 0 ? config_origin(config, key) : NULL;
+	return complain(EXIT_CONFIG, "%s%s%s", origin != NULL ? origin : "", origin != NULL ? ": " : "", err.text);
 }
 
 void cli_otel_close(struct otel *otel)

@@ -51,6 +51,7 @@ struct progress {
 	struct worker *workers;        /* in the order of their numbers */
 	int worker_count;
 	bool usd_unknown;
+	char totals[LIVE_LINE_BYTES - 80];
 };
 
 static const char *paint(const struct progress *p, const char *code)
@@ -128,9 +129,9 @@ static void add_sums(struct block *b, const struct progress *p)
 		snprintf(cost, sizeof cost, ", cost unknown");
 	else if (p->usd_nanos > 0)
 		snprintf(cost, sizeof cost, ", $%.4f", (double)p->usd_nanos / 1e9);
-	snprintf(next_line(b), BLOCK_LINE_BYTES, "  %s: %lld turns, %lld calls, %lld tokens%s",
+	snprintf(next_line(b), BLOCK_LINE_BYTES, "  %s: %lld turns, %lld calls, %lld tokens%s%s%s",
 	         clock_span(clock_mono_ms() - p->since_ms, span, sizeof span), (long long)p->turns, (long long)p->calls,
-	         (long long)p->tokens, cost);
+	         (long long)p->tokens, cost, p->totals[0] != '\0' ? "; " : "", p->totals);
 }
 
 static void add_workers(struct block *b, const struct progress *p)
@@ -320,6 +321,16 @@ void progress_note(struct progress *p, const char *line)
 	buf_printf(&p->out, "mishri: %s\n", line);
 	if (!p->paused)
 		show(p);
+}
+
+bool progress_live(const struct progress *p)
+{
+	return p->terminal;
+}
+
+void progress_totals(struct progress *p, const char *text)
+{
+	snprintf(p->totals, sizeof p->totals, "%.*s", (int)sizeof p->totals - 1, text);
 }
 
 void progress_pause(struct progress *p, bool paused)
@@ -834,6 +845,11 @@ void progress_event(struct progress *p, const struct event *e)
 	case EVENT_CHANGES_DROPPED:
 	case EVENT_HISTORY_IMPORTED:
 	case EVENT_HISTORY_PRUNED:
+	case EVENT_TOKEN_ADDED:
+	case EVENT_TOKEN_REVOKED:
+	case EVENT_TOKEN_USED:
+	case EVENT_TRUST_GIVEN:
+	case EVENT_TRUST_TAKEN:
 	case EVENT_SCHEDULE_ADDED:
 	case EVENT_SCHEDULE_CHANGED:
 	case EVENT_SCHEDULE_PAUSED:

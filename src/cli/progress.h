@@ -18,6 +18,8 @@ void progress_paint_by(struct progress *progress, progress_painter *painter, voi
 void progress_text(struct progress *progress, const char *task, struct str text);  /* a model is saying this */
 bool progress_has_shown(const struct progress *progress, const char *result);       /* the last reply, on the screen as it came */
 void progress_note(struct progress *progress, const char *line);       /* a line of ours among them */
+bool progress_live(const struct progress *progress);                  /* is there a block? */
+void progress_totals(struct progress *progress, const char *text);     /* sums beyond this run, for the block; "" none */
 void progress_pause(struct progress *progress, bool paused);          /* while a question is on the screen */
 
 #endif

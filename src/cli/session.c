@@ -10,9 +10,11 @@
 #include "cli/ask.h"
 #include "cli/changes.h"
 #include "cli/progress.h"
+#include "cli/sums.h"
 #include "engine/dirs.h"
 #include "engine/egress.h"
 #include "engine/fallback.h"
+#include "engine/health.h"
 #include "engine/metrics.h"
 #include "engine/notify.h"
 #include "engine/oplog.h"
@@ -34,6 +36,17 @@ static void stream_line(const struct event *e)
 	buf_done(&text);
 }
 
+/* Beside what this run spent, what its session and the day did. It is no part of the work: where it cannot be read, it is not shown. */
+static void show_totals(const struct session *s, const char *task)
+{
+	AUTO(json_decrefp) json_t *sums = NULL;
+	AUTO(task_row_done) struct task_row row = { 0 };
+	char text[SUMS_TEXT_BYTES];
+
+	if (store_task_get(s->store, task, &row, NULL) == 0 && sums_read(s->store, &row, &sums, NULL) == 0)
+		progress_totals(s->progress, sums_text(sums, row.user, text));
+}
+
 static void on_event(void *userdata, const struct event *e)
 {
 	struct session *s = userdata;
@@ -43,8 +56,18 @@ static void on_event(void *userdata, const struct event *e)
 		stream_line(e);
 	if (s->progress != NULL)
 		progress_event(s->progress, e);
+	if (s->progress != NULL && e->type == EVENT_MODEL_REPLIED && progress_live(s->progress))
+		show_totals(s, e->task);
 	if (s->on_event != NULL)
 		s->on_event(s->userdata, e);
+}
+
+static void on_word(void *userdata)
+{
+	struct session *s = userdata;
+
+	if (s->on_word != NULL)
+		s->on_word(s->userdata);
 }
 
 static void on_over(void *userdata, struct run *run)
@@ -185,13 +208,15 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	struct engine_setup setup = {
 		.loop = s->loop, .store = s->store, .egress = s->egress, .warden = s->warden, .policy = s->policy, .llm = s->llm,
 		.model = s->model, .user = s->user, .interactive = ask,
-		.on_event = on_event, .on_text = on_text, .on_over = on_over, .service = s->service || s->stays, .ask = ask ? on_ask : NULL,
+		.on_event = on_event, .on_text = on_text, .on_over = on_over, .on_word = on_word, .service = s->service || s->stays,
+		.ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 		.poke_fd = s->poke_path != NULL ? s->poke_fd : -1,
 		.loops_ignored = s->loops_ignored,
 	};
 	if (cli_otel(s->loop, s->store, s->config, &s->otel) != 0)
 		return err_set(err, EINVAL, "the export of spans is not set up right (docs/otel.md); otel.export=off does without");
+	setup.rest_ms = s->service && s->config != NULL ? config_number(s->config, "serve.rest") : 0;
 	setup.otel = s->otel;
 	s->metrics = s->service ? metrics_new() : NULL;
 	setup.metrics = s->metrics;
@@ -225,6 +250,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	r = engine_new(&setup, &s->engine, err);
 	if (r < 0)
 		return r;
+	otel_watch(s->otel, engine_heartbeats(s->engine));
 	r = stop_watch(s->loop, on_stop, s, err);
 	if (r == 0 && !s->service) /* a service says so when it listens */
 		notify_ready();

@@ -133,6 +133,7 @@ FIELDS(task_parked) = {
 	{ "reason", TEXT, 0, "interrupted, loop, waiting, paused, forked, store, recovery" },
 	{ "detail", TEXT, OPTIONAL, "one sentence" },
 	{ "service", BOOL, OPTIONAL, "a service ended, and the next one goes on with it" },
+	{ "resting", BOOL, OPTIONAL, "it only waits for people: a service goes on with it when one has said something" },
 };
 FIELDS(task_cancelled) = {
 	{ "by", TEXT, 0, "user" },
@@ -573,6 +574,36 @@ FIELDS(history_pruned) = {
 	{ "spending", ARRAY, 0, "what it took from budgets, by session, user and day: that is still taken" },
 };
 
+FIELDS(token_added) = {
+	{ "token", TEXT, 0, "id; the secret itself is kept nowhere" },
+	{ "name", TEXT, 0, "its name" },
+	{ "user", TEXT, 0, "for whom it acts" },
+	{ "role", TEXT, 0, "viewer, auditor, operator, approver, admin" },
+	{ "expires", TEXT, NULLABLE, "until when it counts; null: until it is revoked" },
+	{ "by", TEXT, 0, "the user who added it" },
+};
+FIELDS(token_revoked) = {
+	{ "token", TEXT, 0, "id" },
+	{ "name", TEXT, 0, "its name" },
+	{ "by", TEXT, 0, "the user" },
+};
+FIELDS(token_used) = {
+	{ "token", TEXT, 0, "id" },
+	{ "name", TEXT, 0, "its name" },
+	{ "user", TEXT, 0, "for whom it acts" },
+	{ "role", TEXT, 0, "viewer, auditor, operator, approver, admin" },
+	{ "state", TEXT, 0, "in force: it opened; revoked, expired: somebody showed it, and it opened nothing" },
+};
+FIELDS(trust_given) = {
+	{ "directory", TEXT, 0, "the project" },
+	{ "digest", TEXT, 0, "SHA-256 of its files as they were trusted" },
+	{ "by", TEXT, 0, "the user" },
+};
+FIELDS(trust_taken) = {
+	{ "directory", TEXT, 0, "the project" },
+	{ "by", TEXT, 0, "the user" },
+};
+
 #define SCHEDULE_COMMON \
 	{ "schedule", TEXT, 0, "id of the schedule" }, { "name", TEXT, 0, "its name" }, \
 	{ "version", INT, 0, "how many events of this kind the schedule had before; what was decided on an older one is refused" }
@@ -705,6 +736,11 @@ static const struct row rows[] = {
 	[EVENT_CHANGES_DROPPED] = ROW("changes.dropped", changes_dropped, "What a task changed in its layer was thrown away."),
 	[EVENT_HISTORY_IMPORTED] = ROW("history.imported", history_imported, "A task tree came out of a file."),
 	[EVENT_HISTORY_PRUNED] = ROW("history.pruned", history_pruned, "A task tree left by retention; this stands in its place."),
+	[EVENT_TOKEN_ADDED] = ROW("token.added", token_added, "A token of the API was made."),
+	[EVENT_TOKEN_REVOKED] = ROW("token.revoked", token_revoked, "A token opens nothing any more."),
+	[EVENT_TOKEN_USED] = ROW("token.used", token_used, "A token was shown to a service, for the first time since it began."),
+	[EVENT_TRUST_GIVEN] = ROW("trust.given", trust_given, "A project may bring its own configuration, policy and instructions."),
+	[EVENT_TRUST_TAKEN] = ROW("trust.taken", trust_taken, "A project may not any more."),
 	[EVENT_SCHEDULE_ADDED] = ROW("schedule.added", schedule_added, "A schedule was made."),
 	[EVENT_SCHEDULE_CHANGED] = ROW("schedule.changed", schedule_changed, "A schedule got another rule or another goal."),
 	[EVENT_SCHEDULE_PAUSED] = ROW("schedule.paused", schedule_paused, "A schedule starts nothing until it is resumed."),
@@ -790,15 +826,32 @@ int event_check(enum event_type type, const json_t *data, struct err *err)
 	return 0;
 }
 
+/* Is its JSON text itself between quotes? */
+static bool is_plain(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text < ' ' || *text == '"' || *text == '\\' || *text == 0x7f)
+			return false;
+	return true;
+}
+
 static void add_quoted(struct buf *ret, const char *key, const char *text, bool or_null)
 {
-	buf_printf(ret, "\"%s\":", key);
+	buf_add_char(ret, '"');
+	buf_add_text(ret, key);
+	buf_add_text(ret, "\":");
 	if (or_null && text[0] == '\0') {
 		buf_add_text(ret, "null,");
 		return;
 	}
-	AUTO(json_decrefp) json_t *value = json_of_str(str_of(text));
-	json_write(value, ret);
+	if (is_plain(text)) {
+		buf_add_char(ret, '"');
+		buf_add_text(ret, text);
+		buf_add_char(ret, '"');
+	} else {
+		AUTO(json_decrefp) json_t *value = json_of_str(str_of(text));
+		json_write(value, ret);
+	}
 	buf_add_char(ret, ',');
 }
 
@@ -860,20 +913,16 @@ static int read_common(const json_t *object, struct event *e, struct err *err)
 	return 0;
 }
 
-int event_parse(struct str text, struct event *ret, struct err *err)
+int event_read(const json_t *object, struct event *ret, struct err *err)
 {
-	AUTO(json_decrefp) json_t *object = NULL;
 	struct event e = { 0 };
 
-	int r = json_parse(text, &object, err);
-	if (r < 0)
-		return r;
 	const char *name = json_get_text(object, "type", "");
 	int type = event_find(name);
 	if (type < 0)
 		return err_set(err, ENOTSUP, "event: unknown type '%s': was it written by a newer version?", name);
 	e.type = (enum event_type)type;
-	r = read_common(object, &e, err);
+	int r = read_common(object, &e, err);
 	if (r < 0)
 		return r;
 	json_t *data = json_object_get(object, "data");
@@ -883,6 +932,14 @@ int event_parse(struct str text, struct event *ret, struct err *err)
 	e.data = json_incref(data);
 	*ret = e;
 	return 0;
+}
+
+int event_parse(struct str text, struct event *ret, struct err *err)
+{
+	AUTO(json_decrefp) json_t *object = NULL;
+
+	int r = json_parse(text, &object, err);
+	return r < 0 ? r : event_read(object, ret, err);
 }
 
 static json_t *field_schema(const struct field *f)

@@ -606,7 +606,8 @@ static void warn(struct run *run, const struct budget *b, enum budget_unit unit,
 	         "most", (json_int_t)most));
 }
 
-void charge_noted(struct run *run, const struct event *e)
+/* ahead: what is in the event is not in the store yet. */
+static void look(struct run *run, const struct event *e, bool ahead)
 {
 	int64_t own[BUDGET_UNITS];
 	struct budget b_own;
@@ -620,10 +621,22 @@ void charge_noted(struct run *run, const struct event *e)
 		struct err err;
 		if (store_spent(run->engine->setup.store, b, budget_key(run, b), today(), "", &s, &err) < 0)
 			continue; /* a warning is no promise */
-		for (size_t u = 0; u < BUDGET_UNITS; u++)
+		for (size_t u = 0; u < BUDGET_UNITS; u++) {
+			s.spent[u] += ahead ? own[u] : 0;
 			if (b->most[u] >= 0 && own[u] > 0)
 				warn(run, b, (enum budget_unit)u, &s, own[u]);
+		}
 	}
+}
+
+void charge_noted(struct run *run, const struct event *e)
+{
+	look(run, e, false);
+}
+
+void charge_last(struct run *run, const struct event *e)
+{
+	look(run, e, true);
 }
 
 /* ---- before a task begins ---- */

@@ -30,6 +30,8 @@ void charge_withdraw(struct run *run);                           /* the question
 int64_t charge_time_left_ms(const struct run *run);              /* of budgets of time, at least 1; INT64_MAX: none */
 /* An event became durable: says how much of the budgets is spent now. */
 void charge_noted(struct run *run, const struct event *event);
+/* The same of an event that is not durable yet, because nothing of the task may be left when it is. */
+void charge_last(struct run *run, const struct event *event);
 
 /* "limit.reached" of one refused rate, as it is written. kind: of what it counts. The caller owns it. */
 json_t *limit_data(const struct run *run, const struct decision_limit *limit, const struct charge_rate *rate, enum action_kind on,

@@ -1,6 +1,7 @@
 /* model.c - the model's side of a run: what is asked, what comes back, what is tried again.
  * It never reads meaning out of a reply: the calls in it are proposals and nothing more. */
 #include "engine/breaker.h"
+#include "engine/charge.h"
 #include "engine/run.h"
 #include "engine/traceparent.h"
 
@@ -132,7 +133,11 @@ static void replied(struct run *run, const struct llm_reply *reply)
 	json_put(data, "usage", usage_of(&reply->usage));
 	put_cost(run, data, &reply->usage);
 	put_count(data, "first_ms", reply->first_ms);
+	AUTO(json_decrefp) json_t *kept = json_incref(data);
 	run_emit(run, EVENT_MODEL_REPLIED, "turn", turn_name(run->task, name), data);
+	/* With it the task may be over, before the store has it. */
+	if (reply->call_count == 0)
+		charge_last(run, &(struct event){ .type = EVENT_MODEL_REPLIED, .data = kept });
 	for (size_t i = 0; i < MIN(reply->call_count, (size_t)LIMIT_CALLS_PER_REPLY); i++)
 		propose(run, &reply->calls[i], turn, i);
 }

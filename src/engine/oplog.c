@@ -40,6 +40,7 @@ static const struct {
 	{ EVENT_APPROVAL_DECIDED, LEVEL_INFO, { "approval", "call", "answer", "by" } },
 	{ EVENT_GRANT_MADE, LEVEL_INFO, { "grant", "scope" } },
 	{ EVENT_GRANT_REVOKED, LEVEL_INFO, { "grant", "by" } },
+	{ EVENT_TOKEN_USED, LEVEL_INFO, { "token", "name", "user", "state" } },
 	{ EVENT_LIMIT_REACHED, LEVEL_WARNING, { "limit", "over", "call" } },
 	{ EVENT_BUDGET_WARNED, LEVEL_WARNING, { "budget", "percent", "unit" } },
 	{ EVENT_BUDGET_EXCEEDED, LEVEL_WARNING, { "budget", "over", "call" } },

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/heartbeat.h"
+
 #include "base/banned.h"
 
 struct live {                          /* a tree of tasks that works now */
@@ -246,6 +248,15 @@ void otel_free(struct otel *o)
 	watch_free(o->timer);
 	otel_sender_free(o->sender);
 	free(o);
+}
+
+void otel_watch(struct otel *o, struct heartbeats *table)
+{
+	if (o == NULL)
+		return;
+	const struct beat_spec spec = { .kind = "exporter", .name = "", .action = BEAT_ALARM,
+	                                .deadline_ms = o->setup.target.timeout_ms + LIMIT_OTEL_BACKOFF_MOST_MS };
+	otel_sender_watch(o->sender, beat_new(table, &spec));
 }
 
 void otel_freep(struct otel **o)

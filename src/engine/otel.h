@@ -31,6 +31,8 @@ MUST_USE int otel_env_read(const char *const *env, otel_env_put *put, void *user
 struct otel;
 MUST_USE int otel_new(struct loop *loop, struct store *store, const struct otel_setup *setup, struct otel **ret, struct err *err);
 void otel_free(struct otel *otel);                       /* NULL is fine; what was not sent is lost: otel_flush */
+struct heartbeats;
+void otel_watch(struct otel *otel, struct heartbeats *table);    /* a row "exporter" in it; NULL otel is fine */
 void otel_freep(struct otel **otel);
 void otel_event(struct otel *otel, const struct event *event);   /* durable, in order within a task */
 void otel_flush(struct otel *otel);                      /* runs the loop, for flush_ms at most */

@@ -11,6 +11,8 @@
 #include "llm/fault.h"
 #include "llm/http.h"
 
+#include "base/heartbeat.h"
+
 #include "base/banned.h"
 
 TAILQ_HEAD(span_list, waiting_span);
@@ -37,6 +39,7 @@ struct otel_sender {
 	struct watch *timer;         /* when to send next */
 	struct watch *flush_end;     /* while flushing */
 	bool flushing, retrying;
+	struct beat *beat;           /* NULL: nobody watches */
 	struct otel_stats stats;
 };
 
@@ -110,6 +113,7 @@ static void batch_over(struct otel_sender *s, int64_t sent, int64_t rejected)
 	s->batch_count = 0;
 	buf_done(&s->batch);
 	s->retrying = false;
+	beat_rest(s->beat);
 	go_on(s);
 }
 
@@ -209,6 +213,8 @@ static void send_batch(struct otel_sender *s)
 	buf_add_str(&body, buf_str(&s->batch));
 	buf_reset(&s->answer);
 	s->retrying = false;
+	if (s->attempts == 0)
+		beat_now(s->beat, clock_mono_ms()); /* from here on the receiver has to say something */
 	s->attempts++;
 	s->stats.requests++;
 	struct http_request request = {
@@ -329,12 +335,18 @@ void otel_sender_free(struct otel_sender *s)
 	json_decref(s->resource);
 	free(s->url);
 	free(s->ca_file);
+	beat_free(s->beat);
 	free(s);
 }
 
 bool otel_sender_full(const struct otel_sender *s)
 {
 	return s->waiting_count + s->batch_count >= s->target.queue_spans || s->waiting_bytes >= (int64_t)LIMIT_OTEL_QUEUE_BYTES;
+}
+
+void otel_sender_watch(struct otel_sender *s, struct beat *beat)
+{
+	s->beat = beat;
 }
 
 void otel_sender_put(struct otel_sender *s, const json_t *span)

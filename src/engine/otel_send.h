@@ -30,6 +30,10 @@ struct otel_sender;
 /* All of target is copied. -EINVAL: the address or a header; -ENOENT: no libcurl. */
 MUST_USE int otel_sender_new(struct loop *loop, const struct otel_target *target, struct otel_sender **ret, struct err *err);
 void otel_sender_free(struct otel_sender *sender);       /* what waits is lost */
+/* A row of the table of heartbeats: it beats when a request is begun and when the receiver takes one, and rests while nothing is
+ * under way. Taken over. */
+struct beat;
+void otel_sender_watch(struct otel_sender *sender, struct beat *beat);
 void otel_sender_put(struct otel_sender *sender, const json_t *span);
 /* Runs the loop until all is delivered or given up, or the time is over; what is left then counts as dropped. */
 void otel_sender_flush(struct otel_sender *sender, int64_t ms);

@@ -11,6 +11,9 @@
 /* Of nothing: compared with where there is no row. */
 #define NO_HASH "0000000000000000000000000000000000000000000000000000000000000000"
 
+/* Who shows one that is over is not told so. */
+static const char unknown[] = "this token is not known, or it was revoked or has expired; `mishri token add` makes one";
+
 static const struct role roles[] = {
 	{ "viewer", RIGHT_READ, "sees its user's tasks" },
 	{ "auditor", RIGHT_READ | RIGHT_READ_ALL, "sees everybody's tasks" },
@@ -62,7 +65,7 @@ void token_make(struct token_row *row, char ret[static TOKEN_TEXT_BYTES])
 	explicit_bzero(secret, sizeof secret);
 }
 
-int token_check(struct store *store, struct str text, int64_t now_us, struct token_row *ret, struct err *err)
+int token_look(struct store *store, struct str text, int64_t now_us, struct token_row *ret, const char **ret_state, struct err *err)
 {
 	struct token_row row = { .salt = "-" };
 	char id[ID_LEN + 1] = "", hash[SHA256_HEX_LEN + 1];
@@ -75,10 +78,24 @@ int token_check(struct store *store, struct str text, int64_t now_us, struct tok
 		return r;
 	hash_of(row.salt, shaped ? str_skip(text, 7 + ID_LEN + 1) : STR(""), hash);
 	bool same = CRYPTO_memcmp(hash, r == 0 ? row.hash : NO_HASH, SHA256_HEX_LEN) == 0;
-	if (r < 0 || !same || row.revoked_us != 0 || (row.expires_us != 0 && row.expires_us <= now_us))
-		return err_set(err, EACCES, "this token is not known, or it was revoked or has expired; `mishri token add` makes one");
+	if (r < 0 || !same)
+		return err_set(err, EACCES, "%s", unknown);
 	*ret = row;
+	*ret_state = row.revoked_us != 0 ? "revoked" : row.expires_us != 0 && row.expires_us <= now_us ? "expired" : TOKEN_IN_FORCE;
 	return 0;
+}
+
+int token_check(struct store *store, struct str text, int64_t now_us, struct token_row *ret, struct err *err)
+{
+	struct token_row row;
+	const char *state;
+	int r = token_look(store, text, now_us, &row, &state, err);
+
+	if (r == 0 && strcmp(state, TOKEN_IN_FORCE) != 0)
+		return err_set(err, EACCES, "%s", unknown);
+	if (r == 0)
+		*ret = row;
+	return r;
 }
 
 bool token_guard_open(struct token_guard *g, int64_t now_ms)

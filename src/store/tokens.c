@@ -28,6 +28,31 @@ static void count_one(void *userdata, const struct token_row *row)
 	++*(int64_t *)userdata;
 }
 
+static json_t *added(const struct token_row *t)
+{
+	char time[CLOCK_TEXT_BYTES];
+	json_t *data = json_object();
+
+	json_put_text(data, "token", t->id);
+	json_put_text(data, "name", t->name);
+	json_put_text(data, "user", t->user);
+	json_put_text(data, "role", t->role);
+	json_put(data, "expires", t->expires_us > 0 ? json_string(clock_format(t->expires_us, time)) : json_null());
+	json_put_text(data, "by", t->made_by);
+	return data;
+}
+
+static int add(struct db *db, const struct token_row *t, struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(db, SQL_TOKEN_PUT, "ttttttiti", t->id, t->name, t->user, t->role, t->salt, t->hash,
+	                                              t->made_us, t->made_by, t->expires_us);
+	int r = query_next(&q, err);
+
+	if (r == 0)
+		return err_set(err, EEXIST, "there is a token '%s' already; `mishri token list` shows them, and a name is used once", t->name);
+	return r < 0 ? r : engine_event_write(db, EVENT_TOKEN_ADDED, t->made_by, added(t), err);
+}
+
 int store_token_add(struct store *store, const struct token_row *t, struct err *err)
 {
 	int64_t count = 0;
@@ -37,12 +62,8 @@ int store_token_add(struct store *store, const struct token_row *t, struct err *
 		return r;
 	if (count >= LIMIT_TOKENS)
 		return err_set(err, ENOSPC, "there are %d tokens; no more are kept", LIMIT_TOKENS);
-	AUTO(query_done) struct query q = query_start(&store->db, SQL_TOKEN_PUT, "ttttttiti", t->id, t->name, t->user, t->role, t->salt,
-	                                              t->hash, t->made_us, t->made_by, t->expires_us);
-	r = query_next(&q, err);
-	if (r == 0)
-		return err_set(err, EEXIST, "there is a token '%s' already; `mishri token list` shows them, and a name is used once", t->name);
-	return MIN(r, 0);
+	r = tx_begin(&store->db, err);
+	return r < 0 ? r : tx_end(&store->db, add(&store->db, t, err), err);
 }
 
 int store_token_get(struct store *store, const char *id, struct token_row *ret, struct err *err)
@@ -69,19 +90,29 @@ int store_tokens(struct store *store, void (*visit)(void *userdata, const struct
 	return r;
 }
 
-int store_token_revoke(struct store *store, const char *name, const char *by, struct err *err)
+static int revoke(struct db *db, const char *name, const char *by, struct err *err)
 {
-	AUTO(query_done) struct query q = query_start(&store->db, SQL_TOKEN_REVOKE, "tit", name, clock_wall_us(), by);
+	AUTO(query_done) struct query q = query_start(db, SQL_TOKEN_REVOKE, "tit", name, clock_wall_us(), by);
 	int r = query_next(&q, err);
 
-	if (r != 0)
-		return MIN(r, 0);
-	AUTO(query_done) struct query old = query_start(&store->db, SQL_TOKEN_NAMED, "t", name);
+	if (r < 0)
+		return r;
+	if (r > 0)
+		return engine_event_write(db, EVENT_TOKEN_REVOKED, by, json_pack("{s:s, s:s, s:s}", "token", query_text(&q, 0), "name", name,
+		                          "by", by), err);
+	AUTO(query_done) struct query old = query_start(db, SQL_TOKEN_NAMED, "t", name);
 	r = query_next(&old, err);
 	if (r < 0)
 		return r;
 	return r > 0 ? err_set(err, EALREADY, "the token '%s' is revoked already", name)
 		: err_set(err, ENOENT, "there is no token '%s'; `mishri token list` shows them", name);
+}
+
+int store_token_revoke(struct store *store, const char *name, const char *by, struct err *err)
+{
+	int r = tx_begin(&store->db, err);
+
+	return r < 0 ? r : tx_end(&store->db, revoke(&store->db, name, by, err), err);
 }
 
 int store_request_get(struct store *store, const char *user, const char *key, char ret_digest[static SHA256_HEX_LEN + 1],

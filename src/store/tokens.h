@@ -14,7 +14,7 @@ struct token_row {                /* texts are borrowed in visits, owned by nobo
 	int64_t made_us, expires_us, revoked_us;  /* expires 0: never; revoked 0: not */
 };
 
-/* -EEXIST: there is one of that name. -ENOSPC: there are LIMIT_TOKENS. Durable on return. */
+/* -EEXIST: there is one of that name. -ENOSPC: there are LIMIT_TOKENS. Durable on return, with its event. */
 MUST_USE int store_token_add(struct store *store, const struct token_row *token, struct err *err);
 MUST_USE int store_token_get(struct store *store, const char *id, struct token_row *ret, struct err *err);  /* -ENOENT */
 MUST_USE int store_tokens(struct store *store, void (*visit)(void *userdata, const struct token_row *row), void *userdata,

@@ -44,6 +44,8 @@ static int add_key(struct signers *s, const struct query *q, const char *trusted
 		return bad_key(q, "it has another name", err);
 	if (query_text(q, 3)[0] != '\0' && by == NULL)
 		return bad_key(q, "the key that signed it is missing", err);
+	if (by == NULL && query_text(q, 4)[0] != '\0')
+		return bad_key(q, "it has a signature, and nobody who signed it", err);
 	if (by != NULL && !sign_matches(by->key, query_str(q, 1), query_text(q, 4)))
 		return bad_key(q, "it was not signed by the key before it", err);
 	k->trusted = s->all || strcmp(k->id, trusted) == 0 || (by != NULL && by->trusted);

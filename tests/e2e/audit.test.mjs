@@ -5,7 +5,8 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { ROOT, shell, startModel, world } from './lib.mjs';
+import { ROOT, exited, shell, sleep, startModel, world } from './lib.mjs';
+import { serve, token } from './serve-lib.mjs';
 
 const LINES = /```sh\n([\s\S]*?)```/.exec(fs.readFileSync(path.join(ROOT, 'docs/audit.md'), 'utf8'))[1];
 const GUARDS = "select name from sqlite_master where type = 'trigger'";
@@ -135,4 +136,38 @@ describe('the store', () => {
 		const after = JSON.parse((await audit(w, 'verify', '--json')).out);
 		assert.deepEqual([after.checkpoints, after.signatures], [3, 2]);
 	});
+});
+
+test('tokens and trust leave events in the chain: given, used, taken away, and shown when they are over', async (t) => {
+	const w = world(t);
+	const s = await serve(t, w);
+	const secret = await token(w, 'ci', '--role', 'viewer', '--expires', '2099-01-31');
+	const ask = async (status) => assert.equal((await s.get('/v1/tasks', { token: secret })).status, status);
+	await ask(200);
+	await ask(200);
+	exited(await w.mishri(['token', 'revoke', ...w.places(), 'ci']), 0);
+	await ask(401);
+	await ask(401);
+	exited(await w.mishri(['token', 'revoke', ...w.places(), 'ci']), 1);
+	const project = path.join(w.dir, 'project');
+	fs.mkdirSync(path.join(project, '.mishri'), { recursive: true });
+	fs.writeFileSync(path.join(project, '.mishri/config.yaml'), 'plan: never\n');
+	for (const way of [[], ['--remove']])
+		exited(await w.mishri(['trust', project, '--data', w.data, ...way]), 0);
+	for (let i = 0; i < 200 && w.events('token.used').length < 2; i++)
+		await sleep(50);
+	const seen = w.events().filter((e) => /^(token|trust)\./.test(e.type)).map((e) => [e.type, e.data.name ?? e.data.directory, e.data.state]);
+	assert.deepEqual(seen, [['token.added', 'ci', undefined], ['token.used', 'ci', 'in force'], ['token.revoked', 'ci', undefined],
+		['token.used', 'ci', 'revoked'], ['trust.given', project, undefined], ['trust.taken', project, undefined]].sort((a, b) =>
+		seen.findIndex((x) => String(x) === String(a)) - seen.findIndex((x) => String(x) === String(b))));
+	assert.equal(JSON.stringify(w.events()).includes(secret.split('-')[2]), false, 'the secret is nowhere');
+	assert.equal((await s.end()).code, 0);
+	assert.match((await audit(w, 'verify')).out, /intact/);
+	w.checkChain?.('');
+	const db = path.join(w.data, 'mishri.db');
+	const row = w.events('token.revoked')[0].seq;
+	spawnSync('sqlite3', [db, `DROP TRIGGER events_stay; UPDATE events SET data = replace(data, 'token.revoked', 'token.added'), type = 'token.added' WHERE seq = ${row}`]);
+	const found = await audit(w, 'verify');
+	assert.equal(found.code, 1);
+	assert.match(found.err, new RegExp(`event ${row} `));
 });

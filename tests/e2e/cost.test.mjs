@@ -107,3 +107,37 @@ test('what a model spent that stood in is booked under that model, whichever way
 	assert.equal(JSON.parse((await w.mishri(['history', '--model', 'mock-b', ...w.places(), '--json'])).out).length, 0);
 	exited(await w.mishri(['audit', 'verify', ...w.places()]), 0);
 });
+
+test('tree and cost say what session, user and day spent, each model, and how full budgets are', async (t) => {
+	const w = world(t);
+	const policy = path.join(w.dir, 'budgets.yaml');
+	fs.writeFileSync(policy, `${fs.readFileSync(w.policy, 'utf8')}budgets:\n  - { id: of-session, per: session, usd: 0.01, over: deny }\n  - { id: of-day, per: store/day, usd: 1, over: deny }\n`);
+	const reply = (usd, ...more) => ({ text: 'step', usage: { input: 100, output: 10, usd_nanos: usd * 1e6 }, ...more[0] });
+	const script = (name, replies) => {
+		const file = path.join(w.dir, name);
+		fs.writeFileSync(file, replies.map((r) => JSON.stringify({ agent: '*', ...r })).join('\n'));
+		return `recorded/${file}`;
+	};
+	const run = (name, replies, ...more) => w.mishri(['run', ...w.places(), '-p', policy, '-w', w.ws, '--plan', 'never', '-m', script(name, replies), ...more, '--', name]);
+	exited(await run('one', [reply(2, { calls: [shell('true')] }), reply(3.5)]), 0);
+	const [{ session, task }] = w.events('task.created');
+	const second = await run('two', [reply(3)], '--session', session);
+	exited(second, 0);
+	assert.match(second.err, /budget of-session: 80 % is spent, \$0\.008500 of \$0\.01 per session/);
+	exited(await run('three', [reply(5)]), 0);
+	const tree = JSON.parse((await w.mishri(['tree', ...w.places(), task, '--json'])).out);
+	const nanos = Object.fromEntries(Object.entries(tree.totals).filter(([k]) => k !== 'models').map(([k, v]) => [k, v.usd_nanos]));
+	assert.deepEqual(nanos, { own: 5.5e6, tree: 5.5e6, session: 8.5e6, user_day: 13.5e6, day: 13.5e6 });
+	assert.deepEqual(tree.totals.models.map((m) => [m.tokens, m.usd_nanos]), [[220, 5.5e6]]);
+	assert.equal(tree.usd_nanos_with_below, 5.5e6);
+	const marks = (list) => list.map((b) => [b.budget, b.per, b.percent, b.spent, b.most]);
+	assert.deepEqual(marks(tree.budgets), [['of-session', 'session', 50, 5.5e6, 1e7]]);
+	const shown = (await w.mishri(['tree', ...w.places(), task])).out;
+	assert.match(shown, /^session \$0\.008500, today \$0\.013500$/m);
+	assert.match(shown, /^budget of-session: 50 % is spent, /m);
+	assert.deepEqual(marks(JSON.parse((await w.mishri(['cost', ...w.places(), '--json'])).out).budgets), [['of-session', 'session', 50, 5e6, 1e7]],
+		'the newest of each budget');
+	assert.deepEqual(marks(JSON.parse((await w.mishri(['cost', ...w.places(), second.err.match(/task ([0-9a-z]{12})/)[1], '--json'])).out).budgets),
+		[['of-session', 'session', 80, 8.5e6, 1e7]]);
+	assert.match((await w.mishri(['cost', ...w.places()])).out, /^budget of-session: 50 % is spent/m);
+});

@@ -342,3 +342,33 @@ test('headers come from a file that is one\'s own; wrong settings say what would
 		assert.match(run.err, says);
 	}
 });
+
+describe('what is wrong with the export is an error of the configuration', () => {
+	for (const [line, says] of [
+		['otel.endpoint: http://me:secret@127.0.0.1:1', /config\.yaml:1: otel\.endpoint: a name and a password/],
+		['otel.sampler_arg: "7"\notel.sampler: traceidratio\notel.endpoint: http://127.0.0.1:1', /config\.yaml:1: otel\.sampler_arg: '7' must be/],
+		['otel.endpont: x', /config\.yaml:1:1: unknown key 'otel\.endpont': did you mean/],
+	])
+		test(line.split(':')[0], async (t) => {
+			const w = world(t);
+			fs.mkdirSync(path.join(w.home, '.config/mishri'), { recursive: true });
+			fs.writeFileSync(path.join(w.home, '.config/mishri/config.yaml'), `${line}\n${line.includes('endpoint') ? 'otel.export: "on"\n' : ''}`);
+			for (const command of [['run', '-w', w.ws, '--plan', 'never', '-m', 'openai/mock', '--', 'go'], ['serve']]) {
+				const run = await w.mishri([command[0], '--data', w.data, '-p', w.policy, ...command.slice(1)], { env: model.env, timeout_ms: 20000 });
+				exited(run, 3);
+				assert.match(run.err, says);
+				assert.equal(run.err.includes('secret@'), false);
+			}
+		});
+
+	test('the exporter is among the heartbeats', async (t) => {
+		const w = world(t);
+		const s = w.start(['serve', ...w.places(), '-p', w.policy, ...to(receiver.url)], { timeout_ms: 60000 });
+		t.after(() => s.ended || s.kill('SIGKILL'));
+		await s.until(/socket /, 'out');
+		const health = await w.mishri(['health', '--json', '--data', w.data]);
+		assert.match(health.out, /"exporter"/, health.err);
+		s.kill('SIGTERM');
+		exited(await s.done, 0);
+	});
+});

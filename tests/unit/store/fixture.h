@@ -47,7 +47,7 @@ static inline void fixture_close(struct fixture *f)
 
 static inline void fixture_done(struct fixture *f)
 {
-	static const char *const names[] = { "mishri.db", "mishri.db-wal", "mishri.db-shm", "socket" };
+	static const char *const names[] = { "mishri.db", "mishri.db-wal", "mishri.db-shm", "socket", "audit.key" };
 	char path[128];
 
 	fixture_close(f);
