@@ -1,12 +1,18 @@
 /* bench_agents - many agents in one engine: so many turns each against a model that takes its time, a tool in a sandbox
- * each turn, every event synced. Beside it, in the same run, the floor: the same requests by a bare libcurl multi loop,
- * which keeps nothing, asks nobody and runs no tool.
+ * each turn, every event synced. Beside it, in the same run, the floors (agents_floor.c): the same requests by a bare
+ * libcurl multi loop, which keeps nothing and asks nobody, alone and with posix_spawn of `true`, and of `bash -c true`,
+ * which is what the tool runs.
  *
  *   bench_agents [AGENTS [TURNS [DELAY_MS [TOOL]]]]    200 10 50 shell; TOOL: shell (`true` in a cell), or none
  *
  * Prints one JSON object. The data is left in bench_agents.XXXXXX below TMPDIR, or the current directory. */
-#include <curl/curl.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <spawn.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -18,89 +24,34 @@
 
 /* ---- the floor ---- */
 
-struct talk {
-	CURL *easy;
-	struct buf body, reply;
-	size_t turn;
-};
-
-static size_t take(char *ptr, size_t size, size_t count, void *to)
+/* The milliseconds that bench/agents_floor.c takes, with what it shall run after each reply. */
+static double floor_ms(const char *url, uint64_t agents, uint64_t turns, const char *run)
 {
-	return buf_add(to, ptr, size * count) < 0 ? 0 : size * count;
-}
+	char self[PATH_MAX] = "";
 
-static void ask(CURLM *multi, struct talk *t)
-{
-	static const char tail[] = "],\"stream\":true,\"stream_options\":{\"include_usage\":true}}";
-	size_t len = t->body.len;
+	if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
+		abort();
+	AUTO(freep) char *command = xasprintf("'%s/agents_floor' '%s' %llu %llu %s", dirname(self), url,
+	                                      (unsigned long long)agents, (unsigned long long)turns, run);
+	char *argv[] = { (char[]){ "/bin/sh" }, (char[]){ "-c" }, command, NULL };
+	AUTO(buf_done) struct buf text = BUF_INIT(KIB(1));
+	posix_spawn_file_actions_t actions;
+	int out[2], status;
+	pid_t pid;
 
-	buf_reset(&t->reply);
-	buf_add(&t->body, tail, sizeof tail - 1);
-	curl_easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS, NULL);
-	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body.len);
-	curl_easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS, buf_text(&t->body));
-	t->body.len = len;
-	curl_multi_add_handle(multi, t->easy);
-}
-
-static void answered(struct talk *t)
-{
-	if (strstr(buf_text(&t->reply), "data: [DONE]") == NULL) {
-		fputs("bench_agents: the mock did not answer\n", stderr);
+	posix_spawn_file_actions_init(&actions);
+	if (pipe2(out, O_CLOEXEC) < 0 || posix_spawn_file_actions_adddup2(&actions, out[1], 1) != 0 ||
+	    posix_spawn(&pid, argv[0], &actions, NULL, argv, environ) != 0)
+		abort();
+	posix_spawn_file_actions_destroy(&actions);
+	fd_close(&out[1]);
+	int r = io_read_fd(out[0], &text, NULL);
+	fd_close(&out[0]);
+	if (r < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
+		fputs("bench_agents: the floor failed\n", stderr);
 		exit(1);
 	}
-	t->turn++;
-	buf_printf(&t->body, ",{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"call_%zu\",\"type\":\"function\","
-	           "\"function\":{\"name\":\"shell\",\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"call_%zu\","
-	           "\"content\":\"exit 0\"}", t->turn, t->turn);
-}
-
-static double floor_ms(const char *url, size_t agents, size_t turns)
-{
-	struct talk *talks = xcalloc(agents, sizeof *talks);
-	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-	CURLM *multi = curl_multi_init();
-	int64_t begin = clock_mono_ns();
-	size_t left = agents;
-
-	for (size_t i = 0; i < agents; i++) {
-		struct talk *t = &talks[i];
-		*t = (struct talk){ .easy = curl_easy_init(), .body = BUF_INIT(MIB(4)), .reply = BUF_INIT(MIB(1)) };
-		curl_easy_setopt(t->easy, CURLOPT_URL, url);
-		curl_easy_setopt(t->easy, CURLOPT_NOPROXY, "*");
-		curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, headers);
-		curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, take);
-		curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, &t->reply);
-		curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
-		buf_add_text(&t->body, "{\"model\":\"mock\",\"messages\":[{\"role\":\"user\",\"content\":\"run true\"}");
-		ask(multi, t);
-	}
-	while (left > 0) {
-		int running, queued;
-		curl_multi_perform(multi, &running);
-		for (CURLMsg *m; (m = curl_multi_info_read(multi, &queued)) != NULL;) {
-			struct talk *t;
-			curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t);
-			curl_multi_remove_handle(multi, t->easy);
-			answered(t);
-			if (t->turn < turns)
-				ask(multi, t);
-			else
-				left--;
-		}
-		if (left > 0)
-			curl_multi_poll(multi, NULL, 0, 1000, NULL);
-	}
-	double ms = (double)(clock_mono_ns() - begin) / 1e6;
-	for (size_t i = 0; i < agents; i++) {
-		curl_easy_cleanup(talks[i].easy);
-		buf_done(&talks[i].body);
-		buf_done(&talks[i].reply);
-	}
-	curl_multi_cleanup(multi);
-	curl_slist_free_all(headers);
-	free(talks);
-	return ms;
+	return strtod(buf_text(&text), NULL);
 }
 
 /* ---- the engine ---- */
@@ -138,6 +89,20 @@ static const char *environment(void *unused, const char *name)
 {
 	(void)unused;
 	return getenv(name);
+}
+
+/* Processor time of this process and, once they are reaped, of its wardens, cells and programs. */
+static double cpu_ms(void)
+{
+	double sum = 0;
+
+	for (int who = RUSAGE_CHILDREN; who <= RUSAGE_SELF; who++) {
+		struct rusage used;
+		getrusage(who, &used);
+		sum += (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1e3 +
+		       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e3;
+	}
+	return sum;
 }
 
 static double engine_ms(struct warden *warden, const char *dir, size_t agents, size_t turns, struct count *count)
@@ -213,13 +178,19 @@ int main(int argc, char **argv)
 	snprintf(url, sizeof url, "%s/chat/completions", base);
 	setenv("OPENAI_BASE_URL", base, 1);
 	setenv("OPENAI_API_KEY", "bench", 1);
-	double least = floor_ms(url, agents, turns);
-	double ms = engine_ms(warden, whole, agents, turns, &count);
-	printf("{\"bench\":\"agents\",\"agents\":%zu,\"turns\":%zu,\"delay_ms\":%zu,\"tool\":\"%s\",\"ms\":%.0f,\"floor_ms\":%.0f,"
-	       "\"ratio\":%.2f,\"done\":%lld,\"events\":%lld,\"events_per_s\":%.0f,\"peak_rss_kib\":%lld}\n", agents, turns, delay,
-	       tool, ms, least, ms / least, (long long)count.done, (long long)count.events, (double)count.events / ms * 1000,
-	       (long long)peak_kib());
-	mock_stop(&mock);
+	bool shell = strcmp(tool, "none") != 0;
+	double requests = floor_ms(url, agents, turns, "none");
+	double floor = shell ? floor_ms(url, agents, turns, "/bin/true") : requests;
+	double bash = shell ? floor_ms(url, agents, turns, "/bin/bash -c true") : requests;
+	double before = cpu_ms(), ms = engine_ms(warden, whole, agents, turns, &count);
+	int64_t peak = peak_kib();
 	warden_stop(warden);
+	double cpu = cpu_ms() - before;
+	mock_stop(&mock);
+	printf("{\"bench\":\"agents\",\"agents\":%zu,\"turns\":%zu,\"delay_ms\":%zu,\"tool\":\"%s\",\"ms\":%.0f,"
+	       "\"floor_ms\":%.0f,\"floor_bash_ms\":%.0f,\"floor_requests_ms\":%.0f,\"ratio\":%.2f,\"ratio_bash\":%.2f,"
+	       "\"done\":%lld,\"events\":%lld,\"events_per_s\":%.0f,\"cpu_ms\":%.0f,\"peak_rss_kib\":%lld}\n",
+	       agents, turns, delay, tool, ms, floor, bash, requests, ms / floor, ms / bash, (long long)count.done,
+	       (long long)count.events, (double)count.events / ms * 1000, cpu, (long long)peak);
 	return count.done == (int64_t)agents ? 0 : 1;
 }

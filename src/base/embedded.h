@@ -16,6 +16,7 @@ extern const struct embedded_file demo_files[];
 extern const struct embedded_file price_files[];
 extern const struct embedded_file apparmor_files[];
 extern const struct embedded_file trace_files[];
+extern const struct embedded_file dashboard_files[];   /* NAME and NAME.gz */
 extern const struct embedded_file ready_policies[];
 
 #endif

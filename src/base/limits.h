@@ -74,6 +74,8 @@
 #define LIMIT_STORE_QUEUE_BATCHES   4096
 #define LIMIT_STORE_GROUP_EVENTS    8192     /* in one transaction, unless one batch alone has more */
 #define LIMIT_STORE_BUSY_MS         10000
+#define LIMIT_STORE_WAL_IDLE_PAGES  1000     /* of 4 KiB in the log, from which an idle writer carries it over */
+#define LIMIT_STORE_WAL_PAGES       4000     /* and a busy one */
 #define LIMIT_WORDS_BATCH           4096     /* events between two commits of the index of words */
 #define LIMIT_WORDS_IDLE            256      /* events behind, from which an idle writer brings it up to date */
 #define LIMIT_WORDS_BEHIND          8192     /* and a busy one */
@@ -82,10 +84,14 @@
 #define LIMIT_LEASE_MS              45000
 #define LIMIT_LEASE_RENEW_MS        15000
 #define LIMIT_STEER_BYTES           KIB(64)  /* of what a person says to a task, or answers */
+#define LIMIT_PASTE_BYTES           MIB(1)   /* of what is pasted or typed into one line of the terminal */
+#define LIMIT_LINE_HISTORY          1000     /* lines that a terminal's history keeps */
+#define LIMIT_CHAT_NAME_BYTES       64       /* of the name of a chat */
 #define LIMIT_PRIORITY              100      /* the highest; the lowest is its negative */
 #define LIMIT_FORK_PARTS             16
 #define LIMIT_CANCEL_WAIT_MS        60000    /* how long `cancel` waits for the end */
 #define LIMIT_FORK_EVENT_BYTES      MIB(2)   /* of the conversation in one event of a fork */
+#define LIMIT_RUNS_TABLE            64          /* places of an engine's table of runs at first; it doubles */
 #define LIMIT_INBOX_POLL_MS         500
 
 /* people */
@@ -389,6 +395,8 @@
 #define LIMIT_SLOTS_DEFAULT         256      /* at once, in one engine */
 #define LIMIT_SLOTS_MOST            100000
 #define LIMIT_REAP_MS               200      /* tasks that are over are forgotten then */
+#define LIMIT_REST_LEAST_MS         100      /* between two looks for tasks that only wait */
+#define LIMIT_REST_MOST_MS          5000
 #define LIMIT_SLOT_STEP_US          10000000 /* of waiting: so much is a step of priority worth */
 #define LIMIT_SLOT_TELL_MS          1000     /* who waits longer for a slot says so */
 #define LIMIT_SLOT_BEHIND           8        /* tasks that are named then */

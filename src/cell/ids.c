@@ -89,7 +89,8 @@ static int user_namespace(const char *uid_map, const char *gid_map, int *ret_fd,
 		_exit(1);
 	}
 	if (pid < 0)
-		return err_sys(err, "cannot make a user namespace (`mishri doctor` says why, and what mends it; --isolation reduced does without)");
+		return err_sys(err, "cannot make a user namespace (`mishri doctor` says why, and what mends it;"
+		                    " --isolation reduced does without)");
 	int r = file_write((pid_t)pid, "gid_map", gid_map, err);
 	if (r == 0)
 		r = file_write((pid_t)pid, "uid_map", uid_map, err);

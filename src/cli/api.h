@@ -67,7 +67,8 @@ void api_tell_json(struct api_call *call, struct str out);           /* as it is
 void api_workers_go_on(struct api *api);
 void api_workers_open(struct api *api);
 void api_workers_close(struct api *api);
-/* Runs a command that is quick whatever is stored, here and now, and parses what it prints with --json; NULL: it was answered with its complaint. */
+/* Runs a command that is quick whatever is stored, here and now, and parses what it prints with --json; NULL: it was answered
+ * with its complaint. */
 MUST_USE json_t *api_command(struct api_call *call, const struct command *command, const char *const *words, size_t count);
 
 /* api_tasks.c */
@@ -79,6 +80,16 @@ void api_task_trace(struct api_call *call);
 void api_cost(struct api_call *call);
 void api_policy_show(struct api_call *call);
 void api_policy_check(struct api_call *call);
+bool api_may_look(struct api_call *call, const char *workspace, char **ret);   /* false: it was answered; the caller owns *ret */
+/* --workspace and --policy; room: for words. Returns how many there are. */
+size_t api_policy_words(const struct api_call *call, const char *workspace, const char **words, size_t room);
+/* api_look.c */
+void api_me(struct api_call *call);
+void api_task_diff(struct api_call *call);
+void api_task_fork(struct api_call *call);
+void api_policy_backtest(struct api_call *call);
+void api_audit(struct api_call *call);
+void api_tools(struct api_call *call);
 /* api_people.c */
 void api_approvals(struct api_call *call);
 void api_approval_answer(struct api_call *call);

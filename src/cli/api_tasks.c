@@ -186,7 +186,8 @@ void api_task_tree(struct api_call *c)
 
 static const struct { const char *format, *type; } trace_types[] = {
 	{ "json", "application/json" }, { "text", "text/plain; charset=utf-8" }, { "dot", "text/vnd.graphviz; charset=utf-8" },
-	{ "mermaid", "text/plain; charset=utf-8" }, { "html", "text/html; charset=utf-8" }, { "perfetto", "application/octet-stream" },
+	{ "mermaid", "text/plain; charset=utf-8" }, { "html", "text/html; charset=utf-8" }, { "view", "application/json" },
+	{ "perfetto", "application/octet-stream" },
 	{ "otlp", "application/json" },
 };
 
@@ -213,7 +214,7 @@ void api_task_trace(struct api_call *c)
 	const char *words[] = { "--no-color", "--format", format, "--", c->id };
 
 	if (type == NULL)
-		http_problem(c->conn, 422, "format: right would be json, text, dot, mermaid, html, perfetto or otlp");
+		http_problem(c->conn, 422, "format: right would be json, text, dot, mermaid, html, view, perfetto or otlp");
 	else
 		api_work(c, &cmd_trace, words, COUNT(words), tell_trace);
 }
@@ -236,7 +237,7 @@ void api_cost(struct api_call *c)
 /* ---- policy ---- */
 
 /* Tokens look into the workspaces in which they may work, and no others. False: it was answered. */
-static bool may_look(struct api_call *c, const char *workspace, char **ret)
+bool api_may_look(struct api_call *c, const char *workspace, char **ret)
 {
 	struct err err = ERR_NONE;
 	char *resolved = workspace != NULL && workspace[0] == '/' ? realpath(workspace, NULL) : NULL;
@@ -255,7 +256,7 @@ static bool may_look(struct api_call *c, const char *workspace, char **ret)
 	return false;
 }
 
-static size_t policy_words(const struct api_call *c, const char *workspace, const char **words, size_t room)
+size_t api_policy_words(const struct api_call *c, const char *workspace, const char **words, size_t room)
 {
 	const struct serve *serve = c->api->serve;
 	size_t n = 0;
@@ -274,9 +275,9 @@ void api_policy_show(struct api_call *c)
 	AUTO(freep) char *workspace = NULL;
 	const char *words[48];
 
-	if (!may_look(c, api_query(c, "workspace"), &workspace))
+	if (!api_may_look(c, api_query(c, "workspace"), &workspace))
 		return;
-	size_t n = policy_words(c, workspace, words, COUNT(words));
+	size_t n = api_policy_words(c, workspace, words, COUNT(words));
 	json_t *value = api_command(c, &cmd_policy_show, words, n);
 	if (value != NULL)
 		api_json(c, 200, value);
@@ -333,9 +334,9 @@ void api_policy_check(struct api_call *c)
 		http_problem(c->conn, 422, err.text);
 		return;
 	}
-	if (!may_look(c, json_get_text(c->body, "workspace", NULL), &workspace))
+	if (!api_may_look(c, json_get_text(c->body, "workspace", NULL), &workspace))
 		return;
-	size_t n = policy_words(c, workspace, words, 32);
+	size_t n = api_policy_words(c, workspace, words, 32);
 	words[n++] = "--user";
 	words[n++] = c->who.user;
 	json_object_foreach((json_t *)when, key, value)

@@ -122,6 +122,14 @@ static void read_all(int fd, struct watch **watch, struct buf *into)
 		watch_free(TAKE(*watch));
 }
 
+/* What a command says by its exit code is an answer, too: a record that is broken, decisions that would change. */
+static bool says_all(const struct api_worker *w, int code)
+{
+	AUTO(json_decrefp) json_t *value = NULL;
+
+	return code == EXIT_DONE || (code == EXIT_FAILED && w->out.len > 0 && json_parse_any(buf_str(&w->out), &value, NULL) == 0);
+}
+
 static void answer(struct api_worker *w, int status)
 {
 	struct api_call *c = &w->call;
@@ -133,7 +141,7 @@ static void answer(struct api_worker *w, int status)
 		http_problem(c->conn, 503, "it took too long to put together; ask for less of it");
 	else if (w->out.full)
 		http_problem(c->conn, 422, "the answer would be larger than this service gives at once; its events come in pages");
-	else if (code == EXIT_DONE)
+	else if (says_all(w, code))
 		w->then(c, buf_str(&w->out));
 	else
 		http_problem(c->conn, code == EXIT_USAGE ? 422 : code == EXIT_DENIED ? 403 : code == EXIT_CONFIG ? 409 : 500,

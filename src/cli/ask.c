@@ -110,6 +110,8 @@ static void show_keys(struct asker *a)
 
 static void show(struct asker *a)
 {
+	if (a->first == NULL) /* what is typed now is for others */
+		watch_free(TAKE(a->readable));
 	a->calls.pause(a->calls.userdata, a->first != NULL);
 	if (a->first == NULL)
 		return;

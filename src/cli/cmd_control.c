@@ -188,7 +188,8 @@ static int two_words(struct wish *w, const char *what, const char **ret)
 		return complain(EXIT_USAGE, "%s: %zu words were given; put the text in quotes: mishri %s TASK \"...\"", w->command->name, count,
 		                w->command->name);
 	if (count < 2)
-		return complain(EXIT_USAGE, "%s: a task and %s are wanted: mishri %s", w->command->name, what, w->command->args);
+		return complain(EXIT_USAGE, "%s: a task and %s are wanted: mishri %s %s", w->command->name, what, w->command->name,
+		                w->command->args);
 	*ret = words[0];
 	w->control.text = words[1];
 	return 0;
@@ -351,7 +352,8 @@ static bool hand_over(struct wish *w, const char *task, int *ret_code)
 		if (strcmp(outcome_name(i), outcome) == 0)
 			sent.outcome = i;
 	snprintf(sent.task, sizeof sent.task, "%s", task);
-	snprintf(sent.said, sizeof sent.said, "%s%s", json_get_text(answer, "said", ""), sent.outcome == CONTROL_DONE ? ", in the service" : "");
+	snprintf(sent.said, sizeof sent.said, "%s%s", json_get_text(answer, "said", ""),
+	         sent.outcome == CONTROL_DONE ? ", in the service" : "");
 	*ret_code = tell(w, &sent);
 	return true;
 }

@@ -61,6 +61,29 @@ static int directory(const struct options *o, char **ret, struct err *err)
 	return *ret != NULL ? 0 : err_sys(err, "%s", keep);
 }
 
+/* What the recorded agents call in their cell, and the package that has it: without one of them nothing would go as recorded. */
+static int find_programs(struct err *err)
+{
+	static const struct { const char *paths[3], *package; } needed[] = {
+		{ { "/usr/bin/make", "/bin/make" }, "make" },
+		{ { "/usr/bin/cc", "/usr/bin/gcc" }, "gcc" },
+		{ { "/usr/include/stdio.h" }, "libc6-dev" },
+	};
+	AUTO(buf_done) struct buf missing = BUF_INIT(KIB(4));
+
+	for (size_t i = 0; i < COUNT(needed); i++) {
+		bool there = false;
+		for (size_t k = 0; k < COUNT(needed[i].paths) && needed[i].paths[k] != NULL; k++)
+			there |= access(needed[i].paths[k], R_OK) == 0;
+		if (!there)
+			buf_printf(&missing, " %s", needed[i].package);
+	}
+	if (missing.len > 0)
+		return err_set(err, ENOENT, "the demonstration mends a small C project, and what builds it is missing here: apt install%s",
+		               buf_text(&missing));
+	return 0;
+}
+
 static void introduce(const char *root)
 {
 	fprintf(stderr,
@@ -136,6 +159,8 @@ static int run(int argc, char **argv)
 		return EXIT_USAGE;
 	if (cli_user(o, s.user, &err) < 0)
 		return complain(EXIT_USAGE, "%s", err.text);
+	if (find_programs(&err) < 0)
+		return complain(EXIT_CONFIG, "%s", err.text);
 	if (warden_start(builtins, tool_builtins(builtins, COUNT(builtins)), &s.warden, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);
 	int code;

@@ -1,6 +1,7 @@
 /* cmd_init.c - `mishri init`: a configuration and a policy of the person's own, after three questions or from flags. It
  * overwrites nothing that is there unless it is told to, and then keeps the old file beside the new one. */
 #include "cli/common.h"
+#include "cli/text.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 
 #include "base/banned.h"
 
-enum { OFFERS = 64, POLICIES = 16 };
+enum { OFFERS = 64, POLICIES = 16, ASK_COLUMNS = 79, ASK_INDENT = 19 };
 
 static const struct option_row options[] = {
 	{ "--model", 'm', "PROVIDER/MODEL", "the model that a run uses where nothing else is said", false },
@@ -60,6 +61,15 @@ static void keep_offer(void *userdata, const struct llm_offer *offer)
 	p->offers[p->offer_count++].because = xstrdup(offer->because);
 }
 
+static int check_budget(const char *text, struct err *err)
+{
+	size_t digits = strspn(text, "0123456789"), fraction = text[digits] == '.' ? 1 + strspn(text + digits + 1, "0123456789") : 0;
+
+	if (digits == 0 || text[digits + fraction] != '\0')
+		return err_set(err, EINVAL, "a budget is an amount in US dollars, such as 5 or 2.50, not '%.40s'", text);
+	return 0;
+}
+
 /* ---- questions ---- */
 
 /* A line from the terminal, without its end; false: there is none. */
@@ -83,8 +93,18 @@ static void print_offer(size_t number, const char *text, const char *more)
 	fprintf(stderr, "   %2zu  %s   (%s)\n", number, buf_text(&clean), buf_text(&clean_more));
 }
 
+/* What was wrong, before the question comes again. */
+static bool fits(int r, const struct err *err)
+{
+	if (r < 0)
+		fprintf(stderr, "   %s\n", err->text);
+	return r == 0;
+}
+
 static bool ask_model(struct plan *p)
 {
+	const char *prompt = p->offer_count > 0 ? "   a number, or PROVIDER/MODEL [1]: " : "   model []: ";
+	struct err err = ERR_NONE;
 	char line[256];
 	uint64_t number;
 
@@ -94,8 +114,11 @@ static bool ask_model(struct plan *p)
 	if (p->offer_count == 0)
 		fprintf(stderr, "   No key is set and no local server answers. Write PROVIDER/MODEL for later (openai/NAME, anthropic/NAME,\n"
 		                "   openrouter/NAME, ollama/NAME), or leave it empty.\n");
-	if (!read_line(p->offer_count > 0 ? "   a number, or PROVIDER/MODEL [1]: " : "   model []: ", line, sizeof line))
-		return false;
+	do {
+		if (!read_line(prompt, line, sizeof line))
+			return false;
+	} while (line[0] != '\0' && !(str_to_u64(str_of(line), &number) == 0 && number >= 1 && number <= p->offer_count) &&
+	         !fits(llm_model_check(line, &err), &err));
 	if (line[0] == '\0' && p->offer_count > 0)
 		p->model = xstrdup(p->offers[0].model);
 	else if (str_to_u64(str_of(line), &number) == 0 && number >= 1 && number <= p->offer_count)
@@ -110,27 +133,41 @@ static void print_policy(size_t number, const char *name)
 {
 	struct err err = ERR_NONE;
 	struct str text, line;
+	size_t at = ASK_INDENT;
 	bool first = true;
 
 	if (policy_ready_text(name, &text, &err) < 0)
 		return;
-	fprintf(stderr, "   %2zu  %-13s", number, name);
+	fprintf(stderr, "   %2zu  %-12s", number, name);
 	for (struct str rest = text; str_next(&rest, '\n', &line) && str_starts(line, STR("# ")); first = false) {
-		struct str words = str_skip(line, first ? strlen(name) + strlen("#  - ") : 2);
-		fprintf(stderr, "%s%.*s\n", first ? "" : "                     ", STR_ARG(words));
+		struct str words = str_skip(line, first ? strlen(name) + strlen("#  - ") : 2), word;
+		while (str_next(&words, ' ', &word)) {
+			if (at + 1 + text_columns(word) > ASK_COLUMNS) {
+				fprintf(stderr, "\n%*s", ASK_INDENT, "");
+				at = ASK_INDENT;
+			}
+			fprintf(stderr, " %.*s", STR_ARG(word));
+			at += 1 + text_columns(word);
+		}
 	}
+	fputc('\n', stderr);
 }
 
 static bool ask_policy(struct plan *p)
 {
+	struct err err = ERR_NONE;
+	struct str text;
 	char line[64];
 	uint64_t number;
 
 	fprintf(stderr, "2. What may agents do?\n");
 	for (size_t i = 0; i < p->policy_count; i++)
 		print_policy(i + 1, p->policies[i]);
-	if (!read_line("   a number or a name [workspace]: ", line, sizeof line))
-		return false;
+	do {
+		if (!read_line("   a number or a name [workspace]: ", line, sizeof line))
+			return false;
+	} while (line[0] != '\0' && !(str_to_u64(str_of(line), &number) == 0 && number >= 1 && number <= p->policy_count) &&
+	         !fits(policy_ready_text(line, &text, &err), &err));
 	if (str_to_u64(str_of(line), &number) == 0 && number >= 1 && number <= p->policy_count)
 		p->policy = xstrdup(p->policies[number - 1]);
 	else
@@ -140,11 +177,14 @@ static bool ask_policy(struct plan *p)
 
 static bool ask_budget(struct plan *p)
 {
+	struct err err = ERR_NONE;
 	char line[24];
 
 	fprintf(stderr, "3. How many US dollars may all of it cost a day? Beyond that you are asked.\n");
-	if (!read_line("   dollars [no bound]: ", line, sizeof line))
-		return false;
+	do {
+		if (!read_line("   dollars [no bound]: ", line, sizeof line))
+			return false;
+	} while (line[0] != '\0' && !fits(check_budget(line, &err), &err));
 	snprintf(p->budget, sizeof p->budget, "%s", line);
 	return true;
 }
@@ -154,7 +194,7 @@ static bool ask_budget(struct plan *p)
 static void write_config(const struct plan *p, struct buf *ret)
 {
 	buf_add_text(ret, "# Mishri: your own configuration. `mishri config` shows every key, its value and where that comes from;\n"
-	                  "# docs/configuration.md explains them.\n\n");
+	                  "# mishri-config(5) and docs/configuration.md explain them.\n\n");
 	if (p->model != NULL)
 		buf_printf(ret, "model: %s\n", p->model);
 	else
@@ -162,8 +202,8 @@ static void write_config(const struct plan *p, struct buf *ret)
 	buf_add_text(ret, "\n# plan: auto                  # auto, always, never: does a master share the work out?\n"
 	                  "# max_turns: 100\n"
 	                  "# timeout: 1h\n"
-	                  "# workspace_mode: overlay      # changes are kept apart until `mishri apply`\n"
-	                  "\n# limits:\n#   memory: 4G                 # of all processes of a task\n");
+	                  "# workspace_mode: overlay     # changes are kept apart until `mishri apply`\n"
+	                  "\n# limits:\n#   memory: 4G                # of all processes of a task\n");
 }
 
 static int write_policy(const struct plan *p, struct buf *ret, struct err *err)
@@ -216,15 +256,6 @@ static int write_file(const char *path, const struct buf *text, bool force, stru
 		return err_set(err, -r, "%s cannot be written: %s", path, strerror(-r));
 	}
 	fprintf(stderr, "wrote %s\n", path);
-	return 0;
-}
-
-static int check_budget(const char *text, struct err *err)
-{
-	size_t digits = strspn(text, "0123456789"), fraction = text[digits] == '.' ? 1 + strspn(text + digits + 1, "0123456789") : 0;
-
-	if (digits == 0 || text[digits + fraction] != '\0')
-		return err_set(err, EINVAL, "a budget is an amount in US dollars, such as 5 or 2.50, not '%.40s'", text);
 	return 0;
 }
 
@@ -282,7 +313,8 @@ static void say_next(const struct plan *p)
 		puts("Next: set a key (OPENAI_API_KEY, ANTHROPIC_API_KEY, OPENROUTER_API_KEY) or start a local server, and\n"
 		     "run `mishri init --force` again, or try `mishri demo`, which needs neither.");
 	else
-		puts("Next: mishri run \"Say in three sentences what this directory is about\"\n"
+		puts("Next, in the directory of a project:\n"
+		     "      mishri run \"Say in three sentences what this directory is about\"\n"
 		     "      mishri show last");
 }
 

@@ -48,6 +48,7 @@ struct comparison {
 	const struct policy *before, *after;   /* before NULL: what was decided then */
 	int64_t counts[3][3], total, changed;
 	json_t *rows;                          /* "BEFORE AFTER TEXT" → row */
+	json_t *hits;                          /* rule of `after` → how often it decided */
 };
 
 static int effect_find(const char *name)
@@ -73,6 +74,8 @@ static void compare(void *userdata, const struct replayed *r)
 	replay_decide(c->after, r, &after);
 	c->total++;
 	c->counts[was][after.effect]++;
+	const char *rule = after.rule != NULL ? after.rule : "";
+	json_put_int(c->hits, rule, json_get_int(c->hits, rule, 0) + 1);
 	if (was == (int)after.effect)
 		return;
 	c->changed++;
@@ -148,6 +151,7 @@ static int print_comparison(const struct options *o, const struct comparison *c)
 	json_put_int(all, "changed", c->changed);
 	json_put(all, "counts", counts);
 	json_put(all, "changes", rows);
+	json_put(all, "hits", json_incref(c->hits));
 	return print_json(all, code);
 }
 
@@ -189,7 +193,8 @@ static int run_diff(int argc, char **argv)
 	AUTO(options_freep) struct options *o = NULL;
 	AUTO(policy_freep) struct policy *before = NULL, *after = NULL;
 	AUTO(json_decrefp) json_t *rows = json_object();
-	struct comparison c = { .rows = rows };
+	AUTO(json_decrefp) json_t *hits = json_object();
+	struct comparison c = { .rows = rows, .hits = hits };
 	const char *const *words;
 
 	if (options_parse(&cmd_policy_diff, argc, argv, &o) < 0)
@@ -213,7 +218,8 @@ static int run_backtest(int argc, char **argv)
 	AUTO(policy_freep) struct policy *after = NULL;
 	AUTO(json_decrefp) json_t *rows = json_object();
 	AUTO(freep) char *workspace = NULL;
-	struct comparison c = { .rows = rows };
+	AUTO(json_decrefp) json_t *hits = json_object();
+	struct comparison c = { .rows = rows, .hits = hits };
 	const char *files[REPEAT_MOST], *const *words;
 	struct err err = ERR_NONE;
 

@@ -67,7 +67,10 @@ static char *doing(const struct event *e)
 	case EVENT_TASK_STEERED:
 		return xasprintf("was told by %s: %s", json_get_text(e->data, "by", ""), json_get_text(e->data, "text", ""));
 	case EVENT_TASK_CANCELLED: return xasprintf("ends: cancelled by %s", json_get_text(e->data, "by", ""));
-	case EVENT_TASK_PARKED: return xasprintf("parked: %s", json_get_text(e->data, "detail", reason));
+	case EVENT_TASK_PARKED:
+		if (json_get_bool(e->data, "resting", false))
+			return xstrdup("waits for a person; the service goes on with it then");
+		return xasprintf("parked: %s", json_get_text(e->data, "detail", reason));
 	case EVENT_LIMIT_REACHED:
 	case EVENT_BUDGET_EXCEEDED:
 		return xasprintf("%s: %s", strcmp(json_get_text(e->data, "over", ""), "wait") == 0 ? "waits" : "stopped", reason);

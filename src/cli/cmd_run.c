@@ -1,5 +1,6 @@
 /* cmd_run.c - `mishri run`: carries a goal out, or goes on with a task. What is wrong is looked for in
  * the order that the contract of the command line gives. */
+#include "cli/chat.h"
 #include "cli/common.h"
 #include "cli/detach.h"
 
@@ -57,6 +58,7 @@ struct wish {                          /* what the command line and the configur
 	bool leads;                    /* the root task is a master */
 	json_t *fallback;              /* names of models that stand in; owned */
 	json_t *chain;                 /* the same, of the task that is resumed or begins; owned */
+	struct chat *chat;             /* NULL: one goal */
 	const struct task *task;       /* the one that is resumed; NULL: a new one */
 };
 
@@ -136,6 +138,8 @@ static int read_words(struct wish *w)
 	if (one_of("--output-format", option_text(w->o, "--output-format", usual), formats, COUNT(formats), &format) < 0)
 		return -EINVAL;
 	w->format = (enum output_format)format;
+	if (w->chat != NULL)
+		return 0;
 	w->session = option_text(w->o, "--session", NULL);
 	if (w->session != NULL && !id_valid(w->session))
 		return refuse(w, EXIT_USAGE, "run: --session wants an id of %d characters, as `mishri history --json` shows", ID_LEN);
@@ -250,7 +254,7 @@ static int resolve_policies(struct wish *w, struct err *err)
 		w->policies_resolved[i] = policy_is_ready_made(w->policies[i]) ? xstrdup(w->policies[i]) : realpath(w->policies[i], NULL);
 		if (w->policies_resolved[i] == NULL) {
 			w->policy_count = i;
-			return err_sys(err, "policy '%s'", w->policies[i]);
+			return err_sys(err, "policy '%s' (a file, or builtin:NAME, such as builtin:readonly)", w->policies[i]);
 		}
 		w->policies[i] = w->policies_resolved[i];
 	}
@@ -285,7 +289,8 @@ static const char *own_environment(void *unused, const char *name)
 static int open_model(struct session *s, const char *name, struct err *err)
 {
 	if (name == NULL || name[0] == '\0')
-		return err_set(err, EACCES, "no model is set: give one with -m (openai/NAME with OPENAI_API_KEY, or OPENAI_BASE_URL "
+		return err_set(err, EACCES, "no model is set: `mishri init` asks for one; or give it with -m"
+		                            " (openai/NAME with OPENAI_API_KEY, or OPENAI_BASE_URL "
 		                            "for a local server), or try `mishri demo`, which needs none");
 	return llm_model_open(name, own_environment, NULL, &s->model, err);
 }
@@ -380,6 +385,8 @@ static int open_session(struct session *s, const struct wish *w, int64_t nanos)
 	s->loops_ignored = strcmp(config_text(w->config, "loop.detect"), "off") == 0;
 	s->reply_tokens = config_number(w->config, "reply_tokens");
 	s->fallback = w->fallback;
+	if (w->chat != NULL)
+		chat_hook(w->chat, s);
 	int r = session_open(s, ask, false, cli_color(w->o, STDERR_FILENO), &err);
 	if (r < 0)
 		return refuse(w, r == -EINVAL ? EXIT_CONFIG : EXIT_FAILED, "%s", err.text);
@@ -424,7 +431,7 @@ static int start(struct session *s, struct wish *w)
 	int left = 0;
 	struct task_filter filter = { .state = "running", .limit = 10 };
 
-	if (store_tasks(s->store, &filter, name_left_task, &left, &err) < 0)
+	if (w->chat == NULL && store_tasks(s->store, &filter, name_left_task, &left, &err) < 0)
 		return refuse(w, EXIT_FAILED, "%s", err.text);
 	int r = open_model(s, w->model, &err);
 	if (r < 0)
@@ -449,6 +456,8 @@ static int start(struct session *s, struct wish *w)
 		spec.traceparent = getenv("TRACEPARENT");
 		spec.tracestate = getenv("TRACESTATE");
 	}
+	if (w->chat != NULL)
+		return chat_run(w->chat, s, &spec);
 	s->run = engine_start(s->engine, &spec);
 	return session_finish(s);
 }
@@ -457,7 +466,7 @@ static int run_new_goal(struct session *s, struct wish *w)
 {
 	struct err err = ERR_NONE;
 
-	if (read_goal(w, &w->goal) != 0)
+	if (w->chat == NULL && read_goal(w, &w->goal) != 0)
 		return EXIT_USAGE;
 	if (cli_workspace(option_text(w->o, "--workspace", "."), &w->workspace, &err) < 0)
 		return refuse(w, EXIT_USAGE, "%s", err.text);
@@ -652,6 +661,26 @@ static int run(int argc, char **argv)
 	if (warden_start(builtins, tool_builtins(builtins, COUNT(builtins)), &s.warden, &err) < 0)
 		return refuse(&w, EXIT_CONFIG, "%s", err.text);
 	int code = option_given(o, "--resume") ? run_again(&s, &w) : run_new_goal(&s, &w);
+	session_close(&s);
+	wish_done(&w);
+	return code;
+}
+
+int cli_converse(struct options *o, struct chat *chat)
+{
+	struct session s = { 0 };
+	struct wish w = { .o = o, .chat = chat };
+	struct cell_builtin builtins[64];
+	struct err err = ERR_NONE;
+
+	if (read_words(&w) != 0)
+		return EXIT_USAGE;
+	if (cli_user(o, s.user, &err) < 0)
+		return refuse(&w, EXIT_USAGE, "%s", err.text);
+	s.format = w.format;
+	if (warden_start(builtins, tool_builtins(builtins, COUNT(builtins)), &s.warden, &err) < 0)
+		return refuse(&w, EXIT_CONFIG, "%s", err.text);
+	int code = run_new_goal(&s, &w);
 	session_close(&s);
 	wish_done(&w);
 	return code;

@@ -122,7 +122,7 @@ static int load_policy(struct serve *serve, struct err *err)
 	for (size_t i = 0; i < count; i++) {
 		char *path = policy_is_ready_made(files[i]) ? xstrdup(files[i]) : realpath(files[i], NULL);
 		if (path == NULL)
-			return err_sys(err, "policy '%s'", files[i]);
+			return err_sys(err, "policy '%s' (a file, or builtin:NAME, such as builtin:readonly)", files[i]);
 		serve->policies[serve->policy_count++] = path;
 	}
 	int r = cli_policy_home(serve->o, NULL, serve->policies, serve->policy_count, &serve->s.policy_home, err);
@@ -160,6 +160,7 @@ static int open_all(struct serve *serve)
 	if (r < 0)
 		return complain(r == -EACCES ? EXIT_AUTH : EXIT_CONFIG, "serve: %s", err.text);
 	api_hooks(serve);
+	serve_recover_hooks(serve);
 	r = session_open(&serve->s, false, true, false, &err);
 	if (r < 0)
 		return complain(r == -EINVAL ? EXIT_CONFIG : EXIT_FAILED, "serve: %s", err.text);
@@ -178,7 +179,7 @@ static int run_loop(struct serve *serve)
 		return complain(EXIT_FAILED, "serve: %s", err.text);
 	printf("mishri: serving %s\n  socket %s\n", serve->data, serve->socket);
 	if (http_server_port(serve->http) != 0)
-		printf("  port %u\n", http_server_port(serve->http));
+		printf("  port %u\n  dashboard http://localhost:%u/\n", http_server_port(serve->http), http_server_port(serve->http));
 	fflush(stdout);
 	notify_ready();
 	engine_loop(serve->s.engine);

@@ -76,6 +76,8 @@ static void print_mermaid(const struct trace *trace, const struct options *o UNU
 
 static void print_html(const struct trace *trace, const struct options *o UNUSED) { trace_print_html(trace); }
 
+static void print_view(const struct trace *trace, const struct options *o UNUSED) { trace_print_view(trace); }
+
 static void print_perfetto(const struct trace *trace, const struct options *o UNUSED) { trace_print_perfetto(trace); }
 
 /* One request of the protocol, as a file exporter writes it. */
@@ -98,7 +100,8 @@ static const struct format {
 	bool content;                /* arguments, results and replies are wanted too */
 } formats[] = {
 	{ "text", print_text }, { "json", print_spans }, { "dot", print_dot }, { "mermaid", print_mermaid },
-	{ "html", print_html, true }, { "perfetto", print_perfetto, false }, { "otlp", print_otlp, false },
+	{ "html", print_html, true }, { "view", print_view, true },
+	{ "perfetto", print_perfetto, false }, { "otlp", print_otlp, false },
 };
 
 static const struct format *find_format(const char *name)
@@ -122,7 +125,8 @@ static int trace(int argc, char **argv)
 	const char *name = option_text(o, "--format", option_given(o, "--json") ? "json" : "text");
 	const struct format *format = find_format(name);
 	if (format == NULL)
-		return complain(EXIT_USAGE, "trace: there is no format '%.40s'; there are text, json, dot, mermaid, html, perfetto and otlp",
+		return complain(EXIT_USAGE, "trace: there is no format '%.40s'; "
+		                "there are text, json, dot, mermaid, html, view, perfetto and otlp",
 		                name);
 	if (cli_open_store(o, STORE_READ_ONLY, &store, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
@@ -138,7 +142,7 @@ static int trace(int argc, char **argv)
 }
 
 static const struct option_row options[] = {
-	{ "--format", 'f', "FORMAT", "text, json, dot, mermaid, html, perfetto or otlp; text without it", false },
+	{ "--format", 'f', "FORMAT", "text, json, dot, mermaid, html, view (html's data), perfetto or otlp; text without it", false },
 };
 
 const struct command cmd_trace = {

@@ -49,7 +49,8 @@ static const struct {
 } sysctls[] = {
 	{ "user/max_user_namespaces", "user.max_user_namespaces", "0", "10000", "user namespaces are turned off" },
 	{ "kernel/unprivileged_userns_clone", "kernel.unprivileged_userns_clone", "0", "1", "user namespaces are root's alone" },
-	{ "kernel/yama/ptrace_scope", "kernel.yama.ptrace_scope", "2", "1", "only administrators may trace, and the exec gate is a tracer" },
+	{ "kernel/yama/ptrace_scope", "kernel.yama.ptrace_scope", "2", "1",
+	  "only administrators may trace, and the exec gate is a tracer" },
 };
 
 static bool reads(const char *dir, const char *file, const char *value)
@@ -118,8 +119,8 @@ static bool find_delegation(const struct machine *m, struct mend *ret)
 		return false;
 	ret->fault = xstrdup("cells get no control group, so limits of memory are kept by a watchdog, which is later and less exact");
 	ret->administrator = m->uid != 0;
-	struct mend_step *s = step_add(ret, MEND_DO_WRITE, xasprintf("printf '[Service]\\nDelegate=cpu memory pids\\n' | %sinstall -D -m 644 /dev/stdin %s",
-	                                                     sudo(m), file), xasprintf("%srm %s", sudo(m), file));
+	char *shown = xasprintf("printf '[Service]\\nDelegate=cpu memory pids\\n' | %sinstall -D -m 644 /dev/stdin %s", sudo(m), file);
+	struct mend_step *s = step_add(ret, MEND_DO_WRITE, shown, xasprintf("%srm %s", sudo(m), file));
 	s->path = TAKE(file);
 	s->text = xstrdup(text);
 	s->mode = 0644;

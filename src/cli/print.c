@@ -162,7 +162,7 @@ int task_argument(const struct options *o, struct store *store, char ret[static 
 	struct err err = ERR_NONE;
 
 	if (option_positionals(o, &names) != 1)
-		return complain(EXIT_USAGE, "name one task: its id, the beginning of it, or 'last'");
+		return complain(EXIT_USAGE, "name one task: its id, the beginning of it, or 'last'; `mishri history` lists them");
 	int r = store_task_find(store, names[0], ret, &err);
 	if (r == -ENOENT || r == -EEXIST)
 		return complain(EXIT_USAGE, "%s", err.text);

@@ -6,14 +6,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/live.h"
+#include "cli/change.h"
+#include "cli/stream.h"
 #include "cli/text.h"
 #include "policy/limits.h"
 #include "tools/tool.h"
+#include "tui/columns.h"
+#include "tui/screen.h"
 
 #include "base/banned.h"
 
-enum { TICK_MS = 200, DOING_BYTES = 160, STEPS_SHOWN = 8, WORKERS_SHOWN = 8 };
+enum { TICK_MS = 200, DOING_BYTES = 160, STEPS_SHOWN = 8, WORKERS_SHOWN = 8, TYPING_ROWS = 6, DIFF_ROWS = 40,
+       BLOCK_LINES = 32, BLOCK_LINE_BYTES = 512 };
 
 struct worker {                        /* a task whose lines are shown */
 	char task[ID_LEN + 1];
@@ -22,7 +26,8 @@ struct worker {                        /* a task whose lines are shown */
 	char doing[DOING_BYTES];       /* "" when nothing runs */
 	int64_t since_ms;              /* of that */
 	struct {
-		char call[24], *line;
+		char call[24], *line, *tool;
+		json_t *args;
 	} proposed[LIMIT_CALLS_PER_REPLY]; /* of this turn; shown when their time comes */
 	size_t proposed_count;
 	struct worker *next;
@@ -33,7 +38,13 @@ struct progress {
 	bool terminal, color, paused, ended;
 	bool patient;                  /* it waits for answers although nobody is here */
 	struct buf out;                /* lines that are not printed yet */
-	struct live *live;
+	struct screen screen;
+	progress_painter *painter;     /* NULL: we paint */
+	void *userdata;                /* of it */
+	struct stream stream;          /* what the root task's model says */
+	char *shown;                   /* its last whole reply that was seen as it came; NULL: none */
+	char *workspace;
+	bool layered;                  /* changes lie elsewhere: how they look is not known here */
 	json_t *plan;                  /* steps of the root task; NULL: none */
 	int64_t since_ms;
 	int64_t turns, calls, tokens, usd_nanos;
@@ -56,11 +67,11 @@ static const char *paint(const struct progress *p, const char *code)
 
 /* ---- the block ---- */
 
-struct block { char lines[LIVE_LINES][LIVE_LINE_BYTES]; size_t count; };
+struct block { char lines[BLOCK_LINES][BLOCK_LINE_BYTES]; size_t count; };
 
 static char *next_line(struct block *b)
 {
-	assert(b->count < LIVE_LINES);
+	assert(b->count < BLOCK_LINES);
 	return b->lines[b->count++];
 }
 
@@ -69,7 +80,7 @@ static void add_step(struct block *b, const json_t *step)
 	static const struct { const char *state, *mark; } marks[] = {
 		{ "running", ">" }, { "done", "x" }, { "failed", "!" }, { "skipped", "-" },
 	};
-	AUTO(buf_done) struct buf text = BUF_INIT(LIVE_LINE_BYTES - 16); /* it takes whole characters only */
+	AUTO(buf_done) struct buf text = BUF_INIT(BLOCK_LINE_BYTES - 16); /* it takes whole characters only */
 	const char *mark = " ";
 
 	for (size_t i = 0; i < COUNT(marks); i++)
@@ -78,7 +89,7 @@ static void add_step(struct block *b, const json_t *step)
 	text_add(&text, json_get_text(step, "id", ""), 12);
 	buf_add_text(&text, "  ");
 	text_add(&text, json_get_text(step, "title", ""), 100);
-	snprintf(next_line(b), LIVE_LINE_BYTES, "  [%s] %s", mark, buf_text(&text));
+	snprintf(next_line(b), BLOCK_LINE_BYTES, "  [%s] %s", mark, buf_text(&text));
 }
 
 /* A long plan: what is done is counted, the rest shown as far as there is room. */
@@ -97,7 +108,7 @@ static void add_plan(struct block *b, const json_t *plan)
 		}
 	}
 	if (!all)
-		snprintf(next_line(b), LIVE_LINE_BYTES, "      (%zu of %zu steps are done)", done, count);
+		snprintf(next_line(b), BLOCK_LINE_BYTES, "      (%zu of %zu steps are done)", done, count);
 }
 
 static void add_worker(struct block *b, const struct worker *w)
@@ -107,7 +118,7 @@ static void add_worker(struct block *b, const struct worker *w)
 	if (w->number > 0)
 		snprintf(prefix, sizeof prefix, "[w%d] ", w->number);
 	clock_span(clock_mono_ms() - w->since_ms, span, sizeof span);
-	snprintf(next_line(b), LIVE_LINE_BYTES, "  %-10s %s%s", span, prefix, w->doing);
+	snprintf(next_line(b), BLOCK_LINE_BYTES, "  %-10s %s%s", span, prefix, w->doing);
 }
 
 static void add_sums(struct block *b, const struct progress *p)
@@ -118,7 +129,7 @@ static void add_sums(struct block *b, const struct progress *p)
 		snprintf(cost, sizeof cost, ", cost unknown");
 	else if (p->usd_nanos > 0)
 		snprintf(cost, sizeof cost, ", $%.4f", (double)p->usd_nanos / 1e9);
-	snprintf(next_line(b), LIVE_LINE_BYTES, "  %s: %lld turns, %lld calls, %lld tokens%s%s%s",
+	snprintf(next_line(b), BLOCK_LINE_BYTES, "  %s: %lld turns, %lld calls, %lld tokens%s%s%s",
 	         clock_span(clock_mono_ms() - p->since_ms, span, sizeof span), (long long)p->turns, (long long)p->calls,
 	         (long long)p->tokens, cost, p->totals[0] != '\0' ? "; " : "", p->totals);
 }
@@ -133,32 +144,87 @@ static void add_workers(struct block *b, const struct progress *p)
 		if (w->doing[0] != '\0' && shown++ < WORKERS_SHOWN)
 			add_worker(b, w);
 	if (busy > WORKERS_SHOWN)
-		snprintf(next_line(b), LIVE_LINE_BYTES, "  (%zu more are at work)", busy - WORKERS_SHOWN);
+		snprintf(next_line(b), BLOCK_LINE_BYTES, "  (%zu more are at work)", busy - WORKERS_SHOWN);
 }
-_Static_assert(STEPS_SHOWN + 1 + WORKERS_SHOWN + 1 + 1 <= LIVE_LINES, "the block has room for the most there is");
+_Static_assert(TYPING_ROWS + STEPS_SHOWN + 1 + WORKERS_SHOWN + 1 + 1 < BLOCK_LINES, "the block has room for the most there is");
+
+/* The last rows of the line that is being written. */
+static void add_typing(struct block *b, const struct progress *p)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(MIB(4));
+	size_t rows = 0, n = 0;
+	struct str line;
+
+	stream_peek(&p->stream, &text);
+	for (size_t i = 0; i < text.len; i++)
+		rows += text.ptr[i] == '\n';
+	for (struct str rest = buf_str(&text); str_next(&rest, '\n', &line); n++) {
+		AUTO(buf_done) struct buf cut = BUF_INIT(BLOCK_LINE_BYTES - 8);
+		columns_cut(line, text_width(STDERR_FILENO) - 1, &cut);
+		if (n < rows && n + TYPING_ROWS >= rows)
+			snprintf(next_line(b), BLOCK_LINE_BYTES, "%s%s", buf_text(&cut), p->color ? "\033[0m" : "");
+	}
+}
+
+static void paint_self(struct progress *p, struct str above, const char *const *lines, size_t count)
+{
+	AUTO(buf_done) struct buf bytes = BUF_INIT(MIB(16));
+	const char *rows[BLOCK_LINES + 1];
+
+	for (size_t i = 0; i < count; i++)
+		rows[i] = lines[i];
+	rows[count] = ""; /* where the cursor rests, and others may write */
+	const struct screen_look look = { .above = above, .lines = rows, .count = count > 0 ? count + 1 : 0,
+	                                  .width = text_width(STDERR_FILENO), .row = count };
+	if (p->terminal)
+		screen_show(&p->screen, &look, &bytes);
+	else
+		buf_add_str(&bytes, above);
+	if (bytes.len > 0)
+		fwrite(bytes.ptr, 1, bytes.len, stderr);
+}
 
 /* Prints what waits, and the block as it is now. The last lines say most where the terminal is low. */
 static void show(struct progress *p)
 {
-	AUTO(buf_done) struct buf bytes = BUF_INIT(MIB(16));
-	const char *lines[LIVE_LINES];
+	const char *lines[BLOCK_LINES];
 	struct block block = { .count = 0 };
+	AUTO(buf_done) struct buf above = p->out;
 
 	if (p->terminal && !p->paused && !p->ended && p->workers != NULL) {
+		add_typing(&block, p);
 		add_plan(&block, p->plan);
 		add_workers(&block, p);
 		add_sums(&block, p);
 	}
+	p->out = BUF_INIT(MIB(16)); /* a painter may come back here */
 	size_t most = MAX(text_height(STDERR_FILENO), (size_t)3) - 2, skip = block.count - MIN(block.count, most);
 	for (size_t i = skip; i < block.count; i++)
 		lines[i - skip] = block.lines[i];
-	if (p->terminal)
-		live_show(p->live, buf_str(&p->out), lines, block.count - skip, text_width(STDERR_FILENO), &bytes);
+	if (p->painter != NULL)
+		p->painter(p->userdata, buf_str(&above), lines, block.count - skip);
 	else
-		buf_add_str(&bytes, buf_str(&p->out));
-	buf_reset(&p->out);
-	if (bytes.len > 0)
-		fwrite(bytes.ptr, 1, bytes.len, stderr);
+		paint_self(p, buf_str(&above), lines, block.count - skip);
+}
+
+void progress_paint_by(struct progress *p, progress_painter *painter, void *userdata)
+{
+	p->painter = painter;
+	p->userdata = userdata;
+}
+
+void progress_text(struct progress *p, const char *task, struct str text)
+{
+	if (!p->terminal || p->workers == NULL || strcmp(p->workers->task, task) != 0)
+		return; /* of one agent at a time; what workers say is in their reports */
+	stream_add(&p->stream, text, text_width(STDERR_FILENO), &p->out);
+	if (!p->paused)
+		show(p);
+}
+
+bool progress_has_shown(const struct progress *p, const char *result)
+{
+	return p->shown != NULL && strcmp(p->shown, result) == 0;
 }
 
 static void on_tick(void *userdata)
@@ -177,7 +243,7 @@ struct progress *progress_new(struct loop *loop, bool terminal, bool color)
 	p->terminal = terminal;
 	p->color = color;
 	p->out = BUF_INIT(MIB(16));
-	p->live = xcalloc(1, sizeof *p->live);
+	stream_init(&p->stream, color);
 	p->since_ms = clock_mono_ms();
 	if (terminal) {
 		p->tick = watch_timer(loop, on_tick, p);
@@ -188,8 +254,23 @@ struct progress *progress_new(struct loop *loop, bool terminal, bool color)
 
 static void forget_proposed(struct worker *w)
 {
-	while (w->proposed_count > 0)
+	while (w->proposed_count > 0) {
 		free(w->proposed[--w->proposed_count].line);
+		free(w->proposed[w->proposed_count].tool);
+		json_decref(w->proposed[w->proposed_count].args);
+	}
+}
+
+static void forget_workers(struct progress *p)
+{
+	while (p->workers != NULL) {
+		struct worker *w = p->workers;
+		p->workers = w->next;
+		forget_proposed(w);
+		free(w);
+	}
+	p->worker_count = 0;
+	json_decref(TAKE(p->plan));
 }
 
 static struct worker *worker_of(struct progress *p, const struct event *e)
@@ -197,6 +278,8 @@ static struct worker *worker_of(struct progress *p, const struct event *e)
 	for (struct worker *w = p->workers; w != NULL; w = w->next)
 		if (strcmp(w->task, e->task) == 0)
 			return w;
+	if (e->parent[0] == '\0')
+		forget_workers(p); /* of a conversation: the message before this one is over */
 	struct worker *w = xcalloc(1, sizeof *w);
 	memcpy(w->task, e->task, sizeof w->task);
 	w->number = e->parent[0] != '\0' ? ++p->worker_count : 0;
@@ -223,16 +306,13 @@ void progress_free(struct progress *p)
 		return;
 	p->ended = true;
 	show(p);
-	while (p->workers != NULL) {
-		struct worker *w = p->workers;
-		p->workers = w->next;
-		forget_proposed(w);
-		free(w);
-	}
+	forget_workers(p);
 	watch_free(p->tick);
 	buf_done(&p->out);
-	json_decref(p->plan);
-	free(p->live);
+	screen_done(&p->screen);
+	stream_done(&p->stream);
+	free(p->shown);
+	free(p->workspace);
 	free(p);
 }
 
@@ -307,6 +387,11 @@ static void on_created(struct progress *p, const struct event *e)
 	AUTO(freep) char *goal = brief(json_get_text(e->data, "goal", ""), 120);
 	const struct worker *w = worker_of(p, e);
 
+	if (w->number == 0) {
+		free(p->workspace);
+		p->workspace = xstrdup(json_get_text(e->data, "workspace", ""));
+		p->layered = json_get_int(json_object_get(e->data, "config"), "layer_bytes", 0) > 0;
+	}
 	if (w->number > 0)
 		buf_printf(&p->out, "%s[w%d]%s task %s: %s\n", BOLD(p), w->number, PLAIN(p), e->task, goal);
 	else
@@ -328,6 +413,14 @@ static void on_replied(struct progress *p, struct worker *w, const struct event 
 	p->usd_nanos += json_get_int(e->data, "usd_nanos", 0);
 	w->doing[0] = '\0';
 	const char *text = json_get_text(e->data, "text", "");
+	if (w == p->workers) {
+		bool seen = p->stream.any;
+		stream_end(&p->stream, true, &p->out);
+		free(TAKE(p->shown));
+		p->shown = seen ? xstrdup(text) : NULL;
+		if (seen)
+			return;
+	}
 	if (json_get_int(e->data, "calls", 0) == 0 || text[0] == '\0')
 		return; /* the last reply is the result, and is printed as such */
 	AUTO(freep) char *line = brief(text, 160);
@@ -344,7 +437,32 @@ static void on_proposed(struct progress *p, struct worker *w, const struct event
 	if (w->proposed_count == COUNT(w->proposed))
 		return;
 	snprintf(w->proposed[w->proposed_count].call, sizeof w->proposed[0].call, "%s", json_get_text(e->data, "call", ""));
+	w->proposed[w->proposed_count].tool = xstrdup(tool);
+	w->proposed[w->proposed_count].args = json_incref(json_object_get(e->data, "args"));
 	w->proposed[w->proposed_count++].line = leads ? xstrdup(tool) : xasprintf("%s  %s", tool, what);
+}
+
+/* What a file tool is about to do, against the files as they are now. Only for a person who looks at it. */
+static void add_diff(struct progress *p, const char *tool, const json_t *args)
+{
+	AUTO(buf_done) struct buf diff = BUF_INIT(LIMIT_DIFF_FILE_BYTES), clean = BUF_INIT(LIMIT_DIFF_FILE_BYTES * 2),
+		lines = BUF_INIT(LIMIT_DIFF_FILE_BYTES * 4);
+	const struct change_in in = { .workspace = p->workspace };
+	struct str line;
+	size_t rows = 0, more = 0;
+
+	if (!p->terminal || p->layered || p->workspace == NULL || !change_show(tool, args, &in, &diff))
+		return;
+	sanitize_shown(buf_str(&diff), &clean);
+	markdown_diff(buf_str(&clean), "       ", text_width(STDERR_FILENO), p->color, &lines);
+	for (struct str rest = buf_str(&lines); str_next(&rest, '\n', &line); rows++) {
+		if (rows < DIFF_ROWS && line.len > 0)
+			buf_printf(&p->out, "%.*s\n", STR_ARG(line));
+		else
+			more += line.len > 0;
+	}
+	if (more > 0)
+		buf_printf(&p->out, "       (%zu more lines)\n", more);
 }
 
 /* Calls are decided and run one after another: now it is this one's turn. */
@@ -358,6 +476,8 @@ static void on_decided(struct progress *p, struct worker *w, const struct event 
 			continue;
 		doing(w, w->proposed[i].line);
 		buf_printf(&p->out, "  %s%s%s%s  %s\n", who(w, prefix, sizeof prefix), BOLD(p), call, PLAIN(p), w->proposed[i].line);
+		if (strcmp(json_get_text(e->data, "effect", ""), "allow") == 0)
+			add_diff(p, w->proposed[i].tool, w->proposed[i].args);
 	}
 }
 
@@ -435,6 +555,8 @@ static void on_failed(struct progress *p, struct worker *w, const struct event *
 	char prefix[16];
 
 	w->doing[0] = '\0';
+	if (w == p->workers)
+		stream_end(&p->stream, true, &p->out);
 	if (json_get_int(e->data, "shown", 0) > 0 && strcmp(json_get_text(e->data, "class", ""), "cancelled") != 0)
 		buf_printf(&p->out, "  %sthe reply was cut off after %lld bytes; nothing of it is kept\n", who(w, prefix, sizeof prefix),
 		           (long long)json_get_int(e->data, "shown", 0));

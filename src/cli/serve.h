@@ -18,6 +18,7 @@ struct serve {
 	struct http_server *http;
 	struct api *api;               /* NULL: not open */
 	void *schedules;               /* of serve_schedules.c; NULL: not open */
+	void *recovery;                /* of serve_recover.c; NULL: not open */
 	void *parts[SERVE_PARTS_MOST]; /* what each row of the table opened */
 	const char *policies[REPEAT_MOST]; /* -p files, absolute */
 	size_t policy_count;
@@ -45,6 +46,14 @@ struct serve_who {                     /* who asks */
 /* body: the request of POST /v1/tasks. The run has begun, and is not durable yet. -EINVAL, -EACCES, -EPERM, -EAGAIN ...: err
  * says what would be right. */
 MUST_USE int serve_start(struct serve *serve, const struct serve_who *who, const json_t *body, struct run **ret, struct err *err);
+struct serve_job {                     /* words that were stored earlier; borrowed */
+	const char *task;              /* the id that it must have; NULL: a new one */
+	const char *user, *channel;
+	const json_t *schedule;        /* for task.created; NULL */
+	const json_t *spec;            /* as a request's body, and `config`: a list of KEY=VALUE */
+};
+/* Everything that would be wrong with it is found before the engine gets it. -errno: err says what would be right. */
+MUST_USE int serve_job_start(struct serve *serve, const struct serve_job *job, struct run **ret, struct err *err);
 /* For engine_setup.load_policy. */
 int serve_load_policy(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
                       struct policy **ret, struct err *err);
@@ -52,6 +61,7 @@ int serve_load_policy(void *userdata, const char *workspace, const json_t *polic
 MUST_USE int serve_workspace_check(const struct serve *serve, const char *workspace, struct err *err);
 
 /* ---- serve_recover.c: tasks that crashed engines left ---- */
+void serve_recover_hooks(struct serve *serve);   /* before the engine is made */
 int serve_recover_open(struct serve *serve, void **ret, struct err *err);
 void serve_recover_close(struct serve *serve, void *part);
 
@@ -59,6 +69,8 @@ void serve_recover_close(struct serve *serve, void *part);
 
 /* A root task that no engine runs goes on here. 0: it does, or there was nothing to do; -errno: why it cannot. */
 MUST_USE int serve_wake(struct serve *serve, const char *root, struct err *err);
+/* Tasks that rest, and what they ask has run out. */
+void serve_wake_late(struct serve *serve);
 /* Words in inboxes with an id above *seen, which goes up to where all is settled. */
 void serve_wake_look(struct serve *serve, int64_t *seen);
 

@@ -68,7 +68,21 @@ static void on_timer(void *userdata)
 		r->parked_too = false; /* what is parked from now on, others parked */
 	take_over(r, TASK_RUNNING, &room);
 	serve_wake_look(r->serve, &r->words_seen);
+	serve_wake_late(r->serve);
 	watch_arm(r->timer, LIMIT_RECOVER_LOOK_MS);
+}
+
+static void on_word(void *userdata)
+{
+	struct serve *serve = userdata;
+
+	if (serve->recovery != NULL && !engine_draining(serve->s.engine))
+		serve_wake_look(serve, &((struct recovery *)serve->recovery)->words_seen);
+}
+
+void serve_recover_hooks(struct serve *serve)
+{
+	serve->s.on_word = on_word;
 }
 
 int serve_recover_open(struct serve *serve, void **ret, struct err *err)
@@ -80,14 +94,16 @@ int serve_recover_open(struct serve *serve, void **ret, struct err *err)
 	r->parked_too = true;
 	r->timer = watch_timer(serve->s.loop, on_timer, r);
 	watch_arm(r->timer, 0);
+	serve->recovery = r;
 	*ret = r;
 	return 0;
 }
 
-void serve_recover_close(struct serve *serve UNUSED, void *part)
+void serve_recover_close(struct serve *serve, void *part)
 {
 	struct recovery *r = part;
 
+	serve->recovery = NULL;
 	watch_free(r->timer);
 	free(r);
 }

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/serve_job.h"
+#include "cli/serve.h"
 #include "engine/health.h"
 #include "engine/scheduler.h"
 

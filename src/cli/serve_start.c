@@ -1,11 +1,12 @@
-/* serve_start.c - a goal that comes from outside becomes a task: what may be chosen, by whom, and within which bounds. The
- * bearer of a token never gets more than the service's own configuration gives; it runs nothing itself. */
+/* serve_start.c - a goal that comes from outside, now or from a schedule, becomes a task: what may be chosen, by whom, and
+ * within which bounds. The bearer of a token never gets more than the service's own configuration gives; it runs nothing itself. */
 #include "cli/serve.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/dirs.h"
 #include "engine/instructions.h"
@@ -17,6 +18,7 @@
 struct start {
 	struct serve *serve;
 	const struct serve_who *who;
+	const struct serve_job *job;   /* it was stored earlier; NULL: somebody asks now */
 	const json_t *body;
 	char *workspace;
 	struct config *config;
@@ -161,6 +163,11 @@ static int read_settings(struct start *s, struct err *err)
 	/* The model of the command line is the service's, not the project's to take away. */
 	if (r == 0 && option_given(s->serve->o, "--model"))
 		r = config_set(s->config, "model", option_text(s->serve->o, "--model", ""), "--model", err);
+	size_t at;
+	json_t *pair;
+	json_array_foreach(s->job != NULL ? json_object_get(s->body, "config") : NULL, at, pair)
+		if (r == 0)
+			r = config_set_pair(s->config, json_string_value(pair) != NULL ? json_string_value(pair) : "", err);
 	for (size_t i = 0; r == 0 && i < COUNT(settings); i++) {
 		const json_t *value = json_object_get(s->body, settings[i].field);
 		if (value != NULL)
@@ -196,16 +203,18 @@ static int read_agent(struct start *s, struct err *err)
 	return 0;
 }
 
+static const char *own_environment(void *unused, const char *name)
+{
+	(void)unused;
+	return getenv(name);
+}
+
 /* A command that brings a key is started before the loop runs, or not at all. */
 static int check_key(const struct start *s, struct err *err)
 {
 	const char *own = config_text(s->serve->config, "model");
-	AUTO(freep) char *var = xasprintf("%.*s_API_KEY_COMMAND", (int)strcspn(s->model, "/"), s->model);
 
-	for (char *c = var; *c != '\0'; c++)
-		if (*c >= 'a' && *c <= 'z')
-			*c = (char)(*c - 'a' + 'A');
-	if (getenv(var) == NULL || (own != NULL && strcmp(own, s->model) == 0))
+	if (!llm_key_is_command(s->model, own_environment, NULL) || (own != NULL && strcmp(own, s->model) == 0))
 		return 0;
 	size_t count;
 	const struct agent_profile *all = agents_all(config_agents(s->serve->config), &count);
@@ -274,7 +283,11 @@ static int read_user(const struct start *s, const char **ret, struct err *err)
 	const char *wanted = json_get_text(s->body, "user", NULL);
 
 	*ret = s->who->user;
-	if (json_object_get(s->body, "user") == NULL || (wanted != NULL && strcmp(wanted, s->who->user) == 0))
+	/* One engine, one Unix user: only root may act for another. */
+	if (s->job != NULL && strcmp(s->who->user, s->serve->s.user) != 0 && geteuid() != 0)
+		return err_set(err, EPERM, "it is of user %s, and this service runs as %s; start a `mishri serve` as %s, or as root",
+		               s->who->user, s->serve->s.user, s->who->user);
+	if (s->job != NULL || json_object_get(s->body, "user") == NULL || (wanted != NULL && strcmp(wanted, s->who->user) == 0))
 		return 0;
 	if (!s->who->root || wanted == NULL || wanted[0] == '\0' || strlen(wanted) > USER_LEN)
 		return err_set(err, EACCES, "user: only root may act for another user; you are %s", s->who->user);
@@ -304,8 +317,9 @@ static void say_line(const char *line)
 static struct run *begin(struct start *s, const char *user)
 {
 	const struct config *c = s->config;
+	const struct serve_job none = { 0 }, *job = s->job != NULL ? s->job : &none;
 	struct task_spec spec = {
-		.user = user, .place = s->place, .opened = s->opened, .told = s->told,
+		.task = job->task, .schedule = job->schedule, .user = user, .place = s->place, .opened = s->opened, .told = s->told,
 		.goal = json_get_text(s->body, "goal", ""), .agent = s->agent, .role = s->leads ? "master" : "worker", .model = s->model,
 		.workspace = s->workspace, .plan = s->plan, .channel = s->who->channel, .session = json_get_text(s->body, "session", NULL),
 		.level = s->level, .mode = config_text(c, "workspace_mode"), .layer_bytes = config_number(c, "workspace_quota"),
@@ -324,8 +338,8 @@ static struct run *begin(struct start *s, const char *user)
 
 static int prepare(struct start *s, const char **ret_user, struct err *err)
 {
-	int r = json_is_object(s->body) ? json_only_keys(s->body, fields, COUNT(fields), err)
-		: err_set(err, EINVAL, "an object is wanted");
+	int r = !json_is_object(s->body) ? err_set(err, EINVAL, "an object is wanted")
+		: s->job != NULL ? 0 : json_only_keys(s->body, fields, COUNT(fields), err);
 
 	if (r == 0)
 		r = read_goal(s, err);
@@ -346,20 +360,35 @@ static int prepare(struct start *s, const char **ret_user, struct err *err)
 	return r < 0 ? r : open_model(s, *ret_user, err);
 }
 
+static int start(struct start *s, struct run **ret, struct err *err)
+{
+	const char *user = s->who->user;
+	int r = prepare(s, &user, err);
+
+	if (r == 0) {
+		if (!option_given(s->serve->o, "--no-user-config"))
+			s->told = instructions_read(s->serve->data, s->workspace, say_line);
+		*ret = begin(s, user);
+	}
+	json_decref(s->told);
+	json_decref(s->policies);
+	config_free(s->config);
+	free(s->workspace);
+	return r;
+}
+
 int serve_start(struct serve *serve, const struct serve_who *who, const json_t *body, struct run **ret, struct err *err)
 {
 	struct start s = { .serve = serve, .who = who, .body = body };
-	const char *user = who->user;
-	int r = prepare(&s, &user, err);
 
-	if (r == 0) {
-		if (!option_given(serve->o, "--no-user-config"))
-			s.told = instructions_read(serve->data, s.workspace, say_line);
-		*ret = begin(&s, user);
-	}
-	json_decref(s.told);
-	json_decref(s.policies);
-	config_free(s.config);
-	free(s.workspace);
-	return r;
+	return start(&s, ret, err);
+}
+
+int serve_job_start(struct serve *serve, const struct serve_job *job, struct run **ret, struct err *err)
+{
+	struct serve_who who = { .trusted = true, .channel = job->channel };
+	struct start s = { .serve = serve, .who = &who, .job = job, .body = job->spec };
+
+	snprintf(who.user, sizeof who.user, "%s", job->user);
+	return start(&s, ret, err);
 }

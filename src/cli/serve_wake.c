@@ -22,6 +22,8 @@ static bool lets_go_on(struct store *store, const struct inbox_note *note)
 {
 	char reason[24];
 
+	if (recover_rests(store, note->root))
+		return true;
 	recover_reason(store, note->task, reason);
 	for (size_t i = 0; i < COUNT(rows); i++)
 		if (strcmp(rows[i].kind, note->kind) == 0 && (rows[i].reason == NULL || strcmp(rows[i].reason, reason) == 0))
@@ -79,6 +81,28 @@ static bool settle(struct serve *serve, const struct inbox_note *note)
 	if (rest == RESTS && lets_go_on(serve->s.store, note) && serve_wake(serve, note->root, &err) < 0 && err.code != EBUSY)
 		fprintf(stderr, "mishri: task %s cannot go on here: %s\n", note->root, err.text);
 	return rest != RUNS;
+}
+
+static void keep_root(void *userdata, const char *root)
+{
+	json_array_append_new(userdata, json_string(root));
+}
+
+void serve_wake_late(struct serve *serve)
+{
+	AUTO(json_decrefp) json_t *roots = json_array();
+	struct err err = ERR_NONE;
+
+	if (store_approvals_late(serve->s.store, clock_wall_us(), keep_root, roots, &err) < 0)
+		return; /* it is looked for again */
+	for (size_t i = 0; i < json_array_size(roots); i++) {
+		const char *root = json_string_value(json_array_get(roots, i));
+		if (look_at(serve, root) != RESTS || !recover_rests(serve->s.store, root))
+			continue;
+		int r = engine_wake(serve->s.engine, root, &err);
+		if (r < 0 && r != -EBUSY)
+			fprintf(stderr, "mishri: task %s cannot go on here: %s\n", root, err.text);
+	}
 }
 
 void serve_wake_look(struct serve *serve, int64_t *seen)

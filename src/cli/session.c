@@ -63,6 +63,14 @@ static void on_event(void *userdata, const struct event *e)
 		s->on_event(s->userdata, e);
 }
 
+static void on_word(void *userdata)
+{
+	struct session *s = userdata;
+
+	if (s->on_word != NULL)
+		s->on_word(s->userdata);
+}
+
 static void on_over(void *userdata, struct run *run)
 {
 	const struct session *s = userdata;
@@ -111,14 +119,28 @@ static void on_pause(void *userdata, bool paused)
 {
 	struct session *s = userdata;
 
-	if (s->progress != NULL)
+	if (s->progress != NULL && paused)
 		progress_pause(s->progress, paused);
+	if (s->on_pause != NULL)
+		s->on_pause(s->userdata, paused);
+	if (s->progress != NULL && !paused)
+		progress_pause(s->progress, paused);
+}
+
+static void on_text(void *userdata, const char *task, struct str text)
+{
+	struct session *s = userdata;
+
+	if (s->progress != NULL)
+		progress_text(s->progress, task, text);
 }
 
 static void on_stop(void *userdata, int signo)
 {
 	struct session *s = userdata;
 
+	if (s->on_signal != NULL && s->on_signal(s->userdata, signo))
+		return;
 	if (s->signo == 0)
 		s->signo = signo;
 	if (s->otel != NULL)
@@ -165,7 +187,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 {
 	const char *term = getenv("TERM");
 	/* a block that is painted over would hide events that come by stdout on the same screen */
-	bool block = isatty(STDERR_FILENO) == 1 && (term == NULL || strcmp(term, "dumb") != 0) &&
+	bool block = !s->plain && isatty(STDERR_FILENO) == 1 && (term == NULL || strcmp(term, "dumb") != 0) &&
 	             (s->format != OUTPUT_STREAM || isatty(STDOUT_FILENO) != 1);
 
 	s->since_ms = clock_mono_ms();
@@ -187,13 +209,15 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	struct engine_setup setup = {
 		.loop = s->loop, .store = s->store, .egress = s->egress, .warden = s->warden, .policy = s->policy, .llm = s->llm,
 		.model = s->model, .user = s->user, .interactive = ask,
-		.on_event = on_event, .on_over = on_over, .service = s->service, .ask = ask ? on_ask : NULL,
+		.on_event = on_event, .on_text = on_text, .on_over = on_over, .on_word = on_word, .service = s->service || s->stays,
+		.ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 		.poke_fd = s->poke_path != NULL ? s->poke_fd : -1,
 		.loops_ignored = s->loops_ignored,
 	};
 	if (cli_otel(s->loop, s->store, s->config, &s->otel) != 0)
 		return err_set(err, EINVAL, "the export of spans is not set up right (docs/otel.md); otel.export=off does without");
+	setup.rest_ms = s->service && s->config != NULL ? config_number(s->config, "serve.rest") : 0;
 	setup.otel = s->otel;
 	s->metrics = s->service ? metrics_new() : NULL;
 	setup.metrics = s->metrics;
@@ -363,5 +387,9 @@ int session_finish(struct session *s)
 		return print_result(s->format, result_object(t, "parked", text, exit, elapsed_ms));
 	}
 	changes_hint(s->store, t);
+	bool seen = s->format == OUTPUT_TEXT && s->progress != NULL && isatty(STDOUT_FILENO) == 1 && strcmp(t->state, "done") == 0 &&
+	            progress_has_shown(s->progress, t->result);
+	if (seen) /* it was on this screen as it came */
+		return t->exit;
 	return print_result(s->format, result_object(t, t->state, t->result, t->exit, elapsed_ms));
 }

@@ -1,32 +1,15 @@
-/* text.c - text in columns. It knows the width of characters roughly, by blocks: a wrong guess moves a
- * column, and never more than that. */
+/* text.c - text in columns, measured as tui/columns.h does. */
 #include "cli/text.h"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "tools/tool.h"
+#include "tui/columns.h"
 
 #include "base/banned.h"
 
 enum { WIDTH_ELSE = 100, WIDTH_LEAST = 40 };
-
-static const struct { uint32_t first, last; size_t columns; } blocks[] = {
-	{ 0x300, 0x36f, 0 },     { 0x483, 0x489, 0 },     { 0x591, 0x5bd, 0 },     { 0x610, 0x61a, 0 },
-	{ 0x64b, 0x65f, 0 },     { 0x1100, 0x115f, 2 },   { 0x1ab0, 0x1aff, 0 },   { 0x1dc0, 0x1dff, 0 },
-	{ 0x20d0, 0x20ff, 0 },   { 0x231a, 0x231b, 2 },   { 0x2e80, 0x303e, 2 },   { 0x3041, 0xa4cf, 2 },
-	{ 0xac00, 0xd7a3, 2 },   { 0xf900, 0xfaff, 2 },   { 0xfe00, 0xfe0f, 0 },   { 0xfe20, 0xfe2f, 0 },
-	{ 0xfe30, 0xfe6f, 2 },   { 0xff00, 0xff60, 2 },   { 0xffe0, 0xffe6, 2 },   { 0x1f300, 0x1f64f, 2 },
-	{ 0x1f680, 0x1f6ff, 2 }, { 0x1f900, 0x1faff, 2 }, { 0x20000, 0x3fffd, 2 },
-};
-
-static size_t columns_of(uint32_t c)
-{
-	for (size_t i = 0; i < COUNT(blocks) && blocks[i].first <= c; i++)
-		if (c <= blocks[i].last)
-			return blocks[i].columns;
-	return 1;
-}
 
 /* The character at the front; *ret_len: its bytes, at least one. */
 static uint32_t character(struct str text, size_t *ret_len)
@@ -48,7 +31,7 @@ size_t text_columns(struct str text)
 	size_t columns = 0, n;
 
 	for (; text.len > 0; text = str_skip(text, n))
-		columns += columns_of(character(text, &n));
+		columns += char_columns(character(text, &n));
 	return columns;
 }
 
@@ -58,7 +41,7 @@ void text_cut(struct buf *ret, struct str clean, size_t columns)
 	size_t room = fits ? columns : columns - MIN(columns, (size_t)3), used = 0, n;
 
 	for (; clean.len > 0; clean = str_skip(clean, n)) {
-		used += columns_of(character(clean, &n));
+		used += char_columns(character(clean, &n));
 		if (used > room)
 			break;
 		if (n == 1 && (*clean.ptr == '\n' || *clean.ptr == '\t'))

@@ -12,6 +12,7 @@ void trace_print_json(const struct trace *trace);
 void trace_print_dot(const struct trace *trace);
 void trace_print_mermaid(const struct trace *trace);
 void trace_print_html(const struct trace *trace);   /* one file, which asks nothing of anybody */
+void trace_print_view(const struct trace *trace);   /* what that page and the dashboard draw */
 void trace_print_perfetto(const struct trace *trace);
 
 #endif

@@ -1,4 +1,5 @@
-/* trace_html.c - a trace as one page that works by itself: data/trace/trace.html with the spans put in as JSON. What
+/* trace_html.c - a trace as one page that works by itself: data/trace/trace.html with the view that the
+ * dashboard has, too, and the spans put in as JSON. What
  * models and tools wrote is data in it and nothing else: no character of it can end the element that holds it. */
 #include <stdio.h>
 #include <string.h>
@@ -7,8 +8,6 @@
 #include "cli/trace.h"
 
 #include "base/banned.h"
-
-static const char marker[] = "@DATA@";
 
 static json_t *relative(const struct trace *t, int64_t at_us)
 {
@@ -65,13 +64,8 @@ static void print_safe(const json_t *value)
 	}
 }
 
-void trace_print_html(const struct trace *t)
+static void print_data(const struct trace *t)
 {
-	struct str page = { (const char *)trace_files[0].bytes, trace_files[0].len };
-	const char *at = memmem(page.ptr, page.len, marker, strlen(marker));
-
-	assert(at != NULL);
-	fwrite(page.ptr, 1, (size_t)(at - page.ptr), stdout);
 	printf("{\"task\":\"%s\",\"now\":%lld,\"left_out\":%zu,\"spans\":[", t->task, (long long)(t->end_us - t->start_us), t->left_out);
 	for (size_t i = 0; i < t->count; i++) {
 		AUTO(json_decrefp) json_t *span = span_data(t, t->spans[i]);
@@ -80,6 +74,37 @@ void trace_print_html(const struct trace *t)
 		print_safe(span);
 	}
 	fputs("]}", stdout);
-	at += strlen(marker);
-	fwrite(at, 1, page.len - (size_t)(at - page.ptr), stdout);
+}
+
+void trace_print_view(const struct trace *t)
+{
+	print_data(t);
+	putchar('\n');
+}
+
+static void print_file(const char *name)
+{
+	for (size_t i = 0; trace_files[i].path != NULL; i++)
+		if (strcmp(trace_files[i].path, name) == 0)
+			fwrite(trace_files[i].bytes, 1, trace_files[i].len, stdout);
+}
+
+void trace_print_html(const struct trace *t)
+{
+	static const struct { const char *marker, *file; } parts[] = {
+		{ "@STYLE@", "view.css" }, { "@BODY@", "view.html" }, { "@DATA@", NULL }, { "@SCRIPT@", "view.js" },
+	};
+	struct str page = { (const char *)trace_files[0].bytes, trace_files[0].len };
+
+	for (size_t i = 0; i < COUNT(parts); i++) {
+		const char *at = memmem(page.ptr, page.len, parts[i].marker, strlen(parts[i].marker));
+		assert(at != NULL);
+		fwrite(page.ptr, 1, (size_t)(at - page.ptr), stdout);
+		page = str_skip(page, (size_t)(at - page.ptr) + strlen(parts[i].marker));
+		if (parts[i].file != NULL)
+			print_file(parts[i].file);
+		else
+			print_data(t);
+	}
+	fwrite(page.ptr, 1, page.len, stdout);
 }

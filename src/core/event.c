@@ -133,6 +133,7 @@ FIELDS(task_parked) = {
 	{ "reason", TEXT, 0, "interrupted, loop, waiting, paused, forked, store, recovery" },
 	{ "detail", TEXT, OPTIONAL, "one sentence" },
 	{ "service", BOOL, OPTIONAL, "a service ended, and the next one goes on with it" },
+	{ "resting", BOOL, OPTIONAL, "it only waits for people: a service goes on with it when one has said something" },
 };
 FIELDS(task_cancelled) = {
 	{ "by", TEXT, 0, "user" },
@@ -825,15 +826,32 @@ int event_check(enum event_type type, const json_t *data, struct err *err)
 	return 0;
 }
 
+/* Is its JSON text itself between quotes? */
+static bool is_plain(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text < ' ' || *text == '"' || *text == '\\' || *text == 0x7f)
+			return false;
+	return true;
+}
+
 static void add_quoted(struct buf *ret, const char *key, const char *text, bool or_null)
 {
-	buf_printf(ret, "\"%s\":", key);
+	buf_add_char(ret, '"');
+	buf_add_text(ret, key);
+	buf_add_text(ret, "\":");
 	if (or_null && text[0] == '\0') {
 		buf_add_text(ret, "null,");
 		return;
 	}
-	AUTO(json_decrefp) json_t *value = json_of_str(str_of(text));
-	json_write(value, ret);
+	if (is_plain(text)) {
+		buf_add_char(ret, '"');
+		buf_add_text(ret, text);
+		buf_add_char(ret, '"');
+	} else {
+		AUTO(json_decrefp) json_t *value = json_of_str(str_of(text));
+		json_write(value, ret);
+	}
 	buf_add_char(ret, ',');
 }
 
@@ -895,20 +913,16 @@ static int read_common(const json_t *object, struct event *e, struct err *err)
 	return 0;
 }
 
-int event_parse(struct str text, struct event *ret, struct err *err)
+int event_read(const json_t *object, struct event *ret, struct err *err)
 {
-	AUTO(json_decrefp) json_t *object = NULL;
 	struct event e = { 0 };
 
-	int r = json_parse(text, &object, err);
-	if (r < 0)
-		return r;
 	const char *name = json_get_text(object, "type", "");
 	int type = event_find(name);
 	if (type < 0)
 		return err_set(err, ENOTSUP, "event: unknown type '%s': was it written by a newer version?", name);
 	e.type = (enum event_type)type;
-	r = read_common(object, &e, err);
+	int r = read_common(object, &e, err);
 	if (r < 0)
 		return r;
 	json_t *data = json_object_get(object, "data");
@@ -918,6 +932,14 @@ int event_parse(struct str text, struct event *ret, struct err *err)
 	e.data = json_incref(data);
 	*ret = e;
 	return 0;
+}
+
+int event_parse(struct str text, struct event *ret, struct err *err)
+{
+	AUTO(json_decrefp) json_t *object = NULL;
+
+	int r = json_parse(text, &object, err);
+	return r < 0 ? r : event_read(object, ret, err);
 }
 
 static json_t *field_schema(const struct field *f)

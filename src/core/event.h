@@ -122,6 +122,8 @@ void event_format(const struct event *event, struct buf *ret);
 /* What event_format wrote. -EINVAL: no event, or err says which field; -ENOTSUP: a type that this
  * version does not know. The caller owns what is in *ret (event_done). */
 MUST_USE int event_parse(struct str text, struct event *ret, struct err *err);
+/* The same of text that was parsed already; data is shared with it, and not copied. */
+MUST_USE int event_read(const json_t *object, struct event *ret, struct err *err);
 
 /* Does data have every required field, each of its type, and no other? 0 or -EINVAL. */
 MUST_USE int event_check(enum event_type type, const json_t *data, struct err *err);

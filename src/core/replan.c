@@ -38,7 +38,8 @@ bool replan_reminds(const struct task *t, struct step *ret)
 	if (!t->replan_due)
 		return false;
 	*ret = (struct step){
-		STEP_WARN_LOOP, .status = loop_level_name(level), .loop = { .level = level, .kind = "no_plan", .length = 1, .count = (size_t)level },
+		STEP_WARN_LOOP, .status = loop_level_name(level),
+		.loop = { .level = level, .kind = "no_plan", .length = 1, .count = (size_t)level },
 		.text = level == LOOP_STOP
 			? xstrdup("The task was stopped: a person wanted its plan made anew, was told of none, and it did not go on without one.")
 			: xstrdup("[mishri] A person wants the plan made anew, and there is no new plan yet. Call the tool plan with all steps: "

@@ -89,6 +89,7 @@ void run_open_cell(struct run *run)
 	AUTO(cell_files_done) struct cell_files files = { 0 };
 	AUTO(freep) char *layer = NULL;
 
+	runs_add(run);
 	limits_of_cell(run, &plan);
 	id_new(run->cell_id);
 	if (files_plan(run, &plan, &files, &layer, &run->failure) < 0) {

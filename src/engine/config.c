@@ -61,6 +61,8 @@ static const struct config_key keys[] = {
 	  .about = "names that requests may ask for in Host, separated by commas, beside the address" },
 	{ .name = "serve.workspaces", .type = CONFIG_TEXT,
 	  .about = "directories, separated by commas, in or below which tasks of tokens may work; with none, such tasks are refused" },
+	{ .name = "serve.rest", .type = CONFIG_DURATION, .otherwise = "30s", .least = 100, .most = 30 * DAY_MS,
+	  .about = "what only waits for people for so long leaves the service's memory, until one says something" },
 	{ .name = "reply_tokens", .type = CONFIG_INT, .least = 256, .most = 10000000, .project = true,
 	  .about = "tokens of one reply at most; as the provider has it, or 8192 where a budget holds, where nothing is said" },
 	{ .name = "output_limit", .type = CONFIG_BYTES, .otherwise = "64k", .least = 1024, .most = 16 << 20, .project = true,

@@ -81,11 +81,16 @@ int engine_model(struct engine *engine, const char *name, struct llm_model **ret
 	}
 	while (m != NULL && strcmp(m->name, name) != 0)
 		m = m->next;
-	if (m == NULL) {
+	bool fresh = m == NULL;
+	if (fresh) {
 		m = xcalloc(1, sizeof *m);
 		m->name = xstrdup(name);
 		m->next = engine->models;
 		engine->models = m;
+	}
+	/* Of a service the next task tries again: a file with the key may be there by now. A command would hold up the loop. */
+	if (fresh || (m->model == NULL && engine->setup.service && !llm_key_is_command(name, own_environment, NULL))) {
+		m->why = ERR_NONE;
 		if (llm_model_open(name, own_environment, NULL, &m->model, &m->why) < 0)
 			m->model = NULL;
 	}
@@ -164,6 +169,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret, struct err
 	policy_watch_start(engine);
 	health_open(engine);
 	service_open(engine);
+	rest_open(engine);
 	engine_emit(engine, EVENT_ENGINE_STARTED, json_pack("{s:i, s:s}", "pid", (int)getpid(), "version", MISHRI_VERSION));
 	*ret = engine;
 	return 0;
@@ -175,6 +181,7 @@ void engine_free(struct engine *engine)
 		return;
 	inbox_close(engine);
 	service_close(engine);
+	rest_close(engine);
 	watch_free(engine->lease_timer);
 	watch_free(TAKE(engine->warden_readable));
 	watch_free(TAKE(engine->reopen_timer));
@@ -185,9 +192,11 @@ void engine_free(struct engine *engine)
 		engine->runs = run->next;
 		run_free(run);
 	}
+	runs_close(engine);
 	health_close(engine);
 	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
 	json_decref(engine->warned);
+	json_decref(engine->tools_told);
 	json_decref(engine->fresh_grants);
 	policy_watch_end(engine);
 	places_close(engine);
@@ -284,6 +293,8 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 		json_put_bool(config, "wait_for_approval", true);
 	traceparent_config(spec, config);
 	json_put(data, "config", config);
+	if (spec->taint != NULL)
+		json_put(data, "taint", json_deep_copy(spec->taint));
 	if (spec->schedule != NULL)
 		json_put(data, "schedule", json_deep_copy(spec->schedule));
 	return data;
@@ -314,6 +325,7 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 	run->opening = created_data(engine, spec);
 	run->policies = json_incref(json_object_get(run->opening, "policies"));
 	run->opening_type = EVENT_TASK_CREATED;
+	run->carried = json_incref((json_t *)spec->carried);
 	run_open_cell(run);
 	return run;
 }
@@ -341,6 +353,7 @@ void run_opened(struct run *run, const json_t *mechanisms)
 		return;
 	}
 	run_emit(run, run->opening_type, "task", "", TAKE(run->opening));
+	carry_emit(run);
 	run_emit(run, EVENT_POLICY_LOADED, "task", "",
 	         json_pack("{s:s, s:o, s:I}", "policy", policy_digest(policy), "sources", policy_sources(policy), "rules",
 	                   (json_int_t)policy_rule_count(policy)));
@@ -352,34 +365,18 @@ void run_opened(struct run *run, const json_t *mechanisms)
 
 /* ---- taking over --------------------------------------------------------------------------------- */
 
-struct replay {
-	struct task *task;
-	struct err err;
-};
-
-static bool replay_one(void *userdata, const struct event_row *row)
+static int replay_one(void *userdata, const struct event *event, struct err *err)
 {
-	struct replay *replay = userdata;
-	struct event e;
-
-	if (event_parse(row->text, &e, &replay->err) < 0)
-		return false;
-	int r = task_apply(replay->task, &e, &replay->err);
-	event_done(&e);
-	return r == 0;
+	return task_apply(userdata, event, err);
 }
 
 int engine_load(struct store *store, const char *task, struct task **ret, struct err *err)
 {
 	AUTO(task_freep) struct task *t = task_new();
-	struct replay replay = { .task = t };
-	struct event_filter filter = { .task = task, .with_content = true };
 
-	int r = store_events(store, &filter, replay_one, &replay, err);
+	int r = store_replay(store, task, replay_one, t, err);
 	if (r < 0)
 		return r;
-	if (replay.err.code != 0)
-		return err_set(err, replay.err.code, "%s", replay.err.text);
 	if (t->phase == PHASE_NEW)
 		return err_set(err, ENOENT, "there is no task '%s'; `mishri history` lists them", task);
 	*ret = TAKE(t);
@@ -529,6 +526,15 @@ static bool note_model(void *userdata, const struct event_row *row)
 	return true;
 }
 
+/* Of thousands of replies by a provider none has a line; what has none is not worth parsing. */
+static bool may_tell(struct str text)
+{
+	static const char line[] = "\"ref\":", another[] = "\"model.switched\"";
+
+	return memmem(text.ptr, text.len, line, sizeof line - 1) != NULL ||
+	       memmem(text.ptr, text.len, another, sizeof another - 1) != NULL;
+}
+
 static bool mark_used(void *userdata, const struct event_row *row)
 {
 	struct used_lines *used = userdata;
@@ -537,7 +543,7 @@ static bool mark_used(void *userdata, const struct event_row *row)
 
 	if (used->upto > 0 && row->seq > used->upto)
 		return false;
-	if (event_parse(row->text, &e, NULL) < 0)
+	if (!may_tell(row->text) || event_parse(row->text, &e, NULL) < 0)
 		return true;
 	const char *ref = json_get_text(e.data, "ref", NULL);
 	if (e.type == EVENT_MODEL_SWITCHED)

@@ -92,9 +92,11 @@ struct engine_setup {
 	bool fallback_auth;            /* also where the key of `model` is not accepted */
 	bool interactive;              /* `ask` may be called */
 	bool service;                  /* it stays when no task is left, and frees what is over */
+	int64_t rest_ms;               /* of a service: what only waits for people for so long is parked meanwhile; 0: nothing is */
 	/* Callbacks; any may be NULL. Events come once they are durable. */
 	void (*on_event)(void *userdata, const struct event *event);
 	void (*on_text)(void *userdata, const char *task, struct str text);
+	void (*on_word)(void *userdata);                    /* somebody said something to some task, perhaps to one that rests */
 	void (*on_over)(void *userdata, struct run *run);   /* ended, parked or failed; the last word about a run */
 	void (*ask)(void *userdata, const struct question *question);
 	void (*ask_withdrawn)(void *userdata, const char *approval, const char *why);
@@ -137,6 +139,8 @@ struct task_spec {
 	int max_depth;                 /* of delegation; 0: none */
 	bool wait_for_approval;        /* although nobody is at a terminal */
 	int64_t budget_nanos;          /* nano-USD for the whole tree; -1: no bound */
+	const json_t *carried;         /* parts of carry.h: the conversation that it goes on with; NULL: it begins one */
+	const json_t *taint;           /* labels that go on with it; NULL: none */
 	const json_t *told;            /* of instructions_read, for this task and all below; NULL: nothing */
 	const char *traceparent, *tracestate; /* W3C: what the task is a part of; NULL, or not well-formed: nothing */
 };

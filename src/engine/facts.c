@@ -7,20 +7,31 @@
 
 #include "base/banned.h"
 
-/* Of all tasks of the tree: those that work now say it themselves, those that ended are in the sums of the one above. */
+/* Of one run and those below it: those that work now say it themselves, those that ended are in the sums of the one above.
+ * False: a price is not known. */
+static bool add_cost(const struct run *run, int64_t *nanos)
+{
+	const struct task *t = run->task;
+
+	bool counts = run->parent == NULL || !run->told;
+
+	if (counts && (t->usd_unknown || t->below.usd_unknown))
+		return false;
+	*nanos += counts ? t->usd_nanos + t->below.usd_nanos : 0;
+	for (const struct run *child = run->children; child != NULL; child = child->sibling)
+		if (!add_cost(child, nanos))
+			return false;
+	return true;
+}
+
+/* Of all tasks of the tree, and of no other: the engine may have thousands. */
 static int64_t tree_cost(const struct run *of)
 {
 	int64_t nanos = 0;
 
-	for (const struct run *run = of->engine->runs; run != NULL; run = run->next) {
-		const struct task *t = run->task;
-		if (strcmp(t->root, of->task->root) != 0 || (run->parent != NULL && run->told))
-			continue;
-		if (t->usd_unknown || t->below.usd_unknown)
-			return -1;
-		nanos += t->usd_nanos + t->below.usd_nanos;
-	}
-	return nanos;
+	while (of->parent != NULL)
+		of = of->parent;
+	return add_cost(of, &nanos) ? nanos : -1;
 }
 
 /* What a connection that is still open has brought: its net.finished will say so of the task. */

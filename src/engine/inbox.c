@@ -152,19 +152,38 @@ void inbox_read(struct run *run)
 	free(all.messages);
 }
 
+struct news {
+	char (*tasks)[ID_LEN + 1];     /* that were told something; one may come more than once */
+	size_t count;
+	int64_t last;
+};
+
+static void note(void *userdata, const struct inbox_note *note)
+{
+	struct news *news = userdata;
+
+	news->last = note->id;
+	if (news->count > 0 && strcmp(news->tasks[news->count - 1], note->task) == 0)
+		return;
+	news->tasks = xrealloc(news->tasks, (news->count + 1) * sizeof *news->tasks);
+	memcpy(news->tasks[news->count++], note->task, sizeof *news->tasks);
+}
+
+/* Only those that were told something look; with thousands that wait, all would be seconds. Who begins yet looks then. */
 static void look(struct engine *engine)
 {
-	int64_t last = 0;
+	struct news news = { .last = engine->inbox_last };
 
-	if (store_inbox_last(engine->setup.store, &last, NULL) < 0 || last <= engine->inbox_last)
-		return;
-	engine->inbox_last = last;
-	for (struct run *run = engine->runs; run != NULL; run = run->next) {
-		if (run->told || run->opening != NULL)
+	if (store_inbox_news(engine->setup.store, engine->inbox_last, note, &news, NULL) == 0)
+		engine->inbox_last = news.last;
+	for (size_t i = 0; i < news.count; i++) {
+		struct run *run = runs_find(engine, news.tasks[i]);
+		if (run == NULL || run->opening != NULL)
 			continue;
 		inbox_read(run);
 		run_step(run);
 	}
+	free(news.tasks);
 }
 
 static void on_poke(void *userdata)
@@ -180,6 +199,8 @@ static void on_poke(void *userdata)
 		from_len = sizeof from;
 	}
 	look(engine);
+	if (engine->setup.on_word != NULL)
+		engine->setup.on_word(engine->setup.userdata);
 }
 
 static void on_timer(void *userdata)

@@ -72,6 +72,22 @@ json_t *prompt_messages(const struct run *run)
 	return all;
 }
 
+/* One for all runs of the engine: schemas are most of what a run without a conversation would hold. */
+static json_t *tool_told(struct engine *engine, const struct tool *tool)
+{
+	if (engine->tools_told == NULL)
+		engine->tools_told = json_object();
+	json_t *told = json_object_get(engine->tools_told, tool->name);
+	if (told != NULL)
+		return told;
+	json_t *schema = tool_schema_of(tool);
+	AUTO(freep) char *text = json_text(schema);
+	told = json_pack("{s:s, s:s, s:o, s:s}", "name", tool->name, "description", tool->about, "schema", schema,
+	                 "schema_text", text);
+	json_put(engine->tools_told, tool->name, told);
+	return told;
+}
+
 const json_t *prompt_tools(struct run *run)
 {
 	const struct task *t = run->task;
@@ -83,8 +99,7 @@ const json_t *prompt_tools(struct run *run)
 	tools = run->tools = json_array();
 	for (size_t i = 0; (tool = tool_at(i)) != NULL; i++)
 		if (task_has_tool(t, tool->name))
-			json_array_append_new(tools, json_pack("{s:s, s:s, s:o}", "name", tool->name, "description",
-			                                       tool->about, "schema", tool_schema_of(tool)));
+			json_array_append(tools, tool_told(run->engine, tool));
 	return tools;
 }
 

@@ -104,21 +104,35 @@ void recover_reason(struct store *store, const char *task, char ret[static 24])
 		ret[0] = '\0';
 }
 
-static bool keep_service(void *userdata, const struct event_row *row)
+struct why_parked { const char *key; bool is; };
+
+static bool keep_why(void *userdata, const struct event_row *row)
 {
+	struct why_parked *why = userdata;
 	struct event e;
 
 	if (event_parse(row->text, &e, NULL) == 0) {
-		*(bool *)userdata = json_get_bool(e.data, "service", false);
+		why->is = json_get_bool(e.data, why->key, false);
 		event_done(&e);
 	}
 	return true;
 }
 
-bool recover_wanted(struct store *store, const char *task)
+/* What its last task.parked says of that. */
+static bool was_parked(struct store *store, const char *task, const char *key)
 {
 	struct event_filter filter = { .task = task, .type = "task.parked" };
-	bool service = false;
+	struct why_parked why = { key, false };
 
-	return store_events(store, &filter, keep_service, &service, NULL) == 0 && service;
+	return store_events(store, &filter, keep_why, &why, NULL) == 0 && why.is;
+}
+
+bool recover_wanted(struct store *store, const char *task)
+{
+	return was_parked(store, task, "service");
+}
+
+bool recover_rests(struct store *store, const char *task)
+{
+	return was_parked(store, task, "resting");
 }

@@ -13,6 +13,8 @@ MUST_USE int engine_recover(struct engine *engine, const char *task, struct err 
 MUST_USE int engine_wake(struct engine *engine, const char *task, struct err *err);
 /* Why it was parked last, as task.parked says; "": it never was. */
 void recover_reason(struct store *store, const char *task, char ret[static 24]);
+/* Was it parked because it only waits for people? Any word of one lets it go on. */
+bool recover_rests(struct store *store, const char *task);
 /* Was it parked because a service ended, so that a service goes on with it? Nobody else asked for that. */
 bool recover_wanted(struct store *store, const char *task);
 

@@ -43,6 +43,7 @@ static void drop_pending(struct run *run)
 
 void run_free(struct run *run)
 {
+	runs_remove(run);
 	breaker_leave(run);
 	slots_drop(run);
 	if (run->request != NULL)
@@ -60,6 +61,7 @@ void run_free(struct run *run)
 	drop_pending(run);
 	task_free(run->task);
 	json_decref(run->opening);
+	json_decref(run->carried);
 	json_decref(run->policies);
 	free(run->workspace);
 	meter_stop(run);
@@ -432,8 +434,10 @@ static void park(struct run *run, const struct step *c)
 	charge_withdraw(run);
 	run_close_cell(run, "parked");
 	json_t *data = json_pack("{s:s}", "reason", c->status);
-	if (run->engine->setup.service && run->engine->drains > 0 &&
-	    (strcmp(c->status, "interrupted") == 0 || strcmp(c->status, "waiting") == 0))
+	if (run->resting && run->engine->drains == 0)
+		json_put_bool(data, "resting", true);
+	else if (run->engine->setup.service && run->engine->drains > 0 &&
+	         (strcmp(c->status, "interrupted") == 0 || strcmp(c->status, "waiting") == 0))
 		json_put_bool(data, "service", true);
 	run_emit(run, EVENT_TASK_PARKED, "task", "", data);
 }

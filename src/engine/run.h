@@ -40,7 +40,8 @@ enum run_beat { RUN_BEAT_CELL, RUN_BEAT_TOOL, RUN_BEAT_MODEL, RUN_BEATS };
 
 struct run {
 	struct engine *engine;
-	struct run *next;
+	struct run *next, *next_by_task;
+	bool indexed;                  /* runs.c knows it */
 	struct task *task;
 	struct policy_place *place;    /* borrowed from the engine: which policy holds */
 	struct run *parent;            /* NULL: nobody waits for it here */
@@ -65,6 +66,7 @@ struct run {
 	struct watch *patience;
 	bool over;                     /* nothing more will happen here */
 	bool told;                     /* on_over was called */
+	bool resting;                  /* it parks because it only waits for people: rest.c */
 
 	struct task_input input;
 	struct watch *wakeup;
@@ -76,6 +78,7 @@ struct run {
 	json_t *policies;              /* -p files, for the children */
 	json_t *opening;               /* data of the event that opens this run */
 	enum event_type opening_type;  /* task.created or task.resumed */
+	json_t *carried;               /* parts of carry.h, until they are written; NULL: none */
 
 	struct cell *cell;
 	struct watch *cell_readable;
@@ -135,11 +138,14 @@ struct engine {
 	int64_t drain_until_ms;        /* monotonic */
 	struct opened_model *models;   /* of the profiles, and of tasks that were taken over */
 	struct run *runs;
+	struct run **by_task;          /* runs.c */
+	size_t by_task_count, by_task_room;
 	struct policy_place *places;   /* place.c; the first is the engine's own */
 	struct watch *policy_timer;
 	int64_t look_again_ms;         /* monotonic */
 	bool looking;
 	json_t *warned;                /* charge.c: how far budgets were told of; NULL: none */
+	json_t *tools_told;            /* what models are told of each tool; NULL: nothing yet */
 	size_t active;                 /* runs that were not told of */
 	struct slots *slots;
 	struct run **granted;          /* that have a slot, and were not told so yet */
@@ -152,6 +158,7 @@ struct engine {
 	json_t *fresh_grants;          /* on their way to the disk; NULL: there were none */
 	int64_t inbox_last;            /* the newest message of all tasks that was looked for */
 	bool reaping;                  /* it was asked to look */
+	struct watch *rest_timer;      /* rest.c; NULL: nothing is laid down */
 	struct watch *reaper;          /* service.c; NULL: no service */
 };
 
@@ -170,10 +177,18 @@ void run_step(struct run *run);                                  /* decide and f
 void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why);
 void run_tell(struct run *run);                                  /* on_over, once */
 
+/* runs.c */
+void runs_add(struct run *run);                                  /* its task has its id; again does nothing */
+void runs_remove(struct run *run);
+struct run *runs_find(const struct engine *engine, const char *task);  /* NULL: none that goes on here */
+void runs_close(struct engine *engine);                          /* all are freed */
+
 /* place.c */
 const struct policy *run_policy(const struct run *run);
 
 /* service.c */
+void rest_open(struct engine *engine);                          /* rest.c */
+void rest_close(struct engine *engine);
 void service_open(struct engine *engine);
 void service_close(struct engine *engine);
 bool service_stays(struct engine *engine);                       /* a run is over: does the loop go on? */
@@ -444,5 +459,8 @@ bool task_has_tool(const struct task *task, const char *name);
 /* What a task and all below it may have: what the one above may (NULL: everything), and its profile names (NULL: all). */
 MUST_USE json_t *rights_of(const json_t *above, const struct agent_profile *profile);
 MUST_USE json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, const json_t *rights);
+
+/* carry.c: writes what the new task goes on with. */
+void carry_emit(struct run *run);
 
 #endif

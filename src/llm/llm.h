@@ -62,6 +62,9 @@ void llm_offers(llm_getenv *env, void *env_userdata, void (*visit)(void *userdat
 /* Could this be the name of a model? Asks nobody. -EINVAL. */
 MUST_USE int llm_model_check(const char *name, struct err *err);
 
+/* Would opening it start a person's command, which may take its time? */
+bool llm_key_is_command(const char *name, llm_getenv *env, void *userdata);
+
 /* "openai/gpt-5", "recorded/FILE". Reads the key (environment; for recorded: the file). Failure:
  * -EINVAL unknown provider or bad file (err says where), -EACCES no key (err says what to set). */
 MUST_USE int llm_model_open(const char *name, llm_getenv *env, void *userdata, struct llm_model **ret, struct err *err);
@@ -87,7 +90,8 @@ struct llm_request {
 	/* The conversation, borrowed during llm_start only: [{"role":"system|user|assistant|tool","text":...,
 	 * "calls":[{"id","name","args"(text)}] and "opaque" (text) for assistant, "call": id for tool}] */
 	const json_t *messages;
-	const json_t *tools;             /* [{"name","description","schema":{...}}]; borrowed during llm_start only */
+	const json_t *tools;             /* [{"name","description","schema":{...}}], borrowed during llm_start only; and
+	                                 * "schema_text", the same as text, where the caller has it */
 	int64_t max_output_tokens;       /* 0: the provider's own */
 	const char *traceparent, *tracestate; /* headers (W3C); borrowed during llm_start only; NULL: not sent */
 	struct llm_patience {            /* each 0: as base/limits.h has it. What comes later is a transient failure */

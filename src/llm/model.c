@@ -116,6 +116,18 @@ static int fetch_key(struct llm_model *model, const char *var, const char *path,
 	return r;
 }
 
+bool llm_key_is_command(const char *name, llm_getenv *env, void *userdata)
+{
+	AUTO(freep) char *var = xasprintf("%.*s_API_KEY", (int)MIN(strcspn(name, "/"), (size_t)32), name);
+
+	for (char *c = var; *c != '\0'; c++)
+		if (*c >= 'a' && *c <= 'z')
+			*c = (char)(*c - 'a' + 'A');
+	AUTO(freep) char *file_var = xasprintf("%s_FILE", var), *command_var = xasprintf("%s_COMMAND", var);
+	bool other = env_get(env, userdata, var) != NULL || env_get(env, userdata, file_var) != NULL;
+	return !other && env_get(env, userdata, command_var) != NULL;
+}
+
 static int find_key(struct llm_model *model, llm_getenv *env, void *userdata, struct err *err)
 {
 	const char *var = model->provider->key_var;

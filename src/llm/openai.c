@@ -56,7 +56,7 @@ static void add_message(struct buf *to, const json_t *message)
 
 static void add_tool(struct buf *to, const json_t *tool)
 {
-	const json_t *schema = json_object_get(tool, "schema");
+	const json_t *schema = json_object_get(tool, "schema"), *text = json_object_get(tool, "schema_text");
 	AUTO(freep) char *name = request_tool_name(json_get_text(tool, "name", ""));
 
 	buf_add_text(to, "{\"type\":\"function\",\"function\":{\"name\":");
@@ -64,7 +64,9 @@ static void add_tool(struct buf *to, const json_t *tool)
 	buf_add_text(to, ",\"description\":");
 	request_add_text(to, json_object_get(tool, "description"));
 	buf_add_text(to, ",\"parameters\":");
-	if (schema != NULL)
+	if (text != NULL)
+		buf_add(to, json_string_value(text), json_string_length(text));
+	else if (schema != NULL)
 		json_write(schema, to);
 	else
 		buf_add_text(to, "{\"type\":\"object\",\"properties\":{}}");

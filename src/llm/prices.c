@@ -87,8 +87,7 @@ static bool address_fits(const char *pattern_text, const char *url)
 	return last == '/' || last == '.' || next == '/' || next == ':' || next == '\0';
 }
 
-/* Whose address is it? NULL: nobody's in the table. */
-static const json_t *table_provider_at(const char *url)
+static const json_t *search_address(const char *url)
 {
 	table_open();
 	for (size_t i = 0; i < table.count; i++) {
@@ -99,6 +98,20 @@ static const json_t *table_provider_at(const char *url)
 			return line->value;
 	}
 	return NULL;
+}
+
+/* Whose address is it? NULL: nobody's in the table. Each reply is priced, and nearly always by the same address. */
+static const json_t *table_provider_at(const char *url)
+{
+	static char *asked;
+	static const json_t *found;
+
+	if (asked == NULL || strcmp(asked, url) != 0) {
+		free(asked);
+		asked = xstrdup(url);
+		found = search_address(url);
+	}
+	return found;
 }
 
 /* ---- which model ---- */

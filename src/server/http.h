@@ -56,6 +56,8 @@ MUST_USE int http_address_parse(const char *text, char ret_address[static 64], u
 
 /* more: header lines, each with CR LF, or "". A HEAD gets no body. */
 void http_answer(struct http_conn *conn, int status, const char *type, struct str body, const char *more);
+/* All headers but those of the body and the connection are the caller's. 304 has no body. */
+void http_answer_as(struct http_conn *conn, int status, const char *type, struct str body, const char *headers);
 /* RFC 9457; detail: what would be right. */
 void http_problem(struct http_conn *conn, int status, const char *detail);
 const char *http_status_text(int status);

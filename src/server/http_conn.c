@@ -88,7 +88,8 @@ void *http_conn_noted(const struct http_conn *c)
 /* ---- answers ---- */
 
 static const struct { int status; const char *text; } statuses[] = {
-	{ 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 204, "No Content" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
+	{ 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 204, "No Content" }, { 304, "Not Modified" },
+	{ 400, "Bad Request" }, { 401, "Unauthorized" },
 	{ 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" }, { 408, "Request Timeout" }, { 409, "Conflict" },
 	{ 411, "Length Required" }, { 413, "Content Too Large" }, { 414, "URI Too Long" }, { 415, "Unsupported Media Type" },
 	{ 417, "Expectation Failed" }, { 421, "Misdirected Request" }, { 422, "Unprocessable Content" },
@@ -132,16 +133,23 @@ static void close_slowly(struct http_conn *c)
 
 void http_answer(struct http_conn *c, int status, const char *type, struct str body, const char *more)
 {
+	AUTO(freep) char *headers = xasprintf("%s%s", common_headers, more);
+
+	http_answer_as(c, status, type, body, headers);
+}
+
+void http_answer_as(struct http_conn *c, int status, const char *type, struct str body, const char *headers)
+{
 	struct evbuffer *out = bufferevent_get_output(c->bev);
-	bool no_body = str_eq(c->head.method, STR("HEAD"));
+	bool empty = status == 204 || status == 304, no_body = str_eq(c->head.method, STR("HEAD"));
 
 	assert(c->state == STATE_ANSWER);
 	c->last |= c->half || c->server->closing;
 	evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\n", status, http_status_text(status));
-	if (status != 204)
+	if (!empty)
 		evbuffer_add_printf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n", type, body.len);
-	evbuffer_add_printf(out, "%s%s%s\r\n", common_headers, more, c->last ? "Connection: close\r\n" : "");
-	if (!no_body && status != 204)
+	evbuffer_add_printf(out, "%s%s\r\n", headers, c->last ? "Connection: close\r\n" : "");
+	if (!no_body && !empty)
 		evbuffer_add(out, body.ptr, body.len);
 	watch_arm(c->timer, LIMIT_HTTP_WRITE_MS);
 	c->state = STATE_CLOSING; /* until it was taken; then the next request, if there may be one */
@@ -247,10 +255,24 @@ static const char *target_wrong(struct http_conn *c)
 		if (!path_char(t.ptr[i]))
 			return "a path here has letters, digits and -._~ between its slashes, and no percent sign";
 	struct str rest = str_skip(c->path, 1), part;
-	while (str_next(&rest, '/', &part))
+	while (len > 1 && str_next(&rest, '/', &part))
 		if (part.len == 0 || str_eq(part, STR(".")) || str_eq(part, STR("..")))
 			return "a path here has no empty part, no '.' and no '..'";
 	return memchr(c->query.ptr, '#', c->query.len) != NULL ? "a fragment is not sent" : NULL;
+}
+
+/* A browser names the page that asks with everything but a plain GET: the service's own page may, "null" and others may not. In
+ * front of a server that speaks TLS, the page came by https. */
+static bool origin_is_own(struct str origin, struct str host)
+{
+	static const char *const schemes[] = { "http://", "https://" };
+
+	for (size_t i = 0; i < COUNT(schemes); i++) {
+		size_t len = strlen(schemes[i]);
+		if (origin.len > len && memcmp(origin.ptr, schemes[i], len) == 0 && str_eq(str_skip(origin, len), host))
+			return true;
+	}
+	return false;
 }
 
 struct verdict { int status; const char *why; };
@@ -270,7 +292,7 @@ static struct verdict head_wrong(struct http_conn *c)
 		return (struct verdict){ 400, why };
 	if (h->target.len > LIMIT_HTTP_TARGET_BYTES)
 		return (struct verdict){ 414, "the target is too long" };
-	if (origin != NULL)
+	if (origin != NULL && !origin_is_own(origin->value, http_header_find(h, "host")->value))
 		return (struct verdict){ 403, "web pages of other origins have no access here" };
 	if (h->framing == BODY_CHUNKED)
 		return (struct verdict){ 411, "a body here has a Content-Length" };

@@ -86,6 +86,17 @@ int store_approval_task(struct store *store, const char *approval, char ret[stat
 }
 
 /* A whole id, or the beginning of one; list: the command that shows them. */
+int store_approvals_late(struct store *store, int64_t now_us, void (*visit)(void *userdata, const char *root), void *userdata,
+                         struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(&store->db, SQL_APPROVALS_LATE, "i", now_us);
+	int r;
+
+	while ((r = query_next(&q, err)) > 0)
+		visit(userdata, query_text(&q, 0));
+	return r;
+}
+
 static int find(struct store *store, enum statement sql, const char *what, const char *list, const char *name,
                 char ret[static ID_LEN + 1], struct err *err)
 {

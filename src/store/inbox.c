@@ -11,21 +11,31 @@
 
 static const char *const kinds[] = { "cancel", "pause", "resume", "steer", "approval", "answer", "priority" };
 
-/* The engine looks by itself every LIMIT_INBOX_POLL_MS, so that no failure here matters. */
-static void poke(struct db *db, const char *task)
+/* Whoever is poked looks by itself every LIMIT_INBOX_POLL_MS, so that no failure here matters. */
+static void poke_socket(struct str path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	AUTO(query_done) struct query q = query_start(db, SQL_INBOX_SOCKET, "t", task);
 
-	if (query_next(&q, NULL) <= 0)
-		return;
-	struct str path = query_str(&q, 0);
 	if (path.len == 0 || path.len >= sizeof address.sun_path)
 		return;
 	memcpy(address.sun_path, path.ptr, path.len);
 	AUTO(fd_closep) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0)
 		(void)sendto(fd, "", 0, MSG_NOSIGNAL, (const struct sockaddr *)&address, sizeof address);
+}
+
+/* A task that nobody holds may be one that a service takes up for this word. */
+static void poke(struct db *db, const char *task)
+{
+	AUTO(query_done) struct query holder = query_start(db, SQL_INBOX_SOCKET, "t", task);
+
+	if (query_next(&holder, NULL) > 0) {
+		poke_socket(query_str(&holder, 0));
+		return;
+	}
+	AUTO(query_done) struct query engines = query_start(db, SQL_INBOX_SOCKETS, "");
+	while (query_next(&engines, NULL) > 0)
+		poke_socket(query_str(&engines, 0));
 }
 
 static int put(struct db *db, const char *task, const char *kind, const char *user, struct str body, struct err *err)
@@ -92,15 +102,4 @@ int store_inbox_news(struct store *store, int64_t after, void (*visit)(void *use
 		visit(userdata, &note);
 	}
 	return r;
-}
-
-int store_inbox_last(struct store *store, int64_t *ret, struct err *err)
-{
-	AUTO(query_done) struct query q = query_start(&store->db, SQL_INBOX_LAST, "");
-	int r = query_next(&q, err);
-
-	if (r < 0)
-		return r;
-	*ret = r > 0 ? query_int(&q, 0) : 0;
-	return 0;
 }

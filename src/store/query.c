@@ -124,7 +124,7 @@ static int find_last(struct db *db, char ret[static ID_LEN + 1], struct err *err
 	int r = query_next(&q, err);
 
 	if (r == 0)
-		return err_set(err, ENOENT, "%s: there is no task yet", db->path);
+		return err_set(err, ENOENT, "%s: there is no task yet; `mishri run` makes one", db->path);
 	if (r > 0)
 		read_id(&q, 0, ret);
 	return MIN(r, 0);
@@ -159,7 +159,8 @@ int store_task_find(struct store *store, const char *name, char ret[static ID_LE
 	if (strcmp(name, "last") == 0)
 		return find_last(&store->db, ret, err);
 	if (strlen(name) < 4 || strlen(name) > ID_LEN)
-		return err_set(err, ENOENT, "'%s' names no task: give its id, at least 4 characters of it, or 'last'",
+		return err_set(err, ENOENT, "'%s' names no task: give its id, at least 4 characters of it, or 'last';"
+		               " `mishri history` lists them",
 			       name);
 	return find_beginning(&store->db, name, ret, err);
 }

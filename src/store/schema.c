@@ -219,6 +219,9 @@ static const char *const migrations[] = {
 	" output = output + NEW.output - OLD.output, usd_nanos = usd_nanos + NEW.known_nanos - OLD.known_nanos"
 	" WHERE (day, user, model) = (SELECT t.started_us / 86400000000, t.user, t.model FROM tasks t WHERE t.task = NEW.task"
 	" AND NOT EXISTS (SELECT 1 FROM imported i WHERE i.root = t.root)); END;",
+
+	/* Approvals that have run out while their tasks rested. */
+	"CREATE INDEX approvals_expiry ON approvals (expires_us) WHERE state = 'pending' AND expires_us > 0;",
 };
 enum { VERSION = COUNT(migrations) };
 

@@ -1,5 +1,6 @@
 /* store.c - opening, closing, and the calling thread's side of appending. */
 #include "store/internal.h"
+#include "store/wal.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -101,6 +102,8 @@ int store_open(const char *dir, unsigned flags, struct store **ret, struct err *
 		r = writer_start(path, &store->writer, err);
 	if (r < 0)
 		return r;
+	if (may_write)
+		wal_leave(&store->db);
 	*ret = TAKE(store);
 	return 0;
 }

@@ -141,12 +141,10 @@ MUST_USE int store_inbox_put(struct store *store, const char *task, const char *
 MUST_USE int store_inbox_read(struct store *store, const char *task, int64_t after,
                               void (*visit)(void *userdata, const struct inbox_message *message), void *userdata, struct err *err);
 
-/* The newest message of all tasks; 0: there is none. Cheap, to know whether there is anything to read. */
 struct inbox_note { int64_t id; char kind[24], task[ID_LEN + 1], root[ID_LEN + 1]; };
 /* All messages with an id above `after`, whoever's, in their order, without what they say. */
 MUST_USE int store_inbox_news(struct store *store, int64_t after, void (*visit)(void *userdata, const struct inbox_note *note),
                               void *userdata, struct err *err);
-MUST_USE int store_inbox_last(struct store *store, int64_t *ret, struct err *err);
 
 /* ---- approvals and grants ------------------------------------------------------------------------ */
 
@@ -164,6 +162,9 @@ struct approval_row {             /* borrowed, but `request`, which the row owns
 /* pending: those that wait, oldest first; else all, newest first. The row is the visitor's to read, not to keep. */
 MUST_USE int store_approvals(struct store *store, bool pending, int64_t limit,
                              void (*visit)(void *userdata, const struct approval_row *row), void *userdata, struct err *err);
+/* Root tasks that are parked, of whose tree an approval that waits has run out before that time. */
+MUST_USE int store_approvals_late(struct store *store, int64_t now_us, void (*visit)(void *userdata, const char *root), void *userdata,
+                                  struct err *err);
 /* A whole id or an unambiguous beginning of at least 3 characters. -ENOENT, -EEXIST; err suggests. */
 MUST_USE int store_approval_find(struct store *store, const char *name, char ret[static ID_LEN + 1], struct err *err);
 MUST_USE int store_approval_get(struct store *store, const char *approval,
@@ -282,6 +283,10 @@ struct event_row { int64_t seq; struct str text; const char *prev, *hash; }; /* 
 /* Oldest first. The visitor returns false to stop. */
 MUST_USE int store_events(struct store *store, const struct event_filter *filter,
                           bool (*visit)(void *userdata, const struct event_row *row), void *userdata, struct err *err);
+/* All events of one task with their content, oldest first, each parsed once: what a resume reads. The event is borrowed for
+ * the visit. A visitor's -errno ends it and is returned; it has said why. */
+MUST_USE int store_replay(struct store *store, const char *task, int (*visit)(void *userdata, const struct event *event, struct err *err),
+                          void *userdata, struct err *err);
 /* A number that changes with every commit of another connection, of whatever process. Cheap. */
 MUST_USE int store_version(struct store *store, int64_t *ret, struct err *err);
 /* seq of the newest event of all (0: none), and of one before which none is newer than that time, as far as the clock went

@@ -2,6 +2,7 @@
  * a busy store costs one sync for many batches. After a failure it writes nothing more: what an
  * engine believes and what is stored must not drift apart. */
 #include "store/internal.h"
+#include "store/wal.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ struct list { struct pending *first, **end; size_t count; };
 struct writer {
 	struct db db;                           /* of the thread */
 	struct err broken;                      /* of the thread: why nothing is written any more */
+	int frames;                             /* of the thread: pages in the log */
 	size_t unindexed;                       /* of the thread: events of this process since the last look */
 	bool ended, words_broken;               /* of the thread: a task came to rest; the index could not be written */
 	pthread_t thread;
@@ -213,6 +215,7 @@ static void *writer_main(void *argument)
 		bool idle = w->queue.first == NULL;
 		pthread_mutex_unlock(&w->lock);
 		write_words(w, idle);
+		wal_trim(&w->db, &w->frames, idle);
 		let_go(w);
 	}
 	pthread_mutex_unlock(&w->lock);
@@ -238,6 +241,8 @@ int writer_start(const char *path, struct writer **ret, struct err *err)
 
 	if (r == 0) /* 16 MiB: a group is not written twice for want of room */
 		r = db_exec(&w->db, "PRAGMA cache_size=-16384", err);
+	if (r == 0)
+		wal_watch(&w->db, &w->frames);
 	w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->work, NULL);

@@ -39,7 +39,7 @@ test('the description and the service agree: every route is there, every other m
 			if (operation !== undefined && operation.requestBody === undefined)
 				assert.equal((await s.ask(method.toUpperCase(), `${target}?surprise=1`, {})).status, 400, path);
 		}
-	for (const path of ['/', '/v1', '/v1/nothing', '/v1/tasks/a/b/c', '/v1/tasks/'])
+	for (const path of ['/ui/', '/v1', '/v1/nothing', '/v1/tasks/a/b/c', '/v1/tasks/'])
 		assert.ok([400, 404].includes((await s.get(path)).status), path);
 	await s.end();
 });

@@ -6,7 +6,7 @@ import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { mishri } from './lib.mjs';
+import { exited, mishri, world } from './lib.mjs';
 
 function home(t) {
 	const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'mishri-init-'));
@@ -28,7 +28,7 @@ test('the files are read afterwards: model, policy, budget', async (t) => {
 	const h = home(t);
 	const made = await h.init(['--yes', '--policy', 'readonly', '--budget', '2.50'], { OPENAI_API_KEY: 'k' });
 	assert.equal(made.code, 0, made.err);
-	assert.match(made.out, /^Next: mishri run/);
+	assert.match(made.out, /^Next, in the directory of a project:\n +mishri run/);
 	assert.match(h.read('config.yaml'), /^model: openai\/gpt-5$/m);
 	assert.equal(fs.statSync(path.join(h.place, 'config.yaml')).mode & 0o777, 0o600);
 	const config = await h.start(mishri(), ['config', '--json'], {});
@@ -74,6 +74,23 @@ test('what is there stays, and with --force it is kept', async (t) => {
 	assert.equal(forced.code, 0, forced.err);
 	assert.equal(h.read('policy.yaml.old'), before);
 	assert.match(h.read('config.yaml'), /ollama\/b/);
+});
+
+test('a wrong answer is asked again, and loses none of those before', async (t) => {
+	const w = world(t);
+	const run = w.startInTerminal(['init'], { env: { OLLAMA_HOST: '127.0.0.1:9' } });
+	for (const [question, answer] of [
+		[/model \[\]: $/, 'gpt'], [/write PROVIDER\/MODEL[^]*model \[\]: $/, 'ollama/qwen3'],
+		[/\[workspace\]: $/, '9'], [/no ready-made policy '9'[^]*\[workspace\]: $/, 'readonly'],
+		[/dollars \[no bound\]: $/, 'lots'], [/not 'lots'[^]*dollars \[no bound\]: $/, ''],
+	]) {
+		await run.until(question, 'out');
+		run.say(`${answer}\n`);
+	}
+	exited(await run.done, 0);
+	const place = path.join(w.home, '.config/mishri');
+	assert.match(fs.readFileSync(path.join(place, 'config.yaml'), 'utf8'), /^model: ollama\/qwen3$/m);
+	assert.match(fs.readFileSync(path.join(place, 'policy.yaml'), 'utf8'), /look-at-the-workspace/);
 });
 
 describe('wrong input writes nothing', () => {

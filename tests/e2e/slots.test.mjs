@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { test } from 'node:test';
-import { shell, sleep, USERS, world } from './lib.mjs';
+import { describe, test } from 'node:test';
+import { exited, shell, sleep, startModel, USERS, world } from './lib.mjs';
 
 const usage = { input: 10, cache_read: 0, output: 5, usd_nanos: 1000 };
 const lock = (name, more = {}) => ({ name: 'lock', args: { name, ...more } });
@@ -192,4 +192,39 @@ test('a higher priority takes the next slot, of who has waited longer', async (t
 	const done = await run.done;
 	assert.equal(done.code, 0, done.err);
 	assert.equal(w.read('order').trim().split('\n')[1], goal);
+});
+
+// Two parts at once, each with a model call that takes its time and a program that does. What the events say of their order
+// is what is checked: the intent of one follows the end of the other, or does not.
+const PLACES = [
+	{ name: 'no limit', config: '', args: [], calls: false, requests: false },
+	{ name: 'one for all providers', config: '', args: ['-c', 'slots.provider=1'], calls: false, requests: true, scope: 'provider', of: 'openai' },
+	{ name: 'one for this provider', config: '', args: ['-c', 'slots.providers=openai=1, anthropic=4'], calls: false, requests: true, scope: 'provider', of: 'openai' },
+	{ name: 'one for another provider', config: '', args: ['-c', 'slots.providers=anthropic=1'], calls: false, requests: false },
+	{ name: 'one for each profile', config: '', args: ['-c', 'slots.agent=1'], calls: true, requests: true, scope: 'agent', of: 'worker' },
+	{ name: 'one, says the profile', config: 'agents: { doer: { slots: 1 } }\n', agent: 'doer', args: [], calls: true, requests: true, scope: 'agent', of: 'doer' },
+	{ name: 'one, says another profile', config: 'agents: { doer: { slots: 1 } }\n', args: [], calls: false, requests: false },
+];
+
+describe('slots in their places', { concurrency: PLACES.length }, () => {
+	for (const row of PLACES)
+		test(row.name, async (t) => {
+			const w = world(t, { policy: POLICY });
+			const parts = ['alpha', 'beta'];
+			const model = await startModel({ replies: [{ match: 'lead', calls: [{ name: 'delegate', args: { tasks: parts.map((goal) => ({ goal, ...(row.agent && { agent: row.agent }) })) } }] },
+				...parts.map((goal) => ({ match: goal, delay_ms: 3000, calls: [shell('sleep 6')] })), ...parts.map((goal) => ({ match: goal, text: 'done' })),
+				{ match: 'lead', calls: [finish('all')], times: 0 }] });
+			t.after(() => model.close());
+			const dir = path.join(w.home, '.config/mishri');
+			fs.mkdirSync(dir, { recursive: true });
+			fs.writeFileSync(path.join(dir, 'config.yaml'), row.config);
+			exited(await w.mishri(['run', '--data', w.data, '-w', w.ws, '-p', w.policy, '-m', 'openai/mock', ...row.args, 'lead'], { env: model.env }), 0);
+			const workers = w.events('task.created').slice(1).map((e) => e.task);
+			const spans = (begin, end) => workers.map((task) => [w.events(begin), w.events(end)].map((all) => all.find((e) => e.task === task).seq));
+			const apart = ([a, b]) => a[1] < b[0] || b[1] < a[0];
+			assert.equal(apart(spans('model.requested', 'model.replied')), row.requests, 'model calls one after the other');
+			assert.equal(apart(spans('call.started', 'call.finished')), row.calls, 'programs one after the other');
+			const waiting = w.events('slot.waiting').map((e) => [e.data.scope, e.data.name, e.data.limit]);
+			assert.deepEqual([...new Set(waiting.map(String))], row.scope === undefined ? [] : [String([row.scope, row.of, 1])]);
+		});
 });

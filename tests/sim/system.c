@@ -362,12 +362,15 @@ static json_t *finished_data(const struct call *c, const char *status)
 	                 "exit", 0, "output", "out", "bytes", 3, "execs", 1, "denied_execs", 0, "ms", 1);
 }
 
-/* The world's own reading: the last word for a new plan stands behind the last plan. */
+/* The world's own reading: the last word for a new plan stands behind the last plan. An engine that was taken over from does not
+ * know what was said since, and nothing that it wants reaches the disk. */
 static bool replan_wanted(const struct world *w, const struct hold *h)
 {
 	struct str rest = buf_str(&w->records[h->record].log), line;
 	bool wanted = false;
 
+	if (w->records[h->record].generation != h->generation)
+		return false;
 	while (str_next(&rest, '\n', &line)) {
 		bool plan = memmem(line.ptr, line.len, "\"plan.updated\"", 14) != NULL;
 		bool word = memmem(line.ptr, line.len, "\"task.steered\"", 14) != NULL &&

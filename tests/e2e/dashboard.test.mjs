@@ -1,0 +1,300 @@
+// dashboard.test.mjs - the page at / of serve in a real browser: signing in, looking, starting, steering, answering. Nothing that a
+// model wrote becomes markup, nothing is asked of anybody else, and it is usable by keys, in the dark and on a phone.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+import { axe, browser } from './browser.mjs';
+import { ROOT, shell, startModel, world } from './lib.mjs';
+import { Service, serve, token } from './serve-lib.mjs';
+
+const EVIL = '</script><script>document.title="broken"</script><img src=x onerror="document.title=\'broken\'">';
+const POLICY = `version: 1
+name: ask
+rules:
+  - { id: ask, ask: tool, tool: shell, reason: "look first ${EVIL.replaceAll('"', '\\"')}" }
+  - { id: files, allow: tool, tool: "*" }
+  - { id: programs, allow: exec, program: { from: system } }
+  - { id: no-deleting, deny: exec, program: rm, reason: "use trash" }
+`;
+let chrome;
+before(async () => { chrome = await browser(); });
+after(() => chrome.close());
+
+// A page that is signed in, and that nothing leaves.
+async function open(t, s, secret, options = {}, at = '') {
+	const context = await chrome.newContext({ viewport: { width: 1400, height: 860 }, ...options });
+	t.after(() => context.close());
+	const p = await context.newPage(), own = `http://127.0.0.1:${s.port}/`;
+	p.problems = [];
+	p.foreign = [];
+	p.on('pageerror', (error) => p.problems.push(error.message));
+	p.on('request', (r) => r.url().startsWith(own) || p.foreign.push(r.url()));
+	p.setDefaultTimeout(20000);
+	await p.goto(own + at);
+	if (secret !== undefined) {
+		await p.fill('input[name=token]', secret);
+		await p.click('.signin button');
+		await p.waitForSelector('body[data-ready]');
+	}
+	return p;
+}
+const go = async (p, hash, ready) => { await p.evaluate((h) => { location.hash = h; }, hash); await p.waitForSelector(ready); };
+const picture = async (p, name) => process.env.MISHRI_SCREENSHOTS && p.screenshot({ path: path.join(ROOT, `docs/dashboard-${name}.png`) });
+
+async function ready(t, replies, options = {}) {
+	const w = world(t, { policy: POLICY, ...options });
+	const model = await startModel({ replies });
+	t.after(() => model.close());
+	const s = await serve(t, w, { env: model.env });
+	return { w, s, model, goal: { goal: 'say hello', workspace: w.ws, model: 'openai/mock', plan: 'never' } };
+}
+
+test('the files: one tag each, packed where it is wanted, a policy that lets nothing in, all of it small', async (t) => {
+	const { s } = await ready(t, []);
+	const page = await s.get('/', { tcp: true });
+	assert.equal(page.status, 200);
+	assert.match(page.headers['content-security-policy'], /default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'/);
+	assert.match(page.headers['content-security-policy'], /frame-ancestors 'none'/);
+	assert.equal(page.headers['x-content-type-options'], 'nosniff');
+	assert.equal(page.headers['referrer-policy'], 'no-referrer');
+	assert.doesNotMatch(page.text, /<script>|style=|https?:/);
+	assert.equal((await s.get('/', { tcp: true, headers: { 'If-None-Match': page.headers.etag } })).status, 304);
+	let sum = 0;
+	for (const name of ['index.html', 'style.css', 'base.js', 'main.js', 'task.js', 'view.js', 'view.css']) {
+		const packed = await fetch(`http://127.0.0.1:${s.port}/ui/${name}`, { headers: { 'Accept-Encoding': 'gzip' } });
+		assert.equal(packed.headers.get('content-encoding'), 'gzip', name);
+		sum += Number(packed.headers.get('content-length'));
+		assert.equal(await packed.text(), (await s.get(`/ui/${name}`, { tcp: true })).text, name);
+	}
+	assert.ok(sum < 150 * 1024, `${sum} bytes`);
+	for (const wrong of ['/ui/', '/ui/nothing.js', '/ui/index.html.gz', '/ui'])
+		assert.ok([400, 404].includes((await s.get(wrong, { tcp: true })).status), wrong);
+	assert.equal((await s.ask('POST', '/', { tcp: true, body: {} })).status, 405);
+	assert.equal(gunzipSync(fs.readFileSync(path.join(ROOT, 'build/data/dashboard.stamp.d/main.js.gz'))).toString(), fs.readFileSync(path.join(ROOT, 'data/dashboard/main.js'), 'utf8'));
+	await s.end();
+});
+
+test('a page of another origin may say nothing, the own one may', async (t) => {
+	const { s, w } = await ready(t, []);
+	const secret = await token(w, 'me', '--role', 'admin'), say = (origin) => s.post('/v1/policy/check', { workspace: w.ws, tool: 'read_file' }, { token: secret, headers: { Origin: origin } });
+	assert.equal((await say(`http://127.0.0.1:${s.port}`)).status, 200);
+	for (const origin of ['null', 'http://evil.example', `http://127.0.0.1:${s.port}.evil.example`, `http://localhost:${s.port}`, 'http://127.0.0.1', 'http://'])
+		assert.equal((await say(origin)).status, 403, origin);
+	await s.end();
+});
+
+test('from signing in to a task that a person let go on with other arguments; a second one is denied with a reason', async (t) => {
+	const { s, w, goal } = await ready(t, [{ text: EVIL, calls: [shell('echo before > made')] }, { calls: [shell('echo second')] }, { text: `done ${EVIL}` }]);
+	const stranger = await open(t, s);
+	await stranger.fill('input[name=token]', 'mishri-nothing-at-all');
+	await stranger.click('.signin button');
+	await stranger.waitForSelector('.wrong');
+	assert.equal(await stranger.evaluate(() => sessionStorage.getItem('mishri-token')), null);
+	const page = await open(t, s, await token(w, 'me', '--role', 'admin'));
+	await page.waitForSelector('#live.on');
+	await page.click('#start');
+	await page.fill('dialog textarea[name=goal]', `a goal ${EVIL}`);
+	await page.fill('dialog input[name=workspace]', '/nowhere');
+	await page.fill('dialog input[name=model]', goal.model);
+	await page.selectOption('dialog select[name=plan]', 'never');
+	await page.click('dialog button[type=submit]');
+	await page.waitForSelector('dialog .wrong');
+	await page.fill('dialog input[name=workspace]', w.ws);
+	await page.click('dialog button[type=submit]');
+	await page.waitForFunction(() => location.hash.startsWith('#/task/'));
+	await page.waitForSelector('.turn .said');
+	const task = (await page.evaluate(() => location.hash)).split('/')[2];
+	await page.waitForSelector('.badge');
+	await go(page, '#/approvals', '[data-do=edit]');
+	await picture(page, 'approvals');
+	await page.click('[data-do=edit]');
+	await page.fill('dialog textarea', '{ no json');
+	await page.click('dialog button[type=submit]');
+	await page.waitForSelector('dialog .wrong');
+	await page.fill('dialog textarea', JSON.stringify({ command: 'echo edited > made' }));
+	await page.click('dialog button[type=submit]');
+	await page.waitForFunction(() => document.querySelector('#view pre')?.textContent.includes('echo second'));
+	assert.equal(fs.readFileSync(path.join(w.ws, 'made'), 'utf8'), 'edited\n');
+	await page.click('[data-do=deny]');
+	await page.fill('dialog textarea', 'not today');
+	await page.click('dialog button[type=submit]');
+	await page.waitForSelector('.empty');
+	await s.ended(task);
+	assert.ok(w.events('approval.decided').some((e) => JSON.stringify(e.data).includes('not today')));
+	for (const [tab, sign] of [['', '.turn .said'], ['/trace', '.trace'], ['/events', 'details.call'], ['/changes', '.empty'], ['/facts', 'dl'], ['', '.turn']])
+		await go(page, `#/task/${task}${tab}`, sign);
+	assert.ok((await page.textContent('#view')).includes('<img src=x onerror='), 'shown as it was said');
+	assert.equal(await page.locator('#view img, #view script').count(), 0);
+	assert.doesNotMatch(await page.title(), /broken/);
+	await go(page, '#/tasks', `[data-row="${task}"]`);
+	assert.deepEqual(page.problems, []);
+	assert.deepEqual(page.foreign, []);
+	await page.click('#leave');
+	assert.equal(await page.evaluate(() => sessionStorage.getItem('mishri-token')), null);
+	await s.end();
+	w.checkChain();
+});
+
+test('the policy of the page stops a script, a picture and a request that somebody got into it', async (t) => {
+	const { s } = await ready(t, []);
+	const p = await open(t, s, undefined);
+	const tried = await p.evaluate(async () => {
+		const seen = [];
+		addEventListener('securitypolicyviolation', (e) => seen.push(e.effectiveDirective));
+		const script = document.createElement('script');
+		try { script.textContent = 'window.broken = 1'; document.body.append(script); } catch {}
+		try { document.body.insertAdjacentHTML('beforeend', '<b onclick="1">x</b>'); } catch {}
+		const image = new Image();
+		image.src = 'http://127.0.0.2:9/x.png';
+		await fetch('http://127.0.0.2:9/').catch(() => {});
+		await new Promise((done) => setTimeout(done, 300));
+		return { seen, broken: window.broken, html: document.querySelector('b[onclick]') !== null };
+	});
+	assert.equal(tried.broken, undefined);
+	assert.equal(tried.html, false);
+	for (const directive of [/script|trusted/, /img-src/, /connect-src/])
+		assert.ok(tried.seen.some((d) => directive.test(d)), `${directive} in ${tried.seen}`);
+	const open_page = await (await chrome.newContext()).newPage();
+	await open_page.setContent('<p>no policy</p>');
+	assert.equal(await open_page.evaluate(() => { const e = document.createElement('script'); e.textContent = 'window.broken = 1'; document.body.append(e); return window.broken; }), 1, 'without the policy it works');
+	await open_page.context().close();
+	await s.end();
+});
+
+test('by keys alone: marked, opened, steered, paused, resumed, cancelled', async (t) => {
+	const { s, w, goal } = await ready(t, [{ hang: 'before', times: 0 }]);
+	const p = await open(t, s, await token(w, 'me', '--role', 'operator'));
+	const { body } = await s.post('/v1/tasks', { ...goal, goal: 'came while the page was open' }, { token: await token(w, 'other', '--role', 'operator') });
+	await p.waitForSelector(`[data-row="${body.task}"]`);
+	await p.keyboard.press('j');
+	await p.keyboard.press('Enter');
+	await p.waitForSelector('[data-do=pause]');
+	await p.keyboard.press('s');
+	await p.keyboard.type('hurry up');
+	await p.keyboard.press('Tab');
+	await p.keyboard.press('Tab');
+	await p.keyboard.press('Tab');
+	await p.keyboard.press('Tab');
+	await p.keyboard.press('Enter');
+	await p.waitForFunction(() => document.querySelector('dialog') === null);
+	await p.waitForFunction(() => document.querySelector('#view').textContent.includes('hurry up'));
+	await p.keyboard.press('p');
+	await p.waitForSelector('[data-do=resume]');
+	await p.keyboard.press('p');
+	await p.waitForSelector('[data-do=pause]');
+	await p.keyboard.press('x');
+	await p.waitForSelector('dialog');
+	await p.keyboard.press('Space');
+	await p.click('dialog button[type=submit]');
+	await s.ended(body.task);
+	await p.waitForSelector('.top .state.cancelled');
+	await p.keyboard.press('u');
+	await p.waitForSelector('#start');
+	await p.keyboard.press('/');
+	assert.equal(await p.evaluate(() => document.activeElement.name), 'q');
+	await p.keyboard.press('Escape');
+	await p.keyboard.press('?');
+	await p.waitForSelector('dialog kbd');
+	await p.keyboard.press('Escape');
+	await p.keyboard.press('g');
+	await p.keyboard.press('h');
+	await p.waitForFunction(() => location.hash === '#/health');
+	assert.deepEqual(p.problems, []);
+	await s.end();
+});
+
+test('policy, schedules, cost, search, health and audit; what a role may not, it does not see; axe has no complaint', async (t) => {
+	const { s, w, goal } = await ready(t, [{ calls: [{ name: 'list_dir', args: {} }] }, { text: 'all is well' }, { text: 'again', times: 0 }]);
+	const { body } = await s.post('/v1/tasks', goal);
+	await s.ended(body.task);
+	assert.equal((await s.post('/v1/schedules', { name: 'nightly', goal: 'say hello', workspace: w.ws, cron: '0 3 * * *', model: 'openai/mock', plan: 'never' })).status, 201);
+	const p = await open(t, s, await token(w, 'me', '--role', 'admin'));
+	await go(p, `#/policy?workspace=${w.ws}`, '#playground');
+	await p.selectOption('#playground select', 'exec');
+	await p.click('#playground button');
+	await p.waitForSelector('#said .state.deny');
+	assert.match(await p.textContent('#said'), /no-deleting/);
+	await p.click('#backtest');
+	await p.waitForSelector('.cards');
+	assert.match(await p.textContent('tr[data-rule=files]'), /files\s*[1-9]/);
+	await go(p, '#/schedules', 'text=nightly');
+	await p.click('text=Pause');
+	await p.waitForSelector('.state.paused');
+	await p.click('text=Resume');
+	await p.waitForSelector('text=Run now');
+	await go(p, '#/cost?by=model', 'table');
+	await go(p, '#/search?q=well', `[data-row="${body.task}"]`);
+	await go(p, '#/search?q=nothingfits', '.empty');
+	await go(p, '#/health', '.state.good');
+	await go(p, '#/audit', '#verify');
+	await p.click('#verify');
+	await p.waitForSelector('#verdict');
+	assert.match(await p.textContent('#verdict'), /as it was written/);
+	const views = ['#/tasks', `#/task/${body.task}`, `#/task/${body.task}/trace`, `#/task/${body.task}/events`, '#/approvals', '#/cost', `#/policy?workspace=${w.ws}`, '#/schedules', '#/search', '#/health', '#/audit'];
+	for (const [scheme, width] of [['light', 1400], ['dark', 1400], ['light', 390]]) {
+		const q = await open(t, s, await token(w, `${scheme}${width}`, '--role', 'admin'), { colorScheme: scheme, viewport: { width, height: 860 } });
+		for (const hash of views) {
+			await q.evaluate((h) => { delete document.body.dataset.ready; if (location.hash === h) location.hash = '#/nowhere'; location.hash = h; }, hash);
+			await q.waitForSelector('body[data-ready]');
+			assert.deepEqual(await axe(q), [], `${hash} ${scheme} ${width}`);
+			const wide = await q.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+			assert.ok(wide <= 0, `${hash} is ${wide} px too wide at ${width}`);
+			if (process.env.MISHRI_SCREENSHOTS && /^#\/task\/[^/]+(\/trace)?$|policy|tasks/.test(hash))
+				await q.screenshot({ path: path.join(ROOT, `docs/dashboard-${hash.includes('trace') ? 'trace' : hash.includes('task/') ? 'task' : hash.includes('policy') ? 'policy' : 'tasks'}-${width === 390 ? 'phone' : scheme}.png`) });
+		}
+		assert.deepEqual(q.problems, []);
+	}
+	const viewer = await open(t, s, await token(w, 'v', '--role', 'viewer'));
+	assert.equal(await viewer.locator('#start').count(), 0);
+	await go(viewer, '#/audit', '.empty');
+	await go(viewer, `#/task/${body.task}`, '.turn');
+	assert.equal(await viewer.locator('[data-do]').count(), 0);
+	await s.end();
+});
+
+test('the service goes and comes again: the page says so, and goes on', async (t) => {
+	const { s, w, model } = await ready(t, [{ text: 'done', times: 0 }]);
+	const p = await open(t, s, await token(w, 'me', '--role', 'admin')), port = s.port;
+	await p.waitForSelector('#live.on');
+	await s.end();
+	await p.waitForFunction(() => document.querySelector('#live').textContent === 'reconnecting');
+	const process = w.start(['serve', ...w.places(), '-p', w.policy, '--listen', `127.0.0.1:${port}`], { env: model.env, timeout_ms: 120000 });
+	t.after(() => process.ended || process.kill('SIGKILL'));
+	await process.until(/port \d+/, 'out');
+	const again = new Service(w, process);
+	await p.waitForSelector('#live.on');
+	const { body } = await again.post('/v1/tasks', { goal: 'after it', workspace: w.ws, model: 'openai/mock', plan: 'never' });
+	await p.waitForSelector(`[data-row="${body.task}"]`);
+	await again.end();
+});
+
+test('what a task changed, and another try from a point of it; an event of another task is none of it', async (t) => {
+	const { s, w, goal } = await ready(t, [{ calls: [{ name: 'write_file', args: { path: 'new.txt', content: `first ${EVIL}\n` } }] }, { text: 'done' }, { text: 'forked', times: 0 }]);
+	const { body } = await s.post('/v1/tasks', { ...goal, workspace_mode: 'overlay' });
+	await s.ended(body.task);
+	const other = (await s.post('/v1/tasks', goal)).body;
+	await s.ended(other.task);
+	const last = (await s.get(`/v1/tasks/${other.task}/events?limit=1000`)).body.events.at(-1).seq;
+	for (const wrong of [{ event: last }, { event: 0 }, { event: 'x' }, { event: 1, surprise: 1 }])
+		assert.equal((await s.post(`/v1/tasks/${body.task}/fork`, wrong)).status, 422, JSON.stringify(wrong));
+	const viewer = { token: await token(w, 'v', '--role', 'viewer') };
+	assert.equal((await s.post(`/v1/tasks/${other.task}/fork`, { event: last }, viewer)).status, 403);
+	for (const target of ['/v1/audit', `/v1/policy/backtest?workspace=${w.ws}`])
+		assert.equal((await s.get(target, viewer)).status, 403, target);
+	assert.deepEqual((await s.get('/v1/me', viewer)).body.rights, ['read']);
+	const p = await open(t, s, await token(w, 'me', '--role', 'operator'));
+	await go(p, `#/task/${body.task}/changes`, '.add');
+	assert.match(await p.textContent('.add'), /first <\/script>/);
+	await go(p, `#/task/${other.task}`, '[data-do=fork]');
+	await p.click('[data-do=fork]');
+	await p.fill('dialog textarea', 'differently');
+	await p.click('dialog button[type=submit]');
+	await p.waitForFunction((task) => location.hash.startsWith('#/task/') && !location.hash.includes(task), other.task);
+	const made = (await p.evaluate(() => location.hash)).split('/')[2];
+	assert.equal((await s.ended(made)).result, 'forked');
+	assert.deepEqual(p.problems, []);
+	await s.end();
+	w.checkChain();
+});
