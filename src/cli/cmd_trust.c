@@ -156,7 +156,8 @@ static int record(const struct options *o, const char *data, const char *dir, bo
 	if (!remove)
 		json_put_text(e.data, "digest", hex);
 	memcpy(e.user, user, sizeof e.user);
-	return store_append_wait(store, &(struct store_batch){ .root = "", .task = "", .events = &e, .count = 1, .checkpoint = true }, &seq, err);
+	const struct store_batch batch = { .root = "", .task = "", .events = &e, .count = 1, .checkpoint = true };
+	return store_append_wait(store, &batch, &seq, err);
 }
 
 static int run(int argc, char **argv)

@@ -79,7 +79,8 @@ static int read_rule(const struct options *o, struct plan *p)
 		return complain(EXIT_CONFIG, "%s", err.text);
 	struct retention says = retention_of(config);
 	says.state = option_text(o, "--state", NULL);
-	if (option_duration_ms(o, "--older-than", says.older_ms, &says.older_ms) < 0 || option_count(o, "--keep", says.keep, &says.keep) < 0)
+	if (option_duration_ms(o, "--older-than", says.older_ms, &says.older_ms) < 0 ||
+	    option_count(o, "--keep", says.keep, &says.keep) < 0)
 		return EXIT_USAGE;
 	if (!retention_says_something(&says))
 		return complain(EXIT_USAGE, "vacuum: say what may leave: --older-than 90d, or --keep 10000 (the newest stay), or both; "

@@ -36,7 +36,8 @@ static void stream_line(const struct event *e)
 	buf_done(&text);
 }
 
-/* Beside what this run spent, what its session and the day did. It is no part of the work: where it cannot be read, it is not shown. */
+/* Beside what this run spent, what its session and the day did. It is no part of the work: where it cannot be read, it is
+ * not shown. */
 static void show_totals(const struct session *s, const char *task)
 {
 	AUTO(json_decrefp) json_t *sums = NULL;

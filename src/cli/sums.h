@@ -7,8 +7,8 @@
 
 enum { SUMS_TEXT_BYTES = 256 };
 
-/* {own, tree, session, user_day, day: {usd_nanos, usd_nanos_known, tokens}, models: [{model, ...}]}; the caller owns it. session counts what
- * budgets count: where a cost is unknown, what was reserved for it. Days are in UTC. */
+/* {own, tree, session, user_day, day: {usd_nanos, usd_nanos_known, tokens}, models: [{model, ...}]}; the caller owns it.
+ * session counts what budgets count: where a cost is unknown, what was reserved for it. Days are in UTC. */
 MUST_USE int sums_read(struct store *store, const struct task_row *task, json_t **ret, struct err *err);
 /* "session $0.20, today $1.20 (all users $3.00)"; "" where all of it is this tree's. */
 const char *sums_text(const json_t *sums, const char *user, char text[static SUMS_TEXT_BYTES]);

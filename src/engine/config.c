@@ -141,7 +141,7 @@ static const struct config_key keys[] = {
 	{ .name = "log.format", .type = CONFIG_CHOICE, .otherwise = "text", .choices = "text json",
 	  .about = "how its lines look" },
 	{ .name = "retention.older_than", .type = CONFIG_DURATION, .least = 3600000, .most = 36500 * DAY_MS,
-	  .about = "goals that ended longer ago leave the history, with `mishri vacuum` or by a service; nothing leaves where nothing is said" },
+	  .about = "goals that ended longer ago leave the history, by `mishri vacuum` or a service; none where nothing is said" },
 	{ .name = "retention.keep", .type = CONFIG_INT, .least = 1, .most = INT32_MAX,
 	  .about = "the newest so many goals stay all the same" },
 	{ .name = "retention.every", .type = CONFIG_DURATION, .otherwise = "1h", .least = 1000, .most = 30 * DAY_MS,

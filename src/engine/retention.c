@@ -31,7 +31,8 @@ static const char *holds(const void *userdata, const char *root)
 	return layer_exists(userdata, root) ? "its changes lie in a layer: 'mishri apply' or 'mishri drop' ends that" : NULL;
 }
 
-struct prune_rule retention_rule(const struct retention *r, const char *data, int64_t now_us, char ret_text[static RETENTION_TEXT_BYTES])
+struct prune_rule retention_rule(const struct retention *r, const char *data, int64_t now_us,
+                                 char ret_text[static RETENTION_TEXT_BYTES])
 {
 	char span[64] = "whenever it ended", kept[64] = "";
 
@@ -39,7 +40,8 @@ struct prune_rule retention_rule(const struct retention *r, const char *data, in
 		snprintf(span, sizeof span, "ended more than %lld s ago", (long long)r->older_ms / 1000);
 	if (r->keep > 0)
 		snprintf(kept, sizeof kept, ", not of the newest %lld", (long long)r->keep);
-	snprintf(ret_text, RETENTION_TEXT_BYTES, "%s%s%s%s", span, kept, r->state != NULL ? ", state " : "", r->state != NULL ? r->state : "");
+	snprintf(ret_text, RETENTION_TEXT_BYTES, "%s%s%s%s", span, kept, r->state != NULL ? ", state " : "",
+	         r->state != NULL ? r->state : "");
 	return (struct prune_rule){ .keep = r->keep, .state = r->state, .holds = holds, .userdata = data,
 	                            .ended_before_us = r->older_ms > 0 ? now_us - r->older_ms * 1000 : INT64_MAX };
 }

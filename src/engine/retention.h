@@ -18,7 +18,8 @@ struct retention retention_of(const struct config *config);
 bool retention_says_something(const struct retention *r);
 /* The rule as of now, and the rule in words. data: the data directory; borrowed by the rule, as `state` is. Trees whose changes
  * still lie in a layer stay. */
-struct prune_rule retention_rule(const struct retention *r, const char *data, int64_t now_us, char ret_text[static RETENTION_TEXT_BYTES]);
+struct prune_rule retention_rule(const struct retention *r, const char *data, int64_t now_us,
+                                 char ret_text[static RETENTION_TEXT_BYTES]);
 
 /* Rounds by themselves, on the writer's thread of the store; what left is in the events history.pruned. config, data: borrowed. */
 struct loop;

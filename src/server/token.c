@@ -65,7 +65,8 @@ void token_make(struct token_row *row, char ret[static TOKEN_TEXT_BYTES])
 	explicit_bzero(secret, sizeof secret);
 }
 
-int token_look(struct store *store, struct str text, int64_t now_us, struct token_row *ret, const char **ret_state, struct err *err)
+int token_look(struct store *store, struct str text, int64_t now_us, struct token_row *ret, const char **ret_state,
+               struct err *err)
 {
 	struct token_row row = { .salt = "-" };
 	char id[ID_LEN + 1] = "", hash[SHA256_HEX_LEN + 1];
@@ -81,7 +82,8 @@ int token_look(struct store *store, struct str text, int64_t now_us, struct toke
 	if (r < 0 || !same)
 		return err_set(err, EACCES, "%s", unknown);
 	*ret = row;
-	*ret_state = row.revoked_us != 0 ? "revoked" : row.expires_us != 0 && row.expires_us <= now_us ? "expired" : TOKEN_IN_FORCE;
+	*ret_state = row.revoked_us != 0 ? "revoked"
+		: row.expires_us != 0 && row.expires_us <= now_us ? "expired" : TOKEN_IN_FORCE;
 	return 0;
 }
 

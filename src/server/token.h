@@ -27,8 +27,10 @@ void token_make(struct token_row *row, char ret[static TOKEN_TEXT_BYTES]);
  * passes for a wrong secret as for a right one. */
 MUST_USE int token_check(struct store *store, struct str text, int64_t now_us, struct token_row *ret, struct err *err);
 #define TOKEN_IN_FORCE "in force"
-/* The same, but one that is known and does not count any more is no failure: *ret_state says TOKEN_IN_FORCE, "revoked" or "expired". */
-MUST_USE int token_look(struct store *store, struct str text, int64_t now_us, struct token_row *ret, const char **ret_state, struct err *err);
+/* The same, but one that is known and does not count any more is no failure: *ret_state says TOKEN_IN_FORCE, "revoked" or
+ * "expired". */
+MUST_USE int token_look(struct store *store, struct str text, int64_t now_us, struct token_row *ret, const char **ret_state,
+                        struct err *err);
 
 /* Wrong tokens, counted over all clients: who guesses has to wait. Pure. */
 struct token_guard { int64_t failures, since_ms; };

@@ -117,7 +117,8 @@ MUST_USE int engine_event_write(struct db *db, enum event_type type, const char 
 struct prune_rule;
 /* Root tasks that the rule names, oldest first; stays: why one cannot leave, or NULL. The visitor returns false to stop. */
 MUST_USE int prune_walk(struct db *db, const struct prune_rule *rule,
-                        bool (*visit)(void *userdata, const struct task_row *root, const char *stays), void *userdata, struct err *err);
+                        bool (*visit)(void *userdata, const struct task_row *root, const char *stays), void *userdata,
+                        struct err *err);
 /* One tree leaves, in a transaction of its own. -EBUSY: it stays. */
 MUST_USE int prune_tree(struct db *db, const char *root, const char *by, const char *reason, int64_t *ret_events, struct err *err);
 
@@ -126,7 +127,8 @@ MUST_USE int prune_tree(struct db *db, const char *root, const char *by, const c
 struct retain;
 bool retain_step(struct retain *t, struct db *db);       /* one look or one tree; false: the round is over */
 void retain_finish(struct retain *t);                    /* from the calling thread: tells, and frees */
-void retain_forget(struct retain *t);                    /* on_end is not called; what it borrowed has to last until the store is closed */
+/* on_end is not called; what it borrowed has to last until the store is closed. */
+void retain_forget(struct retain *t);
 void retain_free(struct retain *t);                      /* without telling; NULL is fine */
 
 /* ---- lease.c ---- */
@@ -150,7 +152,7 @@ int64_t writer_sure_until_ms(struct writer *w);         /* monotonic; no lease o
 void writer_wait(struct writer *w, const struct pending *p);
 void writer_watch(struct writer *w, struct beat *beat);  /* borrowed until the next call; NULL: no more */
 size_t writer_waiting(struct writer *w, bool *ret_broken); /* batches that are not durable yet */
-MUST_USE bool writer_retain(struct writer *w, struct retain *t); /* takes t over; false: a round is under way, t stays the caller's */
+MUST_USE bool writer_retain(struct writer *w, struct retain *t); /* takes t over; false: one is under way, t stays the caller's */
 void writer_retain_alone(struct writer *w);             /* nobody wants to hear of the round that is under way */
 struct retain *writer_retained(struct writer *w);       /* a round that is over, once; NULL: none. The caller owns it */
 int writer_fd(const struct writer *w);

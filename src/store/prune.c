@@ -58,8 +58,8 @@ static int keep_from(struct db *db, int64_t keep, int64_t *ret_seq, struct err *
 	return MIN(r, 0);
 }
 
-int prune_walk(struct db *db, const struct prune_rule *rule, bool (*visit)(void *userdata, const struct task_row *root, const char *stays),
-               void *userdata, struct err *err)
+int prune_walk(struct db *db, const struct prune_rule *rule,
+               bool (*visit)(void *userdata, const struct task_row *root, const char *stays), void *userdata, struct err *err)
 {
 	char upto[CLOCK_TEXT_BYTES];
 	int64_t before = 0;

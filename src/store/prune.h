@@ -22,8 +22,8 @@ struct prune_row {                /* borrowed */
 	const char *stays;            /* why it cannot leave although the rule says so; NULL: it can */
 };
 
-/* What the rule would let go, oldest first; nothing is written. A tree that came out of a file counts as ended when it was taken in,
- * also where it had not ended elsewhere; one that may be resumed here must have ended. */
+/* What the rule would let go, oldest first; nothing is written. A tree that came out of a file counts as ended when it was taken
+ * in, also where it had not ended elsewhere; one that may be resumed here must have ended. */
 MUST_USE int store_prune_list(struct store *store, const struct prune_rule *rule,
                               void (*visit)(void *userdata, const struct prune_row *row), void *userdata, struct err *err);
 

@@ -28,7 +28,7 @@ struct writer {
 	pthread_mutex_t lock;                   /* of what follows */
 	pthread_cond_t work, progress;          /* something to do; something was done */
 	struct list queue, finished;
-	struct retain *retain, *retained;       /* the round that is under way, which the thread may use without the lock; one that is over */
+	struct retain *retain, *retained;       /* the round under way, which the thread uses without the lock; one that is over */
 	struct beat *beat;                      /* NULL: nobody watches it */
 	bool is_broken;                          /* nothing can be written any more */
 	size_t writing;                         /* batches in the transaction that is under way */

@@ -248,7 +248,7 @@ describe('retention', () => {
 		slow.kill('SIGINT');
 		await slow.done;
 		for (const [says, ...args] of [[/say what may leave/], [/--state is one of done/, '--state', 'parked', '--older-than', '1s'], [/no duration/, '--older-than', 'x'],
-			[/no count/, '--keep', '-1'], [/takes no argument/, 'all'], [/too little/, '-c', 'retention.older_than=1s']])
+			[/no count/, '--keep', '-1'], [/one word too many/, 'all'], [/too little/, '-c', 'retention.older_than=1s']])
 			await refused(w, 2, says, 'vacuum', ...args);
 		assert.deepEqual(JSON.parse(await ask(w, 'vacuum', '--older-than', '1ms', '--json')).trees, []);
 		assert.deepEqual(JSON.parse(await ask(w, 'vacuum', '-c', 'retention.keep=1', '--json')).trees, []);
