@@ -337,6 +337,10 @@
 #define LIMIT_HTTP_HOSTS            16
 #define LIMIT_STREAM_LOOK_MS        500      /* for events of other engines */
 #define LIMIT_STREAM_ALIVE_MS       15000    /* a line that says nothing, so that both sides see that the other is there */
+#define LIMIT_CHATS                 256      /* answers to chat completions that are waited for, at once */
+#define LIMIT_CHATS_USER            32       /* of them, one user's */
+#define LIMIT_CHAT_MESSAGES         4096
+#define LIMIT_CHAT_PIECE_BYTES      KIB(4)   /* of an answer, in one chunk of a stream */
 #define LIMIT_API_WORKERS           4        /* processes that read for the API, at once; the others wait */
 #define LIMIT_API_WORK_MS           60000    /* one of them, at most */
 #define LIMIT_API_WORK_BYTES        MIB(64)  /* of its answer */

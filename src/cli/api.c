@@ -406,7 +406,7 @@ static void on_gone(void *userdata, struct http_conn *conn)
 {
 	struct api *api = userdata;
 
-	if (!api_stream_gone(api, conn) && !api_work_gone(api, conn))
+	if (!api_stream_gone(api, conn) && !api_chat_gone(api, conn) && !api_work_gone(api, conn))
 		api_wait_gone(api, conn);
 }
 
@@ -454,6 +454,7 @@ static void on_event(void *userdata, const struct event *event)
 
 	if (serve->api != NULL) {
 		api_waits_event(serve->api, event);
+		api_chats_event(serve->api, event);
 		api_stream_event(serve->api);
 	}
 }
@@ -463,8 +464,10 @@ static void on_over(void *userdata, struct run *run)
 	struct serve *serve = userdata;
 
 	serve_schedules_over(serve, run);
-	if (serve->api != NULL)
-		api_waits_over(serve->api, run);
+	if (serve->api == NULL)
+		return;
+	api_waits_over(serve->api, run);
+	api_chats_over(serve->api, run);
 }
 
 void api_hooks(struct serve *serve)
@@ -521,6 +524,7 @@ void serve_http_close(struct serve *serve, void *part)
 	api_workers_close(api);
 	api_streams_close(api);
 	api_waits_close(api);
+	api_chats_close(api);
 	serve->api = NULL;
 	json_decref(api->tokens_seen);
 	free(api);

@@ -13,6 +13,7 @@ struct api {
 	struct api_wait *waits;        /* answers that are given later */
 	struct api_stream *streams;
 	size_t stream_count;
+	struct api_chat *chats;        /* of api_openai.c */
 	int64_t seen;                  /* the newest event that every live stream was told of */
 	struct watch *waiting, *look, *alive;
 	json_t *tokens_seen;           /* "TOKEN STATE" → true: the record has it */
@@ -90,6 +91,16 @@ void api_task_fork(struct api_call *call);
 void api_policy_backtest(struct api_call *call);
 void api_audit(struct api_call *call);
 void api_tools(struct api_call *call);
+bool api_key(struct api_call *call, char ret[static 256]);      /* Idempotency-Key, or ""; false: it was answered */
+void api_take_header(const struct api_call *call, const char *name, char *ret, size_t size);   /* what is too long is none */
+/* api_openai.c: what clients of OpenAI's API ask for */
+void api_chat(struct api_call *call);
+void api_models(struct api_call *call);
+void api_chats_event(struct api *api, const struct event *event);
+void api_chats_over(struct api *api, const struct run *run);
+void api_chats_alive(struct api *api);
+bool api_chat_gone(struct api *api, struct http_conn *conn);   /* false: it is none */
+void api_chats_close(struct api *api);
 /* api_people.c */
 void api_approvals(struct api_call *call);
 void api_approval_answer(struct api_call *call);
@@ -106,6 +117,7 @@ void api_control_tell(struct http_conn *conn, const struct control_sent *sent);
 /* api_stream.c */
 void api_events(struct api_call *call);
 void api_task_events(struct api_call *call);
+bool api_token_holds(struct api *api, const char *token);      /* "": nobody needs one */
 void api_streams_open(struct api *api);
 void api_streams_close(struct api *api);
 void api_stream_event(struct api *api);                        /* something became durable here */

@@ -111,13 +111,13 @@ void api_stream_event(struct api *api)
 		watch_arm(api->look, 0);
 }
 
-static bool still_in_force(struct api *api, const struct api_stream *s)
+bool api_token_holds(struct api *api, const char *token)
 {
 	struct token_row row;
 
-	if (s->token[0] == '\0')
+	if (token[0] == '\0')
 		return true;
-	return store_token_get(api->serve->s.store, s->token, &row, NULL) == 0 && row.revoked_us == 0 &&
+	return store_token_get(api->serve->s.store, token, &row, NULL) == 0 && row.revoked_us == 0 &&
 	       (row.expires_us == 0 || row.expires_us > clock_wall_us());
 }
 
@@ -138,9 +138,10 @@ static void on_alive(void *userdata)
 	struct api *api = userdata;
 
 	watch_arm(api->alive, LIMIT_STREAM_ALIVE_MS);
+	api_chats_alive(api);
 	for (struct api_stream *s = api->streams, *next; s != NULL; s = next) {
 		next = s->next;
-		if (!still_in_force(api, s)) {
+		if (!api_token_holds(api, s->token)) {
 			http_stream_end(s->conn);
 			free(take_out(api, s->conn));
 		} else if (http_stream_waiting(s->conn) == 0) {
@@ -245,7 +246,7 @@ static void begin_stream(struct api_call *c, const struct api_stream *from)
 	int64_t last;
 	if (store_event_newest(api->serve->s.store, &last, NULL) == 0 && last > api->seen && s->next == NULL)
 		api->seen = last;
-	http_stream_begin(c->conn, "text/event-stream");
+	http_stream_begin(c->conn, "text/event-stream", "");
 	http_stream_write(c->conn, STR("retry: 1000\n\n"));
 	feed(api, s);
 }

@@ -38,6 +38,19 @@
 	STRING_KEY("start") "," STRING_KEY("end") "," STRING_KEY("model") "," STRING_KEY("agent") "," STRING_KEY("plan") "," \
 	STRING_KEY("budget") "," STRING_KEY("timeout") "," STRING_KEY("isolation") "," STRING_KEY("workspace-mode") "}}"
 
+#define NO_EFFECT(name) "\"" name "\":{\"description\":\"without effect\"}"
+#define CHAT_BODY \
+	"{\"type\":\"object\",\"required\":[\"model\",\"messages\"],\"additionalProperties\":false,\"properties\":{" \
+	"\"model\":{\"type\":\"string\",\"description\":\"mishri, agent:NAME or PROVIDER/MODEL\"}," \
+	"\"messages\":{\"type\":\"array\",\"description\":\"of system, developer, user and assistant, in text; the last one is the user's\"}," \
+	"\"stream\":{\"type\":\"boolean\"},\"stream_options\":{\"type\":\"object\",\"description\":\"include_usage\"}," \
+	"\"n\":{\"enum\":[1]}," \
+	"\"mishri\":{\"type\":\"object\",\"description\":\"fields of POST /v1/tasks: workspace, budget, timeout and so on\"}," \
+	NO_EFFECT("temperature") "," NO_EFFECT("top_p") "," NO_EFFECT("max_tokens") "," NO_EFFECT("max_completion_tokens") "," \
+	NO_EFFECT("seed") "," NO_EFFECT("user") "," NO_EFFECT("metadata") "," NO_EFFECT("store") "," NO_EFFECT("presence_penalty") "," \
+	NO_EFFECT("frequency_penalty") "," NO_EFFECT("reasoning_effort") "," NO_EFFECT("service_tier") "," \
+	NO_EFFECT("safety_identifier") "," NO_EFFECT("prompt_cache_key") "}}"
+
 #define CONTROL_GIVES "{task, outcome: done, kept, nothing or waiting, said}"
 
 static const struct api_route routes[] = {
@@ -97,6 +110,10 @@ static const struct api_route routes[] = {
 	  "{\"type\":\"object\",\"additionalProperties\":false}", "{schedule, task}" },
 	{ "DELETE", "/v1/schedules/{id}", RIGHT_CONTROL, ID_SCHEDULE, api_schedule_remove, "ends it; its runs and events stay", NULL, NULL,
 	  "{schedule}" },
+	{ "POST", "/v1/chat/completions", RIGHT_START, ID_NONE, api_chat,
+	  "a goal as a conversation, for clients of OpenAI's API; docs/openai.md says what is different", NULL, CHAT_BODY,
+	  "chat.completion, or chat.completion.chunk as Server-Sent Events" },
+	{ "GET", "/v1/models", RIGHT_READ, ID_NONE, api_models, "what `model` may say there", NULL, NULL, "{object: list, data}" },
 	{ "GET", "/v1/cost", RIGHT_READ, ID_NONE, api_cost, "tokens and money", "by since until user session model", NULL,
 	  "as `cost --json`" },
 	{ "GET", "/v1/policy", RIGHT_READ, ID_NONE, api_policy_show, "the policy in force in a workspace, all layers", "workspace", NULL,
@@ -141,7 +158,7 @@ static json_t *parameters_of(const struct api_route *r)
 		AUTO(freep) char *name = xstrndup(one.ptr, one.len);
 		json_array_append_new(list, parameter(name, "query"));
 	}
-	if (r->handle == api_tasks_start)
+	if (r->handle == api_tasks_start || r->handle == api_chat)
 		json_array_append_new(list, parameter("Idempotency-Key", "header"));
 	if (strstr(r->about, "stream") != NULL || r->handle == api_events)
 		json_array_append_new(list, parameter("Last-Event-ID", "header"));

@@ -11,7 +11,7 @@
 
 /* ---- POST /v1/tasks ---- */
 
-static bool key_of(struct api_call *c, char ret[static 256])
+bool api_key(struct api_call *c, char ret[static 256])
 {
 	const struct http_header *h = http_header_find(c->http->head, "idempotency-key");
 
@@ -52,7 +52,7 @@ static bool came_before(struct api_call *c, const char *key, const char *digest)
 }
 
 /* What is too long is none. */
-static void take_header(const struct api_call *c, const char *name, char *ret, size_t size)
+void api_take_header(const struct api_call *c, const char *name, char *ret, size_t size)
 {
 	const struct http_header *h = http_header_find(c->http->head, name);
 
@@ -69,7 +69,7 @@ void api_tasks_start(struct api_call *c)
 	struct run *run = NULL;
 	struct err err = ERR_NONE;
 
-	if (!key_of(c, key))
+	if (!api_key(c, key))
 		return;
 	if (engine_draining(serve->s.engine)) {
 		http_problem(c->conn, 503, "the service is ending; nothing new begins");
@@ -78,8 +78,8 @@ void api_tasks_start(struct api_call *c)
 	sha256_hex1(c->http->body, digest);
 	if (key[0] != '\0' && came_before(c, key, digest))
 		return;
-	take_header(c, "traceparent", c->who.traceparent, sizeof c->who.traceparent);
-	take_header(c, "tracestate", c->who.tracestate, sizeof c->who.tracestate);
+	api_take_header(c, "traceparent", c->who.traceparent, sizeof c->who.traceparent);
+	api_take_header(c, "tracestate", c->who.tracestate, sizeof c->who.tracestate);
 	int r = serve_start(serve, &c->who, c->body, &run, &err);
 	if (r == 0 && key[0] != '\0')
 		r = store_request_put(serve->s.store, c->who.user, key, digest, run_task(run)->id, &err);

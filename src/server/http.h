@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include "base/json.h"
 #include "engine/http_head.h"
 #include "engine/loop.h"
 
@@ -58,14 +59,17 @@ MUST_USE int http_address_parse(const char *text, char ret_address[static 64], u
 void http_answer(struct http_conn *conn, int status, const char *type, struct str body, const char *more);
 /* All headers but those of the body and the connection are the caller's. 304 has no body. */
 void http_answer_as(struct http_conn *conn, int status, const char *type, struct str body, const char *headers);
-/* RFC 9457; detail: what would be right. */
+/* RFC 9457; detail: what would be right. It has also the member `error` that clients of OpenAI's API look for. */
 void http_problem(struct http_conn *conn, int status, const char *detail);
+/* code: one word for programs; param: the field that is wrong; NULL: none. more: as with http_answer. */
+void http_problem_about(struct http_conn *conn, int status, const char *detail, const char *code, const char *param, const char *more);
+MUST_USE json_t *http_error_object(int status, const char *message, const char *code, const char *param);   /* the caller owns it */
 const char *http_status_text(int status);
 
 /* An answer that comes later: on_gone says when its client leaves before. Without this it is found out when it is written. */
 void http_conn_watch(struct http_conn *conn);
 
-void http_stream_begin(struct http_conn *conn, const char *type);
+void http_stream_begin(struct http_conn *conn, const char *type, const char *more);   /* more: as with http_answer */
 void http_stream_write(struct http_conn *conn, struct str text);
 size_t http_stream_waiting(const struct http_conn *conn);      /* bytes that were not taken yet */
 void http_stream_end(struct http_conn *conn);                  /* the connection ends with it; on_gone does not follow */

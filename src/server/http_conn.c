@@ -157,19 +157,6 @@ void http_answer_as(struct http_conn *c, int status, const char *type, struct st
 		close_slowly(c);
 }
 
-void http_problem(struct http_conn *c, int status, const char *detail)
-{
-	AUTO(json_decrefp) json_t *problem = json_object();
-
-	json_put_text(problem, "type", "about:blank");
-	json_put_text(problem, "title", http_status_text(status));
-	json_put_int(problem, "status", status);
-	json_put_text(problem, "detail", detail);
-	AUTO(freep) char *text = json_text(problem);
-	http_answer(c, status, "application/problem+json", str_of(text),
-	            status == 401 ? "WWW-Authenticate: Bearer realm=\"mishri\"\r\n" : status == 429 ? "Retry-After: 1\r\n" : "");
-}
-
 /* Nothing behind it can be trusted to begin where it seems to. */
 static void refuse(struct http_conn *c, int status, const char *detail)
 {
@@ -195,14 +182,14 @@ size_t http_server_unsent(const struct http_server *server)
 
 /* ---- streams ---- */
 
-void http_stream_begin(struct http_conn *c, const char *type)
+void http_stream_begin(struct http_conn *c, const char *type, const char *more)
 {
 	assert(c->state == STATE_ANSWER);
 	c->state = STATE_STREAM;
 	c->last = true;
 	watch_arm(c->timer, -1);
-	evbuffer_add_printf(bufferevent_get_output(c->bev), "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n%sConnection: close\r\n\r\n", type,
-	                    common_headers);
+	evbuffer_add_printf(bufferevent_get_output(c->bev), "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n%s%sConnection: close\r\n\r\n", type,
+	                    common_headers, more);
 	bufferevent_enable(c->bev, EV_READ);       /* to see that the other side went */
 }
 

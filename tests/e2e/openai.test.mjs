@@ -1,0 +1,68 @@
+// openai.test.mjs - the official client of OpenAI's API talks to a governed agent, in one answer and as a stream.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import OpenAI from 'openai';
+
+import { shell, startModel, world } from './lib.mjs';
+import { serve, token } from './serve-lib.mjs';
+
+async function begin(t, replies, policy) {
+	const w = world(t, policy === undefined ? {} : { policy });
+	const model = await startModel({ replies });
+	t.after(() => model.close());
+	const s = await serve(t, w, { env: model.env, args: ['-m', 'openai/mock', '-c', 'plan=never'] });
+	const client = async (name, ...more) => new OpenAI({ baseURL: `http://127.0.0.1:${s.port}/v1`, apiKey: await token(w, name, ...more) });
+	return { w, s, client };
+}
+const LONG = Array.from({ length: 1500 }, (_, i) => `grüße${i}`).join(' ');
+const say = (content, more = {}) => ({ model: 'mishri', messages: [{ role: 'user', content }], ...more });
+
+test('one answer, a stream, the list of models', async (t) => {
+	const { w, s, client } = await begin(t, [{ calls: [shell('echo hello > made')] }, { text: 'done' }, { text: LONG }]);
+	const ai = await client('one');
+	assert.deepEqual((await ai.models.list()).data.map((m) => m.id), ['mishri', 'openai/mock']);
+	const { data, response } = await ai.chat.completions.create(say('make it')).withResponse();
+	assert.equal(data.choices[0].message.content, 'done');
+	assert.equal(data.choices[0].finish_reason, 'stop');
+	assert.ok(data.usage.total_tokens > 0);
+	assert.ok(w.has('made'), 'the agent acted');
+	assert.equal(data.id, `chatcmpl-${response.headers.get('x-mishri-task')}`);
+	const [created] = w.events('task.created');
+	assert.equal(created.task, response.headers.get('x-mishri-task'));
+	assert.equal(created.data.channel, 'http');
+	let text = '', reason, usage;
+	for await (const chunk of await ai.chat.completions.create(say('tell', { stream: true, stream_options: { include_usage: true } }))) {
+		text += chunk.choices[0]?.delta.content ?? '';
+		reason ??= chunk.choices[0]?.finish_reason ?? undefined;
+		usage = chunk.usage ?? usage;
+	}
+	assert.equal(text, LONG);
+	assert.equal(reason, 'stop');
+	assert.ok(usage.total_tokens > 0);
+	await s.end();
+});
+
+test('what is not supported is said with its name, and begins nothing', async (t) => {
+	const { w, s, client } = await begin(t, [{ text: 'never' }]);
+	const ai = await client('one'), viewer = await client('two', '--role', 'viewer');
+	const stranger = new OpenAI({ baseURL: ai.baseURL, apiKey: 'wrong' });
+	const rows = [
+		[ai, { tools: [] }, 400, 'tools'], [ai, { n: 2 }, 400, 'n'], [ai, { logprobs: true }, 400, 'logprobs'],
+		[ai, { stop: 'x' }, 400, 'stop'], [ai, { messages: [] }, 400, 'messages'],
+		[ai, { messages: [{ role: 'assistant', content: 'x' }] }, 400, 'messages'],
+		[ai, { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] }, 400, 'messages[0]'],
+		[ai, { model: 'gpt' }, 404, 'model'], [ai, { mishri: { goal: 'x' } }, 400, 'mishri'],
+		[ai, { mishri: { workspace: '/etc' } }, 403, null], [ai, { mishri: { policies: [] } }, 403, null],
+		[viewer, {}, 403, null], [stranger, {}, 401, null],
+	];
+	for (const [who, more, status, param] of rows)
+		await assert.rejects(who.chat.completions.create(say('x', more), { maxRetries: 0 }), (e) => {
+			assert.equal(e.status, status, `${JSON.stringify(more)}: ${e.message}`);
+			assert.equal(e.param, param);
+			assert.ok(e.error.message.length > 10);
+			return true;
+		});
+	assert.equal(w.events('task.created').length, 0);
+	await s.end();
+});
