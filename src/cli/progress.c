@@ -51,7 +51,7 @@ struct progress {
 	struct worker *workers;        /* in the order of their numbers */
 	int worker_count;
 	bool usd_unknown;
-	char totals[LIVE_LINE_BYTES - 80];
+	char totals[BLOCK_LINE_BYTES - 80];
 };
 
 static const char *paint(const struct progress *p, const char *code)
