@@ -1,5 +1,6 @@
-/* api_openai.c - chat completions, so that a client of OpenAI's API talks to a governed agent: a request is a task of its caller,
- * and the answer is the task's result. Only what is durable and redacted is told; nothing of a reply that may still be taken back. */
+/* api_openai.c - chat completions, so that a client of OpenAI's API talks to a governed agent: a request is a task of its
+ * caller, and the answer is the task's result. Only what is durable and redacted is told; nothing of a reply that may still be
+ * taken back. */
 #include <stdio.h>
 #include <string.h>
 
@@ -279,7 +280,8 @@ static bool check_params(struct api_call *c)
 		bool found = false;
 		for (size_t i = 0; i < COUNT(known) && !found; i++)
 			found = strcmp(known[i], key) == 0;
-		AUTO(freep) char *why = xasprintf("'%.64s' is not supported: an agent of Mishri has its own tools, and gives one answer in text", key);
+		AUTO(freep) char *why = xasprintf("'%.64s' is not supported: an agent of Mishri has its own tools, and gives one answer in text",
+		                                  key);
 		if (!found)
 			return refused(c, key, why);
 	}

@@ -42,7 +42,8 @@
 #define CHAT_BODY \
 	"{\"type\":\"object\",\"required\":[\"model\",\"messages\"],\"additionalProperties\":false,\"properties\":{" \
 	"\"model\":{\"type\":\"string\",\"description\":\"mishri, agent:NAME or PROVIDER/MODEL\"}," \
-	"\"messages\":{\"type\":\"array\",\"description\":\"of system, developer, user and assistant, in text; the last one is the user's\"}," \
+	"\"messages\":{\"type\":\"array\"," \
+	"\"description\":\"of system, developer, user and assistant, in text; the last one is the user's\"}," \
 	"\"stream\":{\"type\":\"boolean\"},\"stream_options\":{\"type\":\"object\",\"description\":\"include_usage\"}," \
 	"\"n\":{\"enum\":[1]}," \
 	"\"mishri\":{\"type\":\"object\",\"description\":\"fields of POST /v1/tasks: workspace, budget, timeout and so on\"}," \

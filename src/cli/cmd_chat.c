@@ -98,6 +98,6 @@ const struct command cmd_chat = {
 	.name = "chat", .args = "", .about = "a conversation in the terminal", .options = options, .option_count = COUNT(options),
 	.run = chat,
 	.examples = "  mishri chat -m openai/gpt-5 --session fix-tests\n"
-	            "  mishri chat --session fix-tests             # go on with it, also after a crash\n"
+	            "  mishri chat --session fix-tests          # go on with it, also after a crash\n"
 	            "  printf 'what is here?\\n/cost\\n' | mishri chat -m openai/gpt-5\n",
 };

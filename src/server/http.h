@@ -62,7 +62,8 @@ void http_answer_as(struct http_conn *conn, int status, const char *type, struct
 /* RFC 9457; detail: what would be right. It has also the member `error` that clients of OpenAI's API look for. */
 void http_problem(struct http_conn *conn, int status, const char *detail);
 /* code: one word for programs; param: the field that is wrong; NULL: none. more: as with http_answer. */
-void http_problem_about(struct http_conn *conn, int status, const char *detail, const char *code, const char *param, const char *more);
+void http_problem_about(struct http_conn *conn, int status, const char *detail, const char *code, const char *param,
+                        const char *more);
 MUST_USE json_t *http_error_object(int status, const char *message, const char *code, const char *param);   /* the caller owns it */
 const char *http_status_text(int status);
 

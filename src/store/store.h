@@ -163,8 +163,8 @@ struct approval_row {             /* borrowed, but `request`, which the row owns
 MUST_USE int store_approvals(struct store *store, bool pending, int64_t limit,
                              void (*visit)(void *userdata, const struct approval_row *row), void *userdata, struct err *err);
 /* Root tasks that are parked, of whose tree an approval that waits has run out before that time. */
-MUST_USE int store_approvals_late(struct store *store, int64_t now_us, void (*visit)(void *userdata, const char *root), void *userdata,
-                                  struct err *err);
+MUST_USE int store_approvals_late(struct store *store, int64_t now_us, void (*visit)(void *userdata, const char *root),
+                                  void *userdata, struct err *err);
 /* A whole id or an unambiguous beginning of at least 3 characters. -ENOENT, -EEXIST; err suggests. */
 MUST_USE int store_approval_find(struct store *store, const char *name, char ret[static ID_LEN + 1], struct err *err);
 MUST_USE int store_approval_get(struct store *store, const char *approval,
@@ -222,7 +222,8 @@ struct task_filter {
 	const char *state;            /* NULL: any */
 	int64_t limit;                /* 0: 100 */
 };
-/* Newest first (children: oldest first), without what was imported to be looked at. The row is the visitor's to read, not to keep. */
+/* Newest first (children: oldest first), without what was imported to be looked at. The row is the visitor's to read, not to
+ * keep. */
 MUST_USE int store_tasks(struct store *store, const struct task_filter *filter,
                          void (*visit)(void *userdata, const struct task_row *row), void *userdata, struct err *err);
 
@@ -245,8 +246,9 @@ struct cost_filter {              /* NULL and 0: any */
 	const char *user, *session;
 	const char *root;             /* this tree alone; then nothing else counts */
 };
-/* Every task of the trees that fit, with what its own model spent, and before it a row for each model that stood in. The tasks of one tree come together, newest tree first. Trees that came out of a file
- * were paid for elsewhere and are left out, but where one is asked for. */
+/* Every task of the trees that fit, with what its own model spent, and before it a row for each model that stood in. The tasks
+ * of one tree come together, newest tree first. Trees that came out of a file were paid for elsewhere and are left out, but
+ * where one is asked for. */
 MUST_USE int store_costs(struct store *store, const struct cost_filter *filter,
                          void (*visit)(void *userdata, const struct cost_row *row), void *userdata, struct err *err);
 
@@ -285,8 +287,9 @@ MUST_USE int store_events(struct store *store, const struct event_filter *filter
                           bool (*visit)(void *userdata, const struct event_row *row), void *userdata, struct err *err);
 /* All events of one task with their content, oldest first, each parsed once: what a resume reads. The event is borrowed for
  * the visit. A visitor's -errno ends it and is returned; it has said why. */
-MUST_USE int store_replay(struct store *store, const char *task, int (*visit)(void *userdata, const struct event *event, struct err *err),
-                          void *userdata, struct err *err);
+MUST_USE int store_replay(struct store *store, const char *task,
+                          int (*visit)(void *userdata, const struct event *event, struct err *err), void *userdata,
+                          struct err *err);
 /* A number that changes with every commit of another connection, of whatever process. Cheap. */
 MUST_USE int store_version(struct store *store, int64_t *ret, struct err *err);
 /* seq of the newest event of all (0: none), and of one before which none is newer than that time, as far as the clock went

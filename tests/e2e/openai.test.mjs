@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import OpenAI from 'openai';
 
-import { shell, startModel, world } from './lib.mjs';
+import { shell, sleep, startModel, world } from './lib.mjs';
 import { serve, token } from './serve-lib.mjs';
 
 async function begin(t, replies, policy) {
@@ -65,4 +65,30 @@ test('what is not supported is said with its name, and begins nothing', async (t
 		});
 	assert.equal(w.events('task.created').length, 0);
 	await s.end();
+});
+
+test('an ask without a person is a refusal; a client that goes cancels, one with a key comes back to its task', async (t) => {
+	const policy = 'version: 1\nname: ask\nrules:\n  - { id: ask, ask: tool, tool: shell, reason: "look first" }\n';
+	const { w, s, client } = await begin(t, [{ text: 'kept' }, { calls: [shell('echo x > made')] }, { text: 'then not' }, { hang: 'before', times: 0 }], policy);
+	const ai = await client('one');
+	const key = { headers: { 'Idempotency-Key': 'k' } };
+	const first = await ai.chat.completions.create(say('with a key'), key);
+	assert.equal((await ai.chat.completions.create(say('with a key'), key)).id, first.id);
+	const other = ai.chat.completions.create(say('other'), { ...key, maxRetries: 0 });
+	await assert.rejects(other, (e) => e.status === 422);
+	const gone = new AbortController();
+	const asked = ai.chat.completions.create(say('act'));
+	await assert.rejects(asked, (e) => e.status === 403 && e.code === 'approval_wanted');
+	assert.ok(!w.has('made'));
+	const before = w.events('task.created').length;
+	const hanging = ai.chat.completions.create(say('hang'), { signal: gone.signal });
+	const failed = assert.rejects(hanging);
+	for (let i = 0; i < 400 && w.events('task.created').length === before; i++)
+		await sleep(50);
+	gone.abort();
+	await failed;
+	const { task } = w.events('task.created').at(-1);
+	assert.equal((await s.ended(task)).state, 'cancelled');
+	await s.end();
+	w.checkChain();
 });

@@ -164,7 +164,7 @@ test('trace: a format that is not there', async (t) => {
 	for (const format of ['pdf', 'TEXT', '', 'x\u001b[31m']) {
 		const run = await w.mishri(['trace', 'last', '--format', format, ...w.places()]);
 		exited(run, 2);
-		assert.match(run.err, /there are text, json, dot, mermaid, html, perfetto and otlp/);
+		assert.match(run.err, /there are text, json, dot, mermaid, html, view, perfetto and otlp/);
 		assert.equal(run.out, '');
 	}
 });
