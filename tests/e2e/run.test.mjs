@@ -177,7 +177,8 @@ describe('what is known afterwards', () => {
 
 	test('tree --json', async () => {
 		const tree = JSON.parse(await ask('tree', task, '--json'));
-		assert.deepEqual(Object.keys(tree).sort(), ['agent', 'children', 'cost', 'forked', 'goal', 'priority', 'role', 'state', 'taint', 'task']);
+		assert.deepEqual(Object.keys(tree).sort(), ['agent', 'budgets', 'children', 'cost', 'forked', 'goal', 'priority', 'role', 'state',
+			'taint', 'task', 'totals', 'usd_nanos_with_below']);
 		assert.equal(tree.task, task);
 		assert.equal(tree.role, 'worker');
 		assert.deepEqual(tree.children, []);
