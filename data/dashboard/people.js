@@ -1,52 +1,253 @@
 // people.js - what waits for a person: the exact action, yes with or without other arguments, no with a reason.
-import { ago, ask, attempt, call, diffText, el, empty, facts, get, json, may, post, span, state, table, top, when } from "./base.js";
+import {
+	ago,
+	ask,
+	attempt,
+	call,
+	diffText,
+	el,
+	empty,
+	facts,
+	get,
+	json,
+	may,
+	post,
+	span,
+	state,
+	table,
+	top,
+	when,
+} from "./base.js";
 
 // What a change to a file would be, as lines; null where the action is none.
 function change(args) {
-	const lines = (sign, text) => String(text).split("\n").map((l) => sign + l).join("\n");
+	const lines = (sign, text) =>
+		String(text)
+			.split("\n")
+			.map((l) => sign + l)
+			.join("\n");
 	if (typeof args?.patch === "string") return args.patch;
-	const was = args?.old ?? args?.old_text ?? args?.old_string, now = args?.new ?? args?.new_text ?? args?.new_string;
-	if (was !== undefined && now !== undefined) return `${lines("-", was)}\n${lines("+", now)}`;
+	if (typeof args?.old === "string" && typeof args?.new === "string")
+		return `${lines("-", args.old)}\n${lines("+", args.new)}`;
 	return typeof args?.content === "string" ? lines("+", args.content) : null;
 }
-const remembered = [["", "this once"], ["task", "for this task"], ["session", "for this session"], ["1d", "for a day"], ["7d", "for 7 days"]];
+const remembered = [
+	["", "this once"],
+	["task", "for this task"],
+	["session", "for this session"],
+	["1d", "for a day"],
+	["7d", "for 7 days"],
+];
 
 function box(a, refresh) {
-	const args = a.action?.args, diff = change(args), what = a.action?.tool ?? a.action?.program ?? a.action?.host ?? a.kind, quorum = a.terms?.quorum ?? a.terms?.votes ?? 1;
+	const args = a.action?.args,
+		diff = change(args),
+		what = a.action?.tool ?? a.action?.program ?? a.action?.host ?? a.kind,
+		quorum = a.terms?.count ?? 1;
 	const say = (body) => post(`/v1/approvals/${a.approval}`, { digest: a.digest, ...body });
 	const clock = a.expires ? el("span", { cls: "sub small clock", "data-until": a.expires }, "") : "";
-	const yes = async (remember) => { await attempt(() => say({ answer: "approve", ...(remember ? { remember } : {}) }), "approved"); refresh(); };
+	const yes = async (remember) => {
+		await attempt(() => say({ answer: "approve", ...(remember ? { remember } : {}) }), "approved");
+		refresh();
+	};
 	const edit = async () => {
-		await ask("Approve with other arguments", [{ name: "args", label: "Arguments, as JSON; policy decides about them afresh", long: true, code: true, rows: 12, value: json(args), wanted: true }],
-			{ button: "Approve these", send: async (v) => { let value; try { value = JSON.parse(v.args); } catch (e) { throw new Error(`This is no JSON: ${e.message}`); } return say({ answer: "approve", args: value }); } });
+		await ask(
+			"Approve with other arguments",
+			[
+				{
+					name: "args",
+					label: "Arguments, as JSON; policy decides about them afresh",
+					long: true,
+					code: true,
+					rows: 12,
+					value: json(args),
+					wanted: true,
+				},
+			],
+			{
+				button: "Approve these",
+				send: async (v) => {
+					let value;
+					try {
+						value = JSON.parse(v.args);
+					} catch (e) {
+						throw new Error(`This is no JSON: ${e.message}`);
+					}
+					return say({ answer: "approve", args: value });
+				},
+			},
+		);
 		refresh();
 	};
 	const no = async () => {
-		await ask("Deny", [{ name: "reason", label: "Reason, for the model", long: true, hint: "so that it can do better" }], { button: "Deny", bad: true, send: (v) => say({ answer: "deny", ...(v.reason ? { reason: v.reason } : {}) }) });
+		await ask(
+			"Deny",
+			[{ name: "reason", label: "Reason, for the model", long: true, hint: "so that it can do better" }],
+			{
+				button: "Deny",
+				bad: true,
+				send: (v) => say({ answer: "deny", ...(v.reason ? { reason: v.reason } : {}) }),
+			},
+		);
 		refresh();
 	};
-	const remember = el("select", { "aria-label": "How long the yes holds" }, remembered.map(([v, t]) => el("option", { value: v }, t)));
-	return el("section", { cls: "box", "data-row": a.approval, "data-go": `#/task/${a.task}`, "aria-label": `${what} of task ${a.task}` },
-		el("div", { cls: "top" }, state(a.state), el("b", {}, what), el("a", { href: `#/task/${a.task}`, cls: "mono" }, `${a.task} ${a.call ?? ""}`), el("span", { cls: "sub small" }, "asked ", when(a.requested), ` for ${a.user}`), el("span", { cls: "gap" }), clock),
-		a.question ? el("p", {}, a.question) : "", diff ? [facts([["path", args.path]]), diffText(diff)] : el("pre", { tabindex: "0" }, typeof args?.command === "string" ? args.command : json(args ?? a.action)),
-		diff || typeof args?.command === "string" ? el("details", {}, el("summary", { cls: "sub small" }, "the whole action"), el("pre", { tabindex: "0" }, json(a.action))) : "",
-		facts([["rule", a.rule ? el("span", {}, el("b", {}, a.rule), " ", el("span", { cls: "sub mono" }, a.source ?? "")) : ""], ["reason", a.reason ?? ""], ["who counts", [a.terms?.approvers ?? a.terms?.by ?? ""].flat().join(", ")], ["votes", quorum > 1 || a.votes > 0 ? `${a.votes} of ${quorum}${a.voters ? `: ${a.voters}` : ""}` : ""], ["decided by", a.by ?? ""], ["engine", a.engine ? "" : "nothing runs it now; the answer is kept until something does"]]),
-		a.state === "pending" && may("approve") ? el("div", { cls: "row end" }, remember, el("button", { cls: "main", "data-do": "approve", onclick: () => yes(remember.value) }, "Approve"), args && el("button", { "data-do": "edit", onclick: edit }, "Edit and approve"), el("button", { cls: "bad", "data-do": "deny", onclick: no }, "Deny")) : "");
+	const remember = el(
+		"select",
+		{ "aria-label": "How long the yes holds" },
+		remembered.map(([v, t]) => el("option", { value: v }, t)),
+	);
+	return el(
+		"section",
+		{
+			cls: "box",
+			"data-row": a.approval,
+			"data-go": `#/task/${a.task}`,
+			"aria-label": `${what} of task ${a.task}`,
+		},
+		el(
+			"div",
+			{ cls: "top" },
+			state(a.state),
+			el("b", {}, what),
+			el("a", { href: `#/task/${a.task}`, cls: "mono" }, `${a.task} ${a.call ?? ""}`),
+			el("span", { cls: "sub small" }, "asked ", when(a.requested), ` for ${a.user}`),
+			el("span", { cls: "gap" }),
+			clock,
+		),
+		a.question ? el("p", {}, a.question) : "",
+		diff
+			? [facts([["path", args.path]]), diffText(diff)]
+			: el("pre", { tabindex: "0" }, typeof args?.command === "string" ? args.command : json(args ?? a.action)),
+		diff || typeof args?.command === "string"
+			? el(
+					"details",
+					{},
+					el("summary", { cls: "sub small" }, "the whole action"),
+					el("pre", { tabindex: "0" }, json(a.action)),
+				)
+			: "",
+		facts([
+			[
+				"rule",
+				a.rule ? el("span", {}, el("b", {}, a.rule), " ", el("span", { cls: "sub mono" }, a.source ?? "")) : "",
+			],
+			["reason", a.reason ?? ""],
+			[
+				"who counts",
+				[a.terms?.from ?? "", a.terms?.members?.length ? `(${a.terms.members.join(", ")})` : ""]
+					.filter(Boolean)
+					.join(" "),
+			],
+			["votes", quorum > 1 || a.votes > 0 ? `${a.votes} of ${quorum}${a.voters ? `: ${a.voters}` : ""}` : ""],
+			["decided by", a.by ?? ""],
+			["engine", a.engine ? "" : "nothing runs it now; the answer is kept until something does"],
+		]),
+		a.state === "pending" && may("approve")
+			? el(
+					"div",
+					{ cls: "row end" },
+					remember,
+					el("button", { cls: "main", "data-do": "approve", onclick: () => yes(remember.value) }, "Approve"),
+					args && el("button", { "data-do": "edit", onclick: edit }, "Edit and approve"),
+					el("button", { cls: "bad", "data-do": "deny", onclick: no }, "Deny"),
+				)
+			: "",
+	);
 }
 
 export async function approvalsView(root, params) {
-	const all = params.has("all"), holder = el("div"), grants = el("div");
-	root.append(top("Approvals", el("a", { href: all ? "#/approvals" : "#/approvals?all=1" }, all ? "only what waits" : "also what was answered"), el("span", { cls: "gap" }), !may("approve") && el("span", { cls: "sub small" }, "this token may look, not answer")), holder, grants);
-	const tick = () => { for (const c of root.querySelectorAll(".clock")) { const left = Date.parse(c.dataset.until) - Date.now(); c.textContent = left > 0 ? `expires in ${span(left)}` : `expired ${ago(c.dataset.until)}`; } };
+	const all = params.has("all"),
+		holder = el("div"),
+		grants = el("div");
+	root.append(
+		top(
+			"Approvals",
+			el(
+				"a",
+				{ href: all ? "#/approvals" : "#/approvals?all=1" },
+				all ? "only what waits" : "also what was answered",
+			),
+			el("span", { cls: "gap" }),
+			!may("approve") && el("span", { cls: "sub small" }, "this token may look, not answer"),
+		),
+		holder,
+		grants,
+	);
+	const tick = () => {
+		for (const c of root.querySelectorAll(".clock")) {
+			const left = Date.parse(c.dataset.until) - Date.now();
+			c.textContent = left > 0 ? `expires in ${span(left)}` : `expired ${ago(c.dataset.until)}`;
+		}
+	};
 	const refresh = async () => {
-		const [rows, held] = await Promise.all([get(`/v1/approvals${all ? "?all=1" : ""}`), get("/v1/grants")]), open = [...holder.querySelectorAll("details[open]")].map((d) => d.closest("[data-row]").dataset.row);
-		holder.replaceChildren(...rows.approvals.length ? rows.approvals.map((a) => box(a, refresh)) : [empty("Nothing waits for a person.")]);
-		for (const b of holder.querySelectorAll("[data-row]")) if (open.includes(b.dataset.row)) b.querySelector("details")?.setAttribute("open", "");
-		grants.replaceChildren(...held.grants.length ? [el("h2", {}, "Answers that are remembered"), table("Grants", [["Rule", (g) => g.rule ?? ""], ["Action", (g) => el("span", { cls: "mono" }, g.text ?? g.gist ?? json(g.action ?? g.scope ?? ""))], ["User", (g) => g.user], ["By", (g) => g.by ?? "", "opt"], ["Until", (g) => when(g.expires ?? g.until)],
-			["", (g) => may("approve") && el("button", { cls: "bad", onclick: async () => { await attempt(() => call("DELETE", `/v1/grants/${g.grant}`).then(() => ({ said: "revoked" }))); refresh(); } }, "Revoke")]], held.grants)] : []);
+		const [rows, held] = await Promise.all([get(`/v1/approvals${all ? "?all=1" : ""}`), get("/v1/grants")]),
+			open = [...holder.querySelectorAll("details[open]")].map((d) => d.closest("[data-row]").dataset.row);
+		holder.replaceChildren(
+			...(rows.approvals.length
+				? rows.approvals.map((a) => box(a, refresh))
+				: [empty("Nothing waits for a person.")]),
+		);
+		for (const b of holder.querySelectorAll("[data-row]"))
+			if (open.includes(b.dataset.row)) b.querySelector("details")?.setAttribute("open", "");
+		grants.replaceChildren(
+			...(held.grants.length
+				? [
+						el("h2", {}, "Answers that are remembered"),
+						table(
+							"Grants",
+							[
+								["Rule", (g) => g.rule ?? ""],
+								[
+									"Action",
+									(g) =>
+										el(
+											"span",
+											{ cls: "mono" },
+											g.same === "program"
+												? `the program of ${json(g.action)}`
+												: json(g.action ?? {}),
+										),
+								],
+								["User", (g) => g.user],
+								["By", (g) => g.by ?? "", "opt"],
+								["For", (g) => g.scope],
+								["Until", (g) => when(g.until)],
+								["Used", (g) => g.uses, "num opt"],
+								[
+									"",
+									(g) =>
+										may("approve") &&
+										el(
+											"button",
+											{
+												cls: "bad",
+												onclick: async () => {
+													await attempt(() =>
+														call("DELETE", `/v1/grants/${g.grant}`).then(() => ({
+															said: "revoked",
+														})),
+													);
+													refresh();
+												},
+											},
+											"Revoke",
+										),
+								],
+							],
+							held.grants,
+						),
+					]
+				: []),
+		);
 		tick();
 	};
 	await refresh();
-	const on = (what) => () => (root.querySelector(`.box.on [data-do=${what}]`) ?? root.querySelector(`[data-do=${what}]`))?.click();
-	return { refresh, tick, keys: { a: on("approve"), e: on("edit"), d: on("deny") }, events: (e) => /^(approval|grant|task)\./.test(e.type) };
+	const on = (what) => () =>
+		(root.querySelector(`.box.on [data-do=${what}]`) ?? root.querySelector(`[data-do=${what}]`))?.click();
+	return {
+		refresh,
+		tick,
+		keys: { a: on("approve"), e: on("edit"), d: on("deny") },
+		events: (e) => /^(approval|grant|task)\./.test(e.type),
+	};
 }
