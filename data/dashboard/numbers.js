@@ -263,7 +263,7 @@ export async function healthView(root) {
 						]
 					: []),
 			]),
-			h.beats
+			...(h.beats
 				? [
 						el("h2", {}, "What beats"),
 						table(
@@ -295,7 +295,7 @@ export async function healthView(root) {
 							h.beats,
 						),
 					]
-				: "",
+				: []),
 			el("details", {}, el("summary", { cls: "sub" }, "all of it"), el("pre", { tabindex: "0" }, json(h))),
 		);
 	};

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { axe, browser } from './browser.mjs';
-import { ROOT, shell, startModel, world } from './lib.mjs';
+import { AM_ROOT, ROOT, shell, startModel, world } from './lib.mjs';
 import { Service, serve, token } from './serve-lib.mjs';
 
 const EVIL = '</script><script>document.title="broken"</script><img src=x onerror="document.title=\'broken\'">';
@@ -297,4 +297,59 @@ test('what a task changed, and another try from a point of it; an event of anoth
 	assert.deepEqual(p.problems, []);
 	await s.end();
 	w.checkChain();
+});
+
+const PEOPLE = `version: 1
+groups: { ops: [me, you] }
+rules:
+  - { id: two, ask: tool, tool: write_file, reason: "two look", approval: { from: "group:ops", count: 2, remember: task } }
+  - { id: tools, allow: tool, tool: "*" }
+  - { id: programs, allow: exec, program: { from: system } }
+`;
+
+test('two people say yes, it is remembered, and taken back; a question is answered; a schedule is run and removed; what is late is red', { skip: !AM_ROOT && 'only root makes tokens for others' }, async (t) => {
+	const { s, w, goal } = await ready(t, [{ calls: [{ name: 'write_file', args: { path: 'one', content: 'first line' } }] },
+		{ text: 'written' }, { calls: [{ name: 'ask_user', args: { question: 'Which colour?' } }] }, { match: 'blue', text: 'done' }, { text: 'at last', times: 0 }], { policy: PEOPLE });
+	const { body } = await s.post('/v1/tasks', goal);
+	const me = await open(t, s, await token(w, 'first', '--user', 'me', '--role', 'admin')), you = await open(t, s, await token(w, 'second', '--user', 'you', '--role', 'admin'));
+	for (const p of [me, you])
+		await go(p, '#/approvals', '[data-do=approve]');
+	assert.match(await me.textContent('.box'), /group:ops.*0 of 2/s);
+	await me.selectOption('.box select', 'task');
+	await me.click('[data-do=approve]');
+	await you.waitForFunction(() => /1 of 2: me/.test(document.querySelector('.box')?.textContent ?? ''));
+	assert.equal(w.has('one'), false);
+	await you.selectOption('.box select', 'task');
+	await you.click('[data-do=approve]');
+	await me.waitForSelector('text=Revoke');
+	assert.match(await me.textContent('table'), /two.*write_file.*task/s);
+	await me.click('text=Revoke');
+	await me.waitForSelector('text=Revoke', { state: 'detached' });
+	await s.ended(body.task);
+	const asks = (await s.post('/v1/tasks', { ...goal, plan: 'always' })).body.task;
+	const owner = await open(t, s, await token(w, 'third', '--role', 'admin'));
+	await go(owner, `#/task/${asks}`, 'form >> text=Which colour?');
+	await owner.fill('form.note textarea', 'blue');
+	await owner.click('form.note button.main');
+	assert.equal((await s.ended(asks)).state, 'done');
+	assert.equal(w.read('one'), 'first line');
+	assert.equal((await s.post('/v1/schedules', { ...goal, name: 'nightly', goal: 'say good night', cron: '0 3 * * *' })).status, 201);
+	await go(owner, '#/schedules', 'text=say good night');
+	await owner.click('text=Run now');
+	for (let i = 0; i < 200 && w.events('schedule.fired').length === 0; i++)
+		await new Promise((done) => setTimeout(done, 50));
+	assert.equal(w.events('schedule.fired')[0].data.cause, 'hand');
+	await owner.click('tr >> text=Remove');
+	await owner.click('dialog button[type=submit]');
+	await owner.waitForSelector('text=No schedule.');
+	await owner.route('**/v1/health', async (route) => {
+		const answer = await route.fetch(), health = await answer.json();
+		health.beats[0].state = 'late';
+		await route.fulfill({ json: health });
+	});
+	await go(owner, '#/health', 'td .state.failed');
+	assert.equal(await owner.textContent('td .state.failed'), 'late');
+	assert.ok(await owner.locator('td .state.good').count() > 0);
+	assert.deepEqual([...me.problems, ...owner.problems, ...you.problems], []);
+	await s.end();
 });
