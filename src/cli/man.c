@@ -192,7 +192,7 @@ static void see_also(struct buf *page, const struct command *c)
 {
 	size_t family = strcspn(c->name, " "), count = 0;
 	const struct command *other;
-	char *names[FAMILY_MOST];
+	char *names[FAMILY_MOST] = { 0 };
 
 	buf_add_text(page, ".Sh SEE ALSO\n.Xr mishri 1");
 	for (size_t i = 0; (other = command_at(i)) != NULL && count < FAMILY_MOST; i++)
