@@ -352,6 +352,7 @@
 #define LIMIT_PAGE_ROWS             1000     /* of one answer */
 #define LIMIT_TOKENS                10000
 #define LIMIT_TOKEN_NAME_BYTES      64
+#define LIMIT_API_BUCKETS           256      /* users whose requests are counted at once */
 #define LIMIT_TOKEN_FAILURES        10       /* wrong ones in a row, before each further one has to wait */
 #define LIMIT_TOKEN_FAILURE_MS      1000     /* one wrong token is forgotten after so long */
 #define LIMIT_RECOVER_LOOK_MS       3000     /* for tasks of engines that are gone */

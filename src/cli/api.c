@@ -363,6 +363,11 @@ static bool on_head(void *userdata, struct http_conn *conn, const struct http_re
 	const struct api_route *route = admit(&c, &id);
 	if (route == NULL)
 		return false;
+	if (c.token[0] != '\0' && !api_rate_take(c.api, c.who.user)) {
+		http_problem_about(conn, 429, "this user asks more often than serve.rate allows; wait a second", "rate_limit", NULL,
+		                   "Retry-After: 1\r\n");
+		return false;
+	}
 	if (route->body != NULL && !has_json(request->head)) {
 		http_problem(conn, 415, "the body is JSON here: Content-Type: application/json");
 		return false;
@@ -525,6 +530,7 @@ void serve_http_close(struct serve *serve, void *part)
 	api_streams_close(api);
 	api_waits_close(api);
 	api_chats_close(api);
+	api_rates_close(api);
 	serve->api = NULL;
 	json_decref(api->tokens_seen);
 	free(api);

@@ -13,6 +13,7 @@ struct api {
 	struct api_wait *waits;        /* answers that are given later */
 	struct api_stream *streams;
 	size_t stream_count;
+	struct api_rates *rates;       /* of api_rate.c; NULL: nobody asked yet */
 	struct api_chat *chats;        /* of api_openai.c */
 	int64_t seen;                  /* the newest event that every live stream was told of */
 	struct watch *waiting, *look, *alive;
@@ -93,6 +94,9 @@ void api_audit(struct api_call *call);
 void api_tools(struct api_call *call);
 bool api_key(struct api_call *call, char ret[static 256]);      /* Idempotency-Key, or ""; false: it was answered */
 void api_take_header(const struct api_call *call, const char *name, char *ret, size_t size);   /* what is too long is none */
+/* api_rate.c: may this user ask once more now? */
+bool api_rate_take(struct api *api, const char *user);
+void api_rates_close(struct api *api);
 /* api_openai.c: what clients of OpenAI's API ask for */
 void api_chat(struct api_call *call);
 void api_models(struct api_call *call);

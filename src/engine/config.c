@@ -61,6 +61,8 @@ static const struct config_key keys[] = {
 	  .about = "names that requests may ask for in Host, separated by commas, beside the address" },
 	{ .name = "serve.workspaces", .type = CONFIG_TEXT,
 	  .about = "directories, separated by commas, in or below which tasks of tokens may work; with none, such tasks are refused" },
+	{ .name = "serve.rate", .type = CONFIG_INT, .otherwise = "100", .least = 1, .most = 1000000,
+	  .about = "requests of one user by token in a second, at the mean; four seconds of it at once" },
 	{ .name = "serve.rest", .type = CONFIG_DURATION, .otherwise = "30s", .least = 100, .most = 30 * DAY_MS,
 	  .about = "what only waits for people for so long leaves the service's memory, until one says something" },
 	{ .name = "reply_tokens", .type = CONFIG_INT, .least = 256, .most = 10000000, .project = true,

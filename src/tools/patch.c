@@ -146,11 +146,14 @@ static int body_line(struct reader *r, struct hunk *h, struct sides *left, struc
 	return 0;
 }
 
-static int hunk(struct reader *r, struct err *err)
+/* *ends: the hunk before said that the file ends there; then what this one says. */
+static int hunk(struct reader *r, bool *ends, struct err *err)
 {
 	struct patch *p = &r->patch;
 	struct hunk h = { .line = r->line, .first = p->line_count };
 
+	if (*ends)
+		return err_set(err, EINVAL, "line %zu: a hunk follows one that is said to end the file", r->line);
 	if (!range(r->now, &h))
 		return err_set(err, EINVAL, "line %zu: a hunk begins with '@@ -LINE,COUNT +LINE,COUNT @@'", r->line);
 	if (p->hunk_count == LIMIT_PATCH_HUNKS)
@@ -169,6 +172,7 @@ static int hunk(struct reader *r, struct err *err)
 	}
 	if (AT(r, " ") || AT(r, "+") || (AT(r, "-") && !AT(r, "--- ")))
 		return wrong_count(&body, &h, err);
+	*ends = left.old_open || left.new_open;
 	h.count = p->line_count - h.first;
 	p->hunks = room_for(p->hunks, p->hunk_count, &r->hunk_room, sizeof *p->hunks);
 	p->hunks[p->hunk_count++] = h;
@@ -337,8 +341,8 @@ static int file(struct reader *r, struct err *err)
 		return code;
 	p->files = room_for(p->files, p->file_count, &r->file_room, sizeof *p->files);
 	p->files[p->file_count++] = f;       /* from here on it is freed with the patch */
-	while (code == 0 && AT(r, "@@"))
-		code = hunk(r, err);
+	for (bool ends = false; code == 0 && AT(r, "@@"); )
+		code = hunk(r, &ends, err);
 	p->files[p->file_count - 1].count = p->hunk_count - f.first;
 	return code;
 }

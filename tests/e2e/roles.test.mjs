@@ -92,3 +92,19 @@ test('role by route by owner', { skip: !AM_ROOT && 'only root makes tokens for o
 	assert.equal(w.has('effects') ? w.read('effects').includes('2') : false, false);
 	await s.end();
 });
+
+test('who asks too often is told to wait, and the others are not', { skip: !AM_ROOT && 'only root makes tokens for others' }, async (t) => {
+	const w = world(t, { policy: POLICY });
+	const s = await serve(t, w, { args: ['-c', 'serve.rate=5'] });
+	const often = await token(w, 'often', '--user', 'alice'), other = await token(w, 'other', '--user', 'bob');
+	const answers = await Promise.all(Array.from({ length: 40 }, () => s.get('/v1/me', { token: often })));
+	const refused = answers.filter((a) => a.status === 429);
+	assert.ok(refused.length >= 10 && refused.length <= 20, `${refused.length} of 40 refused, where 20 may come at once`);
+	assert.equal(refused[0].headers['retry-after'], '1');
+	assert.equal(refused[0].headers['content-type'], 'application/problem+json');
+	assert.equal((await s.get('/v1/me', { token: other })).status, 200, 'another user');
+	assert.equal((await s.get('/v1/me')).status, 200, 'the socket');
+	await sleep(1100);
+	assert.equal((await s.get('/v1/me', { token: often })).status, 200, 'a second later');
+	await s.end();
+});

@@ -57,6 +57,8 @@ static const struct {
 	{ "a\nb", "--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n-a\n+c\n b\n", 1, "the newline at the end of the file", NULL },
 	{ "a\nb\n", "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+c\n" OPEN, 1, "says that the file ends here, and 1 more lines follow", NULL },
 	{ "a\nb\n", "--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n-a\n" OPEN " b\n+c\n", 1, "a line follows one that is said to end the file", NULL },
+	{ "a\nb\n", "--- a/f\n+++ b/f\n@@ -2 +2 @@\n-b\n+c\n" OPEN "@@ -1 +1 @@\n-a\n+d\n", 1, "line 7: a hunk follows one that is said to end the file",
+	  NULL },
 	/* CR LF is kept, whether the patch has it or not */
 	{ "a\r\nb\r\n", "--- a/f\n+++ b/f\n@@ -1,2 +1,3 @@\n a\r\n+x\r\n b\r\n", 0, "+1", "a\r\nx\r\nb\r\n" },
 	{ "a\r\nb\r\n", "--- a/f\n+++ b/f\n@@ -1,2 +1,3 @@\n a\n+x\n b\n", 0, "+1", "a\r\nx\r\nb\r\n" },
