@@ -169,7 +169,7 @@ static int open_store(const struct options *o, bool words, struct store **ret, s
 	int64_t behind = 0;
 	int r = -EACCES;
 
-	if (words && cli_open_store(o, 0, ret, &unused) == 0)
+	if (words && cli_open_store(o, CLI_STORE_UNSIGNED, ret, &unused) == 0)
 		return store_words_update(*ret, err);
 	r = cli_open_store(o, STORE_READ_ONLY, ret, err);
 	if (r == 0 && words)

@@ -25,6 +25,7 @@
 #include "engine/secrets.h"
 #include "engine/stop.h"
 #include "engine/watchdog.h"
+#include "store/audit.h"
 
 #include "base/banned.h"
 
@@ -198,6 +199,21 @@ int session_register(struct session *s, const struct options *o, struct err *err
 	return store_engine_register(s->store, s->poke_path != NULL ? s->poke_path : "", err);
 }
 
+/* The key that signs is nothing that a tool or a model may say, however it got there. */
+static void hide_signer(const struct session *s)
+{
+	AUTO(buf_done) struct buf pem = BUF_INIT(KIB(4));
+	const struct sign_key *key = store_signer(s->store);
+
+	if (key == NULL || s->secrets == NULL)
+		return;
+	sign_key_private(key, &pem);
+	const char *line = strchr(buf_text(&pem), '\n'); /* between the first line and the last is the key itself */
+	if (line != NULL)
+		secrets_hide(s->secrets, "AUDIT_KEY", (struct str){ line + 1, strcspn(line + 1, "\n") });
+	explicit_bzero(pem.ptr, pem.cap);
+}
+
 int session_open(struct session *s, bool ask, bool quiet, bool color, struct err *err)
 {
 	const char *term = getenv("TERM");
@@ -249,6 +265,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.load_policy = s->load_policy != NULL ? load_policy : NULL;
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
+	hide_signer(s);
 	setup.secrets = s->secrets;
 	oplog_open(s->config, s->secrets, quiet ? LEVEL_INFO : LEVEL_ERROR); /* a service has no progress to show */
 	setup.reply_tokens = s->reply_tokens;

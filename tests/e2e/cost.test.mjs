@@ -222,7 +222,7 @@ test('cost and history fit a terminal of 80 columns; --wide and a pipe have ever
 		}
 	const heads = (width, ...args) => on_terminal(w, width, 'cost', ...args)[0].trim().split(/ {2,}/);
 	assert.deepEqual(heads(80), ['task', 'tasks', 'turns', 'calls', 'input', 'output', 'cost', 'goal']);
-	assert.deepEqual(heads(40), ['task', 'cost']);
+	assert.deepEqual(heads(40), ['task', 'cost', 'goal']);
 	const everything = ['task', 'tasks', 'turns', 'calls', 'input', 'cache rd', 'cache wr', 'of it 1h', 'output', 'reasoning', 'cost', 'own cost', 'goal'];
 	assert.deepEqual(heads(80, '--wide'), everything);
 	const piped = (await w.mishri(['cost', ...w.places()])).out.split('\n');
