@@ -85,7 +85,7 @@ FIELDS(task_reported) = {
 	{ "turns", INT, 0, "of it and all tasks below it, as the sums that follow" },
 	{ "calls", INT, 0, "tool calls" },
 	{ "denied", INT, 0, "denied calls and program starts" },
-	{ "usage", OBJECT, 0, "tokens: input, cache_read, cache_write, output" },
+	{ "usage", OBJECT, 0, "tokens: input, cache_read, cache_write, output, and of these cache_write_1h, reasoning" },
 	{ "usd_nanos", INT, NULLABLE, "cost; null where unknown" },
 	{ "used", OBJECT, OPTIONAL, "by their calls: cpu_ms, written_bytes" },
 	{ "taint", ARRAY, OPTIONAL, "labels of what it has read: they are the reporting task's and now this one's, too" },

@@ -284,6 +284,8 @@ static void add_usage(struct task *t, const json_t *usage, const json_t *usd_nan
 	t->cache_read += json_get_int(usage, "cache_read", 0);
 	t->cache_write += json_get_int(usage, "cache_write", 0);
 	t->output += json_get_int(usage, "output", 0);
+	t->cache_write_1h += json_get_int(usage, "cache_write_1h", 0);
+	t->reasoning += json_get_int(usage, "reasoning", 0);
 	if (json_is_integer(usd_nanos))
 		t->usd_nanos += (int64_t)json_integer_value(usd_nanos);
 	else
@@ -604,6 +606,8 @@ static int on_reported(struct task *t, const struct event *e, struct err *err)
 	t->below.cache_read += json_get_int(usage, "cache_read", 0);
 	t->below.cache_write += json_get_int(usage, "cache_write", 0);
 	t->below.output += json_get_int(usage, "output", 0);
+	t->below.cache_write_1h += json_get_int(usage, "cache_write_1h", 0);
+	t->below.reasoning += json_get_int(usage, "reasoning", 0);
 	t->below.usd_nanos += json_get_int(e->data, "usd_nanos", 0);
 	t->below.usd_unknown |= !json_is_integer(usd);
 	t->below.cpu_ms += json_get_int(json_object_get(e->data, "used"), "cpu_ms", 0);

@@ -193,9 +193,10 @@ struct task {
 	/* sums */
 	int64_t turns, calls_total, denied, unanswered;
 	int64_t input, cache_read, cache_write, output, usd_nanos;
+	int64_t cache_write_1h, reasoning; /* parts of cache_write and of output */
 	bool usd_unknown;
 	struct {                       /* the same, of all tasks below */
-		int64_t turns, calls, denied, input, cache_read, cache_write, output, usd_nanos;
+		int64_t turns, calls, denied, input, cache_read, cache_write, output, usd_nanos, cache_write_1h, reasoning;
 		int64_t cpu_ms, written;
 		bool usd_unknown;
 	} below;
