@@ -62,15 +62,25 @@ static size_t whole_words(struct str line)
 	return 0;
 }
 
-static bool has(struct str text, const char *word)
+static const char *find(const char *at, const char *end, const char *word)
 {
-	return memmem(text.ptr, text.len, word, strlen(word)) != NULL;
+	return memmem(at, (size_t)(end - at), word, strlen(word));
 }
 
-/* Until its end is there. */
+/* Is the line within a private key, or in the words that begin or end one? */
 static bool is_key(const struct reveal *r)
 {
-	return has(buf_str(&r->line), "-----BEGIN") && has(buf_str(&r->line), "PRIVATE KEY") && !has(buf_str(&r->line), "-----END");
+	const char *end = r->line.ptr + r->line.len, *begin = find(r->line.ptr, end, "-----BEGIN "), *line, *last;
+
+	if (begin == NULL)
+		return false;
+	line = memchr(begin, '\n', (size_t)(end - begin));
+	if (line == NULL)
+		return true;
+	if (find(begin, line, "PRIVATE KEY") == NULL)
+		return false;
+	last = find(line, end, "-----END ");
+	return last == NULL || memchr(last, '\n', (size_t)(end - last)) == NULL;
 }
 
 /* A line without an end: its words until here are a line now, or it is one long word. */
@@ -103,7 +113,7 @@ void reveal_add(struct reveal *r, struct str text, struct buf *ret)
 			make_room(r, ret);
 		}
 	}
-	size_t whole = is_key(r) ? 0 : whole_words(buf_str(&r->line));
+	size_t whole = r->line.len == 0 || is_key(r) ? 0 : whole_words(buf_str(&r->line));
 	if (whole > 0)
 		give(r, whole, ret);
 }
