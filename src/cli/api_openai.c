@@ -384,30 +384,24 @@ static char *goal_of(struct api_call *c)
 	return buf_take(&text);
 }
 
-static bool name_model(struct api_call *c, json_t *spec)
+static bool no_model(struct api_call *c, const char *why)
 {
-	const char *model = json_get_text(c->body, "model", "");
-
-	if (strncmp(model, "agent:", 6) == 0 && model[6] != '\0')
-		json_put_text(spec, "agent", model + 6);
-	else if (strchr(model, '/') != NULL)
-		json_put_text(spec, "model", model);
-	else if (strcmp(model, "mishri") != 0) {
-		http_problem_about(c->conn, 404, "model: there is none of this name; right would be mishri, agent:NAME or PROVIDER/MODEL, as "
-		                   "GET /v1/models lists them", "model_not_found", "model", "");
-		return false;
-	}
-	return true;
+	http_problem_about(c->conn, 404, why, "model_not_found", "model", "");
+	return false;
 }
 
-/* Without a workspace it is the first that is open to tokens. */
-static void name_workspace(const struct api_call *c, json_t *spec)
+static bool name_model(struct api_call *c, json_t *spec)
 {
-	const char *list = config_text(c->api->serve->config, "serve.workspaces");
-	struct str rest = str_of(list != NULL ? list : ""), one;
+	const struct agents *agents = config_agents(c->api->serve->config);
+	const char *model = json_get_text(c->body, "model", "");
 
-	if (json_object_get(spec, "workspace") == NULL && str_next(&rest, ',', &one) && str_trim(one).len > 0)
-		json_put_str(spec, "workspace", str_trim(one));
+	if (chat_model(model, agents, spec))
+		return true;
+	AUTO(freep) char *why = strncmp(model, "agent:", 6) == 0
+		? xasprintf("model: there is no agent '%.64s'; GET /v1/models lists those that you may use", model + 6)
+		: xasprintf("model: there is none of the name '%.64s'; right would be mishri, agent:NAME or PROVIDER/MODEL, as GET /v1/models "
+		            "lists them", model);
+	return no_model(c, why);
 }
 
 /* What POST /v1/tasks would have been given; NULL: it was answered. */
@@ -428,7 +422,7 @@ static json_t *spec_of(struct api_call *c)
 	if (!name_model(c, spec))
 		return NULL;
 	json_put_text(spec, "goal", goal);
-	name_workspace(c, spec);
+	chat_workspace(c->api, spec);
 	if (json_object_get(spec, "wait_for_approval") == NULL)
 		json_put_bool(spec, "wait_for_approval", false);
 	return TAKE(spec);
@@ -523,6 +517,17 @@ static bool has_room(struct api_call *c)
 	return false;
 }
 
+/* Of a model, policy or its key said no, or nobody has it. */
+static void tell_refused(struct api_call *c, const struct err *err)
+{
+	if (strncmp(err->text, "model: ", 7) != 0)
+		api_fail(c, err->code == ENOENT ? &(struct err){ .code = EINVAL } : err);
+	else if (err->code == EACCES)
+		http_problem_about(c->conn, 403, err->text, "model_refused", "model", "");
+	else
+		no_model(c, err->text);
+}
+
 void api_chat(struct api_call *c)
 {
 	struct serve *serve = c->api->serve;
@@ -548,7 +553,7 @@ void api_chat(struct api_call *c)
 	if (r == 0 && key[0] != '\0')
 		r = store_request_put(serve->s.store, c->who.user, key, digest, run_task(run)->id, &err);
 	if (r < 0 && run == NULL)
-		api_fail(c, err.code == ENOENT ? &(struct err){ .code = EINVAL } : &err);
+		tell_refused(c, &err);
 	else
 		wait_for(c, chat_new(c, run_task(run)->id, key[0] != '\0'));
 }

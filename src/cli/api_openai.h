@@ -35,6 +35,11 @@ struct api_chat {
 	char shown[SHA256_HEX_LEN + 1]; /* of the newest reply that was told whole; "" */
 };
 
+/* api_models.c. What a task is given for the name of a model; false: there is none of that name. */
+bool chat_model(const char *name, const struct agents *agents, json_t *spec);
+/* Without a workspace it is the first that is open to tokens. */
+void chat_workspace(const struct api *api, json_t *spec);
+
 void chat_forget(struct api_chat *chat);
 void chat_content(const struct api_chat *chat, struct str clean);   /* to the client, in chunks */
 
