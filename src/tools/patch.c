@@ -156,6 +156,8 @@ static int hunk(struct reader *r, bool *ends, struct err *err)
 		return err_set(err, EINVAL, "line %zu: a hunk follows one that is said to end the file", r->line);
 	if (!range(r->now, &h))
 		return err_set(err, EINVAL, "line %zu: a hunk begins with '@@ -LINE,COUNT +LINE,COUNT @@'", r->line);
+	if (h.old_count == 0 && h.new_count == 0)
+		return err_set(err, EINVAL, "line %zu: a hunk of no lines changes nothing: leave it out", r->line);
 	if (p->hunk_count == LIMIT_PATCH_HUNKS)
 		return err_set(err, EINVAL, "line %zu: a patch may have at most %d hunks", r->line, LIMIT_PATCH_HUNKS);
 	advance(r);

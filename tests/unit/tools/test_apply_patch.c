@@ -57,6 +57,7 @@ static const struct {
 	{ "a\nb", "--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n-a\n+c\n b\n", 1, "the newline at the end of the file", NULL },
 	{ "a\nb\n", "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+c\n" OPEN, 1, "says that the file ends here, and 1 more lines follow", NULL },
 	{ "a\nb\n", "--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n-a\n" OPEN " b\n+c\n", 1, "a line follows one that is said to end the file", NULL },
+	{ "a\n", "--- a/f\n+++ b/f\n@@ -1,0 +1,0 @@\n", 1, "line 3: a hunk of no lines changes nothing", NULL },
 	{ "a\nb\n", "--- a/f\n+++ b/f\n@@ -2 +2 @@\n-b\n+c\n" OPEN "@@ -1 +1 @@\n-a\n+d\n", 1, "line 7: a hunk follows one that is said to end the file",
 	  NULL },
 	/* CR LF is kept, whether the patch has it or not */
