@@ -142,6 +142,7 @@ struct task_spec {
 	int64_t budget_nanos;          /* nano-USD for the whole tree; -1: no bound */
 	const json_t *carried;         /* parts of carry.h: the conversation that it goes on with; NULL: it begins one */
 	const json_t *taint;           /* labels that go on with it; NULL: none */
+	const json_t *flags;           /* words of a command line that the next task of its session is to have, too; NULL: none */
 	const json_t *told;            /* of instructions_read, for this task and all below; NULL: nothing */
 	const char *traceparent, *tracestate; /* W3C: what the task is a part of; NULL, or not well-formed: nothing */
 };
