@@ -341,6 +341,8 @@
 #define LIMIT_CHATS_USER            32       /* of them, one user's */
 #define LIMIT_CHAT_MESSAGES         4096
 #define LIMIT_CHAT_PIECE_BYTES      KIB(4)   /* of an answer, in one chunk of a stream */
+#define LIMIT_CHAT_AGAIN_BYTES      KIB(64)  /* of a reply that is read from the store, at once */
+#define LIMIT_REVEAL_BYTES          KIB(16)  /* of a line of a model's text that is looked at as one */
 #define LIMIT_API_WORKERS           4        /* processes that read for the API, at once; the others wait */
 #define LIMIT_API_WORK_MS           60000    /* one of them, at most */
 #define LIMIT_API_WORK_BYTES        MIB(64)  /* of its answer */

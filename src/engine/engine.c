@@ -291,6 +291,8 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	fallback_config(engine, profile, NULL, spec->model, config);
 	if (spec->wait_for_approval)
 		json_put_bool(config, "wait_for_approval", true);
+	if (json_array_size(spec->flags) > 0)
+		json_put(config, "flags", json_deep_copy(spec->flags));
 	traceparent_config(spec, config);
 	json_put(data, "config", config);
 	if (spec->taint != NULL)

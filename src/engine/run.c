@@ -48,6 +48,7 @@ void run_free(struct run *run)
 	slots_drop(run);
 	if (run->request != NULL)
 		llm_cancel(run->request);
+	redact_stream_free(run->saying);
 	call_drop_live(run);
 	background_drop(run);
 	exec_drop(run);

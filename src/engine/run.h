@@ -100,6 +100,7 @@ struct run {
 	json_t *tools;                 /* what a model is told of them; NULL: not made yet */
 	struct llm_call *request;
 	int64_t request_ms;            /* monotonic start */
+	struct redact_stream *saying;  /* between what its reply says and who listens; NULL: it says nothing */
 
 	struct live_call *live;
 	char secret_word[ID_LEN * 2 + 1]; /* of the live call; "" where none may have the proxy use a secret */
