@@ -168,13 +168,28 @@ static json_t *parameters_of(const struct api_route *r)
 	return list;
 }
 
+/* What a refusal has, for every route. */
+static json_t *problem_schema(void)
+{
+	return json_pack("{s:s, s:[s, s, s, s], s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}}", "type", "object",
+	                 "required", "type", "title", "status", "detail", "properties", "type", "type", "string", "title", "type", "string",
+	                 "status", "type", "integer", "detail", "type", "string", "error", "type", "object");
+}
+
+static json_t *responses_of(const struct api_route *r)
+{
+	const char *status = r->handle == api_tasks_start ? "201" : r->handle == api_grant_revoke ? "204" : "200";
+	json_t *all = json_pack("{s:{s:s}, s:{s:s, s:{s:{s:o}}}}", status, "description", r->gives, "default", "description",
+	                        "what would be right", "content", "application/problem+json", "schema", problem_schema());
+
+	if (r->handle == api_tasks_start)
+		json_put(all, "200", json_pack("{s:s}", "description", "the same, of the task that this Idempotency-Key began before"));
+	return all;
+}
+
 static json_t *operation_of(const struct api_route *r)
 {
-	json_t *operation = json_pack("{s:s, s:o, s:{s:{s:s}, s:{s:s, s:{s:{s:{s:s}}}}}}", "summary", r->about,
-		"parameters", parameters_of(r),
-		"responses", r->body != NULL && r->handle == api_tasks_start ? "201" : "200", "description", r->gives, "default", "description",
-		"what would be right", "content", "application/problem+json", "schema", "type", "object");
-
+	json_t *operation = json_pack("{s:s, s:o, s:o}", "summary", r->about, "parameters", parameters_of(r), "responses", responses_of(r));
 	json_t *body = NULL;
 	if (r->body != NULL && json_parse(str_of(r->body), &body, NULL) == 0)
 		json_put(operation, "requestBody", json_pack("{s:b, s:{s:{s:o}}}", "required", 1, "content", "application/json", "schema", body));
