@@ -118,7 +118,7 @@ static void add_detail(json_t *call, const struct event *e)
 	static const char *const refused[] = { "program", "argv", "rule", "reason" }, *const answer[] = { "answer", "by", "reason" },
 	                         *const connection[] = { "connection", "host", "port", "scheme", "method", "address", "effect", "rule",
 	                                                 "reason" },
-	                         *const child[] = { "child", "goal", "agent", "step" };
+	                         *const child[] = { "child", "goal", "agent", "step", "question" };
 
 	if (e->type == EVENT_CALL_DECIDED)
 		json_put_text(call, "reason", json_get_text(e->data, "reason", ""));

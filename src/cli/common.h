@@ -97,13 +97,14 @@ struct session {
 	void (*on_event)(void *userdata, const struct event *event);  /* beside what is shown; NULL */
 	void (*on_over)(void *userdata, struct run *run);             /* NULL */
 	void (*on_word)(void *userdata);                              /* NULL */
+	void (*on_text)(void *userdata, const char *task, struct str text); /* as engine_setup has it; NULL */
 	bool stays;                    /* as `service`, for one person: the engine stays between tasks */
 	bool plain;                    /* nothing is painted over, although it is a terminal */
 	void (*on_pause)(void *userdata, bool paused);                /* a question is on the screen; NULL */
 	bool (*on_signal)(void *userdata, int signo);                 /* true: it is no reason to stop; NULL */
 	int (*load_policy)(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
 	                   struct policy **ret_policy, struct err *err);   /* as engine_setup has it; NULL */
-	void *userdata;                /* of these six */
+	void *userdata;                /* of these */
 	char user[USER_LEN + 1];
 	int signo;                     /* the first signal that asked to stop; 0: none */
 	struct run *run;               /* the one that is waited for */

@@ -149,6 +149,8 @@ static void on_text(void *userdata, const char *task, struct str text)
 
 	if (s->progress != NULL)
 		progress_text(s->progress, task, text);
+	if (s->on_text != NULL)
+		s->on_text(s->userdata, task, text);
 }
 
 static void on_stop(void *userdata, int signo)
