@@ -34,7 +34,11 @@ json_t *chat_flags(const struct chat *c)
 {
 	json_t *list = json_array();
 	const char *values[REPEAT_MOST];
+	char session[ID_LEN + 1];
 
+	carry_session(c->s->user, c->name, session);
+	if (strcmp(session, c->session) == 0) /* else it is known by a task of it alone */
+		add(list, "--session", c->name);
 	for (size_t i = 0; i < COUNT(kept); i++) {
 		size_t count = option_all(c->o, kept[i], values, COUNT(values));
 		for (size_t k = 0; k < count; k++)
@@ -131,11 +135,11 @@ static void add_flags(const struct chat *c, const json_t *flags, json_t *list)
 {
 	for (size_t i = 0; i < json_array_size(flags); i++) {
 		const char *name = json_string_value(json_array_get(flags, i));
-		if (name == NULL || !is_kept(name))
+		if (name == NULL || (!is_kept(name) && strcmp(name, "--session") != 0))
 			return; /* of another version */
 		const char *value = takes_value(name) ? json_string_value(json_array_get(flags, ++i)) : NULL;
 		bool given = option_given(c->o, name) && strcmp(name, "--config") != 0;
-		if (!given && !(value != NULL && weakens(name, value)))
+		if (!given && is_kept(name) && !(value != NULL && weakens(name, value)))
 			add(list, name, value);
 	}
 }
@@ -155,4 +159,35 @@ json_t *chat_before(const struct chat *c)
 			add(list, "--policy", json_string_value(path));
 	add_flags(c, json_object_get(json_object_get(created, "config"), "flags"), list);
 	return list;
+}
+
+/* ---- names ---- */
+
+struct names { struct store *store; json_t *seen; void (*visit)(void *userdata, const char *name, const char *goal); void *userdata; };
+
+static void note_name(void *userdata, const struct history_row *row)
+{
+	const struct names *n = userdata;
+	json_t *created = NULL;
+	const struct event_filter filter = { .task = row->root->task, .type = "task.created", .limit = 1, .with_content = true };
+
+	if (store_events(n->store, &filter, note_created, &created, NULL) < 0)
+		return;
+	const json_t *flags = json_object_get(json_object_get(created, "config"), "flags");
+	const char *first = json_string_value(json_array_get(flags, 0)), *name = json_string_value(json_array_get(flags, 1));
+	if (first != NULL && name != NULL && strcmp(first, "--session") == 0 && chat_name_valid(name) &&
+	    json_object_get(n->seen, name) == NULL) {
+		json_put_bool(n->seen, name, true);
+		n->visit(n->userdata, name, row->root->goal);
+	}
+	json_decref(created);
+}
+
+void chat_names(struct store *store, const char *user, void (*visit)(void *userdata, const char *name, const char *goal), void *userdata)
+{
+	struct names n = { store, json_object(), visit, userdata };
+	bool more;
+
+	(void)!store_history(store, &(struct history_filter){ .user = user, .limit = 200 }, note_name, &n, &more, NULL);
+	json_decref(n.seen);
 }

@@ -11,7 +11,7 @@
 #include "cli/progress.h"
 #include "cli/text.h"
 #include "tools/tool.h"
-#include "tui/columns.h"
+#include "tui/wrap.h"
 
 #include "base/banned.h"
 
@@ -104,6 +104,18 @@ static void on_progress(void *userdata, struct str above, const char *const *lin
 	chat_paint(c, above);
 }
 
+void chat_show(struct chat *c, struct str text)
+{
+	AUTO(buf_done) struct buf rows = BUF_INIT(MIB(16));
+
+	if (c->face != FACE_SCREEN) { /* whoever reads it has lines of his own */
+		chat_paint(c, text);
+		return;
+	}
+	wrap_text(text, text_width(STDERR_FILENO) - 1, &rows);
+	chat_paint(c, buf_str(&rows));
+}
+
 void chat_tell(struct chat *c, const char *format, ...)
 {
 	AUTO(buf_done) struct buf line = BUF_INIT(MIB(1));
@@ -116,7 +128,7 @@ void chat_tell(struct chat *c, const char *format, ...)
 	va_end(args);
 	buf_printf(&line, "  %s\n", text);
 	free(text);
-	chat_paint(c, buf_str(&line));
+	chat_show(c, buf_str(&line));
 }
 
 /* ---- keys ---- */

@@ -1,10 +1,10 @@
 // mishri chat: through tmux with real keys, at 80 columns; and without a terminal.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { AM_ROOT, exited, mishri, shell, sleep, startModel, world } from './lib.mjs';
+import { AM_ROOT, exited, shell, startModel, world } from './lib.mjs';
+import { chatArgs, openChat, Terminal } from './terminal.mjs';
 
 let model;
 before(async () => { model = await startModel(); });
@@ -17,75 +17,7 @@ rules:
   - { id: writing-asks, ask: tool, tool: write_file, reason: "writing is looked at" }
 `;
 
-const chatArgs = (w, ...more) => ['chat', ...w.places(), '-w', w.ws, '-p', w.policy, '--plan', 'never', '-m', 'openai/mock', ...more];
-
-// A terminal of its own for each test: a tmux server that nobody else talks to.
-class Terminal {
-	constructor(t, w, args, { width = 80, height = 24, env = {} } = {}) {
-		this.world = w;
-		this.socket = path.join(w.dir, `tmux-${Math.random().toString(36).slice(2)}`);
-		const words = ['env', '-i', ...Object.entries({ ...w.env(), ...model.env, TERM: 'screen-256color', ...env }).map(([k, v]) => `${k}=${v}`),
-			mishri(), ...args];
-		const line = words.map((word) => `'${String(word).replaceAll("'", "'\\''")}'`).join(' ');
-		this.tmux('-f', '/dev/null', 'new-session', '-d', '-x', width, '-y', height, `${line}; echo "left with $?"; sleep 600`);
-		t.after(() => this.tmux('kill-server'));
-	}
-	tmux(...words) {
-		return spawnSync('tmux', ['-u', '-S', this.socket, ...words.map(String)],
-			{ encoding: 'utf8', env: { PATH: process.env.PATH, LANG: 'C.UTF-8', SHELL: '/bin/sh', HOME: '/' } });
-	}
-	keys(...names) {
-		this.tmux('send-keys', ...names);
-	}
-	type(text) {
-		this.tmux('send-keys', '-l', '--', text);
-	}
-	say(text) {
-		this.type(text);
-		this.keys('Enter');
-	}
-	paste(text) {
-		const done = spawnSync('tmux', ['-u', '-S', this.socket, 'load-buffer', '-'], { input: text, encoding: 'utf8' });
-		assert.equal(done.status, 0, done.stderr);
-		this.tmux('paste-buffer', '-p');
-	}
-	screen() {
-		return this.tmux('capture-pane', '-p').stdout;
-	}
-	all() {
-		return this.tmux('capture-pane', '-p', '-J', '-S', '-').stdout;
-	}
-	coloured() {
-		return this.tmux('capture-pane', '-p', '-e', '-S', '-').stdout;
-	}
-	async until(pattern, see = () => this.all()) {
-		const end = Date.now() + 20000;
-		for (let seen; !pattern.test(seen = see()); await sleep(50))
-			assert.ok(Date.now() < end, `${pattern} never came\n${seen}`);
-	}
-	async gone(pattern) {
-		const end = Date.now() + 20000;
-		for (let seen; pattern.test(seen = this.screen()); await sleep(50))
-			assert.ok(Date.now() < end, `${pattern} stays\n${seen}`);
-	}
-	async leave() {
-		this.keys('C-d');
-		await this.until(/left with 0/);
-		await this.close();
-	}
-	async close() {
-		this.tmux('kill-server');
-		await this.world.leftNothing();
-	}
-}
-
-async function open(t, options = {}, ...args) {
-	const w = world(t, options);
-	const term = new Terminal(t, w, chatArgs(w, ...args), options);
-	await term.until(/ready · \/help/);
-	return { w, term };
-}
-
+const open = (t, options, ...args) => openChat(t, model, options, ...args);
 const told = () => model.requests.map((r) => JSON.stringify(r.body.messages));
 const count = (text, pattern) => (text.match(pattern) ?? []).length;
 
@@ -176,7 +108,7 @@ describe('chat in a terminal', () => {
 		term.keys('C-c');
 		await term.until(/chat --session kept[^]*left with 130/);
 		await term.close();
-		const again = new Terminal(t, w, chatArgs(w, '--session', 'kept'));
+		const again = new Terminal(t, w, chatArgs(w, '--session', 'kept'), { model });
 		await again.until(/which goes on[^]*Here I am again\.[^]*ready/);
 		assert.equal(w.events('task.created').length, 1);
 		await again.leave();
@@ -191,7 +123,7 @@ describe('chat in a terminal', () => {
 		process.kill(engine.data.pid, 'SIGKILL');
 		await term.until(/left with 137/);
 		await term.close();
-		const again = new Terminal(t, w, chatArgs(w, '--session', 'killed'));
+		const again = new Terminal(t, w, chatArgs(w, '--session', 'killed'), { model });
 		await again.until(/ready · \/help/);
 		again.say('what was it?');
 		await again.until(/As I said\.[^]*ready/);
