@@ -75,8 +75,9 @@ void chat_paint(struct chat *c, struct str above)
 	for (size_t i = 0; i < rows.len; i++)
 		own += rows.ptr[i] == '\n';
 	size_t room = MIN(height - 1, (size_t)SCREEN_LINES) - MIN(own, height - 1);
-	size_t skip = c->block_count - MIN(c->block_count, room);
-	for (size_t i = skip; i < c->block_count; i++)
+	size_t busy = c->run != NULL ? c->block_count : 0; /* what is over shows nothing that goes on */
+	size_t skip = busy - MIN(busy, room);
+	for (size_t i = skip; i < busy; i++)
 		lines[look.count++] = c->block[i];
 	look.row = look.count + 1 + row;
 	look.column = column;

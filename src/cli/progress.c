@@ -278,8 +278,12 @@ static struct worker *worker_of(struct progress *p, const struct event *e)
 	for (struct worker *w = p->workers; w != NULL; w = w->next)
 		if (strcmp(w->task, e->task) == 0)
 			return w;
-	if (e->parent[0] == '\0')
-		forget_workers(p); /* of a conversation: the message before this one is over */
+	if (e->parent[0] == '\0' && p->workers != NULL) { /* of a conversation: the message before this one is over */
+		forget_workers(p);
+		p->since_ms = clock_mono_ms();
+		p->turns = p->calls = p->tokens = p->usd_nanos = 0;
+		p->usd_unknown = false;
+	}
 	struct worker *w = xcalloc(1, sizeof *w);
 	memcpy(w->task, e->task, sizeof w->task);
 	w->number = e->parent[0] != '\0' ? ++p->worker_count : 0;

@@ -61,9 +61,9 @@ test('the plan is a list that changes in place', async (t) => {
 	const term = new Terminal(t, w, [...chatArgs(w), '--plan', 'auto'].filter((word, i, all) => word !== 'never' && !(word === '--plan' && all[i + 1] === 'never')), { model });
 	await term.until(/ready/);
 	term.say('plan it');
-	await term.until(/\[>\] a +step a\n +\[ \] b +step b/, () => term.screen());
+	await term.until(/I begin here[^]*\[>\] a +step a\n +\[ \] b +step b/, () => term.screen());
 	model.release();
-	await term.until(/\[x\] a +step a\n +\[>\] b +step b/, () => term.screen());
+	await term.until(/Both are[^]*\[x\] a +step a\n +\[>\] b +step b/, () => term.screen());
 	assert.equal(count(term.screen(), /\[.\] a +step a/g), 1, 'painted over, not once more');
 	model.release();
 	await term.until(/Both are done now\.[^]*ready/);
