@@ -351,6 +351,10 @@
 #define LIMIT_API_LOOK_MS           20       /* whether an engine has taken a person's answer */
 #define LIMIT_STREAM_PAGE           256      /* events read at once for one stream */
 #define LIMIT_STREAMS               768      /* at once; the other connections are for requests */
+#define LIMIT_QUESTIONS_UP          16       /* of one task to the one above */
+#define LIMIT_ANSWER_TURNS          2        /* of the task that answers */
+#define LIMIT_ANSWER_MS             600000
+#define LIMIT_ASKED_BYTES           KIB(2)   /* of a question, and of an answer, in a report */
 #define LIMIT_PAGE_ROWS             1000     /* of one answer */
 #define LIMIT_TOKENS                10000
 #define LIMIT_TOKEN_NAME_BYTES      64

@@ -8,7 +8,12 @@
 #include "engine/engine.h"
 #include "engine/reload.h"
 
-/* Opens the store of --data, MISHRI_DATA or the usual place. flags: of store_open. */
+/* Opens the store of --data, MISHRI_DATA or the usual place. flags: of store_open, and of these. Where audit.key says something, a
+ * key that cannot be had keeps the store shut for writing. */
+enum {
+	CLI_STORE_UNSIGNED = 256,      /* no checkpoint will be written: no key is asked for */
+	CLI_STORE_SIGN_IF = 512,       /* what stops work goes through without a key, too, and says so */
+};
 MUST_USE int cli_open_store(const struct options *o, unsigned flags, struct store **ret, struct err *err);
 
 /* The directory itself; the caller owns *ret. */

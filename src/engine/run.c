@@ -338,7 +338,7 @@ static void on_commit(void *userdata, int result, int64_t first_seq, const struc
 		return;
 	}
 	for (size_t i = 0; i < b->count; i++) {
-		b->events[i].seq = first_seq + (int64_t)i;
+		b->events[i].seq = run->last_seq = first_seq + (int64_t)i;
 		run_published(run, &b->events[i]);
 	}
 	for (size_t i = 0; i < b->deferred_count && !run->over; i++)

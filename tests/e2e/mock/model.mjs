@@ -16,7 +16,7 @@
 //   calls                [{ name, args, id }]: args is an object, or a string that is sent as it is; id is optional
 //   thinking             messages only: a thinking block, with a signature
 //   finish               'stop', 'tool_calls', 'length', 'content_filter': made from the rest when not given
-//   usage                { input, cache_read, cache_write, output, reasoning }; null: none is sent
+//   usage                { input, cache_read, cache_write, cache_write_1h (of it), output, reasoning (of it) }; null: none is sent
 // which request it is for:
 //   match                a text that the conversation must contain (messages and call arguments)
 //   times                how many requests it answers: 1; 0 is for ever
@@ -346,10 +346,10 @@ function messagesText(body) {
 }
 
 function messagesUsage(usage = {}) {
-	const { input = 10, cache_read = 0, cache_write = 0, output = 5, reasoning = 0 } = usage;
+	const { input = 10, cache_read = 0, cache_write = 0, cache_write_1h = 0, output = 5, reasoning = 0 } = usage;
 	return {
 		input_tokens: input, cache_creation_input_tokens: cache_write, cache_read_input_tokens: cache_read,
-		cache_creation: { ephemeral_5m_input_tokens: cache_write, ephemeral_1h_input_tokens: 0 },
+		cache_creation: { ephemeral_5m_input_tokens: cache_write - cache_write_1h, ephemeral_1h_input_tokens: cache_write_1h },
 		output_tokens: output, output_tokens_details: { thinking_tokens: reasoning }, service_tier: 'standard',
 	};
 }
