@@ -72,14 +72,15 @@ void chat_command(struct chat *chat, struct str text);                /* "/plan 
 void chat_complete(struct chat *chat);
 bool chat_changes_wait(struct chat *chat);                            /* in the layer of the newest task */
 
-/* chat_before.c. Words of the command line, which the caller owns: those that this chat has and its next message keeps, and those that
- * its conversation was begun with and that are not said today. */
+/* chat_before.c. Words of the command line, which the caller owns: those that this chat has and its next message keeps, and those
+ * that its conversation was begun with and that are not said today. */
 MUST_USE json_t *chat_flags(const struct chat *chat);
 MUST_USE json_t *chat_before(const struct chat *chat);
-char *chat_other_workspace(const struct chat *chat);                  /* of the conversation; NULL: it is this one. The caller owns it */
+char *chat_other_workspace(const struct chat *chat);   /* of the conversation; NULL: it is this one. The caller owns it */
 
 /* Chats of this user by their names, the newest first; the goal is their newest message. */
-void chat_names(struct store *store, const char *user, void (*visit)(void *userdata, const char *name, const char *goal), void *userdata);
+typedef void chat_visit(void *userdata, const char *name, const char *goal);
+void chat_names(struct store *store, const char *user, chat_visit *visit, void *userdata);
 
 /* chat_status.c */
 void chat_spent_reset(struct chat *chat, const struct task *task);    /* task: that goes on; NULL: a new one */

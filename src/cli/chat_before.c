@@ -163,7 +163,7 @@ json_t *chat_before(const struct chat *c)
 
 /* ---- names ---- */
 
-struct names { struct store *store; json_t *seen; void (*visit)(void *userdata, const char *name, const char *goal); void *userdata; };
+struct names { struct store *store; json_t *seen; chat_visit *visit; void *userdata; };
 
 static void note_name(void *userdata, const struct history_row *row)
 {
@@ -183,7 +183,7 @@ static void note_name(void *userdata, const struct history_row *row)
 	json_decref(created);
 }
 
-void chat_names(struct store *store, const char *user, void (*visit)(void *userdata, const char *name, const char *goal), void *userdata)
+void chat_names(struct store *store, const char *user, chat_visit *visit, void *userdata)
 {
 	struct names n = { store, json_object(), visit, userdata };
 	bool more;

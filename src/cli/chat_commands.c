@@ -222,8 +222,8 @@ static void on_resume(struct chat *c, const char *name)
 	if (elsewhere != NULL) {
 		AUTO(buf_done) struct buf clean = BUF_INIT(KIB(64));
 		sanitize_shown(str_of(elsewhere), &clean);
-		chat_tell(c, "It was in %s; your next message works in %s, under the policy and model of the chat you came from.", buf_text(&clean),
-		          c->spec->workspace);
+		chat_tell(c, "It was in %s; your next message works in %s, under the policy and model of the chat you came from.",
+		          buf_text(&clean), c->spec->workspace);
 	}
 	if (err.code != 0 && err.code != ENOENT) {
 		memcpy(c->session, before, sizeof before);

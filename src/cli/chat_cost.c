@@ -1,4 +1,5 @@
-/* chat_cost.c - /cost: what a chat cost, by model, in a table that fits 80 columns. The numbers are those of `mishri cost --json`. */
+/* chat_cost.c - /cost: what a chat cost, by model, in a table that fits 80 columns. The numbers are those of
+ * `mishri cost --json`; it adds none up. */
 #include "cli/chat.h"
 
 #include <stdio.h>
@@ -50,7 +51,8 @@ void chat_cost(struct chat *c)
 		return;
 	}
 	rows = json_object_get(cost, "rows");
-	buf_printf(&text, "  %-*s %6s %6s %10s %10s %9s  %s\n", NAME_COLUMNS, "model", "turns", "calls", "input", "cached", "output", "cost");
+	buf_printf(&text, "  %-*s %6s %6s %10s %10s %9s  %s\n", NAME_COLUMNS, "model", "turns", "calls", "input", "cached", "output",
+	           "cost");
 	json_array_foreach((json_t *)rows, i, row)
 		add_row(&text, json_get_text(row, "model", "?"), row);
 	add_row(&text, "total", json_object_get(cost, "total"));
