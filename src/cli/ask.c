@@ -326,6 +326,7 @@ static void closed(struct asker *a)
 		if (a->first == p)
 			drop_first(a);
 	}
+	a->calls.pause(a->calls.userdata, false); /* whoever else reads it sees for himself whether it is gone */
 }
 
 static void on_line(void *userdata)

@@ -319,6 +319,7 @@ void chat_face_pause(struct chat *c, bool paused)
 		watch_free(TAKE(c->readable));
 	}
 	c->asking = paused;
+	c->interrupted = false;
 	if (!paused && !c->ending) {
 		raw_mode(c, true);
 		if (!c->closed)

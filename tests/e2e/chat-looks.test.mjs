@@ -33,6 +33,7 @@ test('cost and budget stand in the status line while it works, and what the chat
 	assert.match(status(term), /^costs · openai\/mock · \$5\.00 a message · ready · \/help$/);
 	term.say('go');
 	await term.until(/Half of it[^]* · \$0\.20 of \$5\.00 · chat \$0\.20 · works · Esc stops/);
+	assert.match(term.screen(), /1 calls, 1100 tokens, \$0\.2000 of \$5\.00/);
 	model.release();
 	await term.until(/chat \$0\.40 · ready/);
 	term.say('once more');

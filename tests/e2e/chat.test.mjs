@@ -56,6 +56,37 @@ describe('chat in a terminal', () => {
 		await term.leave();
 	});
 
+	test('at a question: Ctrl-C stops nothing and says so, again it leaves; Ctrl-D is a no', async (t) => {
+		const write = (name) => ({ name: 'write_file', args: { path: name, content: 'x\n' } });
+		model.setScenario({ replies: [{ calls: [write('one')] }, { text: 'Not written.' }, { calls: [write('two')] }, { text: 'Written.' }] });
+		const w = world(t, { policy: asking });
+		const term = new Terminal(t, w, chatArgs(w, '--session', 'asked'), { model, inShell: true });
+		await term.until(/ready/);
+		term.say('write');
+		await term.until(/path +one[^]*y = yes/);
+		term.keys('C-d');
+		await term.until(/Not written\.[^]*ready/);
+		assert.ok(!w.has('one'));
+		term.say('again');
+		await term.until(/path +two[^]*y = yes/);
+		term.keys('C-c');
+		await term.until(/The question waits/);
+		term.say('y');
+		await term.until(/Written\.[^]*ready/);
+		assert.equal(w.read('two'), 'x\n');
+		model.setScenario({ replies: [{ calls: [write('three')] }, { text: 'Later.' }] });
+		term.say('once more');
+		await term.until(/path +three[^]*y = yes/);
+		term.keys('C-c');
+		await term.until(/waits[^]*waits/);
+		term.keys('C-c');
+		await term.until(/go on with: mishri chat --session asked/);
+		term.say('echo left with $?');
+		await term.until(/left with 130/);
+		await term.close();
+		assert.ok(!w.has('three'));
+	});
+
 	test('a change that is allowed is shown as a diff, in colour', async (t) => {
 		model.setScenario({ replies: [{ calls: [{ name: 'write_file', args: { path: 'two', content: 'x\n' } }] }, { text: 'Written.' }] });
 		const { term } = await open(t);

@@ -211,3 +211,15 @@ test('a client that goes in the middle cancels its task', async (t) => {
 	await s.end();
 	w.checkChain();
 });
+
+test('a service that ends says so in the stream, and the task can be gone on with', async (t) => {
+	const { s, w, model, ai } = await begin(t, [{ text: 'A reply that is cut off by an ending service.', piece_size: 4, hold_after: 4 }]);
+	const heard = listen(await ai.chat.completions.create(ask('go')));
+	await heard.until(/^A reply/);
+	await s.end();
+	await heard.done;
+	assert.equal(heard.error?.code, 'parked', heard.error?.message);
+	assert.equal(w.events('task.parked').length, 1);
+	assert.equal(w.events('task.cancelled').length, 0);
+	model.release();
+});

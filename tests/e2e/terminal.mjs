@@ -52,7 +52,7 @@ export class Terminal {
 	async until(pattern, see = () => this.all()) {
 		const end = Date.now() + 20000;
 		for (let seen; !pattern.test(seen = see()); await sleep(50))
-			assert.ok(Date.now() < end, `${pattern} never came\n${seen}`);
+			assert.ok(Date.now() < end, `${pattern} never came\n${seen.trimEnd()}`);
 	}
 	async gone(pattern) {
 		const end = Date.now() + 20000;
