@@ -213,6 +213,48 @@ test('text of models, tools, file names and policy reasons cannot draw', async (
 	await term.leave();
 });
 
+test('chats are completed by their names, on the command line and behind /resume', async (t) => {
+	model.setScenario({ replies: [{ text: 'one', times: 0 }] });
+	const w = world(t), other = path.join(w.dir, 'elsewhere');
+	fs.mkdirSync(other);
+	for (const [name, dir] of [['fix-tests', w.ws], ['write-docs', other]]) {
+		const words = ['chat', ...w.places(), '-w', dir, '-p', w.policy, '--plan', 'never', '-m', 'openai/mock', '--session', name];
+		assert.equal((await w.mishri(words, { input: 'hello\n', env: model.env })).code, 0);
+	}
+	const offered = await w.mishri(['completion', '--for', '--', 'chat', '--data', w.data, '--session', '']);
+	assert.deepEqual(offered.out.trim().split('\n').map((line) => line.split('\t')[0]).sort(), ['fix-tests', 'write-docs']);
+	const term = new Terminal(t, w, chatArgs(w), { model });
+	await term.until(/ready/);
+	term.type('/resume wr');
+	term.keys('Tab');
+	await term.until(/> \/resume write-docs/);
+	term.keys('Enter');
+	await term.until(/This is chat write-docs\.[^]*It was in .*elsewhere; your next/);
+	term.say('/resume fix-tests');
+	await term.until(/This is chat fix-tests\./);
+	assert.equal(count(term.all(), /It was in/g), 1);
+	await term.leave();
+});
+
+for (const [known, seen] of [[true, /it is \[redacted:secret DEPLOY\] here/], [false, /it is s3cr3t-of-mine-42! here/]])
+	test(`a secret that the model says is ${known ? 'hidden while it comes' : 'text like any other where nobody knows it'}`, async (t) => {
+		model.setScenario({ replies: [{ text: 'it is s3cr3t-of-mine-42! here, and that was all', piece_size: 3, hold_after: 14 }] });
+		const w = world(t);
+		fs.mkdirSync(path.join(w.home, '.config/mishri'), { recursive: true });
+		fs.writeFileSync(path.join(w.home, '.config/mishri/config.yaml'), known ? 'secrets:\n  DEPLOY: { env: DEPLOY_VALUE }\n' : '');
+		w.places = () => ['--data', w.data];
+		const term = new Terminal(t, w, chatArgs(w), { model, env: { DEPLOY_VALUE: 's3cr3t-of-mine-42!' } });
+		await term.until(/ready/);
+		term.say('tell');
+		await term.until(seen);
+		assert.match(term.screen(), / · works/, 'while it is written');
+		model.release();
+		await term.until(/that was all[^]*ready/);
+		assert.equal(/s3cr3t/.test(term.all()), !known);
+		term.keys('C-d');
+		await term.until(/left with 0/);
+	});
+
 test('the picture of docs/chat.md is this screen', async (t) => {
 	const replies = [
 		{ calls: [shell('ls')], usage },
