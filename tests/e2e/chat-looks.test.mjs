@@ -189,6 +189,24 @@ test('Ctrl-Z suspends, fg goes on, with the screen whole', async (t) => {
 	await term.until(/\$ $/m);
 });
 
+test('Ctrl-Z at a question: fg shows what it wants to hear again', async (t) => {
+	model.setScenario({ replies: [{ calls: [{ name: 'write_file', args: { path: 'one', content: 'x\n' } }] }, { text: 'Written.' }] });
+	const w = world(t, { policy: 'version: 1\nrules:\n  - { id: asks, ask: tool, tool: write_file, reason: "look" }\n' });
+	const term = new Terminal(t, w, chatArgs(w), { model, inShell: true });
+	await term.until(/ready/);
+	term.say('write');
+	await term.until(/y = yes/);
+	term.keys('C-z');
+	await term.until(/Stopped/);
+	term.say('fg');
+	await term.until(/fg\n[^]*y = yes, once/);
+	term.say('y');
+	await term.until(/Written\.[^]*ready/);
+	assert.equal(w.read('one'), 'x\n');
+	term.keys('C-d');
+	await term.until(/\$ $/m);
+});
+
 const EVIL = 'x\x1b[2J\x1b]0;pwned\x07\x1b[31m\x9b5A\r> forged\u202egnp.exe';
 
 test('text of models, tools, file names and policy reasons cannot draw', async (t) => {
