@@ -2,6 +2,7 @@
  * stands now. What is said today goes before. Less isolation than full is never taken over: it is said each time. */
 #include "cli/chat.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/carry.h"
@@ -52,14 +53,15 @@ json_t *chat_flags(const struct chat *c)
 
 /* ---- what the newest task of the conversation was created with ---- */
 
-struct newest { char task[ID_LEN + 1], user[USER_LEN + 1]; };
+struct newest { char task[ID_LEN + 1], user[USER_LEN + 1]; bool imported; };
 
 static void note_newest(void *userdata, const struct history_row *row)
 {
 	struct newest *n = userdata;
 
 	memcpy(n->task, row->root->task, sizeof n->task);
-	memcpy(n->user, row->root->user, sizeof n->user);
+	snprintf(n->user, sizeof n->user, "%s", row->root->user);
+	n->imported = row->imported;
 }
 
 static bool note_created(void *userdata, const struct event_row *row)
@@ -72,7 +74,8 @@ static bool note_created(void *userdata, const struct event_row *row)
 	return false;
 }
 
-/* NULL: there is none, or it is another user's; whoever goes on with it is told so then. The caller owns it. */
+/* NULL: there is none, or it is another user's (whoever goes on with it is told so then), or came out of a file, which has no say in
+ * what may happen here. The caller owns it. */
 static json_t *created_of(struct store *store, const char *session, const char *user)
 {
 	struct newest newest = { .task = "" };
@@ -80,7 +83,7 @@ static json_t *created_of(struct store *store, const char *session, const char *
 	bool more;
 
 	if (store_history(store, &(struct history_filter){ .session = session, .limit = 1 }, note_newest, &newest, &more, NULL) < 0 ||
-	    newest.task[0] == '\0' || strcmp(newest.user, user) != 0)
+	    newest.task[0] == '\0' || strcmp(newest.user, user) != 0 || newest.imported)
 		return NULL;
 	const struct event_filter filter = { .task = newest.task, .type = "task.created", .limit = 1, .with_content = true };
 	if (store_events(store, &filter, note_created, &created, NULL) < 0)
@@ -171,7 +174,7 @@ static void note_name(void *userdata, const struct history_row *row)
 	json_t *created = NULL;
 	const struct event_filter filter = { .task = row->root->task, .type = "task.created", .limit = 1, .with_content = true };
 
-	if (store_events(n->store, &filter, note_created, &created, NULL) < 0)
+	if (row->imported || store_events(n->store, &filter, note_created, &created, NULL) < 0)
 		return;
 	const json_t *flags = json_object_get(json_object_get(created, "config"), "flags");
 	const char *first = json_string_value(json_array_get(flags, 0)), *name = json_string_value(json_array_get(flags, 1));

@@ -309,6 +309,21 @@ describe('chat without a terminal', () => {
 		assert.match(gone.err, /ws/);
 	});
 
+	test('a chat that came out of a file says nothing about policy and place', async (t) => {
+		const from = world(t), w = world(t), file = path.join(w.dir, 'chat.jsonl');
+		model.setScenario({ replies: [{ text: 'answer', times: 0 }] });
+		const talk = (who, words) => who.mishri([...words, '--session', 's'], { input: 'go\n', env: model.env });
+		exited(await talk(from, chatArgs(from)), 0);
+		exited(await from.mishri(['export', '--data', from.data, '--no-user-config', '-o', file, 'last']), 0);
+		exited(await w.mishri(['import', '--data', w.data, '--no-user-config', '--resumable', file]), 0);
+		const run = await talk(w, chatArgs(w));
+		exited(run, 0);
+		assert.doesNotMatch(run.err, /As it was begun/);
+		const offered = await w.mishri(['completion', '--for', '--', 'chat', '--data', w.data, '--session', '']);
+		assert.match(offered.out, /^s\t/m, 'it has a message of its own now');
+		assert.match((await talk(w, ['chat', ...w.places(), '-m', 'openai/mock'])).err, /As it was begun:.*--workspace/);
+	});
+
 	test('what is wrong is said', async (t) => {
 		const w = world(t);
 		for (const [args, code, said] of [[['--session', 'a b'], 2, /--session 'a b' is no name/], [['goal'], 2, /one word too many/],
