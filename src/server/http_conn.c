@@ -526,6 +526,18 @@ void http_conn_open(struct http_listener *l, int fd)
 		watch_arm(c->timer, LIMIT_HTTP_REQUEST_MS);
 }
 
+/* As much as the kernel takes at once; the loop does not run any more, and nobody is waited for. */
+void http_conn_last_words(struct http_conn *c)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+
+	if (evbuffer_get_length(out) == 0 || (c->state != STATE_CLOSING && c->state != STATE_STREAM))
+		return;
+	evbuffer_unfreeze(out, 1);
+	evbuffer_write(out, bufferevent_getfd(c->bev));
+	shutdown(bufferevent_getfd(c->bev), SHUT_WR);
+}
+
 void http_conns_rest(struct http_server *s)
 {
 	for (struct http_conn *c = s->conns, *next; c != NULL; c = next) {
