@@ -1,4 +1,5 @@
-/* cellwork.c - the life of a task's cell: opened before the task's first step, closed with it. */
+/* cellwork.c - the life of a task's cell: opened when cell_late.c says so, closed with the task. */
+#include "engine/cell_late.h"
 #include "engine/limits.h"
 
 #include <string.h>
@@ -20,15 +21,18 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 		run->cell = NULL; /* gone after this callback */
 		if (failure->code == EPIPE && cell_retry(run)) /* the warden died; another follows */
 			return;
+		cell_kinds_forget(run->engine);
 		run_fail(run, RUN_NO_CELL, failure);
 		return;
 	}
 	run->cell_ready = true;
+	cell_check_ends(run, true);
 	free(run->tmp);
 	run->tmp = xstrdup(json_get_text(mechanisms, "tmp", "/tmp"));
 	run->cell_readable = watch_fd(run->engine->setup.loop, cell_fd(run->cell), on_readable, run);
 	net_open(run);
-	const char *brought = run->reopening ? NULL : tmp_kept_bring(run);
+	const char *brought = run->had_cell ? NULL : tmp_kept_bring(run);
+	run->had_cell = true;
 	AUTO(json_decrefp) json_t *all = json_copy((json_t *)mechanisms);
 	if (brought != NULL)
 		json_put_text(all, "tmp_kept", brought);

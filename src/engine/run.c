@@ -1,6 +1,7 @@
 /* run.c - the heart: steps of the core become events, events become durable, and only then effects happen.
  * What a step means in detail stands in model.c, call.c and exec.c. */
 #include "engine/breaker.h"
+#include "engine/cell_late.h"
 #include "engine/charge.h"
 #include "engine/fallback.h"
 #include "engine/metrics.h"
@@ -131,6 +132,7 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 	cell_close(TAKE(run->cell));
 	drop_pending(run);
 	health_leave(run);
+	cell_check_ends(run, false);
 	drain_children(run);
 	run_tell(run);
 }
@@ -457,6 +459,8 @@ static void begin_call(struct run *run, struct call *call)
 		call_close(run, call, "error", "Not run: this tool is not there any more.");
 		return;
 	}
+	if (cell_is_awaited(run, tool))
+		return;
 	bool control = tool->control;
 	if (charge_call(run, call, control ? DO_BEGIN_CONTROL : DO_RUN_CALL))
 		return;
