@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/io.h"
 #include "engine/engine.h"
+#include "engine/loop.h"
 #include "mock_start.h"
 
 #include "base/banned.h"
@@ -22,10 +23,14 @@
 static const char rules[] = "version: 1\nrules:\n  - { id: t, ask: tool, tool: \"*\" }\n"
                             "  - { id: p, allow: exec, program: { from: system } }\n";
 
+enum { SETTLED_MS = 1500 };
+
 struct waiting {
 	struct engine *engine;
 	struct task_spec spec;
 	int64_t begun, waits, cells, most, first, first_rss_kib, first_heap, since_ns;
+	double ms;
+	struct watch *settled;
 	bool once;
 };
 
@@ -78,7 +83,7 @@ static void report(struct waiting *w)
 	}
 	printf("{\"bench\":\"waiting\",\"tasks\":%lld,\"ms\":%.0f,\"rss_kib\":%lld,\"peak_kib\":%lld,\"kib_a_task\":%.2f,"
 	       "\"heap_kib_a_task\":%.2f,\"cells_opened\":%lld,\"processes\":%d}\n", (long long)w->waits,
-	       (double)(clock_mono_ns() - w->since_ns) / 1e6, (long long)rss, (long long)status_kib("VmHWM:"),
+	       w->ms, (long long)rss, (long long)status_kib("VmHWM:"),
 	       added > 0 ? (double)(rss - w->first_rss_kib) / (double)added : 0.0,
 	       added > 0 ? (double)(heap - w->first_heap) / 1024 / (double)added : 0.0, (long long)w->cells, processes());
 	fflush(stdout);
@@ -92,6 +97,15 @@ static void on_event(void *userdata, const struct event *e)
 	w->waits += e->type == EVENT_APPROVAL_REQUESTED;
 	if (e->type != EVENT_APPROVAL_REQUESTED || w->waits < w->begun)
 		return;
+	w->ms = (double)(clock_mono_ns() - w->since_ns) / 1e6;
+	watch_arm(w->settled, SETTLED_MS);
+}
+
+/* Nothing is under way any more. */
+static void on_settled(void *userdata)
+{
+	struct waiting *w = userdata;
+
 	report(w);
 	if (w->begun < w->most)
 		begin(w, w->once || w->begun * 10 > w->most ? w->most : w->begun * 10);
@@ -120,6 +134,7 @@ static void run(struct waiting *w, struct warden *warden, const char *dir)
 	must(llm_model_open("openai/mock", environment, NULL, &setup.model, &err), &err);
 	setup.policy = policy;
 	must(engine_new(&setup, &w->engine, &err), &err);
+	w->settled = watch_timer(setup.loop, on_settled, w);
 	w->spec = (struct task_spec){
 		.goal = "run true", .agent = "worker", .role = "worker", .model = "openai/mock", .workspace = dir, .plan = "never",
 		.channel = "cli", .level = CELL_FULL, .budget_nanos = -1, .wait_for_approval = true,
@@ -127,6 +142,7 @@ static void run(struct waiting *w, struct warden *warden, const char *dir)
 	};
 	begin(w, w->once ? w->most : 1);
 	engine_loop(w->engine);
+	watch_free(w->settled);
 	engine_free(w->engine);
 	llm_free(setup.llm);
 	llm_model_close(setup.model);

@@ -78,7 +78,7 @@ static void on_lost(void *userdata, const char *why)
 static void on_no_layer(void *userdata)
 {
 	struct run *run = userdata;
-	struct err why = run->failure;
+	struct err why = *run->failure;
 
 	run_fail(run, RUN_NO_CELL, &why);
 }
@@ -92,11 +92,15 @@ void run_open_cell(struct run *run)
 	struct cell_plan plan = { .level = run->level, .workspace = run->workspace };
 	AUTO(cell_files_done) struct cell_files files = { 0 };
 	AUTO(freep) char *layer = NULL;
+	struct err err = ERR_NONE;
 
 	runs_add(run);
 	limits_of_cell(run, &plan);
 	id_new(run->cell_id);
-	if (files_plan(run, &plan, &files, &layer, &run->failure) < 0) {
+	if (files_plan(run, &plan, &files, &layer, &err) < 0) {
+		free(run->failure);
+		run->failure = xmalloc(sizeof err);
+		*run->failure = err;
 		watch_free(TAKE(run->wakeup));
 		run->wakeup = watch_timer(run->engine->setup.loop, on_no_layer, run);
 		watch_arm(run->wakeup, 0);

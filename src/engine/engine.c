@@ -195,6 +195,7 @@ void engine_free(struct engine *engine)
 	}
 	runs_close(engine);
 	cell_kinds_forget(engine);
+	shared_forget(&engine->shared);
 	health_close(engine);
 	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
 	json_decref(engine->warned);
@@ -325,6 +326,7 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 	run->level = spec->level;
 	run->workspace = xstrdup(spec->workspace);
 	run->opening = created_data(engine, spec);
+	shared_opening(&engine->shared, run->opening);
 	run->policies = json_incref(json_object_get(run->opening, "policies"));
 	run->opening_type = EVENT_TASK_CREATED;
 	run->carried = json_incref((json_t *)spec->carried);
@@ -459,6 +461,7 @@ static void child_as_new(struct run *run, const struct run *parent, const struct
 	task_span(above, "call", call->id, t->parent_span_id);
 	run->fresh = true;
 	run->opening = child_data(parent, child, profile_find(parent->engine, child->agent));
+	shared_opening(&parent->engine->shared, run->opening);
 	run->opening_type = EVENT_TASK_CREATED;
 }
 
@@ -670,7 +673,9 @@ const struct task *run_task(const struct run *run)
 
 const struct err *run_failure(const struct run *run)
 {
-	return &run->failure;
+	static const struct err none = { 0 };
+
+	return run->failure != NULL ? run->failure : &none;
 }
 
 enum run_failure_kind run_failure_kind(const struct run *run)

@@ -71,6 +71,7 @@ void run_free(struct run *run)
 	json_decref(run->unlocking);
 	json_decref(run->tools);
 	free(run->tmp);
+	free(run->failure);
 	free(run);
 }
 
@@ -116,7 +117,10 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 	if (run->over)
 		return;
 	run->over = true;
-	run->failure = *why;
+	struct err *failure = xmalloc(sizeof *failure);
+	*failure = *why;
+	free(run->failure);
+	run->failure = failure;
 	run->failure_kind = kind;
 	breaker_leave(run);
 	if (run->request != NULL)

@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "tools/redact.h"
 #include "engine/files.h"
+#include "engine/shared.h"
 
 /* What a durable intent lets happen. */
 struct deferred {
@@ -70,7 +71,7 @@ struct run {
 
 	struct task_input input;
 	struct watch *wakeup;
-	struct err failure;
+	struct err *failure;           /* NULL: it has not failed */
 	enum run_failure_kind failure_kind;
 
 	enum cell_level level;
@@ -144,6 +145,7 @@ struct cell_kinds {                    /* cell_late.c: of which a cell has opene
 struct engine {
 	struct engine_setup setup;
 	struct cell_kinds cell_kinds;
+	struct shared_values shared;
 	struct health health;
 	struct watch *reopen_timer, *drain_timer;
 	int64_t drain_until_ms;        /* monotonic */
