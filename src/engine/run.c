@@ -422,6 +422,8 @@ static void flush(struct run *run)
 	run->pending_count -= b->count;
 	run->hurry = run->pending_count > 0;
 	memmove(run->pending, run->pending + b->count, run->pending_count * sizeof *run->pending);
+	if (run->pending_count == 0) /* it may wait for days from here */
+		free(TAKE(run->pending));
 }
 
 /* ---- steps of the core ---------------------------------------------------------------------------------- */
