@@ -278,6 +278,8 @@
 #define LIMIT_HEALTH_ROWS           200      /* of tasks in one answer, beside those that are late */
 #define LIMIT_HEALTH_DISK_BYTES     MIB(64)  /* less free space than this is no health */
 #define LIMIT_WARDEN_RESTARTS       16       /* of one engine */
+#define LIMIT_CELL_KINDS            32       /* kinds of cells that an engine knows to work: cell_late.c */
+#define LIMIT_SHARED_VALUES         32       /* that an engine keeps once for all its tasks */
 #define LIMIT_CELL_LOSSES           3        /* of one task in one run, that it goes on after */
 #define LIMIT_STOP_MS               5000     /* from the first signal to the end */
 #define LIMIT_STOP_GUARD_MS         3000     /* beyond it the watchdog ends the process */

@@ -45,7 +45,7 @@ static struct sums sums_of(const struct engine *engine)
 			continue;
 		s.tasks++;
 		s.cells += run->cell != NULL && run->cell_ready;
-		s.opening += run->cell == NULL || !run->cell_ready;
+		s.opening += run->opening != NULL || run->reopening;
 		s.calls += run->live != NULL;
 		s.requests += run->request != NULL;
 		s.people += task_waits(run->task);
