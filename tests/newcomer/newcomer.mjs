@@ -87,7 +87,7 @@ const PROMISED = [
 const USER = 'alice';
 
 // What an ordinary user types where the README has `mishri init`: flags instead of answers.
-const INIT_FLAGS = 'build/mishri init --yes --model openai/gpt-5 --policy workspace --budget 5';
+const INIT_FLAGS = 'build/mishri init --yes --model openai/gpt-5 --policy workspace --budget 0';
 
 // The README's marked blocks as one script: { commands: [{ line, words, exit }], script }. Outputs go to OUT.N, exit codes to CODE.N.
 function typed(who, model) {
