@@ -261,7 +261,7 @@ static int ask(struct run *run, enum question q, int64_t *n, struct err *err)
 	case TWO_WORDS: snprintf(word, sizeof word, "w%llu w%llu", (unsigned long long)any(50), (unsigned long long)any(2000)); break;
 	case PREFIX: snprintf(word, sizeof word, "w%llu*", (unsigned long long)(100 + any(290))); break;
 	case BY_USER_WORD: snprintf(word, sizeof word, "w%llu", (unsigned long long)any(1000)); break;
-	case COST_BY_DAY: return store_days(run->store, &(struct cost_filter){ 0 }, visit_day, n, err);
+	case COST_BY_DAY: return store_day_sums(run->store, &(struct cost_filter){ 0 }, visit_day, n, err);
 	case QUESTIONS: break;
 	}
 	return ask_history(run, (struct history_filter){ .text = word, .user = q == BY_USER_WORD ? user : NULL }, n, err);

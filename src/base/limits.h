@@ -341,6 +341,8 @@
 #define LIMIT_CHATS_USER            32       /* of them, one user's */
 #define LIMIT_CHAT_MESSAGES         4096
 #define LIMIT_CHAT_PIECE_BYTES      KIB(4)   /* of an answer, in one chunk of a stream */
+#define LIMIT_CHAT_AGAIN_BYTES      KIB(64)  /* of a reply that is read from the store, at once */
+#define LIMIT_REVEAL_BYTES          KIB(16)  /* of a line of a model's text that is looked at as one */
 #define LIMIT_API_WORKERS           4        /* processes that read for the API, at once; the others wait */
 #define LIMIT_API_WORK_MS           60000    /* one of them, at most */
 #define LIMIT_API_WORK_BYTES        MIB(64)  /* of its answer */
@@ -349,6 +351,10 @@
 #define LIMIT_API_LOOK_MS           20       /* whether an engine has taken a person's answer */
 #define LIMIT_STREAM_PAGE           256      /* events read at once for one stream */
 #define LIMIT_STREAMS               768      /* at once; the other connections are for requests */
+#define LIMIT_QUESTIONS_UP          16       /* of one task to the one above */
+#define LIMIT_ANSWER_TURNS          2        /* of the task that answers */
+#define LIMIT_ANSWER_MS             600000
+#define LIMIT_ASKED_BYTES           KIB(2)   /* of a question, and of an answer, in a report */
 #define LIMIT_PAGE_ROWS             1000     /* of one answer */
 #define LIMIT_TOKENS                10000
 #define LIMIT_TOKEN_NAME_BYTES      64

@@ -417,7 +417,8 @@ static void on_gone(void *userdata, struct http_conn *conn)
 
 static void on_room(void *userdata, struct http_conn *conn)
 {
-	api_stream_room(userdata, conn);
+	if (!api_stream_room(userdata, conn))
+		api_chat_room(userdata, conn);
 }
 
 /* ---- the service's own ---- */
@@ -464,6 +465,14 @@ static void on_event(void *userdata, const struct event *event)
 	}
 }
 
+static void on_text(void *userdata, const char *task, struct str text)
+{
+	const struct serve *serve = userdata;
+
+	if (serve->api != NULL)
+		api_chats_text(serve->api, task, text);
+}
+
 static void on_over(void *userdata, struct run *run)
 {
 	struct serve *serve = userdata;
@@ -479,6 +488,7 @@ void api_hooks(struct serve *serve)
 {
 	serve->s.on_event = on_event;
 	serve->s.on_over = on_over;
+	serve->s.on_text = on_text;
 }
 
 static int listen_parse(const struct serve *serve, const char *listen, char address[static 64], uint16_t *port, struct err *err)

@@ -97,12 +97,14 @@ void api_take_header(const struct api_call *call, const char *name, char *ret, s
 /* api_rate.c: may this user ask once more now? */
 bool api_rate_take(struct api *api, const char *user);
 void api_rates_close(struct api *api);
-/* api_openai.c: what clients of OpenAI's API ask for */
+/* api_openai.c, api_models.c: what clients of OpenAI's API ask for */
 void api_chat(struct api_call *call);
 void api_models(struct api_call *call);
 void api_chats_event(struct api *api, const struct event *event);
+void api_chats_text(struct api *api, const char *task, struct str text);
 void api_chats_over(struct api *api, const struct run *run);
 void api_chats_alive(struct api *api);
+bool api_chat_room(struct api *api, const struct http_conn *conn);  /* false: it is none */
 bool api_chat_gone(struct api *api, struct http_conn *conn);   /* false: it is none */
 void api_chats_close(struct api *api);
 /* api_people.c */

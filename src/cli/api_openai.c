@@ -1,37 +1,25 @@
 /* api_openai.c - chat completions, so that a client of OpenAI's API talks to a governed agent: a request is a task of its
- * caller, and the answer is the task's result. Only what is durable and redacted is told; nothing of a reply that may still be
- * taken back. */
+ * caller, and the answer is the task's result; as a stream, what its agent says until then (api_said.c). It says nothing that
+ * was not made harmless. */
+#include "cli/api_openai.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/api.h"
 #include "store/tokens.h"
+#include "tools/tool.h"
 
 #include "base/banned.h"
 
-struct api_chat {                      /* one client that waits for the end of a task */
-	struct api_chat *next;
-	struct http_conn *conn;
-	char task[ID_LEN + 1], user[USER_LEN + 1], token[ID_LEN + 1];
-	char *model;                   /* as the client named it */
-	bool stream, usage;
-	bool begun;                    /* the stream */
-	bool kept;                     /* came with an Idempotency-Key: the task outlives its client */
-};
-
-struct ending {                        /* how a task ended */
-	const char *state, *result;
-	int exit;
-	int64_t input, output;
-};
-
-static void chat_free(struct api_chat *chat)
+void chat_forget(struct api_chat *chat)
 {
+	reveal_done(&chat->text);
+	free(chat->end.result);
 	free(chat->model);
 	free(chat);
 }
 
-static struct api_chat *take_out(struct api *api, struct http_conn *conn)
+static struct api_chat *take_out(struct api *api, const struct http_conn *conn)
 {
 	for (struct api_chat **at = &api->chats; *at != NULL; at = &(*at)->next)
 		if ((*at)->conn == conn) {
@@ -54,8 +42,7 @@ static json_t *head_of(const struct api_chat *chat, const char *object)
 {
 	AUTO(freep) char *id = xasprintf("chatcmpl-%s", chat->task);
 
-	return json_pack("{s:s, s:s, s:I, s:s}", "id", id, "object", object, "created", (json_int_t)(clock_wall_us() / 1000000),
-	                 "model", chat->model);
+	return json_pack("{s:s, s:s, s:I, s:s}", "id", id, "object", object, "created", (json_int_t)chat->created_s, "model", chat->model);
 }
 
 static void write_data(const struct api_chat *chat, json_t *owned)
@@ -107,20 +94,25 @@ static size_t piece_end(struct str text)
 	return n;
 }
 
-static void tell_stream(const struct api_chat *chat, const struct ending *end, const char *reason)
+void chat_content(const struct api_chat *chat, struct str text)
 {
-	for (struct str rest = str_of(end->result); rest.len > 0;) {
-		size_t n = piece_end(rest);
+	while (text.len > 0) {
+		size_t n = piece_end(text);
 		json_t *delta = json_object();
-		json_put_str(delta, "content", (struct str){ rest.ptr, n });
+		json_put_str(delta, "content", (struct str){ text.ptr, n });
 		write_delta(chat, delta, NULL);
-		rest = str_skip(rest, n);
+		text = str_skip(text, n);
 	}
+}
+
+static void tell_stream(struct api_chat *chat, const char *reason)
+{
+	said_result(chat, chat->end.result);
 	write_delta(chat, json_object(), reason);
 	if (chat->usage) {
 		json_t *chunk = head_of(chat, "chat.completion.chunk");
 		json_put(chunk, "choices", json_array());
-		json_put(chunk, "usage", usage_of(end));
+		json_put(chunk, "usage", usage_of(&chat->end));
 		write_data(chat, chunk);
 	}
 	http_stream_write(chat->conn, STR("data: [DONE]\n\n"));
@@ -137,84 +129,132 @@ static void begin_stream(struct api_chat *chat)
 	write_delta(chat, json_pack("{s:s, s:s}", "role", "assistant", "content", ""), NULL);
 }
 
-static void tell_result(struct api_chat *chat, const struct ending *end)
+static void tell_result(struct api_chat *chat)
 {
-	const char *reason = end->exit == EXIT_LIMIT ? "length" : "stop";
+	const char *reason = chat->end.exit == EXIT_LIMIT ? "length" : "stop";
+	AUTO(buf_done) struct buf clean = BUF_INIT(LIMIT_REPLY_TEXT_BYTES * 16);
 	char more[160];
 
-	if (chat->stream) {
-		if (!chat->begun)
-			begin_stream(chat);
-		tell_stream(chat, end, reason);
+	if (chat->begun) {
+		tell_stream(chat, reason);
 		return;
 	}
 	AUTO(json_decrefp) json_t *all = head_of(chat, "chat.completion");
-	json_put(all, "choices", json_pack("[{s:i, s:{s:s, s:s, s:n}, s:n, s:s}]", "index", 0, "message", "role", "assistant",
-	                                   "content", end->result, "refusal", "logprobs", "finish_reason", reason));
-	json_put(all, "usage", usage_of(end));
+	sanitize_shown(str_of(chat->end.result), &clean);
+	json_put(all, "choices", json_pack("[{s:i, s:{s:s, s:o, s:n}, s:n, s:s}]", "index", 0, "message", "role", "assistant",
+	                                   "content", json_of_str(buf_str(&clean)), "refusal", "logprobs", "finish_reason", reason));
+	json_put(all, "usage", usage_of(&chat->end));
 	AUTO(freep) char *text = json_text(all);
 	headers_of(chat, "", more, sizeof more);
 	http_answer(chat->conn, 200, "application/json", str_of(text), more);
 }
 
-/* The client has its answer after this; the chat is gone. */
-static void finish(struct api_chat *chat, const struct ending *end)
+/* The client has its answer after this. */
+static void tell_end(struct api_chat *chat)
 {
 	static const struct { int exit, status; const char *code; } rows[] = {
 		{ EXIT_AUTH, 503, "no_key" }, { EXIT_PROVIDER, 503, "provider" }, { EXIT_DENIED, 403, "denied" },
 		{ EXIT_BUDGET, 429, "budget" }, { EXIT_NOBODY, 403, "approval_wanted" }, { EXIT_LOOP, 422, "loop" },
 	};
+	const struct ending *end = &chat->end;
 	int status = strcmp(end->state, "cancelled") == 0 ? 409 : 422;
 	const char *code = status == 409 ? "cancelled" : "failed";
+	AUTO(buf_done) struct buf why = BUF_INIT(LIMIT_REPLY_TEXT_BYTES * 16);
 
 	for (size_t i = 0; i < COUNT(rows); i++)
 		if (rows[i].exit == end->exit) {
 			status = rows[i].status;
 			code = rows[i].code;
 		}
-	if (end->exit == EXIT_DONE || end->exit == EXIT_LIMIT)
-		tell_result(chat, end);
-	else
-		tell_failure(chat, status, code, end->result[0] != '\0' ? end->result : "the task ended without a result");
-	chat_free(chat);
+	if (end->exit == EXIT_DONE || end->exit == EXIT_LIMIT) {
+		tell_result(chat);
+		return;
+	}
+	sanitize_shown(str_of(end->result), &why);
+	tell_failure(chat, status, code, why.len > 0 ? buf_text(&why) : "the task ended without a result");
+}
+
+/* Tells what there is room for. False: it was told all, and is gone. */
+static bool go_on(struct api *api, struct api_chat *chat)
+{
+	if (chat->begun)
+		said_again(api, chat);
+	if (!chat->over || chat->behind)
+		return true;
+	take_out(api, chat->conn);
+	tell_end(chat);
+	chat_forget(chat);
+	return false;
 }
 
 /* ---- what the engine says ---- */
 
 void api_chats_event(struct api *api, const struct event *event)
 {
-	if (event->type != EVENT_TASK_CREATED)
-		return;
-	for (struct api_chat *chat = api->chats; chat != NULL; chat = chat->next)
-		if (chat->stream && !chat->begun && strcmp(chat->task, event->task) == 0)
+	for (struct api_chat *chat = api->chats, *next; chat != NULL; chat = next) {
+		next = chat->next;
+		if (!chat->stream || strcmp(chat->task, event->task) != 0)
+			continue;
+		if (event->type == EVENT_TASK_CREATED && !chat->begun)
 			begin_stream(chat);
+		else if (chat->begun && said_event(chat, event))
+			go_on(api, chat);
+	}
 }
 
-void api_chats_over(struct api *api, const struct run *run)
+void api_chats_text(struct api *api, const char *task, struct str text)
+{
+	for (struct api_chat *chat = api->chats; chat != NULL; chat = chat->next)
+		if (chat->begun && strcmp(chat->task, task) == 0)
+			said_live(chat, text);
+}
+
+static void set_end(struct api_chat *chat, struct ending end, const char *result)
+{
+	chat->end = end;
+	chat->end.result = xstrdup(result != NULL ? result : "");
+	chat->over = true;
+	chat->behind |= chat->begun;
+}
+
+static void on_over(struct api *api, struct api_chat *chat, const struct run *run)
 {
 	const struct task *task = run_task(run);
+	const struct err *why = run_failure(run);
 	const struct ending end = {
-		.state = task->state, .result = task->result != NULL ? task->result : "", .exit = task->exit,
+		.state = strcmp(task->state, "cancelled") == 0 ? "cancelled" : "", .exit = task->exit,
 		.input = task->input + task->cache_read + task->cache_write + task->below.input + task->below.cache_read +
 		         task->below.cache_write,
 		.output = task->output + task->below.output,
 	};
 
-	for (struct api_chat **at = &api->chats; *at != NULL;) {
-		struct api_chat *chat = *at;
-		if (strcmp(chat->task, task->id) != 0) {
-			at = &chat->next;
-			continue;
-		}
-		*at = chat->next;
-		if (task->state[0] != '\0') {
-			finish(chat, &end);
-			continue;
-		}
-		const struct err *why = run_failure(run);
-		tell_failure(chat, 503, "parked", why->code != 0 ? why->text : "the task is parked; GET /v1/tasks/{id} shows how it goes on");
-		chat_free(chat);
+	if (task->state[0] != '\0') {
+		set_end(chat, end, task->result);
+		go_on(api, chat);
+		return;
 	}
+	take_out(api, chat->conn);
+	tell_failure(chat, 503, "parked", why->code != 0 ? why->text : "the task is parked; GET /v1/tasks/{id} shows how it goes on");
+	chat_forget(chat);
+}
+
+void api_chats_over(struct api *api, const struct run *run)
+{
+	for (struct api_chat *chat = api->chats, *next; chat != NULL; chat = next) {
+		next = chat->next;
+		if (strcmp(chat->task, run_task(run)->id) == 0 && !chat->over)
+			on_over(api, chat, run);
+	}
+}
+
+bool api_chat_room(struct api *api, const struct http_conn *conn)
+{
+	for (struct api_chat *chat = api->chats; chat != NULL; chat = chat->next)
+		if (chat->conn == conn) {
+			go_on(api, chat);
+			return true;
+		}
+	return false;
 }
 
 void api_chats_alive(struct api *api)
@@ -225,8 +265,8 @@ void api_chats_alive(struct api *api)
 			continue;
 		if (!api_token_holds(api, chat->token)) {
 			http_stream_end(chat->conn);
-			chat_free(take_out(api, chat->conn));
-		} else if (http_stream_waiting(chat->conn) == 0) {
+			chat_forget(take_out(api, chat->conn));
+		} else if (http_stream_waiting(chat->conn) == 0 && go_on(api, chat)) {
 			http_stream_write(chat->conn, STR(": here\n\n"));
 		}
 	}
@@ -243,16 +283,16 @@ bool api_chat_gone(struct api *api, struct http_conn *conn)
 		return false;
 	const struct control cancel = { .command = CONTROL_CANCEL, .task = chat->task, .user = chat->user,
 	                                .policy = api->serve->s.policy };
-	if (!chat->kept && control_send(api->serve->s.store, &cancel, &sent, &err) < 0)
+	if (!chat->kept && !chat->over && control_send(api->serve->s.store, &cancel, &sent, &err) < 0)
 		fprintf(stderr, "mishri: task %s was not cancelled after its client went: %s\n", chat->task, err.text);
-	chat_free(chat);
+	chat_forget(chat);
 	return true;
 }
 
 void api_chats_close(struct api *api)
 {
 	while (api->chats != NULL)
-		chat_free(take_out(api, api->chats->conn));
+		chat_forget(take_out(api, api->chats->conn));
 }
 
 /* ---- the request ---- */
@@ -344,30 +384,24 @@ static char *goal_of(struct api_call *c)
 	return buf_take(&text);
 }
 
-static bool name_model(struct api_call *c, json_t *spec)
+static bool no_model(struct api_call *c, const char *why)
 {
-	const char *model = json_get_text(c->body, "model", "");
-
-	if (strncmp(model, "agent:", 6) == 0 && model[6] != '\0')
-		json_put_text(spec, "agent", model + 6);
-	else if (strchr(model, '/') != NULL)
-		json_put_text(spec, "model", model);
-	else if (strcmp(model, "mishri") != 0) {
-		http_problem_about(c->conn, 404, "model: there is none of this name; right would be mishri, agent:NAME or PROVIDER/MODEL, as "
-		                   "GET /v1/models lists them", "model_not_found", "model", "");
-		return false;
-	}
-	return true;
+	http_problem_about(c->conn, 404, why, "model_not_found", "model", "");
+	return false;
 }
 
-/* Without a workspace it is the first that is open to tokens. */
-static void name_workspace(const struct api_call *c, json_t *spec)
+static bool name_model(struct api_call *c, json_t *spec)
 {
-	const char *list = config_text(c->api->serve->config, "serve.workspaces");
-	struct str rest = str_of(list != NULL ? list : ""), one;
+	const struct agents *agents = config_agents(c->api->serve->config);
+	const char *model = json_get_text(c->body, "model", "");
 
-	if (json_object_get(spec, "workspace") == NULL && str_next(&rest, ',', &one) && str_trim(one).len > 0)
-		json_put_str(spec, "workspace", str_trim(one));
+	if (chat_model(model, agents, spec))
+		return true;
+	AUTO(freep) char *why = strncmp(model, "agent:", 6) == 0
+		? xasprintf("model: there is no agent '%.64s'; GET /v1/models lists those that you may use", model + 6)
+		: xasprintf("model: there is none of the name '%.64s'; right would be mishri, agent:NAME or PROVIDER/MODEL, as GET /v1/models "
+		            "lists them", model);
+	return no_model(c, why);
 }
 
 /* What POST /v1/tasks would have been given; NULL: it was answered. */
@@ -388,7 +422,7 @@ static json_t *spec_of(struct api_call *c)
 	if (!name_model(c, spec))
 		return NULL;
 	json_put_text(spec, "goal", goal);
-	name_workspace(c, spec);
+	chat_workspace(c->api, spec);
 	if (json_object_get(spec, "wait_for_approval") == NULL)
 		json_put_bool(spec, "wait_for_approval", false);
 	return TAKE(spec);
@@ -406,6 +440,8 @@ static struct api_chat *chat_new(const struct api_call *c, const char *task, boo
 	chat->stream = json_get_bool(c->body, "stream", false);
 	chat->usage = json_get_bool(json_object_get(c->body, "stream_options"), "include_usage", false);
 	chat->kept = kept;
+	chat->created_s = clock_wall_us() / 1000000;
+	reveal_init(&chat->text);
 	return chat;
 }
 
@@ -414,6 +450,26 @@ static void wait_for(struct api_call *c, struct api_chat *chat)
 	http_conn_watch(c->conn);
 	chat->next = c->api->chats;
 	c->api->chats = chat;
+}
+
+/* Its task began earlier: a stream tells what was said until now first. */
+static void join(struct api_call *c, struct api_chat *chat)
+{
+	wait_for(c, chat);
+	if (chat->stream) {
+		begin_stream(chat);
+		said_missed(chat);
+	}
+	go_on(c->api, chat);
+}
+
+static void join_ended(struct api_call *c, const struct task_row *row)
+{
+	struct api_chat *chat = chat_new(c, row->task, true);
+
+	set_end(chat, (struct ending){ .state = row->state == TASK_CANCELLED ? "cancelled" : "", .exit = row->exit,
+	                               .input = row->input + row->cache_read + row->cache_write, .output = row->output }, row->result);
+	join(c, chat);
 }
 
 /* True: the request came before, and is answered with its task's end. */
@@ -437,8 +493,9 @@ static bool came_before(struct api_call *c, const char *key, const char *digest)
 	if (r < 0)
 		api_fail(c, &err);
 	else if (row.result != NULL && row.exit >= 0)
-		finish(chat_new(c, task, true), &(struct ending){ .state = row.state == TASK_CANCELLED ? "cancelled" : "", .result = row.result,
-			.exit = row.exit, .input = row.input + row.cache_read + row.cache_write, .output = row.output });
+		join_ended(c, &row);
+	else if (here && there)
+		join(c, chat_new(c, task, true));
 	else if (here)
 		wait_for(c, chat_new(c, task, true));
 	else
@@ -458,6 +515,17 @@ static bool has_room(struct api_call *c)
 	http_problem_about(c->conn, 429, "too many answers are waited for at once; try again when one has come", "rate_limit", NULL,
 	                   "Retry-After: 5\r\n");
 	return false;
+}
+
+/* Of a model, policy or its key said no, or nobody has it. */
+static void tell_refused(struct api_call *c, const struct err *err)
+{
+	if (strncmp(err->text, "model: ", 7) != 0)
+		api_fail(c, err->code == ENOENT ? &(struct err){ .code = EINVAL } : err);
+	else if (err->code == EACCES)
+		http_problem_about(c->conn, 403, err->text, "model_refused", "model", "");
+	else
+		no_model(c, err->text);
 }
 
 void api_chat(struct api_call *c)
@@ -485,40 +553,7 @@ void api_chat(struct api_call *c)
 	if (r == 0 && key[0] != '\0')
 		r = store_request_put(serve->s.store, c->who.user, key, digest, run_task(run)->id, &err);
 	if (r < 0 && run == NULL)
-		api_fail(c, err.code == ENOENT ? &(struct err){ .code = EINVAL } : &err);
+		tell_refused(c, &err);
 	else
 		wait_for(c, chat_new(c, run_task(run)->id, key[0] != '\0'));
-}
-
-/* ---- GET /v1/models ---- */
-
-static void add_model(json_t *list, const char *prefix, const char *name)
-{
-	AUTO(freep) char *id = xasprintf("%s%s", prefix, name);
-	const json_t *row;
-	size_t i;
-
-	json_array_foreach(list, i, row)
-		if (strcmp(json_get_text(row, "id", ""), id) == 0)
-			return;
-	json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s}", "id", id, "object", "model", "created", 0, "owned_by", "mishri"));
-}
-
-void api_models(struct api_call *c)
-{
-	const struct config *config = c->api->serve->config;
-	const char *own = config_text(config, "model");
-	json_t *list = json_array();
-	size_t count;
-	const struct agent_profile *all = agents_all(config_agents(config), &count);
-
-	add_model(list, "", "mishri");
-	if (own != NULL && own[0] != '\0')
-		add_model(list, "", own);
-	for (size_t i = 0; i < count; i++) {
-		add_model(list, "agent:", all[i].name);
-		if (all[i].model != NULL)
-			add_model(list, "", all[i].model);
-	}
-	api_json(c, 200, json_pack("{s:s, s:o}", "object", "list", "data", list));
 }

@@ -10,6 +10,7 @@
 #include "cli/progress.h"
 #include "engine/carry.h"
 #include "engine/control.h"
+#include "tools/tool.h"
 
 #include "base/banned.h"
 
@@ -52,11 +53,14 @@ static void begin(struct chat *c, const char *said)
 	spec.session = c->session;
 	spec.carried = carried.parts;
 	spec.taint = carried.taint;
+	AUTO(json_decrefp) json_t *flags = chat_flags(c);
+	spec.flags = flags;
 	if (c->model != NULL) {
 		spec.opened = c->model;
 		spec.model = c->model_name;
 	}
 	c->stopped = c->interrupted = false;
+	chat_spent_reset(c, NULL);
 	c->run = engine_start(c->s->engine, &spec);
 	snprintf(c->task, sizeof c->task, "%s", run_task(c->run)->id);
 	carried_done(&carried);
@@ -171,6 +175,9 @@ static void on_event(void *userdata, const struct event *e)
 {
 	struct chat *c = userdata;
 
+	chat_spent_event(c, e); /* also of what it delegated */
+	if (e->type == EVENT_MODEL_REPLIED && c->face == FACE_SCREEN)
+		chat_spent_sum(c);
 	if (strcmp(e->task, c->task) != 0)
 		return;
 	if (e->type == EVENT_TASK_STEERED && json_array_size(c->told) > 0)
@@ -254,6 +261,8 @@ int chat_go_on(struct chat *c, struct err *err)
 	memcpy(c->task, carried.task, sizeof c->task);
 	bool ended = carried.ended;
 	carried_done(&carried);
+	c->chat_nanos = 0;
+	chat_spent_sum(c);
 	if (ended)
 		return 0;
 	AUTO(json_decrefp) json_t *policies = json_array();
@@ -261,9 +270,25 @@ int chat_go_on(struct chat *c, struct err *err)
 	if (r == -EBUSY)
 		return err_set(err, EBUSY, "another engine works on task %s of this chat; wait until it is over, or end it: mishri cancel %s",
 		               c->task, c->task);
+	if (r == 0)
+		chat_spent_reset(c, run_task(c->run));
 	if (r == 0 && run_task(c->run)->paused)
 		control(c, CONTROL_RESUME, NULL, false);
 	return r;
+}
+
+/* What was taken over from before is shown: it decides what may happen. */
+static void tell_before(struct chat *c)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(KIB(16)), clean = BUF_INIT(KIB(64));
+	json_t *word;
+	size_t i;
+
+	json_array_foreach(c->begun, i, word)
+		buf_printf(&text, " %s", json_string_value(word));
+	sanitize_shown(buf_str(&text), &clean);
+	if (clean.len > 0)
+		chat_tell(c, "As it was begun:%s. What you give to `mishri chat` goes before.", buf_text(&clean));
 }
 
 static int greet(struct chat *c, struct err *err)
@@ -281,6 +306,7 @@ static int greet(struct chat *c, struct err *err)
 		return r;
 	if (c->face != FACE_LINES)
 		chat_tell(c, "Chat %s%s. /help lists what there is; Ctrl-D leaves.", c->name, r == 0 ? ", which goes on" : "");
+	tell_before(c);
 	return 0;
 }
 

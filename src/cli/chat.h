@@ -30,6 +30,9 @@ struct chat {
 	bool ending, closed;           /* closed: no more lines come */
 	bool asking;                   /* a question is on the screen, and the terminal is its */
 	int exit;                      /* of the newest message */
+	struct chat_spent { int64_t nanos, tokens; bool unknown; } spent;   /* by the message that works, until now */
+	int64_t chat_nanos;            /* by all messages until the newest reply */
+	json_t *begun;                 /* words of the command line that were said when it was begun */
 	struct llm_model *model;       /* of /model; NULL: the session's own */
 	char *model_name;
 
@@ -67,6 +70,18 @@ bool chat_interrupt(struct chat *chat);                               /* Ctrl-C 
 void chat_command(struct chat *chat, struct str text);                /* "/plan ..." */
 void chat_complete(struct chat *chat);
 bool chat_changes_wait(struct chat *chat);                            /* in the layer of the newest task */
+
+/* chat_before.c. Words of the command line, which the caller owns: those that this chat has and its next message keeps, and those that
+ * its conversation was begun with and that are not said today. */
+MUST_USE json_t *chat_flags(const struct chat *chat);
+MUST_USE json_t *chat_before(const struct chat *chat);
+char *chat_other_workspace(const struct chat *chat);                  /* of the conversation; NULL: it is this one. The caller owns it */
+
+/* chat_status.c */
+void chat_spent_reset(struct chat *chat, const struct task *task);    /* task: that goes on; NULL: a new one */
+void chat_spent_event(struct chat *chat, const struct event *event);
+void chat_spent_sum(struct chat *chat);                               /* of the whole chat, from the store */
+void chat_status(const struct chat *chat, size_t columns, struct buf *ret);
 
 /* chat_face.c: the terminal */
 int chat_face_open(struct chat *chat, struct err *err);

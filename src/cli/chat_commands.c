@@ -195,6 +195,7 @@ static void on_clear(struct chat *c, const char *rest)
 	snprintf(c->name, sizeof c->name, "chat-%.6s", id);
 	carry_session(c->s->user, c->name, c->session);
 	c->task[0] = '\0';
+	c->chat_nanos = 0;
 	chat_tell(c, "A new conversation, %s. The old one stays where it was.", c->name);
 }
 
@@ -215,6 +216,13 @@ static void on_resume(struct chat *c, const char *name)
 		chat_tell(c, "%s", err.text);
 	else
 		chat_tell(c, "This is chat %s%s.", c->name, c->run != NULL ? "; it goes on with what was not finished" : "");
+	AUTO(freep) char *elsewhere = err.code == 0 ? chat_other_workspace(c) : NULL;
+	if (elsewhere != NULL) {
+		AUTO(buf_done) struct buf clean = BUF_INIT(KIB(64));
+		sanitize_shown(str_of(elsewhere), &clean);
+		chat_tell(c, "It was in %s; your next message works in %s, under the policy and model of the chat you came from.", buf_text(&clean),
+		          c->spec->workspace);
+	}
 	if (err.code != 0 && err.code != ENOENT) {
 		memcpy(c->session, before, sizeof before);
 		memcpy(c->name, old, sizeof old);

@@ -48,24 +48,13 @@ static void raw_mode(struct chat *c, bool on)
 
 /* ---- painting ---- */
 
-/* What is going on, in one line: whose turn it is, and how the session is set. */
-static void add_status(const struct chat *c, struct buf *ret)
+static void add_status(const struct chat *c, size_t columns, struct buf *ret)
 {
-	AUTO(buf_done) struct buf text = BUF_INIT(KIB(4));
-	const char *state = c->stopped ? "stopped" : c->run != NULL ? "works" : "ready";
-	size_t waits = json_array_size(c->queue);
-
-	buf_printf(&text, "%s \xc2\xb7 %s \xc2\xb7 ", c->name, c->model_name != NULL ? c->model_name : c->spec->model);
-	if (c->spec->budget_nanos >= 0)
-		buf_printf(&text, "budget $%.2f a message \xc2\xb7 ", (double)c->spec->budget_nanos / 1e9);
-	buf_printf(&text, "%s", state);
-	if (waits > 0)
-		buf_printf(&text, " \xc2\xb7 %zu waiting", waits);
-	buf_printf(&text, " \xc2\xb7 %s", c->stopped ? "Enter goes on" : c->run != NULL ? "Esc stops" : "/help");
-	AUTO(buf_done) struct buf clean = BUF_INIT(KIB(8));
-	sanitize_shown(buf_str(&text), &clean);
 	bool color = cli_color(c->o, STDERR_FILENO);
-	buf_printf(ret, "%s%s%s\n", color ? "\033[2m" : "", buf_text(&clean), color ? "\033[0m" : "");
+
+	buf_add_text(ret, color ? "\033[2m" : "");
+	chat_status(c, columns - 1, ret);
+	buf_printf(ret, "%s\n", color ? "\033[0m" : "");
 }
 
 void chat_paint(struct chat *c, struct str above)
@@ -80,7 +69,7 @@ void chat_paint(struct chat *c, struct str above)
 		write_out(&bytes);
 		return;
 	}
-	add_status(c, &rows);
+	add_status(c, look.width, &rows);
 	lineedit_show(c->line, look.width, MIN((size_t)INPUT_ROWS, height - 2), &rows, &row, &column);
 	size_t own = 0;
 	for (size_t i = 0; i < rows.len; i++)

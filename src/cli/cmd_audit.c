@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "cli/common.h"
 #include "cli/print.h"
+#include "cli/signer.h"
 #include "store/audit.h"
 
 #include "base/banned.h"
@@ -13,6 +14,7 @@ static const struct option_row verify_rows[] = {
 };
 static const struct option_row key_rows[] = {
 	{ "--new", 0, NULL, "make one: the first, or one in the place of what is there, signed by that", false },
+	{ "--after", 0, "FILE", "sign the key of audit.key with the private key (PEM) that signed before it", false },
 };
 
 static void report_json(bool intact, const struct store_report *report, const char *problem)
@@ -99,6 +101,25 @@ static void take_key(void *userdata, const struct audit_key_row *row)
 	                                            (json_int_t)row->since, "signed_by", row->by[0] != '\0' ? row->by : NULL));
 }
 
+/* The key of audit.key comes after the one in a file. 0 or an exit code. */
+static int follow(struct store *store, const char *path)
+{
+	AUTO(buf_done) struct buf pem = BUF_INIT(KIB(64));
+	AUTO(sign_key_freep) struct sign_key *before = NULL;
+	struct err err = ERR_NONE;
+
+	int r = io_read_file(path, &pem, &err);
+	if (r == 0)
+		r = sign_key_parse(buf_str(&pem), true, &before, &err) < 0 ? err_prefix(&err, "%s", path) : 0;
+	if (pem.ptr != NULL)
+		explicit_bzero(pem.ptr, pem.cap);
+	if (r < 0)
+		return complain(EXIT_USAGE, "audit key: --after: %s", err.text);
+	if (store_audit_key_follow(store, before, &err) < 0)
+		return complain(EXIT_FAILED, "audit key: %s", err.text);
+	return 0;
+}
+
 static int audit_key(int argc, char **argv)
 {
 	AUTO(options_freep) struct options *o = NULL;
@@ -111,8 +132,19 @@ static int audit_key(int argc, char **argv)
 	if (options_parse(&cmd_audit_key, argc, argv, &o) < 0)
 		return EXIT_USAGE;
 	bool fresh = option_given(o, "--new");
-	if (cli_open_store(o, fresh ? STORE_CREATE : STORE_READ_ONLY, &store, &err) < 0)
+	const char *after = option_text(o, "--after", NULL);
+	if (fresh && after != NULL)
+		return complain(EXIT_USAGE, "audit key: --new makes a key in the data directory, --after is for one of audit.key: give one of them");
+	if (cli_open_store(o, fresh || after != NULL ? STORE_CREATE : STORE_READ_ONLY, &store, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
+	if (fresh && cli_signer_given())
+		return complain(EXIT_USAGE, "audit key: the key is where audit.key says, not in the data directory: make a new one there, then "
+		                "`mishri audit key --after OLD.pem`");
+	if (after != NULL && !cli_signer_given())
+		return complain(EXIT_USAGE, "audit key: --after: audit.key says nothing, so there is no key to sign; --new makes one");
+	int code = after != NULL ? follow(store, after) : 0;
+	if (code != 0)
+		return code;
 	if (fresh && store_audit_key_new(store, id, &err) < 0)
 		return complain(EXIT_FAILED, "audit key: %s", err.text);
 	if (store_audit_keys(store, take_key, &keys, &err) < 0)
@@ -133,5 +165,5 @@ const struct command cmd_audit_verify = {
 };
 const struct command cmd_audit_key = {
 	.name = "audit key", .args = "", .about = "the key that signs checkpoints: its public half; --new makes one", .options = key_rows,
-	.option_count = COUNT(key_rows), .run = audit_key, .examples = "  mishri audit key --new > kept-elsewhere.pem\n",
+	.option_count = COUNT(key_rows), .run = audit_key, .examples = "  mishri audit key --new > kept-elsewhere.pem\n  mishri audit key --after old-private.pem\n",
 };

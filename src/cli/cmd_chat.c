@@ -50,6 +50,31 @@ static enum chat_face face_of(const struct options *o)
 	return FACE_SCREEN;
 }
 
+/* As if what was said when it was begun had been said again, before what is said now. False: it is wrong together. */
+static bool say_again(struct chat *c, int argc, char **argv, struct options **o)
+{
+	size_t count = json_array_size(c->begun), words = count + (size_t)argc;
+	char **all = xcalloc(words + 1, sizeof *all);
+
+	for (size_t i = 0; i < words; i++)
+		all[i] = i < count ? (char *)json_string_value(json_array_get(c->begun, i)) : argv[i - count];
+	options_freep(o);
+	*o = NULL;
+	int r = options_parse(&cmd_chat, (int)words, all, o);
+	free(all);
+	c->o = *o;
+	return r == 0;
+}
+
+static int converse(struct chat *c, int argc, char **argv, struct options **o)
+{
+	c->o = *o;
+	c->begun = option_given(*o, "--session") || option_given(*o, "--resume") ? chat_before(c) : json_array();
+	int code = say_again(c, argc, argv, o) ? cli_converse(*o, c) : EXIT_USAGE;
+	json_decref(TAKE(c->begun));
+	return code;
+}
+
 static int chat(int argc, char **argv)
 {
 	AUTO(options_freep) struct options *o = NULL;
@@ -66,10 +91,9 @@ static int chat(int argc, char **argv)
 	if (!is_name(name))
 		return complain(EXIT_USAGE, "chat: --session '%.70s' is no name: right are up to %d letters, digits, '.', '_' and '-', and a "
 		                "letter or digit first", name, LIMIT_CHAT_NAME_BYTES);
-	c.o = o;
 	c.face = face_of(o);
 	snprintf(c.name, sizeof c.name, "%s", name);
-	return cli_converse(o, &c);
+	return converse(&c, argc, argv, &o);
 }
 
 /* A task's id or "last" means its conversation; anything else is a name. */

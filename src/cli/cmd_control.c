@@ -131,7 +131,7 @@ static int begin(struct wish *w, int argc, char **argv)
 	w->control.user = w->user;
 	w->control.now = w->command->option_count > 1 && strcmp(w->command->options[0].name, "--now") == 0 && option_given(w->o, "--now");
 	w->control.replan = w->control.command == CONTROL_STEER && option_given(w->o, "--replan");
-	if (cli_open_store(w->o, 0, &w->store, &err) < 0)
+	if (cli_open_store(w->o, CLI_STORE_SIGN_IF, &w->store, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	return 0;
 }

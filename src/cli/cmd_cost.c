@@ -2,10 +2,12 @@
  * never counted as nothing. It changes nothing. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/common.h"
 #include "cli/print.h"
 #include "cli/sums.h"
+#include "cli/table.h"
 #include "cli/text.h"
 
 #include "base/banned.h"
@@ -19,6 +21,7 @@ _Static_assert(COUNT(by_names) == BYS, "every kind has a name");
 struct sum {
 	int64_t tasks, unknown;      /* unknown: replies of unknown cost */
 	int64_t turns, calls, denied, input, cache_read, cache_write, output;
+	int64_t cache_write_1h, reasoning; /* of cache_write, of output */
 	int64_t known_nanos;         /* of the other replies */
 };
 
@@ -47,6 +50,8 @@ static void add_row(struct sum *sum, const struct cost_row *row)
 	sum->cache_read += row->cache_read;
 	sum->cache_write += row->cache_write;
 	sum->output += row->output;
+	sum->cache_write_1h += row->cache_write_1h;
+	sum->reasoning += row->reasoning;
 	sum->known_nanos += row->known_nanos;
 }
 
@@ -104,6 +109,8 @@ static void add_sums(struct sum *sum, const struct day_row *row)
 	sum->cache_read += row->cache_read;
 	sum->cache_write += row->cache_write;
 	sum->output += row->output;
+	sum->cache_write_1h += row->cache_write_1h;
+	sum->reasoning += row->reasoning;
 	sum->known_nanos += row->usd_nanos;
 }
 
@@ -129,7 +136,8 @@ static json_t *json_sum(const struct sum *sum)
 	const struct { const char *key; int64_t value; } numbers[] = {
 		{ "tasks", sum->tasks }, { "turns", sum->turns }, { "calls", sum->calls }, { "denied", sum->denied },
 		{ "input", sum->input }, { "cache_read", sum->cache_read }, { "cache_write", sum->cache_write },
-		{ "output", sum->output }, { "usd_nanos_known", sum->known_nanos }, { "replies_of_unknown_cost", sum->unknown },
+		{ "cache_write_1h", sum->cache_write_1h }, { "output", sum->output }, { "reasoning", sum->reasoning },
+		{ "usd_nanos_known", sum->known_nanos }, { "replies_of_unknown_cost", sum->unknown },
 	};
 	json_t *object = json_object();
 
@@ -162,36 +170,36 @@ static void print_groups_json(const struct groups *g, json_t *budgets)
 	print_json(object);
 }
 
-static size_t key_columns(const struct groups *g)
+/* In the order in which they are shown; what does not fit goes in the order of the numbers. */
+enum { KEY, TASKS, TURNS, CALLS, INPUT, CACHE_READ, CACHE_WRITE, HOUR, OUTPUT, REASONING, COST, OWN_COST, GOAL, COLUMNS };
+static const struct table_column columns[COLUMNS] = {
+	[KEY] = { "", 0, 12 }, [TASKS] = { "tasks", 6, 0 }, [TURNS] = { "turns", 8, 0 }, [CALLS] = { "calls", 7, 0 },
+	[INPUT] = { "input", 9, 0 }, [CACHE_READ] = { "cache rd", 5, 0 }, [CACHE_WRITE] = { "cache wr", 4, 0 },
+	[HOUR] = { "of it 1h", 1, 0 }, [OUTPUT] = { "output", 10, 0 }, [REASONING] = { "reasoning", 2, 0 }, [COST] = { "cost", 0, 0 },
+	[OWN_COST] = { "own cost", 3, 0 }, [GOAL] = { "goal", 11, 16 },
+};
+
+static void add_line(struct table *t, const char *key, const struct sum *sum, const struct sum *own, const char *goal)
 {
-	static const size_t most = 40;
-	size_t columns = 7;
+	const int64_t numbers[COLUMNS] = {
+		[TASKS] = sum->tasks, [TURNS] = sum->turns, [CALLS] = sum->calls, [INPUT] = sum->input, [CACHE_READ] = sum->cache_read,
+		[CACHE_WRITE] = sum->cache_write, [HOUR] = sum->cache_write_1h, [OUTPUT] = sum->output, [REASONING] = sum->reasoning,
+	};
+	char texts[COLUMNS][24], cost[COST_TEXT_BYTES], own_cost[COST_TEXT_BYTES];
+	const char *cells[COLUMNS] = { [KEY] = key, [COST] = cost_text(nanos(sum), cost), [GOAL] = goal };
 
-	for (size_t i = 0; i < g->count; i++)
-		columns = MAX(columns, text_columns(str_of(g->list[i].key)));
-	return MIN(columns, most);
-}
-
-static void print_row(const char *key, size_t columns, const struct sum *sum, const struct sum *own, const char *goal)
-{
-	AUTO(buf_done) struct buf name = BUF_INIT(KIB(4));
-	char cost[COST_TEXT_BYTES], own_cost[COST_TEXT_BYTES];
-
-	text_add(&name, key, columns);
-	text_pad(&name, 0, columns);
-	printf("%s %6lld %6lld %6lld %9lld %9lld %9lld %9lld  %s", buf_text(&name), (long long)sum->tasks, (long long)sum->turns,
-	       (long long)sum->calls, (long long)sum->input, (long long)sum->cache_read, (long long)sum->cache_write,
-	       (long long)sum->output, cost_text(nanos(sum), cost));
-	if (own != NULL) {
-		printf("%*s  %-11s  ", MAX(11 - (int)strlen(cost), 0), "", cost_text(nanos(own), own_cost));
-		print_line(goal, 40);
+	if (own != NULL)
+		cells[OWN_COST] = cost_text(nanos(own), own_cost);
+	for (size_t i = TASKS; i < COST; i++) {
+		snprintf(texts[i], sizeof texts[i], "%lld", (long long)numbers[i]);
+		cells[i] = texts[i];
 	}
-	putchar('\n');
+	table_add(t, cells);
 }
 
-static void print_groups(const struct groups *g, bool colour)
+static void print_groups(const struct groups *g, size_t width, bool colour)
 {
-	size_t columns = key_columns(g);
+	struct table_column shown[COLUMNS];
 	bool by_task = g->by == BY_TASK;
 	char cost[COST_TEXT_BYTES];
 
@@ -199,12 +207,13 @@ static void print_groups(const struct groups *g, bool colour)
 		fputs("mishri: no task fits\n", stderr);
 		return;
 	}
-	printf("%s%-*s %6s %6s %6s %9s %9s %9s %9s  %s%s%s\n", ink(colour, INK_FAINT), (int)columns, by_names[g->by], "tasks",
-	       "turns", "calls", "input", "cache rd", "cache wr", "output", "cost", by_task ? "         own cost     goal" : "",
-	       ink(colour, INK_PLAIN));
+	memcpy(shown, columns, sizeof shown);
+	shown[KEY].head = by_names[g->by];
+	AUTO(table_freep) struct table *t = table_new(shown, by_task ? COLUMNS : OWN_COST);
 	for (size_t i = 0; i < g->count; i++)
-		print_row(g->list[i].key, columns, &g->list[i].all, by_task ? &g->list[i].own : NULL, g->list[i].goal);
-	print_row("total", columns, &g->total, NULL, NULL);
+		add_line(t, g->list[i].key, &g->list[i].all, by_task ? &g->list[i].own : NULL, g->list[i].goal);
+	add_line(t, "total", &g->total, NULL, NULL);
+	table_print(t, width, colour);
 	if (g->total.unknown > 0)
 		printf("unknown: %lld of %lld replies had no known price; the others cost %s\n", (long long)g->total.unknown,
 		       (long long)g->total.turns, cost_text(g->total.known_nanos, cost));
@@ -279,8 +288,9 @@ static int cost(int argc, char **argv)
 	AUTO(groups_done) struct groups groups = { .by = (enum by)by, .by_key = json_object(), .model = option_text(o, "--model", NULL) };
 	if (r == 0 && (code = find_tree(o, store, root, &filter)) != 0)
 		return code;
+	bool day_alone = by == BY_DAY && filter.user == NULL && groups.model == NULL;
 	if (r == 0 && by_days(&groups, &filter))
-		r = store_days(store, &filter, visit_day, &groups, &err);
+		r = (day_alone ? store_day_sums : store_days)(store, &filter, visit_day, &groups, &err);
 	else if (r == 0)
 		r = store_costs(store, &filter, visit, &groups, &err);
 	AUTO(json_decrefp) json_t *budgets = NULL;
@@ -294,7 +304,8 @@ static int cost(int argc, char **argv)
 	if (option_given(o, "--json")) {
 		print_groups_json(&groups, budgets);
 	} else {
-		print_groups(&groups, print_colour(o));
+		/* What is read by a program, or asked for, is whole. */
+		print_groups(&groups, option_given(o, "--wide") || !isatty(STDOUT_FILENO) ? SIZE_MAX : text_width(1), print_colour(o));
 		sums_print_warned(budgets, print_colour(o));
 	}
 	return EXIT_DONE;
@@ -307,6 +318,7 @@ static const struct option_row options[] = {
 	{ "--user", 0, "NAME", "only of this user", false },
 	{ "--session", 0, "ID", "only of this session", false },
 	{ "--model", 0, "TEXT", "only of models with this in their names", false },
+	{ "--wide", 0, NULL, "all columns, however narrow the terminal is", false },
 };
 
 const struct command cmd_cost = {

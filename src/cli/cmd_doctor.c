@@ -116,7 +116,7 @@ static int rebuild(const struct options *o)
 	AUTO(store_closep) struct store *store = NULL;
 	struct err err = ERR_NONE;
 
-	if (cli_open_store(o, 0, &store, &err) < 0 || store_rebuild(store, &err) < 0)
+	if (cli_open_store(o, CLI_STORE_UNSIGNED, &store, &err) < 0 || store_rebuild(store, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	puts("The projections were made anew from the events.");
 	return EXIT_DONE;

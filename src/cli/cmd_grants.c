@@ -149,7 +149,7 @@ static int revoke_one(int argc, char **argv)
 		return complain(EXIT_USAGE, "revoke: one grant is wanted: mishri revoke ID; `mishri grants` lists them");
 	if (cli_user(o, user, &err) < 0)
 		return complain(EXIT_USAGE, "%s", err.text);
-	if (cli_open_store(o, 0, &store, &err) < 0)
+	if (cli_open_store(o, CLI_STORE_SIGN_IF, &store, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	if (store_grant_find(store, words[0], grant, &err) < 0)
 		return complain(EXIT_USAGE, "revoke: %s%s", err.text,

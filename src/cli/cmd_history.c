@@ -12,7 +12,7 @@
 #include "base/banned.h"
 
 struct output {
-	bool colour;
+	bool colour, whole;
 	size_t width;
 	json_t *list;                /* NULL: text */
 	int64_t count;
@@ -45,6 +45,23 @@ static void add_json(json_t *list, const struct history_row *h)
 	json_array_append_new(list, task);
 }
 
+/* Everything in one line, whatever the width. */
+static void print_wide(const struct output *out, const struct history_row *h)
+{
+	const struct task_row *row = h->root;
+	char time[TIME_TEXT_BYTES], span[SPAN_TEXT_BYTES], cost[COST_TEXT_BYTES];
+
+	if (out->count == 1)
+		printf("%s%-12s  %-19s  %-9s  %-12s  %-12s  %5s  %5s  %5s  %6s  %-11s  GOAL%s\n", ink(out->colour, INK_FAINT), "TASK", "STARTED",
+		       "STATE", "TOOK", "USER", "TASKS", "TURNS", "CALLS", "DENIED", "COST", ink(out->colour, INK_PLAIN));
+	printf("%s  %s  %s%-9s%s  %-12s  ", row->task, time_text(row->started_us, time), ink(out->colour, ink_of_state(row)), state_text(row),
+	       ink(out->colour, INK_PLAIN), span_text(row, span));
+	printf("%-12s  %5lld  %5lld  %5lld  %6lld  %-11s  %s", row->user, (long long)h->tasks, (long long)h->turns, (long long)h->calls,
+	       (long long)h->denied, cost_text(h->usd_nanos, cost), h->imported ? "imported " : "");
+	print_line(row->goal, 1000);
+	putchar('\n');
+}
+
 static void print_found(const json_t *found, size_t width, bool colour)
 {
 	size_t i;
@@ -70,6 +87,11 @@ static void add_row(void *userdata, const struct history_row *h)
 	memcpy(out->last, row->task, sizeof out->last);
 	if (out->list != NULL) {
 		add_json(out->list, h);
+		return;
+	}
+	if (out->whole) {
+		print_wide(out, h);
+		print_found(h->found, 200, out->colour);
 		return;
 	}
 	if (out->count == 1)
@@ -147,7 +169,7 @@ static int open_store(const struct options *o, bool words, struct store **ret, s
 	int64_t behind = 0;
 	int r = -EACCES;
 
-	if (words && cli_open_store(o, 0, ret, &unused) == 0)
+	if (words && cli_open_store(o, CLI_STORE_UNSIGNED, ret, &unused) == 0)
 		return store_words_update(*ret, err);
 	r = cli_open_store(o, STORE_READ_ONLY, ret, err);
 	if (r == 0 && words)
@@ -189,7 +211,7 @@ static int history(int argc, char **argv)
 		return code;
 	if (option_given(o, "--json"))
 		list = json_array();
-	struct output out = { .colour = print_colour(o), .list = list, .width = text_width(1) };
+	struct output out = { .colour = print_colour(o), .list = list, .width = text_width(1), .whole = option_given(o, "--wide") };
 	int r = open_store(o, filter.text != NULL, &store, &err);
 	if (r == 0 && (code = find_before(o, store, before, &filter)) != 0)
 		return code;
@@ -223,6 +245,7 @@ static const struct option_row options[] = {
 	{ "--until", 0, "SPAN|DATE", "began before that", false },
 	{ "--before", 0, "TASK", "older than this task: the next page", false },
 	{ "--rank", 0, NULL, "what fits the text best first", false },
+	{ "--wide", 0, NULL, "user, tasks, turns and denials too, and the whole goal, in one line", false },
 	{ "--limit", 'n', "N", "at most this many; 100 without it", false },
 };
 

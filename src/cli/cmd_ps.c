@@ -59,6 +59,9 @@ static char *doing(const struct event *e)
 		return xasprintf("waits for more people, call %s: %s said yes", call, json_get_text(e->data, "by", ""));
 	case EVENT_QUESTION_ASKED: return xasprintf("asks a person: %s", json_get_text(e->data, "question", ""));
 	case EVENT_TASK_DELEGATED:
+		if (json_get_bool(e->data, "question", false))
+			return xasprintf("asks its master: %s", json_get_text(e->data, "goal", ""));
+		return xstrdup("waits for its workers");
 	case EVENT_TASK_REPORTED: return xstrdup("waits for its workers");
 	case EVENT_SLOT_WAITING: return slot_text(e->data);
 	case EVENT_LOCK_WAITING:

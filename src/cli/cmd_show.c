@@ -118,7 +118,7 @@ static void add_detail(json_t *call, const struct event *e)
 	static const char *const refused[] = { "program", "argv", "rule", "reason" }, *const answer[] = { "answer", "by", "reason" },
 	                         *const connection[] = { "connection", "host", "port", "scheme", "method", "address", "effect", "rule",
 	                                                 "reason" },
-	                         *const child[] = { "child", "goal", "agent", "step" };
+	                         *const child[] = { "child", "goal", "agent", "step", "question" };
 
 	if (e->type == EVENT_CALL_DECIDED)
 		json_put_text(call, "reason", json_get_text(e->data, "reason", ""));
@@ -163,7 +163,7 @@ static bool add_event(void *userdata, const struct event_row *row)
 }
 
 /* The sums of all tasks below one, and of itself. */
-struct sums { int64_t tasks, turns, calls, denied, input, cache_read, cache_write, output, usd_nanos; };
+struct sums { int64_t tasks, turns, calls, denied, input, cache_read, cache_write, output, usd_nanos, cache_write_1h, reasoning; };
 
 static void keep_name(void *userdata, const struct task_row *row)
 {
@@ -186,6 +186,8 @@ static int add_sums(struct store *store, const char *task, int depth, struct sum
 	sums->cache_read += row.cache_read;
 	sums->cache_write += row.cache_write;
 	sums->output += row.output;
+	sums->cache_write_1h += row.cache_write_1h;
+	sums->reasoning += row.reasoning;
 	sums->usd_nanos = usd_add(sums->usd_nanos, row.usd_nanos);
 	task_row_done(&row);
 	if (depth < DEPTH_MOST)
@@ -231,13 +233,18 @@ static int add_children(struct store *store, const json_t *turns, struct err *er
 	return r;
 }
 
+static struct task_row row_of(const struct sums *sums)
+{
+	return (struct task_row){
+		.input = sums->input, .cache_read = sums->cache_read, .cache_write = sums->cache_write, .output = sums->output,
+		.usd_nanos = sums->usd_nanos, .cache_write_1h = sums->cache_write_1h, .reasoning = sums->reasoning,
+	};
+}
+
 static json_t *json_sums(const struct sums *sums)
 {
 	json_t *object = json_object();
-	const struct task_row row = {
-		.input = sums->input, .cache_read = sums->cache_read, .cache_write = sums->cache_write, .output = sums->output,
-		.usd_nanos = sums->usd_nanos,
-	};
+	const struct task_row row = row_of(sums);
 
 	json_put_int(object, "tasks", sums->tasks);
 	json_put_int(object, "turns", sums->turns);
@@ -285,6 +292,18 @@ static void print_named(const char *name, const char *text, bool colour)
 	putchar('\n');
 }
 
+/* Buckets that do not overlap; a part of one is said where there is any. */
+static void print_buckets(const struct task_row *row)
+{
+	printf("input %lld, cache read %lld, cache write %lld", (long long)row->input, (long long)row->cache_read,
+	       (long long)row->cache_write);
+	if (row->cache_write_1h > 0)
+		printf(" (%lld of it for 1h)", (long long)row->cache_write_1h);
+	printf(", output %lld", (long long)row->output);
+	if (row->reasoning > 0)
+		printf(" (%lld of it reasoning)", (long long)row->reasoning);
+}
+
 static void print_head(const struct task_row *row, bool colour)
 {
 	char started[TIME_TEXT_BYTES], ended[TIME_TEXT_BYTES] = "", span[SPAN_TEXT_BYTES], cost[COST_TEXT_BYTES];
@@ -327,9 +346,9 @@ static void print_head(const struct task_row *row, bool colour)
 	fputs(", ", stdout);
 	print_count(row->calls, "call");
 	printf(", %lld denied\n", (long long)row->denied);
-	printf("%s%-10s%sinput %lld, cache read %lld, cache write %lld, output %lld\n", ink(colour, INK_FAINT),
-	       "tokens", ink(colour, INK_PLAIN), (long long)row->input, (long long)row->cache_read,
-	       (long long)row->cache_write, (long long)row->output);
+	printf("%s%-10s%s", ink(colour, INK_FAINT), "tokens", ink(colour, INK_PLAIN));
+	print_buckets(row);
+	putchar('\n');
 	print_named("cost", cost_text(row->usd_nanos, cost), colour);
 }
 
@@ -345,9 +364,10 @@ static void print_total(const struct sums *sums, bool colour)
 	print_count(sums->turns, "turn");
 	fputs(", ", stdout);
 	print_count(sums->calls, "call");
-	printf(", %lld denied, input %lld, cache read %lld, cache write %lld, output %lld, cost %s\n", (long long)sums->denied,
-	       (long long)sums->input, (long long)sums->cache_read, (long long)sums->cache_write, (long long)sums->output,
-	       cost_text(sums->usd_nanos, cost));
+	const struct task_row row = row_of(sums);
+	printf(", %lld denied, ", (long long)sums->denied);
+	print_buckets(&row);
+	printf(", cost %s\n", cost_text(sums->usd_nanos, cost));
 }
 
 static void print_labels(const struct task *task, bool colour)

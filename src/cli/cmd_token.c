@@ -163,7 +163,7 @@ static int revoke_token(int argc, char **argv)
 	int code = one_name(o, "token revoke", &name);
 	if (code != 0)
 		return code;
-	if (cli_user(o, user, &err) < 0 || cli_open_store(o, 0, &store, &err) < 0)
+	if (cli_user(o, user, &err) < 0 || cli_open_store(o, CLI_STORE_SIGN_IF, &store, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	int r = store_token_revoke(store, name, user, &err);
 	if (r < 0)

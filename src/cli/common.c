@@ -8,6 +8,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "cli/signer.h"
 #include "engine/dirs.h"
 #include "engine/trust.h"
 #include "policy/files.h"
@@ -23,18 +24,25 @@ int cli_data_dir(const struct options *o, char **ret, struct err *err)
 
 int cli_open_store(const struct options *o, unsigned flags, struct store **ret, struct err *err)
 {
+	unsigned of_store = flags & (STORE_CREATE | STORE_READ_ONLY);
+	AUTO(store_closep) struct store *store = NULL;
 	AUTO(freep) char *dir = NULL;
 	int r = cli_data_dir(o, &dir, err);
 
 	if (r == 0)
-		r = store_open(dir, flags, ret, err);
-	if (r != -EAGAIN)
-		return r;
-	/* Of an older version: brought up to date by whoever comes first and may write. */
-	struct store *newer = NULL;
-	r = store_open(dir, flags & ~(unsigned)STORE_READ_ONLY, &newer, err);
-	store_close(newer);
-	return r < 0 ? r : store_open(dir, flags, ret, err);
+		r = store_open(dir, of_store, &store, err);
+	if (r == -EAGAIN) { /* of an older version: brought up to date by whoever comes first and may write */
+		struct store *newer = NULL;
+		r = store_open(dir, of_store & ~(unsigned)STORE_READ_ONLY, &newer, err);
+		store_close(newer);
+		if (r == 0)
+			r = store_open(dir, of_store, &store, err);
+	}
+	if (r == 0 && (flags & (STORE_READ_ONLY | CLI_STORE_UNSIGNED)) == 0)
+		r = cli_signer(o, dir, store, (flags & CLI_STORE_SIGN_IF) == 0, err);
+	if (r == 0)
+		*ret = TAKE(store);
+	return r;
 }
 
 static int set_user(const char *name, char user[static USER_LEN + 1], struct err *err)

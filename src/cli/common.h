@@ -8,7 +8,12 @@
 #include "engine/engine.h"
 #include "engine/reload.h"
 
-/* Opens the store of --data, MISHRI_DATA or the usual place. flags: of store_open. */
+/* Opens the store of --data, MISHRI_DATA or the usual place. flags: of store_open, and of these. Where audit.key says something, a
+ * key that cannot be had keeps the store shut for writing. */
+enum {
+	CLI_STORE_UNSIGNED = 256,      /* no checkpoint will be written: no key is asked for */
+	CLI_STORE_SIGN_IF = 512,       /* what stops work goes through without a key, too, and says so */
+};
 MUST_USE int cli_open_store(const struct options *o, unsigned flags, struct store **ret, struct err *err);
 
 /* The directory itself; the caller owns *ret. */
@@ -94,13 +99,14 @@ struct session {
 	void (*on_event)(void *userdata, const struct event *event);  /* beside what is shown; NULL */
 	void (*on_over)(void *userdata, struct run *run);             /* NULL */
 	void (*on_word)(void *userdata);                              /* NULL */
+	void (*on_text)(void *userdata, const char *task, struct str text); /* as engine_setup has it; NULL */
 	bool stays;                    /* as `service`, for one person: the engine stays between tasks */
 	bool plain;                    /* nothing is painted over, although it is a terminal */
 	void (*on_pause)(void *userdata, bool paused);                /* a question is on the screen; NULL */
 	bool (*on_signal)(void *userdata, int signo);                 /* true: it is no reason to stop; NULL */
 	int (*load_policy)(void *userdata, const char *workspace, const json_t *policies, struct policy_home **ret_home,
 	                   struct policy **ret_policy, struct err *err);   /* as engine_setup has it; NULL */
-	void *userdata;                /* of these six */
+	void *userdata;                /* of these */
 	char user[USER_LEN + 1];
 	int signo;                     /* the first signal that asked to stop; 0: none */
 	struct run *run;               /* the one that is waited for */

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/text.h"
 #include "tools/tool.h"
 
 #include "base/banned.h"
@@ -43,32 +44,12 @@ enum ink ink_of_state(const struct task_row *row)
 	return INK_BAD;
 }
 
-/* The next character of well-formed UTF-8 takes this many bytes. */
-static size_t step(const char *text)
-{
-	size_t n = utf8_length((const unsigned char *)text, strlen(text));
-
-	return n != 0 ? n : 1;
-}
-
 void print_line(const char *text, size_t max)
 {
-	AUTO(buf_done) struct buf clean = BUF_INIT(LIMIT_JSON_BYTES);
-	size_t shown = 0;
+	AUTO(buf_done) struct buf line = BUF_INIT(LIMIT_JSON_BYTES);
 
-	sanitize_shown(str_trim(str_of(text)), &clean);
-	for (const char *at = buf_text(&clean); *at != '\0'; shown++) {
-		size_t n = step(at);
-		if (shown + 3 == max && strlen(at) > n * 3) {
-			fputs("...", stdout);
-			return;
-		}
-		if (*at == '\n' || *at == '\t')
-			putchar(' ');
-		else
-			fwrite(at, 1, n, stdout);
-		at += n;
-	}
+	text_add(&line, text, max);
+	fputs(buf_text(&line), stdout);
 }
 
 void print_block(const char *indent, const char *text, size_t max_lines)
@@ -138,7 +119,9 @@ json_t *json_cost(const struct task_row *row)
 	json_put_int(cost, "input", row->input);
 	json_put_int(cost, "cache_read", row->cache_read);
 	json_put_int(cost, "cache_write", row->cache_write);
+	json_put_int(cost, "cache_write_1h", row->cache_write_1h);
 	json_put_int(cost, "output", row->output);
+	json_put_int(cost, "reasoning", row->reasoning);
 	return cost;
 }
 

@@ -12,7 +12,7 @@ enum ink { INK_PLAIN, INK_BOLD, INK_FAINT, INK_GOOD, INK_WARN, INK_BAD };
 const char *ink(bool colour, enum ink ink);                     /* "" without colour */
 enum ink ink_of_state(const struct task_row *row);
 
-/* One line of at most `max` characters, cut with "..."; line breaks and tabs become spaces. Sanitised. */
+/* One line of at most `max` columns, cut with "..."; line breaks and tabs become spaces. Sanitised. */
 void print_line(const char *text, size_t max);
 /* All lines, each behind `indent`; at most max_lines, then how many were left out. Sanitised. */
 void print_block(const char *indent, const char *text, size_t max_lines);

@@ -696,7 +696,7 @@ static void on_delegated(struct progress *p, const struct event *e)
 
 	snprintf(w->step, sizeof w->step, "%s", json_get_text(e->data, "step", ""));
 	set_step(p, w->step, "running");
-	doing(w, "begins");
+	doing(w, json_get_bool(e->data, "question", false) ? "answers a worker" : "begins");
 }
 
 static void on_reported(struct progress *p, const struct event *e)

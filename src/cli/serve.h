@@ -46,6 +46,8 @@ struct serve_who {                     /* who asks */
 /* body: the request of POST /v1/tasks. The run has begun, and is not durable yet. -EINVAL, -EACCES, -EPERM, -EAGAIN ...: err
  * says what would be right. */
 MUST_USE int serve_start(struct serve *serve, const struct serve_who *who, const json_t *body, struct run **ret, struct err *err);
+/* The same without a beginning: would it be taken? */
+MUST_USE int serve_may_start(struct serve *serve, const struct serve_who *who, const json_t *body, struct err *err);
 struct serve_job {                     /* words that were stored earlier; borrowed */
 	const char *task;              /* the id that it must have; NULL: a new one */
 	const char *user, *channel;

@@ -360,6 +360,14 @@ static int prepare(struct start *s, const char **ret_user, struct err *err)
 	return r < 0 ? r : open_model(s, *ret_user, err);
 }
 
+static void forget(struct start *s)
+{
+	json_decref(s->told);
+	json_decref(s->policies);
+	config_free(s->config);
+	free(s->workspace);
+}
+
 static int start(struct start *s, struct run **ret, struct err *err)
 {
 	const char *user = s->who->user;
@@ -370,10 +378,17 @@ static int start(struct start *s, struct run **ret, struct err *err)
 			s->told = instructions_read(s->serve->data, s->workspace, say_line);
 		*ret = begin(s, user);
 	}
-	json_decref(s->told);
-	json_decref(s->policies);
-	config_free(s->config);
-	free(s->workspace);
+	forget(s);
+	return r;
+}
+
+int serve_may_start(struct serve *serve, const struct serve_who *who, const json_t *body, struct err *err)
+{
+	struct start s = { .serve = serve, .who = who, .body = body };
+	const char *user = who->user;
+	int r = prepare(&s, &user, err);
+
+	forget(&s);
 	return r;
 }
 

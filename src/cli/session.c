@@ -9,8 +9,10 @@
 #include "base/io.h"
 #include "cli/ask.h"
 #include "cli/changes.h"
+#include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/sums.h"
+#include "cli/totals.h"
 #include "engine/dirs.h"
 #include "engine/egress.h"
 #include "engine/fallback.h"
@@ -23,6 +25,7 @@
 #include "engine/secrets.h"
 #include "engine/stop.h"
 #include "engine/watchdog.h"
+#include "store/audit.h"
 
 #include "base/banned.h"
 
@@ -48,13 +51,26 @@ static void show_totals(const struct session *s, const char *task)
 		progress_totals(s->progress, sums_text(sums, row.user, text));
 }
 
+/* After what changes them: a reply, and the end of a task. Where they cannot be read, there is no line: the result has them. */
+static void stream_totals(const struct session *s, const struct event *e)
+{
+	AUTO(json_decrefp) json_t *totals = NULL;
+
+	if ((e->type != EVENT_MODEL_REPLIED && e->type != EVENT_TASK_FINISHED) || totals_read(s->store, e->task, &totals, NULL) < 0)
+		return;
+	print_json(totals);
+	fflush(stdout);
+}
+
 static void on_event(void *userdata, const struct event *e)
 {
 	struct session *s = userdata;
 
 	oplog_event(e);
-	if (s->format == OUTPUT_STREAM)
+	if (s->format == OUTPUT_STREAM) {
 		stream_line(e);
+		stream_totals(s, e);
+	}
 	if (s->progress != NULL)
 		progress_event(s->progress, e);
 	if (s->progress != NULL && e->type == EVENT_MODEL_REPLIED && progress_live(s->progress))
@@ -133,6 +149,8 @@ static void on_text(void *userdata, const char *task, struct str text)
 
 	if (s->progress != NULL)
 		progress_text(s->progress, task, text);
+	if (s->on_text != NULL)
+		s->on_text(s->userdata, task, text);
 }
 
 static void on_stop(void *userdata, int signo)
@@ -181,6 +199,21 @@ int session_register(struct session *s, const struct options *o, struct err *err
 	AUTO(freep) char *dir = dirs_runtime(option_text(o, "--data", NULL), data);
 	s->poke_fd = inbox_socket(dir, &s->poke_path);
 	return store_engine_register(s->store, s->poke_path != NULL ? s->poke_path : "", err);
+}
+
+/* The key that signs is nothing that a tool or a model may say, however it got there. */
+static void hide_signer(const struct session *s)
+{
+	AUTO(buf_done) struct buf pem = BUF_INIT(KIB(4));
+	const struct sign_key *key = store_signer(s->store);
+
+	if (key == NULL || s->secrets == NULL)
+		return;
+	sign_key_private(key, &pem);
+	const char *line = strchr(buf_text(&pem), '\n'); /* between the first line and the last is the key itself */
+	if (line != NULL)
+		secrets_hide(s->secrets, "AUDIT_KEY", (struct str){ line + 1, strcspn(line + 1, "\n") });
+	explicit_bzero(pem.ptr, pem.cap);
 }
 
 int session_open(struct session *s, bool ask, bool quiet, bool color, struct err *err)
@@ -234,6 +267,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 	setup.load_policy = s->load_policy != NULL ? load_policy : NULL;
 	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
+	hide_signer(s);
 	setup.secrets = s->secrets;
 	oplog_open(s->config, s->secrets, quiet ? LEVEL_INFO : LEVEL_ERROR); /* a service has no progress to show */
 	setup.reply_tokens = s->reply_tokens;
@@ -287,12 +321,16 @@ void session_close(struct session *s)
 
 json_t *result_object(const struct task *t, const char *state, const char *result, int exit, int64_t elapsed_ms)
 {
-	json_t *cost = json_pack("{s:o, s:I, s:I, s:I, s:I}", "usd_nanos",
-	                         t->usd_unknown || t->below.usd_unknown ? json_null() : json_integer(t->usd_nanos + t->below.usd_nanos),
-	                         "input", (json_int_t)(t->input + t->below.input), "cache_read",
-	                         (json_int_t)(t->cache_read + t->below.cache_read), "cache_write",
-	                         (json_int_t)(t->cache_write + t->below.cache_write), "output",
-	                         (json_int_t)(t->output + t->below.output));
+	const struct task_row own = {
+		.usd_nanos = t->usd_unknown ? -1 : t->usd_nanos, .input = t->input, .cache_read = t->cache_read,
+		.cache_write = t->cache_write, .cache_write_1h = t->cache_write_1h, .output = t->output, .reasoning = t->reasoning,
+	};
+	const struct task_row all = {
+		.usd_nanos = usd_add(own.usd_nanos, t->below.usd_unknown ? -1 : t->below.usd_nanos),
+		.input = t->input + t->below.input, .cache_read = t->cache_read + t->below.cache_read,
+		.cache_write = t->cache_write + t->below.cache_write, .cache_write_1h = t->cache_write_1h + t->below.cache_write_1h,
+		.output = t->output + t->below.output, .reasoning = t->reasoning + t->below.reasoning,
+	};
 	json_t *object = json_object();
 
 	json_put_text(object, "task", t->phase != PHASE_NEW ? t->id : NULL); /* a new one is not stored yet */
@@ -303,7 +341,8 @@ json_t *result_object(const struct task *t, const char *state, const char *resul
 	json_put_int(object, "turns", t->turns + t->below.turns);
 	json_put_int(object, "calls", t->calls_total + t->below.calls);
 	json_put_int(object, "denied", t->denied + t->below.denied);
-	json_put(object, "cost", cost);
+	json_put(object, "cost", json_cost(&all));
+	json_put(object, "own_cost", json_cost(&own));
 	json_put_int(object, "elapsed_ms", elapsed_ms);
 	return object;
 }

@@ -74,6 +74,7 @@ FIELDS(task_delegated) = {
 	{ "goal", TEXT, 0, "what it is to do" },
 	{ "agent", TEXT, 0, "name of its agent profile" },
 	{ "step", TEXT, NULLABLE, "the step of the plan that it carries out" },
+	{ "question", BOOL, OPTIONAL, "the goal is a question to the task above, which the child answers in its name" },
 };
 FIELDS(task_reported) = {
 	{ "call", TEXT, 0, "the call that delegated" },
@@ -84,10 +85,11 @@ FIELDS(task_reported) = {
 	{ "turns", INT, 0, "of it and all tasks below it, as the sums that follow" },
 	{ "calls", INT, 0, "tool calls" },
 	{ "denied", INT, 0, "denied calls and program starts" },
-	{ "usage", OBJECT, 0, "tokens: input, cache_read, cache_write, output" },
+	{ "usage", OBJECT, 0, "tokens: input, cache_read, cache_write, output, and of these cache_write_1h, reasoning" },
 	{ "usd_nanos", INT, NULLABLE, "cost; null where unknown" },
 	{ "used", OBJECT, OPTIONAL, "by their calls: cpu_ms, written_bytes" },
 	{ "taint", ARRAY, OPTIONAL, "labels of what it has read: they are the reporting task's and now this one's, too" },
+	{ "asked", ARRAY, OPTIONAL, "what it asked this task while it worked: question, answer (null: there was none)" },
 };
 FIELDS(plan_updated) = {
 	{ "call", TEXT, 0, "the call that changed it" },

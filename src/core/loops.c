@@ -107,7 +107,7 @@ void loops_delegated(struct loops *loops, const struct call *c)
 
 	for (size_t i = 0; i < c->child_count; i++)
 		done |= c->children[i].reported && strcmp(c->children[i].state, "done") == 0;
-	if (c->child_count > 0)
+	if (c->child_count > 0 && !c->children[0].question)
 		loops->stalled = done ? 0 : loops->stalled + 1;
 }
 

@@ -47,6 +47,7 @@ static void call_done(struct call *c)
 		free(child->step);
 		free(child->state);
 		free(child->result);
+		json_decref(child->asked);
 	}
 	free(c->children);
 }
@@ -78,6 +79,7 @@ void task_free(struct task *t)
 	json_decref(t->over);
 	json_decref(t->tools);
 	json_decref(t->plan);
+	json_decref(t->asked);
 	json_decref(t->messages);
 	json_decref(t->seen);
 	json_decref(t->background);
@@ -282,6 +284,8 @@ static void add_usage(struct task *t, const json_t *usage, const json_t *usd_nan
 	t->cache_read += json_get_int(usage, "cache_read", 0);
 	t->cache_write += json_get_int(usage, "cache_write", 0);
 	t->output += json_get_int(usage, "output", 0);
+	t->cache_write_1h += json_get_int(usage, "cache_write_1h", 0);
+	t->reasoning += json_get_int(usage, "reasoning", 0);
 	if (json_is_integer(usd_nanos))
 		t->usd_nanos += (int64_t)json_integer_value(usd_nanos);
 	else
@@ -573,6 +577,7 @@ static int on_delegated(struct task *t, const struct event *e, struct err *err)
 	c->children = xrealloc(c->children, (c->child_count + 1) * sizeof *c->children);
 	struct child *child = &c->children[c->child_count++];
 	*child = (struct child){ .goal = text_of(e, "goal"), .agent = text_of(e, "agent"), .step = step != NULL ? xstrdup(step) : NULL };
+	child->question = json_get_bool(e->data, "question", false);
 	memcpy(child->id, id, sizeof child->id);
 	move_step(t, step, "running");
 	return 0;
@@ -591,6 +596,7 @@ static int on_reported(struct task *t, const struct event *e, struct err *err)
 	child->reported = true;
 	child->state = text_of(e, "state");
 	child->result = text_of(e, "result");
+	child->asked = json_incref(json_object_get(e->data, "asked"));
 	move_step(t, child->step, strcmp(child->state, "done") == 0 ? "done" : "failed");
 	const json_t *usage = json_object_get(e->data, "usage"), *usd = json_object_get(e->data, "usd_nanos");
 	t->below.turns += json_get_int(e->data, "turns", 0);
@@ -600,6 +606,8 @@ static int on_reported(struct task *t, const struct event *e, struct err *err)
 	t->below.cache_read += json_get_int(usage, "cache_read", 0);
 	t->below.cache_write += json_get_int(usage, "cache_write", 0);
 	t->below.output += json_get_int(usage, "output", 0);
+	t->below.cache_write_1h += json_get_int(usage, "cache_write_1h", 0);
+	t->below.reasoning += json_get_int(usage, "reasoning", 0);
 	t->below.usd_nanos += json_get_int(e->data, "usd_nanos", 0);
 	t->below.usd_unknown |= !json_is_integer(usd);
 	t->below.cpu_ms += json_get_int(json_object_get(e->data, "used"), "cpu_ms", 0);
@@ -695,6 +703,19 @@ static int on_kept(struct task *t, const struct event *e, struct err *err)
 	return r;
 }
 
+/* A question to the task above is part of what this one reports to it. */
+static void note_asked(struct task *t, const struct call *c)
+{
+	const struct child *child = c->child_count > 0 ? &c->children[0] : NULL;
+
+	if (child == NULL || !child->question || !child->reported)
+		return;
+	if (t->asked == NULL)
+		t->asked = json_array();
+	json_array_append_new(t->asked, json_pack("{s:o, s:o}", "question", json_of_str(str_of(child->goal)), "answer",
+	                                          strcmp(child->state, "done") == 0 ? json_of_str(str_of(child->result)) : json_null()));
+}
+
 static int on_call_finished(struct task *t, const struct event *e, struct err *err)
 {
 	struct call *c;
@@ -714,6 +735,7 @@ static int on_call_finished(struct task *t, const struct event *e, struct err *e
 	see_files(t, json_object_get(e->data, "files"));
 	loops_add(&t->loops, c, e);
 	loops_delegated(&t->loops, c);
+	note_asked(t, c);
 	free(TAKE(c->wants_lock));
 	struct loop_finding found;
 	if (!loops_find(&t->loops, &found))

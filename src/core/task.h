@@ -37,8 +37,10 @@ enum { CALL_ID_BYTES = 24 };
 struct child {                         /* a task that a call delegated to */
 	char id[ID_LEN + 1];
 	char *goal, *agent, *step;     /* step: NULL where it belongs to none */
+	bool question;                 /* it is asked by this task, and answers in the name of the one above */
 	bool reported;
 	char *state, *result;          /* NULL before the report */
+	json_t *asked;                 /* what it asked this task, as in task.reported; NULL: nothing */
 };
 
 struct call {
@@ -136,6 +138,7 @@ struct task {
 	struct { int64_t connections, up, down; } net;    /* out of its cells; bytes */
 	json_t *locks;                 /* name → the call that took it; NULL: it never took one (held.c) */
 	size_t questions;              /* of the model's to a person, that are open */
+	json_t *asked;                 /* what it asked the task above: [{question, answer}]; NULL: nothing yet */
 	char *cancelled_by;            /* it is to end; NULL: nobody said so */
 	bool paused, pause_now;        /* nothing new begins; now: what runs is interrupted */
 	char pause_of[ID_LEN + 1];     /* the task that this was said to: it, or one above */
@@ -190,9 +193,10 @@ struct task {
 	/* sums */
 	int64_t turns, calls_total, denied, unanswered;
 	int64_t input, cache_read, cache_write, output, usd_nanos;
+	int64_t cache_write_1h, reasoning; /* parts of cache_write and of output */
 	bool usd_unknown;
 	struct {                       /* the same, of all tasks below */
-		int64_t turns, calls, denied, input, cache_read, cache_write, output, usd_nanos;
+		int64_t turns, calls, denied, input, cache_read, cache_write, output, usd_nanos, cache_write_1h, reasoning;
 		int64_t cpu_ms, written;
 		bool usd_unknown;
 	} below;

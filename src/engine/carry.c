@@ -87,32 +87,32 @@ static json_t *message_of(const json_t *message)
 	return copy;
 }
 
-static json_t *add_part(json_t *parts, const struct past *p)
+static json_t *add_part(json_t *parts, const struct task *t, int64_t event)
 {
-	json_t *part = json_pack("{s:s, s:I, s:I, s:[]}", "from", p->task->id, "event", (json_int_t)p->last, "part",
+	json_t *part = json_pack("{s:s, s:I, s:I, s:[]}", "from", t->id, "event", (json_int_t)event, "part",
 	                         (json_int_t)json_array_size(parts) + 1, "messages");
 
 	json_array_append_new(parts, part);
 	return part;
 }
 
-static int add_messages(const struct past *p, const char *said, json_t *parts, struct err *err)
+int carry_parts(const struct task *t, int64_t event, const json_t *more, json_t *parts, struct err *err)
 {
-	json_t *part = add_part(parts, p), *message;
+	json_t *part = add_part(parts, t, event), *message;
 	int64_t bytes = 0;
 	size_t i;
 
-	if (p->task->plan != NULL)
-		json_put(part, "plan", json_deep_copy(p->task->plan));
-	json_put(part, "seen", json_deep_copy(p->task->seen));
-	if (p->task->context.summary != NULL)
-		json_put_text(part, "summary", p->task->context.summary);
-	AUTO(json_decrefp) json_t *all = json_copy(p->task->messages);
-	json_array_append_new(all, json_pack("{s:s, s:o}", "role", "user", "text", json_of_str(str_of(said))));
+	if (t->plan != NULL)
+		json_put(part, "plan", json_deep_copy(t->plan));
+	json_put(part, "seen", json_deep_copy(t->seen));
+	if (t->context.summary != NULL)
+		json_put_text(part, "summary", t->context.summary);
+	AUTO(json_decrefp) json_t *all = json_copy(t->messages);
+	json_array_extend(all, (json_t *)more);
 	json_array_foreach(all, i, message) {
 		int64_t size = message_bytes(message);
 		if (bytes > 0 && bytes + size > (int64_t)LIMIT_FORK_EVENT_BYTES) {
-			part = add_part(parts, p);
+			part = add_part(parts, t, event);
 			bytes = 0;
 		}
 		bytes += size;
@@ -120,6 +120,13 @@ static int add_messages(const struct past *p, const char *said, json_t *parts, s
 	}
 	return json_array_size(parts) <= LIMIT_FORK_PARTS ? 0
 		: err_set(err, EFBIG, "the conversation is too long to go on with; begin a new one");
+}
+
+static int add_messages(const struct past *p, const char *said, json_t *parts, struct err *err)
+{
+	AUTO(json_decrefp) json_t *more = json_pack("[{s:s, s:o}]", "role", "user", "text", json_of_str(str_of(said)));
+
+	return carry_parts(p->task, p->last, more, parts, err);
 }
 
 int carry_read(struct store *store, const char *session, const char *user, const char *said, struct carried *ret, struct err *err)

@@ -19,6 +19,10 @@ void carried_done(struct carried *carried);
 MUST_USE int carry_read(struct store *store, const char *session, const char *user, const char *said, struct carried *ret,
                         struct err *err);
 
+/* Adds to `parts` the data of the task.forked events of a task that goes on with the conversation of this one, and `more`
+ * behind it; event: seq of the last event that counts. -EFBIG. */
+MUST_USE int carry_parts(const struct task *task, int64_t event, const json_t *more, json_t *parts, struct err *err);
+
 /* The session that a name stands for: the same for the same user and name, whatever happened in between. */
 void carry_session(const char *user, const char *name, char ret[static ID_LEN + 1]);
 

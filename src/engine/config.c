@@ -12,6 +12,7 @@
 #include "core/bounds.h"
 #include "core/slots.h"
 #include "engine/agents.h"
+#include "engine/audit_key.h"
 #include "engine/dirs.h"
 #include "engine/fallback.h"
 #include "engine/otel.h"
@@ -142,6 +143,8 @@ static const struct config_key keys[] = {
 	  .about = "what of the operators' log goes to stderr: `run` says errors, a service also what it does, where nothing is said" },
 	{ .name = "log.format", .type = CONFIG_CHOICE, .otherwise = "text", .choices = "text json",
 	  .about = "how its lines look" },
+	{ .name = "audit.key", .type = CONFIG_TEXT,
+	  .about = "where the key is that signs checkpoints: env:VARIABLE, file:/PATH, credential:NAME or command:WORDS; never the key" },
 	{ .name = "retention.older_than", .type = CONFIG_DURATION, .least = 3600000, .most = 36500 * DAY_MS,
 	  .about = "goals that ended longer ago leave the history, by `mishri vacuum` or a service; none where nothing is said" },
 	{ .name = "retention.keep", .type = CONFIG_INT, .least = 1, .most = INT32_MAX,
@@ -254,6 +257,8 @@ static int check_value(const struct config_key *key, const char *text, int64_t *
 			return err_set(err, EINVAL,
 			               "%s: has a line break or another control character in it: give one plain line",
 			               key->name);
+	if (strcmp(key->name, "audit.key") == 0)
+		return audit_key_check(text, err);
 	if (key->type == CONFIG_CHOICE && !is_choice(key->choices, text))
 		return err_set(err, EINVAL, "%s: '%s' is not one of: %s", key->name, text, key->choices);
 	if (strcmp(key->name, "slots.providers") == 0) {

@@ -1,4 +1,4 @@
-/* control.c - the tools by which a master leads: plan, delegate, ask_user, finish. They change nothing on
+/* control.c - the tools by which agents lead and ask: plan, delegate, ask_user, ask_master, finish. They change nothing on
  * the machine, so no cell is involved; a delegation becomes tasks of their own, found again by their ids. */
 #include "engine/run.h"
 
@@ -34,6 +34,8 @@ int control_check(const struct run *run, const struct tool *tool, const struct c
 {
 	if (tool == &tool_plan_steps)
 		return steps_check(json_object_get(c->args, "steps"), err);
+	if (tool == &tool_ask_master)
+		return ask_master_check(run, err);
 	if (tool != &tool_delegate)
 		return 0;
 	const json_t *tasks = json_object_get(c->args, "tasks");
@@ -196,6 +198,8 @@ void control_run(struct run *run, struct call *c)
 		ask_person(run, c);
 	else if (tool == &tool_delegate)
 		delegate(run, c);
+	else if (tool == &tool_ask_master)
+		ask_master_run(run, c);
 	else if (tool == &tool_lock || tool == &tool_unlock)
 		locks_act(run, c);
 	else
@@ -222,17 +226,20 @@ json_t *control_no_report(const char *call, const char *child, const char *state
 json_t *control_report(const char *call, const struct task *t)
 {
 	bool unknown = t->usd_unknown || t->below.usd_unknown;
-	json_t *sums = json_pack("{s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:o}", "turns", (json_int_t)(t->turns + t->below.turns),
+	json_t *sums = json_pack("{s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:o}", "turns", (json_int_t)(t->turns + t->below.turns),
 		"calls", (json_int_t)(t->calls_total + t->below.calls), "denied", (json_int_t)(t->denied + t->below.denied), "usage",
 		"input", (json_int_t)(t->input + t->below.input), "cache_read", (json_int_t)(t->cache_read + t->below.cache_read),
 		"cache_write", (json_int_t)(t->cache_write + t->below.cache_write), "output",
-		(json_int_t)(t->output + t->below.output), "usd_nanos",
+		(json_int_t)(t->output + t->below.output), "cache_write_1h", (json_int_t)(t->cache_write_1h + t->below.cache_write_1h),
+		"reasoning", (json_int_t)(t->reasoning + t->below.reasoning), "usd_nanos",
 		unknown ? json_null() : json_integer(t->usd_nanos + t->below.usd_nanos));
 
 	json_put(sums, "used", json_pack("{s:I, s:I}", "cpu_ms", (json_int_t)(t->used.cpu_ms + t->below.cpu_ms), "written_bytes",
 	                               (json_int_t)(t->used.written + t->below.written)));
 	if (t->taint_count > 0)
 		json_put(sums, "taint", task_taint_json(t));
+	if (t->asked != NULL)
+		json_put(sums, "asked", ask_master_told(t));
 	return report(call, t->id, t->state, t->exit, t->result, sums);
 }
 
@@ -317,6 +324,7 @@ void control_reports(const struct call *c, struct buf *ret)
 		} else {
 			buf_add_str(ret, result);
 		}
+		ask_master_reports(child, ret);
 	}
 }
 
@@ -324,6 +332,10 @@ void control_end(struct run *run, struct call *c)
 {
 	AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_EVENT_BYTES / 2);
 
+	if (c->children[0].question && !c->killing) {
+		ask_master_end(run, c);
+		return;
+	}
 	control_reports(c, &text);
 	call_close(run, c, c->killing ? call_killed_status(c) : "ok", buf_text(&text));
 }

@@ -279,7 +279,7 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	json_put_text(data, "channel", spec->channel);
 	json_put_bool(data, "interactive", engine->setup.interactive);
 	json_put_text(data, "plan", spec->plan);
-	json_put(data, "tools", tools_of_role(spec->role, spec->plan, spec->max_depth > 0, rights));
+	json_put(data, "tools", tools_of_role(spec->role, spec->plan, spec->max_depth > 0, false, rights));
 	json_put(data, "policies", strings(spec->policies, spec->policy_count));
 	json_put(data, "limits", limits_data(&limits));
 	json_t *config = config_data(engine, profile, spec->model, spec->max_depth, rights, spec->told);
@@ -291,6 +291,8 @@ static json_t *created_data(const struct engine *engine, const struct task_spec 
 	fallback_config(engine, profile, NULL, spec->model, config);
 	if (spec->wait_for_approval)
 		json_put_bool(config, "wait_for_approval", true);
+	if (json_array_size(spec->flags) > 0)
+		json_put(config, "flags", json_deep_copy(spec->flags));
 	traceparent_config(spec, config);
 	json_put(data, "config", config);
 	if (spec->taint != NULL)
@@ -412,7 +414,8 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 		.bounds = limits_of_child(t, profile),
 	};
 	json_t *data = json_object();
-	const char *model = profile != NULL && profile->model != NULL ? profile->model : t->model;
+	const char *model = child->question ? parent->parent->task->model
+		: profile != NULL && profile->model != NULL ? profile->model : t->model;
 	const json_t *above = json_object_get(t->config, "rights");
 	AUTO(json_decrefp) json_t *rights = rights_of(above != NULL ? above : t->tools, profile);
 
@@ -427,7 +430,7 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 	json_put_text(data, "channel", t->channel);
 	json_put_bool(data, "interactive", t->interactive);
 	json_put_text(data, "plan", "never");
-	json_put(data, "tools", tools_of_role(role, "auto", depth < max_depth, rights));
+	json_put(data, "tools", tools_of_role(role, "auto", depth < max_depth, true, rights));
 	json_put(data, "policies", json_incref(parent->policies));
 	json_put(data, "limits", limits_data(&limits));
 	if (t->taint_count > 0)
@@ -439,6 +442,8 @@ static json_t *child_data(const struct run *parent, const struct child *child, c
 	if (t->patient)
 		json_put_bool(config, "wait_for_approval", true);
 	json_put(data, "config", config);
+	if (child->question)
+		ask_master_shape(parent, data);
 	return data;
 }
 
@@ -480,7 +485,11 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 	if (!fresh && (r = engine_load(store, child->id, &task, err)) < 0)
 		return r;
 	assert(fresh || task != NULL);
-	r = engine_agent_model(parent, child->agent, fresh ? NULL : task->model, &model, err);
+	AUTO(json_decrefp) json_t *carried = fresh && child->question ? json_array() : NULL;
+	if (carried != NULL && (r = ask_master_words(parent, child, carried, err)) < 0)
+		return r;
+	const char *named = carried != NULL ? parent->parent->task->model : fresh ? NULL : task->model;
+	r = engine_agent_model(parent, child->agent, named, &model, err);
 	if (r == 0 && !fresh)
 		r = fallback_resume(engine, task, &model, err);
 	if (r < 0)
@@ -496,6 +505,7 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 	run->input.cancelled = parent->input.cancelled;
 	if (fresh) {
 		child_as_new(run, parent, call, child);
+		run->carried = json_incref(carried);
 	} else {
 		run->opening_type = EVENT_TASK_RESUMED;
 		run->opening = resumed_data(store, generation, run->task);

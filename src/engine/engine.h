@@ -93,7 +93,8 @@ struct engine_setup {
 	bool interactive;              /* `ask` may be called */
 	bool service;                  /* it stays when no task is left, and frees what is over */
 	int64_t rest_ms;               /* of a service: what only waits for people for so long is parked meanwhile; 0: nothing is */
-	/* Callbacks; any may be NULL. Events come once they are durable. */
+	/* Callbacks; any may be NULL. Events come once they are durable; text comes as it is said, without the values of secrets, and
+	 * is nothing yet: a reply that fails is asked for anew. */
 	void (*on_event)(void *userdata, const struct event *event);
 	void (*on_text)(void *userdata, const char *task, struct str text);
 	void (*on_word)(void *userdata);                    /* somebody said something to some task, perhaps to one that rests */
@@ -141,6 +142,7 @@ struct task_spec {
 	int64_t budget_nanos;          /* nano-USD for the whole tree; -1: no bound */
 	const json_t *carried;         /* parts of carry.h: the conversation that it goes on with; NULL: it begins one */
 	const json_t *taint;           /* labels that go on with it; NULL: none */
+	const json_t *flags;           /* words of a command line that the next task of its session is to have, too; NULL: none */
 	const json_t *told;            /* of instructions_read, for this task and all below; NULL: nothing */
 	const char *traceparent, *tracestate; /* W3C: what the task is a part of; NULL, or not well-formed: nothing */
 };

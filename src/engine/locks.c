@@ -163,7 +163,7 @@ static void edges_of(struct graph *g, struct run *run, struct run *root)
 		const struct call *c = &t->calls[i];
 		for (size_t k = 0; c->phase == CALL_RUNNING && k < c->child_count; k++)
 			if (!c->children[k].reported)
-				edge(g, run, c->children[k].id, WAIT_CHILD, NULL, 0);
+				edge(g, run, c->children[k].id, c->children[k].question ? WAIT_QUESTION : WAIT_CHILD, NULL, 0);
 		if (c->phase == CALL_RUNNING && c->wants_lock != NULL && holder_of(root, c->wants_lock, holder))
 			edge(g, run, holder, WAIT_LOCK, c->wants_lock, c->wait_since_us);
 		if (c->phase == CALL_RUNNING && c->asks_person)

@@ -142,11 +142,24 @@ static void replied(struct run *run, const struct llm_reply *reply)
 		propose(run, &reply->calls[i], turn, i);
 }
 
+/* Without the values of secrets, as the event will have it. */
+static void tell_text(void *userdata, struct str text)
+{
+	const struct run *run = userdata;
+	const struct engine_setup *setup = &run->engine->setup;
+
+	if (setup->on_text != NULL && text.len > 0)
+		setup->on_text(setup->userdata, run->task->id, text);
+}
+
 static void on_done(void *userdata, struct llm_reply *reply, const struct llm_failure *failure)
 {
 	struct run *run = userdata;
 
 	run->request = NULL;
+	if (failure == NULL)
+		redact_stream_end(run->saying, tell_text, run);
+	redact_stream_free(TAKE(run->saying));
 	static const struct llm_failure empty = { .http_status = 200, .retry_after_ms = -1,
 	                                          .text = "the model's reply was empty: neither text nor a call" };
 
@@ -167,10 +180,8 @@ static void on_done(void *userdata, struct llm_reply *reply, const struct llm_fa
 static void on_text(void *userdata, struct str text)
 {
 	const struct run *run = userdata;
-	const struct engine_setup *setup = &run->engine->setup;
 
-	if (setup->on_text != NULL)
-		setup->on_text(setup->userdata, run->task->id, text);
+	redact_stream_add(run->saying, text, tell_text, userdata);
 }
 
 void model_send(struct run *run)
@@ -195,6 +206,8 @@ void model_send(struct run *run)
 		request.traceparent = parent;
 		request.tracestate = tracestate_of(run->task);
 	}
+	redact_stream_free(run->saying); /* of a request that was cut off */
+	run->saying = secret_guard(run);
 	run->request_ms = clock_mono_ms();
 	run->request = llm_start(run->engine->setup.llm, &request);
 }

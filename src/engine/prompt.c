@@ -25,6 +25,10 @@ static const char master_rules[] =
 static const char worker_rules[] =
 	"You carry out one part of a larger goal. End with a short report of what you did, what you found and what is open.\n";
 
+static const char answer_rules[] =
+	"You lead. Just now you have no tools: one of your workers asks you something in the last message, and waits. Answer it with\n"
+	"what you know, short and definite. If you do not know, say so, and by what it shall decide.\n";
+
 static void add_skills(const json_t *skills, struct buf *to)
 {
 	size_t i;
@@ -57,7 +61,8 @@ json_t *prompt_messages(const struct run *run)
 	AUTO(buf_done) struct buf text = BUF_INIT(MIB(4));
 
 	buf_add_text(&text, rules);
-	buf_add_text(&text, strcmp(t->role, "master") == 0 ? master_rules : t->depth > 0 ? worker_rules : "");
+	buf_add_text(&text, json_get_text(t->config, "answers", NULL) != NULL ? answer_rules
+	             : strcmp(t->role, "master") == 0 ? master_rules : t->depth > 0 ? worker_rules : "");
 	if (own != NULL)
 		buf_printf(&text, "%s\n", own);
 	buf_printf(&text, "The workspace is %s; commands start there.", t->workspace);
@@ -147,7 +152,7 @@ json_t *rights_of(const json_t *above, const struct agent_profile *profile)
 
 /* A worker has the tools of the cell. A master leads, and where it may also work itself (plan: auto), it
  * has them too; where it must delegate (always), it only looks. */
-json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, const json_t *rights)
+json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, bool has_master, const json_t *rights)
 {
 	bool master = strcmp(role, "master") == 0, works = !master || strcmp(plan, "always") != 0;
 	json_t *names = json_array();
@@ -157,7 +162,7 @@ json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, con
 		bool looks = strcmp(tool->category, "read") == 0;
 		bool locks = tool == &tool_lock || tool == &tool_unlock; /* of use where there are several agents */
 		bool leads = master && (may_delegate || strcmp(tool->name, "delegate") != 0);
-		bool fits = locks ? !master || may_delegate : tool->control ? leads : works || looks;
+		bool fits = locks ? !master || may_delegate : tool == &tool_ask_master ? has_master : tool->control ? leads : works || looks;
 		if (fits && has_name(rights, tool->name))
 			json_array_append_new(names, json_string(tool->name));
 	}

@@ -48,6 +48,7 @@ void run_free(struct run *run)
 	slots_drop(run);
 	if (run->request != NULL)
 		llm_cancel(run->request);
+	redact_stream_free(run->saying);
 	call_drop_live(run);
 	background_drop(run);
 	exec_drop(run);
@@ -337,7 +338,7 @@ static void on_commit(void *userdata, int result, int64_t first_seq, const struc
 		return;
 	}
 	for (size_t i = 0; i < b->count; i++) {
-		b->events[i].seq = first_seq + (int64_t)i;
+		b->events[i].seq = run->last_seq = first_seq + (int64_t)i;
 		run_published(run, &b->events[i]);
 	}
 	for (size_t i = 0; i < b->deferred_count && !run->over; i++)

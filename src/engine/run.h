@@ -78,6 +78,7 @@ struct run {
 	json_t *policies;              /* -p files, for the children */
 	json_t *opening;               /* data of the event that opens this run */
 	enum event_type opening_type;  /* task.created or task.resumed */
+	int64_t last_seq;              /* of its newest durable event since it is here; 0: there is none yet */
 	json_t *carried;               /* parts of carry.h, until they are written; NULL: none */
 
 	struct cell *cell;
@@ -99,6 +100,7 @@ struct run {
 	json_t *tools;                 /* what a model is told of them; NULL: not made yet */
 	struct llm_call *request;
 	int64_t request_ms;            /* monotonic start */
+	struct redact_stream *saying;  /* between what its reply says and who listens; NULL: it says nothing */
 
 	struct live_call *live;
 	char secret_word[ID_LEN * 2 + 1]; /* of the live call; "" where none may have the proxy use a secret */
@@ -407,6 +409,15 @@ json_t *control_report(const char *call, const struct task *below);      /* data
 json_t *control_no_report(const char *call, const char *child, const char *state, const char *result);
 void control_reports(const struct call *call, struct buf *ret);          /* of all its tasks, in words */
 
+/* ask_master.c: the tool of that name. A question is a child that answers with the conversation of the task above. */
+MUST_USE int ask_master_check(const struct run *run, struct err *err);
+void ask_master_run(struct run *run, struct call *call);
+MUST_USE int ask_master_words(const struct run *run, const struct child *child, json_t *ret_parts, struct err *err);
+void ask_master_shape(const struct run *run, json_t *created);   /* what is else than with a part that is given out */
+void ask_master_end(struct run *run, struct call *call);
+json_t *ask_master_told(const struct task *task);                /* `asked` of its report; NULL: it asked nothing */
+void ask_master_reports(const struct child *child, struct buf *ret);     /* the same in words, for who was asked */
+
 /* control_take.c */
 struct inbox_message;
 void control_take(struct run *run, const struct inbox_message *message);
@@ -458,7 +469,7 @@ const json_t *prompt_tools(struct run *run);                     /* made once; b
 bool task_has_tool(const struct task *task, const char *name);
 /* What a task and all below it may have: what the one above may (NULL: everything), and its profile names (NULL: all). */
 MUST_USE json_t *rights_of(const json_t *above, const struct agent_profile *profile);
-MUST_USE json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, const json_t *rights);
+MUST_USE json_t *tools_of_role(const char *role, const char *plan, bool may_delegate, bool has_master, const json_t *rights);
 
 /* carry.c: writes what the new task goes on with. */
 void carry_emit(struct run *run);

@@ -13,6 +13,7 @@ struct secrets {
 	struct secret list[LIMIT_SECRETS];   /* in order of name */
 	size_t count;
 	struct redactor *redactor;
+	char *hidden;                        /* of secrets_hide; NULL: none */
 	bool fetched, unlocked;
 };
 
@@ -45,6 +46,9 @@ void secrets_free(struct secrets *secrets)
 	if (secrets == NULL)
 		return;
 	redactor_free(secrets->redactor);
+	if (secrets->hidden != NULL)
+		explicit_bzero(secrets->hidden, strlen(secrets->hidden));
+	free(secrets->hidden);
 	for (size_t i = 0; i < secrets->count; i++)
 		secret_done(&secrets->list[i]);
 	free(secrets);
@@ -252,6 +256,14 @@ void secrets_fetch(struct secrets *secrets)
 		secrets->unlocked |= !locked;
 		redactor_add(secrets->redactor, s->name, (struct str){ s->value, s->value_len });
 	}
+}
+
+void secrets_hide(struct secrets *secrets, const char *name, struct str value)
+{
+	if (secrets->hidden != NULL || secrets->redactor == NULL)
+		return;
+	secrets->hidden = xstrndup(value.ptr, value.len);
+	redactor_add(secrets->redactor, name, str_of(secrets->hidden));
 }
 
 const struct redactor *secrets_redactor(const struct secrets *secrets)

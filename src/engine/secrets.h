@@ -33,6 +33,9 @@ MUST_USE int secrets_read(struct secrets *secrets, const struct yaml_node *secti
 /* Fetches every value, once; commands are started, so before the loop runs. What cannot be fetched says so when it is used. */
 void secrets_fetch(struct secrets *secrets);
 
+/* After secrets_fetch, once: one value more that is hidden like the others, and that no tool can ask for. */
+void secrets_hide(struct secrets *secrets, const char *name, struct str value);
+
 size_t secrets_count(const struct secrets *secrets);         /* NULL: 0 */
 const struct secret *secrets_at(const struct secrets *secrets, size_t i);   /* in order of name */
 const struct secret *secrets_find(const struct secrets *secrets, const char *name);   /* NULL */

@@ -6,6 +6,12 @@
 #include "base/sign.h"
 #include "store/store.h"
 
+/* This key signs from now on, whatever lies in DIR; borrowed as long as the store is open. Before anything is appended. */
+void store_sign_with(struct store *store, const struct sign_key *key);
+const struct sign_key *store_signer(struct store *store);       /* what signs now; NULL: nothing does */
+/* The key of store_sign_with is signed by the one that signed before: who trusts that one trusts it. -EEXIST: it is known. */
+MUST_USE int store_audit_key_follow(struct store *store, const struct sign_key *by, struct err *err);
+
 /* A new key takes the place of the one that is there; that one signs it first. -errno. */
 MUST_USE int store_audit_key_new(struct store *store, char ret_id[static SIGN_ID_LEN + 1], struct err *err);
 

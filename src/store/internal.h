@@ -150,6 +150,7 @@ void writer_queue(struct writer *w, struct pending *p); /* takes p over, unless 
 void writer_renew(struct writer *w, const char *engine);
 int64_t writer_sure_until_ms(struct writer *w);         /* monotonic; no lease of this engine expires before */
 void writer_wait(struct writer *w, const struct pending *p);
+void writer_sign_with(struct writer *w, const struct sign_key *key);   /* before anything is queued; borrowed */
 void writer_watch(struct writer *w, struct beat *beat);  /* borrowed until the next call; NULL: no more */
 size_t writer_waiting(struct writer *w, bool *ret_broken); /* batches that are not durable yet */
 MUST_USE bool writer_retain(struct writer *w, struct retain *t); /* takes t over; false: one is under way, t stays the caller's */

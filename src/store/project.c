@@ -175,7 +175,7 @@ int project(struct db *db, enum event_type type, const struct fact *fact, struct
 static int add_days(struct db *db, const json_t *data, struct err *err)
 {
 	static const char *const keys[] = { "day", "tasks", "unknown", "turns", "calls", "denied", "input", "cache_read",
-	                                    "cache_write", "output", "usd_nanos" };
+	                                    "cache_write", "output", "usd_nanos", "cache_write_1h", "reasoning" };
 	int64_t n[COUNT(keys)];
 	size_t i;
 	json_t *row;
@@ -185,8 +185,9 @@ static int add_days(struct db *db, const json_t *data, struct err *err)
 		for (size_t k = 0; k < COUNT(keys); k++)
 			n[k] = json_get_int(row, keys[k], 0);
 		if (r == 0)
-			r = db_run(db, err, SQL_DAYS_ADD, "ittiiiiiiiiii", n[0], json_get_text(row, "user", ""),
-			           json_get_text(row, "model", ""), n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10]);
+			r = db_run(db, err, SQL_DAYS_ADD, "ittiiiiiiiiiiii", n[0], json_get_text(row, "user", ""),
+			           json_get_text(row, "model", ""), n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10],
+			           n[11], n[12]);
 	}
 	return r;
 }
@@ -263,7 +264,7 @@ static int clear_all(struct db *db, struct err *err)
 		SQL_CLEAR_CALLS, SQL_CLEAR_STAND_INS, SQL_CLEAR_COSTS, SQL_CLEAR_TASKS, SQL_CLEAR_SPENDING, SQL_CLEAR_RESERVATIONS,
 		SQL_CLEAR_RAISES,
 		SQL_CLEAR_SCHEDULES, SQL_CLEAR_SCHEDULE_RUNS,
-		SQL_CLEAR_APPROVALS, SQL_CLEAR_GRANTS, SQL_CLEAR_MARKS, SQL_CLEAR_DAYS, SQL_CLEAR_IMPORTED, SQL_CLEAR_PRUNED,
+		SQL_CLEAR_APPROVALS, SQL_CLEAR_GRANTS, SQL_CLEAR_MARKS, SQL_CLEAR_DAYS, SQL_CLEAR_DAY_SUMS, SQL_CLEAR_IMPORTED, SQL_CLEAR_PRUNED,
 		SQL_CLEAR_BLOB_REFS, SQL_WORDS_CLEAR,
 	};
 	int r = 0;

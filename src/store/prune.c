@@ -153,7 +153,7 @@ static int read_root(struct db *db, const char *root, json_t *data, struct err *
 static int describe(struct db *db, const char *root, const char *by, const char *reason, json_t *data, struct err *err)
 {
 	static const char *const day_keys[] = { "day", "user", "model", "tasks", "unknown", "turns", "calls", "denied", "input",
-	                                        "cache_read", "cache_write", "output", "usd_nanos", NULL };
+	                                        "cache_read", "cache_write", "output", "usd_nanos", "cache_write_1h", "reasoning", NULL };
 	static const char *const spent_keys[] = { "session", "user", "day", "usd_nanos", "tokens", "calls", "ms", NULL };
 	json_t *days = NULL, *spent = NULL;
 	struct size size = { 0 };

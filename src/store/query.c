@@ -23,6 +23,7 @@ enum {
 	T_TASK, T_ROOT, T_PARENT, T_SESSION, T_USER, T_AGENT, T_ROLE, T_MODEL, T_WORKSPACE, T_GOAL, T_RESULT, T_STATE,
 	T_EXIT, T_STARTED, T_ENDED, T_TURNS, T_CALLS, T_DENIED, T_INPUT, T_CACHE_READ, T_CACHE_WRITE, T_OUTPUT,
 	T_USD_NANOS, T_PID, T_START, T_BOOT, T_PID_NAMESPACE, T_UNTIL, T_PRIORITY, T_FORKED_FROM, T_FORKED_AT,
+	T_CACHE_WRITE_1H, T_REASONING,
 };
 
 void task_row_done(struct task_row *row)
@@ -50,6 +51,8 @@ static void read_numbers(const struct query *q, struct task_row *row)
 	row->cache_read = query_int(q, T_CACHE_READ);
 	row->cache_write = query_int(q, T_CACHE_WRITE);
 	row->output = query_int(q, T_OUTPUT);
+	row->cache_write_1h = query_int(q, T_CACHE_WRITE_1H);
+	row->reasoning = query_int(q, T_REASONING);
 	row->usd_nanos = query_is_null(q, T_USD_NANOS) ? -1 : query_int(q, T_USD_NANOS);
 }
 
@@ -178,9 +181,9 @@ static int visit_stand_ins(struct store *store, struct cost_row *row, void (*vis
 		other.stand_in = true;
 		other.calls = other.denied = 0;
 		int64_t *const to[] = { &other.turns, &other.input, &other.cache_read, &other.cache_write, &other.output, &other.known_nanos,
-		                        &other.unknown };
+		                        &other.unknown, &other.cache_write_1h, &other.reasoning };
 		int64_t *const from[] = { &row->turns, &row->input, &row->cache_read, &row->cache_write, &row->output, &row->known_nanos,
-		                          &row->unknown };
+		                          &row->unknown, &row->cache_write_1h, &row->reasoning };
 		for (size_t i = 0; i < COUNT(to); i++) {
 			*to[i] = query_int(&q, (int)i + 1);
 			*from[i] -= *to[i];
@@ -209,6 +212,7 @@ int store_costs(struct store *store, const struct cost_filter *filter,
 			.denied = query_int(&q, 9), .input = query_int(&q, 10), .cache_read = query_int(&q, 11),
 			.cache_write = query_int(&q, 12), .output = query_int(&q, 13),
 			.usd_nanos = query_is_null(&q, 14) ? -1 : query_int(&q, 14), .known_nanos = query_int(&q, 15), .unknown = query_int(&q, 16),
+			.cache_write_1h = query_int(&q, 18), .reasoning = query_int(&q, 19),
 		};
 		if (query_int(&q, 17) != 0 && (r = visit_stand_ins(store, &row, visit, userdata, err)) < 0)
 			return r;
@@ -217,12 +221,15 @@ int store_costs(struct store *store, const struct cost_filter *filter,
 	return r;
 }
 
-int store_days(struct store *store, const struct cost_filter *filter, void (*visit)(void *userdata, const struct day_row *row),
-               void *userdata, struct err *err)
+static int64_t last_day(const struct cost_filter *filter)
 {
-	int64_t last = filter->until_us > 0 ? (filter->until_us - 1) / LIMIT_DAY_US : INT64_MAX;
-	AUTO(query_done) struct query q = query_start(&store->db, SQL_DAYS, "iit", filter->since_us / LIMIT_DAY_US, last,
-	                                              filter->user);
+	return filter->until_us > 0 ? (filter->until_us - 1) / LIMIT_DAY_US : INT64_MAX;
+}
+
+static int visit_days(struct query *started, void (*visit)(void *userdata, const struct day_row *row), void *userdata,
+                      struct err *err)
+{
+	AUTO(query_done) struct query q = *started;
 	int r;
 
 	while ((r = query_next(&q, err)) > 0) {
@@ -231,10 +238,27 @@ int store_days(struct store *store, const struct cost_filter *filter, void (*vis
 			.unknown = query_int(&q, 4), .turns = query_int(&q, 5), .calls = query_int(&q, 6), .denied = query_int(&q, 7),
 			.input = query_int(&q, 8), .cache_read = query_int(&q, 9), .cache_write = query_int(&q, 10),
 			.output = query_int(&q, 11), .usd_nanos = query_int(&q, 12),
+			.cache_write_1h = query_int(&q, 13), .reasoning = query_int(&q, 14),
 		};
 		visit(userdata, &row);
 	}
 	return r;
+}
+
+int store_days(struct store *store, const struct cost_filter *filter, void (*visit)(void *userdata, const struct day_row *row),
+               void *userdata, struct err *err)
+{
+	struct query q = query_start(&store->db, SQL_DAYS, "iit", filter->since_us / LIMIT_DAY_US, last_day(filter), filter->user);
+
+	return visit_days(&q, visit, userdata, err);
+}
+
+int store_day_sums(struct store *store, const struct cost_filter *filter, void (*visit)(void *userdata, const struct day_row *row),
+                   void *userdata, struct err *err)
+{
+	struct query q = query_start(&store->db, SQL_DAY_SUMS, "ii", filter->since_us / LIMIT_DAY_US, last_day(filter));
+
+	return visit_days(&q, visit, userdata, err);
 }
 
 /* ---- calls ---- */

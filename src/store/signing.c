@@ -46,6 +46,8 @@ const struct sign_key *signer_get(struct db *db)
 	struct stat st;
 	struct err err = ERR_NONE;
 
+	if (db->given != NULL)
+		return db->given;
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		sign_key_free(TAKE(db->signer));
 		db->signer_stamp = 0;
@@ -106,19 +108,24 @@ static int write_key(const char *path, const struct sign_key *key, struct err *e
 	return 0;
 }
 
-int store_audit_key_new(struct store *store, char ret_id[static SIGN_ID_LEN + 1], struct err *err)
+void store_sign_with(struct store *store, const struct sign_key *key)
 {
-	AUTO(freep) char *path = key_path(&store->db, "");
-	AUTO(freep) char *fresh = key_path(&store->db, ".new");
-	AUTO(sign_key_freep) struct sign_key *key = sign_key_new();
-	const struct sign_key *before = signer_get(&store->db);
-	int64_t since = 1;
+	store->db.given = key;
+	if (store->writer != NULL)
+		writer_sign_with(store->writer, key);
+}
 
-	if (before == NULL && access(path, F_OK) == 0)
-		return err_set(err, EINVAL, "%s: it is there and cannot be used, so it cannot sign a new one; mend it or move it away", path);
-	int r = write_key(fresh, key, err);
-	if (r == 0)
-		r = tx_begin(&store->db, err);
+const struct sign_key *store_signer(struct store *store)
+{
+	return signer_get(&store->db);
+}
+
+/* Known before it signs anything. */
+static int put_first(struct store *store, const struct sign_key *key, const struct sign_key *by, struct err *err)
+{
+	int64_t since = 1;
+	int r = tx_begin(&store->db, err);
+
 	if (r < 0)
 		return r;
 	struct query q = query_start(&store->db, SQL_CHECKPOINT_COUNT, "");
@@ -127,9 +134,35 @@ int store_audit_key_new(struct store *store, char ret_id[static SIGN_ID_LEN + 1]
 		since = query_int(&q, 0) + 1;
 	query_done(&q);
 	if (r >= 0)
-		r = put_key(&store->db, key, since, before, err);
-	r = tx_end(&store->db, MIN(r, 0), err);
-	/* The public half is known before the private one signs anything. */
+		r = put_key(&store->db, key, since, by, err);
+	return tx_end(&store->db, MIN(r, 0), err);
+}
+
+int store_audit_key_follow(struct store *store, const struct sign_key *by, struct err *err)
+{
+	char id[SIGN_ID_LEN + 1];
+
+	assert(store->db.given != NULL);
+	sign_key_id(store->db.given, id);
+	AUTO(query_done) struct query q = query_start(&store->db, SQL_AUDIT_KEY_GET, "t", id);
+	int r = query_next(&q, err);
+	if (r > 0)
+		return err_set(err, EEXIST, "the key %s has signed already, so it cannot come after another; make a new one", id);
+	return r < 0 ? r : put_first(store, store->db.given, by, err);
+}
+
+int store_audit_key_new(struct store *store, char ret_id[static SIGN_ID_LEN + 1], struct err *err)
+{
+	AUTO(freep) char *path = key_path(&store->db, "");
+	AUTO(freep) char *fresh = key_path(&store->db, ".new");
+	AUTO(sign_key_freep) struct sign_key *key = sign_key_new();
+	const struct sign_key *before = signer_get(&store->db);
+
+	if (before == NULL && access(path, F_OK) == 0)
+		return err_set(err, EINVAL, "%s: it is there and cannot be used, so it cannot sign a new one; mend it or move it away", path);
+	int r = write_key(fresh, key, err);
+	if (r == 0)
+		r = put_first(store, key, before, err);
 	if (r == 0 && rename(fresh, path) < 0)
 		r = err_sys(err, "%s", path);
 	if (r == 0)

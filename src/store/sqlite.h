@@ -28,6 +28,7 @@ struct db {
 	sqlite3_stmt *cache[STATEMENTS];
 	struct sign_key *signer;                        /* of signing.c; NULL: none */
 	int64_t signer_stamp;                           /* of the file that it came from */
+	const struct sign_key *given;                   /* borrowed; NULL: the file counts */
 };
 
 /* flags: SQLITE_OPEN_*. Sets what every connection needs; the schema is schema_prepare's business. */

@@ -208,6 +208,7 @@ struct task_row {                 /* one row of the projection; all text owned b
 	int64_t forked_at;            /* the last event of that task that counts */
 	int64_t turns, calls, denied;
 	int64_t input, cache_read, cache_write, output;
+	int64_t cache_write_1h, reasoning; /* parts of cache_write and of output */
 	int64_t usd_nanos;            /* -1: unknown, because at least one reply's cost is */
 };
 void task_row_done(struct task_row *row);
@@ -237,6 +238,7 @@ struct cost_row {                 /* what one task spent itself, without its chi
 	int64_t started_us;
 	int64_t turns, calls, denied;
 	int64_t input, cache_read, cache_write, output;
+	int64_t cache_write_1h, reasoning; /* parts of cache_write and of output */
 	int64_t usd_nanos;            /* -1: unknown */
 	int64_t known_nanos, unknown; /* what the replies of known cost cost; how many others there were */
 	bool stand_in;                /* of `model`, which stood in for the task's own: a part of a task, not one more */
@@ -257,11 +259,15 @@ struct day_row {                  /* what a model did for a user's tasks that be
 	const char *user, *model;
 	int64_t tasks, unknown;       /* tasks: whose own model it is; unknown: replies of unknown cost, of the model that gave them */
 	int64_t turns, calls, denied, input, cache_read, cache_write, output;
+	int64_t cache_write_1h, reasoning; /* parts of cache_write and of output */
 	int64_t usd_nanos;            /* of the others */
 };
 /* Newest day first; of filter, days, user and nothing else. What retention took away is still in it. */
 MUST_USE int store_days(struct store *store, const struct cost_filter *filter,
                         void (*visit)(void *userdata, const struct day_row *row), void *userdata, struct err *err);
+/* The same, one row a day for all users and models together (""); of filter, days and nothing else. */
+MUST_USE int store_day_sums(struct store *store, const struct cost_filter *filter,
+                            void (*visit)(void *userdata, const struct day_row *row), void *userdata, struct err *err);
 
 struct call_row {
 	char call[24];

@@ -298,6 +298,13 @@ void writer_wait(struct writer *w, const struct pending *p)
 	pthread_mutex_unlock(&w->lock);
 }
 
+void writer_sign_with(struct writer *w, const struct sign_key *key)
+{
+	pthread_mutex_lock(&w->lock);
+	w->db.given = key;
+	pthread_mutex_unlock(&w->lock);
+}
+
 void writer_watch(struct writer *w, struct beat *beat)
 {
 	pthread_mutex_lock(&w->lock);

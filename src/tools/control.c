@@ -51,6 +51,20 @@ const struct tool tool_ask_user = {
 		  "\"question\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":10000}}}",
 };
 
+const struct tool tool_ask_master = {
+	.name = "ask_master",
+	.about = "Ask the agent that gave you this work something that only it can know: what it wants, what others found, which "
+		 "way to take. It answers from its conversation. Do not ask what you can find out or decide yourself.",
+	.category = "agent",
+	.risk = "low",
+	.permissions = "",
+	.nature = NATURE_IDEMPOTENT,   /* the task that answers is found again by its id */
+	.control = true,
+	.schema = "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"question\"],\"properties\":{"
+		  "\"question\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":10000,"
+		  "\"description\":\"with all that is needed to answer it: your master does not see your work\"}}}",
+};
+
 const struct tool tool_finish = {
 	.name = "finish",
 	.about = "End the task with its result: a report for the person, with what was done and what was not.",

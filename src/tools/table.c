@@ -11,7 +11,7 @@
 static const struct tool *const tools[] = {
 	&tool_read_file, &tool_list_dir, &tool_search, &tool_edit_file, &tool_write_file, &tool_apply_patch, &tool_shell,
 	&tool_background, &tool_read_output, &tool_memory, &tool_system_info, &tool_http_fetch,
-	&tool_plan_steps, &tool_delegate, &tool_ask_user, &tool_finish, &tool_lock, &tool_unlock,
+	&tool_plan_steps, &tool_delegate, &tool_ask_user, &tool_ask_master, &tool_finish, &tool_lock, &tool_unlock,
 };
 
 static const char *const natures[] = {

@@ -50,7 +50,7 @@ MUST_USE int tool_plan_make(const struct tool *tool, const json_t *args, const c
                             struct err *err);
 
 /* The control tools, which the engine carries out. */
-extern const struct tool tool_plan_steps, tool_delegate, tool_ask_user, tool_finish, tool_lock, tool_unlock;
+extern const struct tool tool_plan_steps, tool_delegate, tool_ask_user, tool_ask_master, tool_finish, tool_lock, tool_unlock;
 /* The hosted ones: about what ran, and about what runs beside the calls. */
 extern const struct tool tool_read_output, tool_background, tool_memory;
 

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { exited, mishri, shell, sleep, startModel, world } from './lib.mjs';
+import { AM_ROOT, exited, mishri, shell, sleep, startModel, world } from './lib.mjs';
 
 let model;
 before(async () => { model = await startModel(); });
@@ -306,6 +306,44 @@ describe('chat without a terminal', () => {
 		const run = await w.mishri(chatArgs(w, '--json'), { input: 'one', env: model.env });
 		exited(run, 0);
 		assert.equal(JSON.parse(run.out).result, 'answer 1');
+	});
+
+	test('whoever goes on with a chat has its place, policy, model and flags; what is said now goes before', async (t) => {
+		const w = world(t, { as_nobody: AM_ROOT });
+		const other = path.join(w.dir, 'other'), strict = path.join(w.dir, 'strict.yaml');
+		fs.mkdirSync(other);
+		fs.writeFileSync(strict, 'version: 1\nname: strict\nrules:\n  - { id: nothing, deny: tool, tool: "*", reason: "not today" }\n');
+		const talk = async (words, { cwd = other, code = 0 } = {}) => {
+			model.setScenario({ replies: [{ calls: [shell('echo x > made')] }, { text: 'answer' }] });
+			const run = await w.mishri(['chat', ...w.places(), '--session', 's', ...words], { input: 'go\n', env: model.env, cwd });
+			exited(run, code);
+			return { run, created: w.events('task.created').at(-1)?.data };
+		};
+		const first = ['-w', w.ws, '-p', strict, '-m', 'openai/first', '--plan', 'never', '--max-turns', '7', '--isolation', 'reduced'];
+		const { created: begun } = await talk(first);
+		const rows = [
+			[[], (d) => assert.deepEqual([d.workspace, d.model, d.plan, d.limits.turns, d.policies], [w.ws, 'openai/first', 'never', 7, [strict]])],
+			[[], (d) => assert.equal(d.isolation, 'full', 'less isolation is said each time')],
+			[['-m', 'openai/second', '--max-turns', '3'], (d) => assert.deepEqual([d.model, d.limits.turns, d.workspace], ['openai/second', 3, w.ws])],
+			[[], (d) => assert.deepEqual([d.model, d.limits.turns], ['openai/second', 3], 'the newest message counts')],
+			[['-p', w.policy], (d) => assert.deepEqual([d.policies, d.workspace], [[w.policy], w.ws])],
+			[['-w', other], (d) => assert.equal(d.workspace, other)],
+			[['-w', w.ws], (d) => assert.equal(d.workspace, w.ws)],
+		];
+		assert.equal(begun.isolation, 'reduced');
+		for (const [words, check] of rows) {
+			const before = w.events('task.created').length, { created, run } = await talk(words);
+			assert.equal(w.events('task.created').length, before + 1);
+			check(created);
+			assert.match(run.err, /As it was begun:/);
+		}
+		assert.ok(fs.existsSync(path.join(w.ws, 'made')), 'the policy given now let it');
+		const unknown = await w.mishri(['chat', ...w.places(), '-m', 'openai/x', '-p', w.policy, '--plan', 'never', '--session', 'new'], { input: '', cwd: other, env: model.env });
+		assert.doesNotMatch(unknown.err, /As it was begun/);
+		fs.rmSync(w.ws, { recursive: true });
+		const gone = await w.mishri(['chat', ...w.places(), '--resume', w.events('task.created')[0].task], { input: '', env: model.env, cwd: other });
+		exited(gone, 2);
+		assert.match(gone.err, /ws/);
 	});
 
 	test('what is wrong is said', async (t) => {

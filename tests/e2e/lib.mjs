@@ -335,14 +335,15 @@ export const USERS = AM_ROOT ? [{ name: 'root', as_nobody: false }, { name: 'nob
 
 // ---- what the contract promises ----
 
-export const RESULT_KEYS = ['calls', 'cost', 'denied', 'elapsed_ms', 'exit', 'result', 'session', 'state', 'task', 'turns'];
-export const COST_KEYS = ['cache_read', 'cache_write', 'input', 'output', 'usd_nanos'];
+export const RESULT_KEYS = ['calls', 'cost', 'denied', 'elapsed_ms', 'exit', 'own_cost', 'result', 'session', 'state', 'task', 'turns'];
+export const COST_KEYS = ['cache_read', 'cache_write', 'cache_write_1h', 'input', 'output', 'reasoning', 'usd_nanos'];
 
 export function checkResult(object, want = {}) {
 	const { type, ...fields } = object;
 	assert.ok(type === undefined || type === 'result');
 	assert.deepEqual(Object.keys(fields).sort(), RESULT_KEYS);
-	assert.deepEqual(Object.keys(object.cost).sort(), COST_KEYS);
+	for (const cost of [object.cost, object.own_cost])
+		assert.deepEqual(Object.keys(cost).sort(), COST_KEYS);
 	for (const [key, value] of Object.entries(want))
 		assert.deepEqual(object[key], value, `${key} of ${JSON.stringify(object)}`);
 	return object;
@@ -362,7 +363,7 @@ export function checkStream(text, want = {}) {
 	assert.equal(results.length, 1, `one result in ${text}`);
 	assert.equal(all.at(-1).type, 'result', 'the result comes last');
 	checkResult(results[0], want);
-	return all.slice(0, -1);
+	return all.slice(0, -1).filter((line) => line.type !== 'totals');
 }
 
 // What the model was told about its calls, in the last request.

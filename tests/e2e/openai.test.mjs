@@ -1,5 +1,7 @@
 // openai.test.mjs - the official client of OpenAI's API talks to a governed agent, in one answer and as a stream.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 
 import OpenAI from 'openai';
@@ -7,11 +9,16 @@ import OpenAI from 'openai';
 import { shell, sleep, startModel, world } from './lib.mjs';
 import { serve, token } from './serve-lib.mjs';
 
-async function begin(t, replies, policy) {
+async function begin(t, replies, policy, { config, env = {} } = {}) {
 	const w = world(t, policy === undefined ? {} : { policy });
+	if (config !== undefined) {
+		fs.mkdirSync(path.join(w.home, '.config/mishri'), { recursive: true });
+		fs.writeFileSync(path.join(w.home, '.config/mishri/config.yaml'), config);
+		w.places = () => ['--data', w.data];
+	}
 	const model = await startModel({ replies });
 	t.after(() => model.close());
-	const s = await serve(t, w, { env: model.env, args: ['-m', 'openai/mock', '-c', 'plan=never'] });
+	const s = await serve(t, w, { env: { ...model.env, ...env }, args: ['-m', 'openai/mock', '-c', 'plan=never'] });
 	const client = async (name, ...more) => new OpenAI({ baseURL: `http://127.0.0.1:${s.port}/v1`, apiKey: await token(w, name, ...more) });
 	return { w, s, client };
 }
@@ -91,4 +98,68 @@ test('an ask without a person is a refusal; a client that goes cancels, one with
 	assert.equal((await s.ended(task)).state, 'cancelled');
 	await s.end();
 	w.checkChain();
+});
+
+const MODELS = `version: 1
+name: models
+rules:
+  - { id: not-for-carol, deny: model, provider: ollama, when: { user: carol }, reason: "ollama is for the others" }
+  - { id: nobody, deny: model, model: "secret*", reason: "not yet" }
+  - { id: look-first, ask: model, model: dear, reason: "it costs" }
+  - { id: tools, allow: tool, tool: "*" }
+`;
+const AGENTS = `agents:
+  near: { role: worker, model: ollama/near, fallback: [openai/third] }
+  hidden: { role: worker, model: openai/secret-one }
+  keyless: { role: worker, model: anthropic/none }
+fallback: openai/dear, openai/second
+`;
+const all = ['mishri', 'agent:near', 'openai/mock', 'ollama/near', 'openai/third', 'openai/second'];
+
+test('the list of models has what this user may use, and what it does not have is refused by name and rule', async (t) => {
+	const { w, s, client } = await begin(t, [{ text: 'done', times: 0 }], MODELS, { config: AGENTS, env: { OLLAMA_HOST: 'http://127.0.0.1:9', ANTHROPIC_API_KEY: '', ANTHROPIC_BASE_URL: '' } });
+	const rows = [
+		['ada', all],
+		['carol', all.filter((name) => !['agent:near', 'ollama/near'].includes(name))],
+	];
+	for (const [user, want] of rows) {
+		const ai = await client(user, '--user', user);
+		const have = (await ai.models.list()).data.map((m) => m.id);
+		assert.deepEqual(have.sort(), [...want].sort(), user);
+		for (const model of have.filter((name) => !/near/.test(name)))
+			assert.equal((await ai.chat.completions.create(say('x', { model }), { maxRetries: 0 })).choices[0].message.content, 'done', model);
+	}
+	const before = w.events('task.created').length;
+	const refused = [
+		['carol', 'ollama/near', 403, 'model_refused', /ollama\/near is denied by not-for-carol .*: ollama is for the others/],
+		['carol', 'agent:near', 403, 'model_refused', /ollama\/near is denied by not-for-carol/],
+		['ada', 'agent:hidden', 403, 'model_refused', /openai\/secret-one is denied by nobody .*: not yet/],
+		['ada', 'openai/dear', 403, 'model_refused', /openai\/dear needs a person's approval by look-first/],
+		['ada', 'agent:keyless', 403, 'model_refused', /ANTHROPIC_API_KEY/],
+		['ada', 'agent:nobody', 404, 'model_not_found', /no agent 'nobody'/],
+		['ada', 'nobody/x', 404, 'model_not_found', /nobody/],
+		['ada', 'gpt', 404, 'model_not_found', /'gpt'/],
+	];
+	for (const [user, model, status, code, said] of refused) {
+		const ai = await client(`${user}-${model.replace(/[^a-z]/g, '-')}`, '--user', user);
+		await assert.rejects(ai.chat.completions.create(say('x', { model }), { maxRetries: 0 }), (e) => {
+			assert.deepEqual([e.status, e.code, e.param], [status, code, 'model'], `${model}: ${e.message}`);
+			assert.match(e.message, said);
+			return true;
+		});
+	}
+	assert.equal(w.events('task.created').length, before, 'nothing began');
+	await s.end();
+});
+
+test('models by what is allowed alone; another workspace is asked about by name', async (t) => {
+	const only = 'version: 1\nname: only\nrules:\n  - { id: own, allow: model, model: mock }\n  - { id: no-others, deny: model, model: { not: mock }, reason: "only mock" }\n';
+	const { w, s, client } = await begin(t, [{ text: 'done' }], only, { config: AGENTS });
+	const ids = (answer) => answer.body.data.map((m) => m.id);
+	assert.deepEqual(ids(await s.get(`/v1/models?workspace=${w.ws}`)), ['mishri', 'openai/mock']);
+	assert.deepEqual(ids(await s.get('/v1/models')), ['mishri', 'openai/mock']);
+	const outside = await s.get('/v1/models?workspace=/etc', { token: (await client('x')).apiKey });
+	assert.equal(outside.status, 403);
+	assert.match(outside.body.detail, /not in or below/);
+	await s.end();
 });

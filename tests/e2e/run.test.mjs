@@ -56,7 +56,7 @@ for (const { name, as_nobody } of USERS) {
 			const [object, ...more] = lines(run.out);
 			assert.deepEqual(more, []);
 			checkResult(object, { state: 'done', exit: 0, turns: 3, calls: 4, denied: 0, result: 'The notes have 2 lines. ☃',
-				cost: { usd_nanos: null, input: 300, cache_read: 120, cache_write: 0, output: 21 } });
+				cost: { usd_nanos: null, input: 300, cache_read: 120, cache_write: 0, cache_write_1h: 0, output: 21, reasoning: 0 } });
 			assert.match(object.task, TASK_ID);
 			assert.match(object.session, TASK_ID);
 			assert.ok(object.elapsed_ms > 0 && object.elapsed_ms <= run.ms);
@@ -90,7 +90,7 @@ test('a recorded model needs no server and no key', async (t) => {
 	const run = await w.mishri(w.runArgs('Say hi', '-m', `recorded/${script}`, '--output-format', 'json'));
 	exited(run, 0);
 	checkResult(JSON.parse(run.out), { result: 'Said hi.', calls: 1,
-		cost: { usd_nanos: 2000, input: 11, cache_read: 0, cache_write: 0, output: 5 } });
+		cost: { usd_nanos: 2000, input: 11, cache_read: 0, cache_write: 0, cache_write_1h: 0, output: 5, reasoning: 0 } });
 	assert.equal(w.read('hi.txt'), 'hi\n');
 });
 

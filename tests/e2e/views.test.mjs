@@ -181,7 +181,7 @@ test('cost: by what one likes, and unknown stays unknown', async (t) => {
 		assert.equal(object.rows.length, 1);
 		const [row] = object.rows;
 		assert[key instanceof RegExp ? 'match' : 'equal'](row[by], key);
-		const want = { usd_nanos: null, tasks: 3, turns: 8, calls: 7, denied: 1, input: 980, cache_read: 50, cache_write: 0, output: 140,
+		const want = { usd_nanos: null, tasks: 3, turns: 8, calls: 7, denied: 1, input: 980, cache_read: 50, cache_write: 0, cache_write_1h: 0, output: 140, reasoning: 0,
 			usd_nanos_known: 5500000, replies_of_unknown_cost: 1 };
 		assert.deepEqual(object.total, want);
 		for (const [name, value] of Object.entries(want))
@@ -191,7 +191,7 @@ test('cost: by what one likes, and unknown stays unknown', async (t) => {
 				output: 110, usd_nanos_known: 4000000, replies_of_unknown_cost: 0 });
 	}
 	const text = await look(w, 'cost');
-	assert.match(text, new RegExp(`^${root.task} +3 +8 +7 +980 +50 +0 +140 +unknown +\\$0\\.004000 +do the <work>$`, 'm'));
+	assert.match(text, new RegExp(`^${root.task} +3 +8 +7 +980 +50 +0 +0 +140 +0 +unknown +\\$0\\.004000 +do the <work>$`, 'm'));
 	assert.match(text, /^unknown: 1 of 8 replies had no known price; the others cost \$0\.005500$/m);
 	assert.deepEqual(JSON.parse(await look(w, 'cost', '--json', '--since', '2099-01-01')).rows, []);
 	assert.equal(JSON.parse(await look(w, 'cost', '--json', '--since', '1h')).rows.length, 1);

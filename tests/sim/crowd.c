@@ -1,5 +1,5 @@
 /* crowd.c - many agents that want to work at once: `crowd FIRST COUNT [v]`. Slots (core/slots.c) and the watch over waits
- * (core/waits.c) are the real ones; the agents are scripts that work, lock in any order, give out parts and wait for them, stand at
+ * (core/waits.c) are the real ones; the agents are scripts that work, lock in any order, give out parts, ask and wait for both, stand at
  * the gate, are cancelled, and lose their engine. After each step is checked: nothing works without a slot, who waits holds none,
  * no limit is passed, no deadlock stays, and nobody waits for ever. */
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "base/banned.h"
 
 enum { AGENTS = 40, OPS = 12, LOCKS = 3, USERS = 3, PROVIDERS = 2, PROFILES = 2, STEPS = 20000, TREES = 4 };
-enum op { OP_MODEL, OP_TOOL, OP_LOCK, OP_UNLOCK, OP_DELEGATE };
+enum op { OP_MODEL, OP_TOOL, OP_LOCK, OP_UNLOCK, OP_ASK, OP_DELEGATE };
 enum state { READY, WANTS_SLOT, WORKS, AT_GATE, WANTS_LOCK, WAITS_FOR_PARTS, ENDED };
 
 struct agent {
@@ -22,7 +22,7 @@ struct agent {
 	struct { enum op op; int lock; } script[OPS];
 	int length, at;
 	struct slot_seat seat;
-	bool forced;
+	bool forced, answers;          /* answers: a question of the one above it, with one model call and nothing else */
 	long others;                   /* that were let go on while it waited, after its time was longer than any head start */
 };
 
@@ -34,7 +34,7 @@ struct world {
 	struct agent agents[AGENTS];
 	int count;
 	int holder[TREES][LOCKS];      /* -1: nobody */
-	struct sums { long starts, deadlocks, crashes, cancels, forced, longest; } sums;
+	struct sums { long starts, deadlocks, crashes, cancels, forced, asked, longest; } sums;
 };
 
 static const char *const users[] = { "ann", "bob", "cem" };
@@ -149,7 +149,7 @@ static size_t graph(const struct world *w, int tree, struct wait_edge *edges, si
 			edge(&edges[n++], i, -1, WAIT_APPROVAL, -1, 0);
 		for (int k = 0; k < w->count && a->state == WAITS_FOR_PARTS; k++)
 			if (w->agents[k].parent == i && w->agents[k].state != ENDED && n < room)
-				edge(&edges[n++], i, k, WAIT_CHILD, -1, 0);
+				edge(&edges[n++], i, k, w->agents[k].answers ? WAIT_QUESTION : WAIT_CHILD, -1, a->since_us);
 		for (int k = 0; k < w->count && a->state == WANTS_SLOT; k++)
 			if (w->agents[k].tree == tree && w->agents[k].state == WORKS && n < room)
 				edge(&edges[n++], i, k, WAIT_SLOT, -1, a->seat.since_us);
@@ -227,7 +227,8 @@ static void write_script(struct world *w, struct agent *a, int depth)
 	a->length = 2 + pick(w, OPS - 2);
 	for (int i = 0; i < a->length; i++) {
 		int n = pick(w, 100);
-		a->script[i].op = n < 35 ? OP_MODEL : n < 55 ? OP_TOOL : n < 80 ? OP_LOCK : n < 92 || depth > 1 ? OP_UNLOCK : OP_DELEGATE;
+		a->script[i].op = n < 35 ? OP_MODEL : n < 55 ? OP_TOOL : n < 80 ? OP_LOCK : n < 88 ? OP_UNLOCK
+			: n < 92 || depth > 1 ? depth > 0 ? OP_ASK : OP_UNLOCK : OP_DELEGATE;
 		a->script[i].lock = pick(w, LOCKS);
 	}
 }
@@ -285,6 +286,25 @@ static void delegate(struct world *w, struct agent *a)
 	look(w, (int)(a - w->agents));
 }
 
+/* Who is above is not woken; somebody answers in its name. */
+static void ask(struct world *w, struct agent *a)
+{
+	if (w->count == AGENTS) {
+		a->at++;
+		return;
+	}
+	struct agent *other = agent_new(w, a->tree, (int)(a - w->agents));
+	other->answers = true;
+	other->length = 1;
+	other->script[0].op = OP_MODEL;
+	a->state = WAITS_FOR_PARTS;
+	a->parts = 1;
+	a->since_us = w->now_us;
+	w->sums.asked++;
+	say(w, "asks", a);
+	look(w, (int)(a - w->agents));
+}
+
 static void goes_on(struct world *w, struct agent *a)
 {
 	if (a->at >= a->length) {
@@ -307,6 +327,7 @@ static void goes_on(struct world *w, struct agent *a)
 			give_on(w, a->tree, a->script[a->at].lock);
 		a->at++;
 		break;
+	case OP_ASK: ask(w, a); break;
 	case OP_DELEGATE: delegate(w, a); break;
 	}
 }
@@ -458,8 +479,8 @@ int main(int argc, char **argv)
 		return 2;
 	for (uint64_t seed = first; seed < first + count; seed++)
 		run_seed(seed, argc > 3, &sums);
-	printf("%llu crowds: %ld works begun, %ld beyond the limits, %ld deadlocks broken, %ld crashes, %ld cancels; at most %ld others went "
-	       "before one whose time had come\n", (unsigned long long)count, sums.starts, sums.forced, sums.deadlocks, sums.crashes, sums.cancels,
-	       sums.longest);
+	printf("%llu crowds: %ld works begun, %ld beyond the limits, %ld deadlocks broken, %ld questions, %ld crashes, %ld cancels; at most %ld others went "
+	       "before one whose time had come\n", (unsigned long long)count, sums.starts, sums.forced, sums.deadlocks, sums.asked,
+	       sums.crashes, sums.cancels, sums.longest);
 	return 0;
 }

@@ -5,7 +5,7 @@
 //   import { startModel } from './mock/model.mjs'
 //     const model = await startModel({ replies: [{ text: 'Hello' }] });
 //     model.port, model.url ('http://127.0.0.1:PORT'), model.base (url + '/v1'), model.env (variables for mishri),
-//     model.requests (array, see below), model.setScenario(scenario), await model.close()
+//     model.requests (array, see below), model.setScenario(scenario), model.release(), await model.close()
 //
 // A scenario: { "replies": [...], "key": "sk-test", "model": "name" }. Only `replies` is needed. With `key`, any other
 // key is answered with 401. One request takes the first reply that is left and whose `match` fits. When none does,
@@ -16,7 +16,7 @@
 //   calls                [{ name, args, id }]: args is an object, or a string that is sent as it is; id is optional
 //   thinking             messages only: a thinking block, with a signature
 //   finish               'stop', 'tool_calls', 'length', 'content_filter': made from the rest when not given
-//   usage                { input, cache_read, cache_write, output, reasoning }; null: none is sent
+//   usage                { input, cache_read, cache_write, cache_write_1h (of it), output, reasoning (of it) }; null: none is sent
 // which request it is for:
 //   match                a text that the conversation must contain (messages and call arguments)
 //   times                how many requests it answers: 1; 0 is for ever
@@ -25,7 +25,7 @@
 //   piece_delay_ms       between HTTP writes       chunk_bytes      bytes per HTTP write: 1 is byte by byte
 //   stream               false: one JSON value although a stream was asked for
 //   no_done              without [DONE] (messages: without message_stop)
-//   close                connection: close
+//   close                connection: close        hold_after       silence after so many events, until model.release()
 // and what goes wrong:
 //   status               with `error` { type, code, message } in the provider's shape, or with `body` (text or
 //                        object) as it is; `headers` are added, e.g. { "retry-after": "1" }
@@ -346,10 +346,10 @@ function messagesText(body) {
 }
 
 function messagesUsage(usage = {}) {
-	const { input = 10, cache_read = 0, cache_write = 0, output = 5, reasoning = 0 } = usage;
+	const { input = 10, cache_read = 0, cache_write = 0, cache_write_1h = 0, output = 5, reasoning = 0 } = usage;
 	return {
 		input_tokens: input, cache_creation_input_tokens: cache_write, cache_read_input_tokens: cache_read,
-		cache_creation: { ephemeral_5m_input_tokens: cache_write, ephemeral_1h_input_tokens: 0 },
+		cache_creation: { ephemeral_5m_input_tokens: cache_write - cache_write_1h, ephemeral_1h_input_tokens: cache_write_1h },
 		output_tokens: output, output_tokens_details: { thinking_tokens: reasoning }, service_tier: 'standard',
 	};
 }
@@ -428,7 +428,7 @@ const DIALECTS = { '/v1/chat/completions': chat, '/v1/messages': messages };
 // Throws when a scenario is not what the top of this file describes, so that a mistyped key cannot pass unseen.
 const REPLY_KEYS = ['text', 'refusal', 'calls', 'thinking', 'finish', 'usage', 'match', 'times', 'delay_ms', 'piece_size',
 	'piece_delay_ms', 'chunk_bytes', 'stream', 'no_done', 'close', 'status', 'error', 'body', 'headers', 'hang', 'cut_after',
-	'drop', 'malformed', 'mid_error', 'html', 'comment'];
+	'drop', 'hold_after', 'malformed', 'mid_error', 'html', 'comment'];
 
 function readScenario(scenario) {
 	const { replies, ...rest } = scenario;
@@ -459,9 +459,11 @@ function sendJson(response, status, value, headers = {}) {
 }
 
 // Writes the body in the pieces that the reply asks for; false when the reply cut the connection.
-async function sendPieces(response, reply, texts) {
-	let sent = 0;
+async function sendPieces(response, reply, texts, hold) {
+	let sent = 0, events = 0;
 	for (const text of texts) {
+		if (events++ === reply.hold_after)
+			await hold(response);
 		const bytes = Buffer.from(text, 'utf8');
 		const step = reply.chunk_bytes ?? bytes.length;
 		for (let at = 0; at < bytes.length; at += step) {
@@ -487,7 +489,7 @@ async function sendPieces(response, reply, texts) {
 	return true;
 }
 
-async function sendReply(response, dialect, reply, body, n) {
+async function sendReply(response, dialect, reply, body, n, hold) {
 	if (reply.delay_ms)
 		await sleep(reply.delay_ms);
 	if (response.destroyed)
@@ -522,7 +524,7 @@ async function sendReply(response, dialect, reply, body, n) {
 		response.flushHeaders();
 		return;
 	}
-	if (await sendPieces(response, reply, texts) && reply.hang !== 'last')
+	if (await sendPieces(response, reply, texts, hold) && reply.hang !== 'last')
 		response.end();
 }
 
@@ -532,6 +534,12 @@ export async function startModel(scenario = { replies: [] }, { port = 0 } = {}) 
 	const sockets = new Set();
 	const thoughtful = new Set();
 	const model = { requests: [], invalid: [], missed: 0 };
+	const held = [];
+	const hold = (response) => new Promise((done) => {
+		held.push(done);
+		response.once('close', done);
+	});
+	model.release = () => held.splice(0).forEach((done) => done());
 
 	async function answer(request, response) {
 		const text = await readBody(request);
@@ -593,7 +601,7 @@ export async function startModel(scenario = { replies: [] }, { port = 0 } = {}) 
 			for (const block of messages.blocks(reply, entry.n))
 				if (block.type === 'tool_use')
 					thoughtful.add(block.id);
-		return sendReply(response, dialect, reply, body, entry.n);
+		return sendReply(response, dialect, reply, body, entry.n, hold);
 	}
 
 	const server = http.createServer((request, response) => {

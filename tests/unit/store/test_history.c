@@ -207,10 +207,16 @@ static void days_are_the_sums_of_their_tasks(void **state UNUSED)
 {
 	static const char want[] = "bo openai/gpt-5 1/0 0 0 0 0 0\namal recorded/one 2/1 2 2 1 20 500\n"
 	                           "amal openai/gpt-5-mini 1/0 1 0 0 10 1500\n";
+	static const char want_sums[] = "  4/1 3 2 1 30 2000\n";
 	static const char *const differ =
 		"SELECT count(*) FROM (SELECT t.started_us / 86400000000, t.user, t.model, count(*), sum(c.usd_nanos IS NULL), sum(c.turns),"
 		" sum(c.calls), sum(c.denied), sum(c.input), sum(c.cache_read), sum(c.cache_write), sum(c.output),"
-		" coalesce(sum(c.usd_nanos), 0) FROM tasks t JOIN costs c ON c.task = t.task GROUP BY 1, 2, 3 EXCEPT SELECT * FROM days)";
+		" coalesce(sum(c.usd_nanos), 0), sum(c.cache_write_1h), sum(c.reasoning) FROM tasks t JOIN costs c ON c.task = t.task"
+		" GROUP BY 1, 2, 3 EXCEPT SELECT * FROM days)";
+	static const char *const sums_differ =
+		"SELECT count(*) FROM (SELECT day, sum(tasks), sum(unknown), sum(turns), sum(calls), sum(denied), sum(input),"
+		" sum(cache_read), sum(cache_write), sum(output), sum(usd_nanos), sum(cache_write_1h), sum(reasoning) FROM days GROUP BY 1"
+		" EXCEPT SELECT * FROM day_sums)";
 	struct fixture f;
 
 	fixture_init(&f);
@@ -220,12 +226,17 @@ static void days_are_the_sums_of_their_tasks(void **state UNUSED)
 		OK(&f, store_days(f.store, &(struct cost_filter){ 0 }, add_day, got, &f.err));
 		assert_string_equal(got, want);
 		assert_int_equal(tamper(&f, differ), 0);
+		assert_int_equal(tamper(&f, sums_differ), 0);
+		got[0] = '\0';
+		OK(&f, store_day_sums(f.store, &(struct cost_filter){ 0 }, add_day, got, &f.err));
+		assert_string_equal(got, want_sums);
 		OK(&f, store_rebuild(f.store, &f.err));
 	}
 	char got[400] = "";
 	OK(&f, store_days(f.store, &(struct cost_filter){ .user = "bo" }, add_day, got, &f.err));
 	assert_string_equal(got, "bo openai/gpt-5 1/0 0 0 0 0 0\n");
-	assert_true(tamper(&f, "UPDATE days SET turns = turns + 1") == 0 && tamper(&f, differ) > 0); /* the comparison can fail */
+	assert_true(tamper(&f, "UPDATE days SET turns = turns + 1") == 0 && tamper(&f, differ) > 0); /* the comparisons can fail */
+	assert_true(tamper(&f, "UPDATE day_sums SET turns = turns + 1") == 0 && tamper(&f, sums_differ) > 0);
 	fixture_done(&f);
 }
 

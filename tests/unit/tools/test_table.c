@@ -52,7 +52,7 @@ static void names_and_builtins(void **state)
 
 	(void)state;
 	assert_null(tool_at(count));
-	assert_int_equal(built, count - 10 + 2); /* all but shell, five of the engine's and the four of a master; and two that are no tools */
+	assert_int_equal(built, count - 11 + 2); /* all but shell, five of the engine's and five for agents among themselves; and two that are no tools */
 	assert_int_equal(tool_names(names, 2), 2);
 	assert_int_equal(tool_builtins(builtins, 1), 1);
 	assert_string_equal(nature_name(tool_find("shell")->nature), "at_most_once");
