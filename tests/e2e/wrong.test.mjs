@@ -52,8 +52,9 @@ const RIGHT = {
 const required = (c) => c.args.split(' ').filter((word) => word !== '' && !word.startsWith('['));
 const right = (c) => RIGHT[c.command]?.() ?? (required(c)[0]?.startsWith('TASK') ? [task] : []);
 
-const state = () => JSON.stringify(w.sql('select seq, hash from events order by seq')) + JSON.stringify(w.sql('select name from tokens')) +
-	JSON.stringify(w.sql('select * from schedules'));
+// What people and agents have in the store; that an engine was there and went is no harm.
+const state = () => ({ events: w.events().filter((e) => !e.type.startsWith('engine.')).map((e) => `${e.seq} ${e.type} ${e.hash}`),
+	tokens: w.sql('select name from tokens'), schedules: w.sql('select * from schedules') });
 
 before(async () => {
 	model = await startModel({ replies: [{ text: 'done', times: 0 }] });
@@ -123,7 +124,7 @@ describe('wrong words', () => {
 					: { words: [...name, ...places, o.name], names: o.name === '--exec' ? ['no program'] : [o.name] });
 		}
 		await each(rows, refused([2]));
-		assert.equal(state(), was);
+		assert.deepEqual(state(), was);
 	});
 
 	test('a misspelt second word', async () => {
@@ -147,7 +148,7 @@ describe('wrong words', () => {
 			}
 		await each(rows, (r, row) => refused(/^(export|help|demo)$/.test(row.words[0]) ? [1, 2, 3] : [2, 3])(r, row));
 		await each(free.filter((row) => ['history', 'events', 'cost', 'show', 'tree', 'policy', 'tools', 'token', 'approve', 'deny'].includes(row.words[0])), harmless);
-		assert.equal(state(), was);
+		assert.deepEqual(state(), was);
 	});
 
 	test('words that name nothing', async () => {
@@ -157,7 +158,7 @@ describe('wrong words', () => {
 				rows.push({ words: [...c.command.split(' '), '--data', w.data, value, ...right(c).slice(1)], report: /^policy (lint|test)$/.test(c.command) });
 		// What is wrong with a policy is what lint and test are asked for: their result.
 		await each(rows, (r, row) => refused(row.words[0] === 'import' ? [1, 2] : [2, 3])(row.report ? { ...r, code: r.code, out: '', err: r.out } : r, row));
-		assert.equal(state(), was);
+		assert.deepEqual(state(), was);
 	});
 });
 
@@ -203,7 +204,7 @@ describe('wrong streams', () => {
 	test('no standard input, and no standard error', async () => {
 		const was = state();
 		await each(TABLE.filter((one) => LOOKS.test(one.command)).flatMap((c) => [through(c, '<&-'), through(c, '2>&- <&-')]), (r) => harmless(r) ?? (r.code > 1 ? 'it minds' : null));
-		assert.equal(state(), was);
+		assert.deepEqual(state(), was);
 	});
 
 	test('a reader who has had enough is no failure', async () => {
