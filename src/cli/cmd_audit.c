@@ -37,8 +37,8 @@ static void report_json(bool intact, const struct store_report *report, const ch
 
 static void report_text(const struct store_report *report)
 {
-	printf("intact: %lld events in %lld chains, %lld checkpoints, %lld long strings\n", (long long)report->events,
-	       (long long)report->chains, (long long)report->checkpoints, (long long)report->blobs);
+	printf("intact: %lld events in %lld chains, %lld checkpoint%s, %lld long strings\n", (long long)report->events,
+	       (long long)report->chains, (long long)report->checkpoints, report->checkpoints == 1 ? "" : "s", (long long)report->blobs);
 	if (report->signatures > 0)
 		printf("signed: %lld of %lld checkpoints\n", (long long)report->signatures, (long long)report->checkpoints);
 	if (report->pruned > 0)
@@ -54,8 +54,9 @@ static int read_trusted(const struct options *o, struct sign_key **ret)
 
 	if (path == NULL)
 		return 0;
-	if (io_read_file(path, &pem, &err) < 0)
-		return complain(EXIT_USAGE, "audit verify: %s", err.text);
+	int r = io_read_file(path, &pem, &err);
+	if (r < 0)
+		return complain(EXIT_USAGE, "audit verify: the key '%s': %s; `mishri audit key` prints one", path, strerror(-r));
 	if (sign_key_parse(buf_str(&pem), false, ret, &err) < 0)
 		return complain(EXIT_USAGE, "audit verify: %s: %s", path, err.text);
 	return 0;

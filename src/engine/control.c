@@ -302,8 +302,8 @@ void control_child_over(struct run *child)
 
 	if (run->over)
 		return;
-	if (child->failure.code != 0 && child->failure_kind != RUN_INTERRUPTED) {
-		run_fail(run, child->failure_kind, &child->failure); /* it can be resumed, and so can this one */
+	if (child->failure != NULL && child->failure_kind != RUN_INTERRUPTED) {
+		run_fail(run, child->failure_kind, child->failure); /* it can be resumed, and so can this one */
 		return;
 	}
 	if (child->task->phase == PHASE_ENDED && task_call_find(run->task, child->parent_call) != NULL)
