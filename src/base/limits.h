@@ -325,7 +325,8 @@
 #define LIMIT_NOTES_SHOWN           50       /* in one answer */
 
 /* the service and its API */
-#define LIMIT_HTTP_CONNECTIONS      1024     /* at once; more are told so and closed */
+#define LIMIT_HTTP_CONNECTIONS      2048     /* at once; more are told so and closed */
+#define LIMIT_HTTP_LOCAL            64       /* of them, that only the Unix socket may take */
 #define LIMIT_HTTP_HEAD_BYTES       KIB(16)
 #define LIMIT_HTTP_TARGET_BYTES     KIB(4)
 #define LIMIT_HTTP_BODY_BYTES       (MIB(2) + KIB(64)) /* a goal of its full length, escaped a little */
@@ -352,7 +353,8 @@
 #define LIMIT_API_UNSENT_MS         200      /* then it is looked again */
 #define LIMIT_API_LOOK_MS           20       /* whether an engine has taken a person's answer */
 #define LIMIT_STREAM_PAGE           256      /* events read at once for one stream */
-#define LIMIT_STREAMS               768      /* at once; the other connections are for requests */
+#define LIMIT_STREAMS_OF_TOKEN      512      /* at once */
+#define LIMIT_STREAMS               1536     /* at once; the other connections are for requests */
 #define LIMIT_QUESTIONS_UP          16       /* of one task to the one above */
 #define LIMIT_ANSWER_TURNS          2        /* of the task that answers */
 #define LIMIT_ANSWER_MS             600000

@@ -30,7 +30,7 @@ static int status_of(int code)
 	static const struct { int code, status; } rows[] = {
 		{ EINVAL, 422 }, { ENOENT, 404 }, { EACCES, 403 }, { EPERM, 403 }, { EEXIST, 409 }, { EBUSY, 409 }, { EALREADY, 409 },
 		{ EAGAIN, 503 }, { ENOSPC, 503 }, { ENOTDIR, 422 }, { EFBIG, 422 }, { ERANGE, 422 },
-		{ EBADMSG, 422 }, { EOPNOTSUPP, 422 },
+		{ EBADMSG, 422 }, { EOPNOTSUPP, 422 }, { ENAMETOOLONG, 422 }, { ELOOP, 422 }, { EISDIR, 422 },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++)
@@ -491,6 +491,26 @@ void api_hooks(struct serve *serve)
 	serve->s.on_text = on_text;
 }
 
+static int listen_parse(const struct serve *serve, const char *listen, char address[static 64], uint16_t *port, struct err *err)
+{
+	bool loopback;
+
+	int r = http_address_parse(listen, address, port, &loopback, err);
+	if (r == 0 && !loopback && strcmp(config_text(serve->config, "serve.expose"), "on") != 0)
+		return err_set(err, EPERM, "--listen %s: others than this machine could reach it, in clear text; listen on 127.0.0.1 behind a"
+		               " server that speaks TLS, or set serve.expose to on where that is meant", listen);
+	return r;
+}
+
+int serve_listen_check(const struct serve *serve, struct err *err)
+{
+	const char *listen = config_text(serve->config, "serve.listen");
+	char address[64];
+	uint16_t port;
+
+	return listen == NULL ? 0 : listen_parse(serve, listen, address, &port, err);
+}
+
 static int listen_tcp(struct serve *serve, const char *listen, struct err *err)
 {
 	const char *hosts[LIMIT_HTTP_HOSTS];
@@ -499,15 +519,11 @@ static int listen_tcp(struct serve *serve, const char *listen, struct err *err)
 	size_t count = 0;
 	char address[64];
 	uint16_t port;
-	bool loopback;
 
 	for (char *rest = names, *one; (one = strsep(&rest, ", ")) != NULL;)
 		if (one[0] != '\0' && count < COUNT(hosts))
 			hosts[count++] = one;
-	int r = http_address_parse(listen, address, &port, &loopback, err);
-	if (r == 0 && !loopback && strcmp(config_text(serve->config, "serve.expose"), "on") != 0)
-		return err_set(err, EPERM, "--listen %s: others than this machine could reach it, in clear text; listen on 127.0.0.1 behind a"
-		               " server that speaks TLS, or set serve.expose to on where that is meant", listen);
+	int r = listen_parse(serve, listen, address, &port, err);
 	return r < 0 ? r : http_listen_tcp(serve->http, address, port, hosts, count, err);
 }
 

@@ -37,8 +37,8 @@ static void report_json(bool intact, const struct store_report *report, const ch
 
 static void report_text(const struct store_report *report)
 {
-	printf("intact: %lld events in %lld chains, %lld checkpoints, %lld long strings\n", (long long)report->events,
-	       (long long)report->chains, (long long)report->checkpoints, (long long)report->blobs);
+	printf("intact: %lld events in %lld chains, %lld checkpoint%s, %lld long strings\n", (long long)report->events,
+	       (long long)report->chains, (long long)report->checkpoints, report->checkpoints == 1 ? "" : "s", (long long)report->blobs);
 	if (report->signatures > 0)
 		printf("signed: %lld of %lld checkpoints\n", (long long)report->signatures, (long long)report->checkpoints);
 	if (report->pruned > 0)
@@ -54,8 +54,9 @@ static int read_trusted(const struct options *o, struct sign_key **ret)
 
 	if (path == NULL)
 		return 0;
-	if (io_read_file(path, &pem, &err) < 0)
-		return complain(EXIT_USAGE, "audit verify: %s", err.text);
+	int r = io_read_file(path, &pem, &err);
+	if (r < 0)
+		return complain(EXIT_USAGE, "audit verify: the key '%s': %s; `mishri audit key` prints one", path, strerror(-r));
 	if (sign_key_parse(buf_str(&pem), false, ret, &err) < 0)
 		return complain(EXIT_USAGE, "audit verify: %s: %s", path, err.text);
 	return 0;
@@ -133,12 +134,13 @@ static int audit_key(int argc, char **argv)
 	bool fresh = option_given(o, "--new");
 	const char *after = option_text(o, "--after", NULL);
 	if (fresh && after != NULL)
-		return complain(EXIT_USAGE, "audit key: --new makes a key in the data directory, --after is for one of audit.key: give one of them");
+		return complain(EXIT_USAGE, "audit key: --new makes a key in the data directory, --after is for one of "
+		                "audit.key: give one of them");
 	if (cli_open_store(o, fresh || after != NULL ? STORE_CREATE : STORE_READ_ONLY, &store, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	if (fresh && cli_signer_given())
-		return complain(EXIT_USAGE, "audit key: the key is where audit.key says, not in the data directory: make a new one there, then "
-		                "`mishri audit key --after OLD.pem`");
+		return complain(EXIT_USAGE, "audit key: the key is where audit.key says, not in the data directory: make a new one "
+		                "there, then `mishri audit key --after OLD.pem`");
 	if (after != NULL && !cli_signer_given())
 		return complain(EXIT_USAGE, "audit key: --after: audit.key says nothing, so there is no key to sign; --new makes one");
 	int code = after != NULL ? follow(store, after) : 0;
@@ -164,5 +166,6 @@ const struct command cmd_audit_verify = {
 };
 const struct command cmd_audit_key = {
 	.name = "audit key", .args = "", .about = "the key that signs checkpoints: its public half; --new makes one", .options = key_rows,
-	.option_count = COUNT(key_rows), .run = audit_key, .examples = "  mishri audit key --new > kept-elsewhere.pem\n  mishri audit key --after old-private.pem\n",
+	.option_count = COUNT(key_rows), .run = audit_key,
+	.examples = "  mishri audit key --new > kept-elsewhere.pem\n  mishri audit key --after old-private.pem\n",
 };

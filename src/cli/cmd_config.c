@@ -22,7 +22,11 @@ static int load(const struct options *o, const char *data, struct config **ret, 
 	size_t count = option_all(o, "--config", pairs, COUNT(pairs));
 	const char *workspace = option_text(o, "--workspace", NULL);
 
-	int r = cli_own_tools(o, workspace != NULL ? workspace : ".", err);
+	AUTO(freep) char *resolved = NULL;
+
+	int r = workspace != NULL ? cli_workspace(workspace, &resolved, err) : 0;
+	if (r == 0)
+		r = cli_own_tools(o, workspace != NULL ? workspace : ".", err);
 	if (r < 0)
 		return r;
 	r = config_load_usual(data, workspace != NULL ? workspace : ".", option_given(o, "--no-user-config"),

@@ -307,6 +307,16 @@ static int priority(int argc, char **argv)
 
 /* ---- resume ---- */
 
+int cli_resume_words(const struct options *o)
+{
+	static const char *const formats[] = { "text", "json", "stream-json" };
+	const char *format = option_text(o, "--output-format", "text");
+
+	if (name_find(formats, COUNT(formats), format) >= 0)
+		return 0;
+	return complain(EXIT_USAGE, "--output-format: '%s' is not known; right would be text, json or stream-json", format);
+}
+
 int cli_run_resume(const struct options *o, const char *task)
 {
 	static const char *const switches[] = { "--no-user-config", "--json", "--no-color", "--wait-for-approval" };
@@ -370,6 +380,8 @@ static int resume(int argc, char **argv)
 
 	if (code == 0 && option_positionals(w.o, &names) != 1)
 		code = complain(EXIT_USAGE, "resume: name one task: its id, the beginning of it, or 'last'; `mishri ps` lists them");
+	if (code == 0)
+		code = cli_resume_words(w.o);
 	if (code == 0)
 		code = find(&w, names[0], task);
 	if (code == 0 && store_task_get(w.store, task, &row, &err) < 0)

@@ -47,11 +47,14 @@ static int fork_task(int argc, char **argv)
 		                "`mishri events TASK` shows the number of each event");
 	if (str_to_u64(str_of(words[0] + (words[0][0] == '#')), &seq) < 0 || seq == 0 || seq > INT64_MAX)
 		return complain(EXIT_USAGE, "fork: '%.40s' is no event: give its number, as `mishri events TASK` shows it", words[0]);
+	int code = cli_resume_words(o);
+	if (code != 0)
+		return code;
 	if (cli_user(o, user, &err) < 0)
 		return complain(EXIT_USAGE, "%s", err.text);
 	struct fork_wish wish = { .event = (int64_t)seq, .text = count > 1 ? words[1] : NULL, .user = user,
 	                          .interactive = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1 };
-	int code = make(o, &wish, task);
+	code = make(o, &wish, task);
 	if (code != 0)
 		return code;
 	if (!option_given(o, "--make-only")) {

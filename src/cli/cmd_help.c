@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/man.h"
+#include "cli/print.h"
 #include "cli/text.h"
 
 #include "base/banned.h"
@@ -85,10 +86,8 @@ void command_help_all(void *to)
 	      "... stands, the commands behind it.\n", to);
 }
 
-static int help_family(const char *word)
+static void help_family(const char *word)
 {
-	size_t found = 0;
-
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		if (rows[i].family != NULL && strcmp(rows[i].family, word) == 0)
 			printf("mishri %s - %s\n\nCommands\n", word, rows[i].about);
@@ -96,11 +95,8 @@ static int help_family(const char *word)
 			continue;
 		AUTO(freep) char *left = xasprintf("%s %s", rows[i].command->name, rows[i].command->args);
 		row(stdout, left, rows[i].command->about, HELP_OPTIONS);
-		found++;
 	}
-	if (found > 0)
-		printf("\n`mishri help %s COMMAND` shows the options and examples of one.\n", word);
-	return found > 0 ? 0 : -ENOENT;
+	printf("\n`mishri help %s COMMAND` shows the options and examples of one.\n", word);
 }
 
 void command_help(const struct command *c, void *to)
@@ -123,6 +119,42 @@ void command_help(const struct command *c, void *to)
 		fprintf(to, "\nExamples\n%s", c->examples);
 }
 
+static json_t *json_command(const struct command *c, const char *group)
+{
+	json_t *all = json_array();
+	const struct option_row *o;
+
+	for (size_t i = 0; (o = command_option(c, i)) != NULL; i++) {
+		char letter[3] = { '-', o->short_name, '\0' };
+		json_array_append_new(all, json_pack("{s:s, s:s?, s:s?, s:s, s:b}", "name", o->name, "short", o->short_name != 0 ? letter : NULL,
+		                                     "value", o->value, "about", o->help, "repeat", o->repeat));
+	}
+	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "command", c->name, "args", c->args, "about", c->about, "group", group, "options", all);
+}
+
+/* All commands, or those that begin with the words, as one list. */
+static void help_json(const struct command *only, const char *family)
+{
+	AUTO(json_decrefp) json_t *list = json_array();
+	const char *group = "";
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct command *c = rows[i].command;
+		group = rows[i].group != NULL ? rows[i].group : group;
+		if (c != NULL && (only == NULL || c == only) && (family == NULL || of_family(c, family)))
+			json_array_append_new(list, json_command(c, group));
+	}
+	print_json(list);
+}
+
+static bool is_family(const char *word)
+{
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (rows[i].family != NULL && strcmp(rows[i].family, word) == 0)
+			return true;
+	return false;
+}
+
 static int run(int argc, char **argv)
 {
 	AUTO(options_freep) struct options *o = NULL;
@@ -138,21 +170,25 @@ static int run(int argc, char **argv)
 			return complain(EXIT_USAGE, "help: --man writes all pages; it takes no command");
 		return man_write(option_text(o, "--man", "."), &err) < 0 ? complain(EXIT_FAILED, "%s", err.text) : EXIT_DONE;
 	}
-	if (count == 0) {
-		command_help_all(stdout);
-		return EXIT_DONE;
-	}
-	if (count == 1 && help_family(words[0]) == 0)
-		return EXIT_DONE;
 	const struct command *about = command_find((int)count, (char **)words, &used);
-	if (about == NULL)
+	const char *family = count == 1 && is_family(words[0]) ? words[0] : NULL;
+	if (count > 0 && about == NULL && family == NULL)
 		return command_unknown((int)count, (char **)words);
-	command_help(about, stdout);
+	if (about != NULL && (size_t)used < count)
+		return complain(EXIT_USAGE, "help: '%s' is one word too many; see `mishri help %s`", words[used], about->name);
+	if (option_given(o, "--json"))
+		help_json(about, family);
+	else if (family != NULL)
+		help_family(family);
+	else if (about != NULL)
+		command_help(about, stdout);
+	else
+		command_help_all(stdout);
 	return EXIT_DONE;
 }
 
 const struct command cmd_help = {
 	.name = "help", .args = "[COMMAND]", .about = "what there is, or one command with its options",
 	.options = options, .option_count = COUNT(options), .run = run,
-	.examples = "  mishri help\n  mishri help policy check\n  mishri help --man /tmp/pages && man /tmp/pages/mishri-run.1\n",
+	.examples = "  mishri help\n  mishri help policy check\n  mishri help --json | jq -r .[].command\n  mishri help --man /tmp/pages && man /tmp/pages/mishri-run.1\n",
 };

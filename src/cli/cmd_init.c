@@ -340,7 +340,8 @@ static int run(int argc, char **argv)
 		return complain(r == -ECANCELED ? EXIT_FAILED : EXIT_USAGE, "%s", err.text);
 	write_config(&plan, &config);
 	if (write_policy(&plan, &policy, &err) < 0 || check_policy(&policy, &plan, &err) < 0)
-		return complain(EXIT_CONFIG, "%s; nothing was written", err.text);
+		return complain(EXIT_CONFIG, "%s; nothing was written%s", err.text,
+		                strtod(plan.budget, NULL) > 0 ? " (`mishri init --budget 0` sets no bound)" : "");
 	if (io_mkdirs(dir, &err) < 0 || write_file(config_path, &config, force, &err) < 0 ||
 	    write_file(policy_path, &policy, force, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);

@@ -45,7 +45,7 @@ static int metrics(int argc, char **argv)
 		return complain(EXIT_FAILED, "%s", err.text);
 	metrics_render(counted, &(struct metrics_now){ .store = store }, open, &text);
 	fwrite(buf_text(&text), 1, text.len, stdout);
-	return fflush(stdout) == 0 ? EXIT_DONE : complain(EXIT_FAILED, "the output could not be written");
+	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
 static const struct option_row options[] = {

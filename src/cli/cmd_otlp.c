@@ -103,6 +103,9 @@ static int send_to(const struct options *o, struct store *store, const struct co
 	struct roots roots = { 0 };
 	struct err err = ERR_NONE;
 
+	int64_t since;
+	if (option_since_us(o, "--since", &since) < 0)
+		return EXIT_USAGE;
 	if (config_otel_wrong(config) != NULL)
 		return complain(EXIT_CONFIG, "%s", config_otel_wrong(config));
 	int r = otel_setup_read(config, true, &setup, &err);

@@ -128,7 +128,7 @@ static int read_exec(struct check *c)
 
 	int r = probe_set_exec(&c->probe, argv, argc, true, &err);
 	if (r == -ENOENT) {
-		fprintf(stderr, "mishri: %s; judged by its spelling\n", err.text);
+		complain(0, "%s; judged by its spelling", err.text);
 		r = probe_set_exec(&c->probe, argv, argc, false, &err);
 	}
 	return r < 0 ? usage(c, err.text) : 0;
@@ -167,14 +167,14 @@ static int read_secret(struct check *c)
 	return 0;
 }
 
-static void print_secret(const struct action *a, const struct decision *d)
+static void add_secret(const struct action *a, const struct decision *d, struct buf *ret)
 {
 	if (a->secret == NULL || d->effect == EFFECT_DENY)
 		return;
 	if (d->secret_source != NULL)
-		printf("  secret %s: named by %s\n", a->secret, d->secret_source);
+		buf_printf(ret, "  secret %s: named by %s\n", a->secret, d->secret_source);
 	else
-		printf("  secret %s: no rule names it, so only its own `allow` in the configuration opens it\n", a->secret);
+		buf_printf(ret, "  secret %s: no rule names it, so only its own `allow` in the configuration opens it\n", a->secret);
 }
 
 /* What --exec is followed by is no option of ours: cuts argv there. */
@@ -194,33 +194,43 @@ static int cut_exec(struct check *c, int argc, char **argv)
 	return argc;
 }
 
-static void print_decision(const struct check *c, const struct decision *d)
+static void add_decision(const struct check *c, const struct decision *d, struct buf *ret)
 {
-	printf("%s", effect_name(d->effect));
+	buf_printf(ret, "%s", effect_name(d->effect));
 	if (d->rule != NULL)
-		printf(" by %s (%s)", d->rule, d->source);
-	printf(": %s\n", d->reason);
+		buf_printf(ret, " by %s (%s)", d->rule, d->source);
+	buf_printf(ret, ": %s\n", d->reason);
 	for (size_t i = 0; i < d->also_count; i++)
-		printf("  also: %s\n", d->also[i]);
-	print_secret(&c->probe.action, d);
+		buf_printf(ret, "  also: %s\n", d->also[i]);
+	add_secret(&c->probe.action, d, ret);
 	if (c->command == &cmd_policy_check)
 		return;
 	const struct facts *f = &c->probe.facts;
 	const struct action *a = &c->probe.action;
 	if (a->kind == ACTION_EXEC) {
-		printf("  program: %s, from %s; goes by", a->exec.program, origin_name(a->exec.origin));
+		buf_printf(ret, "  program: %s, from %s; goes by", a->exec.program, origin_name(a->exec.origin));
 		for (size_t i = 0; i < a->exec.name_count; i++)
-			printf(" %s", a->exec.names[i]);
-		putchar('\n');
+			buf_printf(ret, " %s", a->exec.names[i]);
+		buf_add_text(ret, "\n");
 	}
 	if (a->kind == ACTION_TOOL)
-		printf("  tool: %s, category %s, risk %s\n", a->tool.name, a->tool.category != NULL ? a->tool.category : "unknown",
+		buf_printf(ret, "  tool: %s, category %s, risk %s\n", a->tool.name, a->tool.category != NULL ? a->tool.category : "unknown",
 		       a->tool.risk != NULL ? a->tool.risk : "unknown");
 	char time[CLOCK_TEXT_BYTES];
-	printf("  facts: user %s, role %s, agent %s, channel %s, depth %d, calls %lld, %s, workspace %s, %s\n", f->user,
+	buf_printf(ret, "  facts: user %s, role %s, agent %s, channel %s, depth %d, calls %lld, %s, workspace %s, %s\n", f->user,
 	       f->role, f->agent, f->channel, f->depth, (long long)f->calls, f->interactive ? "somebody there" : "nobody there",
 	       f->workspace, clock_format(f->time_us, time));
-	printf("  policy: %s, %lld ns\n", policy_digest(c->policy), (long long)d->ns);
+	buf_printf(ret, "  policy: %s, %lld ns\n", policy_digest(c->policy), (long long)d->ns);
+}
+
+/* Names and words in it are those of the command line and of files: nothing in them may act on the terminal. */
+static void print_decision(const struct check *c, const struct decision *d)
+{
+	AUTO(buf_done) struct buf text = BUF_INIT(MIB(1)), clean = BUF_INIT(MIB(4));
+
+	add_decision(c, d, &text);
+	sanitize_text(buf_str(&text), &clean);
+	fputs(buf_text(&clean), stdout);
 }
 
 static int decide(struct check *c)
@@ -294,6 +304,15 @@ static int load_named(const struct command *command, const struct options *o, st
 	return policy_load_files(files, count, tools, tool_names(tools, COUNT(tools)), ret, err) < 0 ? EXIT_CONFIG : 0;
 }
 
+/* FILE:LINE:COL: what; names and words in it are a stranger's. */
+static void print_refusal(const char *text)
+{
+	AUTO(buf_done) struct buf clean = BUF_INIT(MIB(1));
+
+	sanitize_text(str_of(text), &clean);
+	puts(buf_text(&clean));
+}
+
 static int run_lint(int argc, char **argv)
 {
 	AUTO(options_freep) struct options *o = NULL;
@@ -314,7 +333,7 @@ static int run_lint(int argc, char **argv)
 		return print_json(all) == EXIT_DONE ? r : EXIT_FAILED;
 	}
 	if (policy == NULL)
-		printf("%s\n", err.text);
+		print_refusal(err.text);
 	for (size_t i = 0; i < json_array_size(warnings); i++)
 		printf("%s\n", json_string_value(json_array_get(warnings, i)));
 	return flushed(r);
@@ -338,7 +357,7 @@ static int run_test(int argc, char **argv)
 		return print_json(all) == EXIT_DONE ? r : EXIT_FAILED;
 	}
 	if (policy == NULL)
-		printf("%s\n", err.text);
+		print_refusal(err.text);
 	else
 		printf("%zu rules, %zu tests: all pass\n", policy_rule_count(policy), policy_test_count(policy));
 	return flushed(r);

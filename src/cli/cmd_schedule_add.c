@@ -9,6 +9,7 @@
 #include "cli/print.h"
 #include "cli/schedule.h"
 #include "engine/schedules.h"
+#include "llm/llm.h"
 #include "policy/files.h"
 
 #include "base/banned.h"
@@ -138,7 +139,11 @@ static int put_config(const struct options *o, const char *workspace, json_t *ta
 
 	if (cli_config(o, workspace, config_flags, COUNT(config_flags), &config, &usage, &err) < 0)
 		return complain(usage ? EXIT_USAGE : EXIT_CONFIG, "schedule add: %s", err.text);
+	const char *model = config_text(config, "model");
+	int r = option_given(o, "--model") && model != NULL ? llm_model_check(model, &err) : 0;
 	config_free(config);
+	if (r < 0)
+		return complain(EXIT_CONFIG, "schedule add: --model: %s", err.text);
 	for (size_t i = 0; i < COUNT(task_keys); i++)
 		if (option_given(o, task_keys[i].option))
 			json_put_text(task, task_keys[i].key, option_text(o, task_keys[i].option, ""));

@@ -148,6 +148,8 @@ static int open_all(struct serve *serve)
 	if (cli_config(serve->o, NULL, config_flags, COUNT(config_flags), &serve->config, &usage, &err) < 0)
 		return complain(usage ? EXIT_USAGE : EXIT_CONFIG, "serve: %s", err.text);
 	of_config(serve);
+	if (serve_listen_check(serve, &err) < 0)
+		return complain(option_given(serve->o, "--listen") ? EXIT_USAGE : EXIT_CONFIG, "serve: %s", err.text);
 	if (load_policy(serve, &err) < 0)
 		return complain(EXIT_CONFIG, "%s", err.text);
 	if (cli_data_dir(serve->o, &serve->data, &err) < 0)

@@ -82,7 +82,10 @@ static int add(int argc, char **argv)
 		puts(text);
 	}
 	explicit_bzero(text, sizeof text);
-	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+	if (fflush(stdout) == 0)
+		return EXIT_DONE;
+	return complain(EXIT_FAILED, "token add: nobody saw the token of '%s': revoke it with `mishri token revoke %s`, and add another",
+	                row.name, row.name);
 }
 
 struct list { json_t *json; bool all; size_t count; };

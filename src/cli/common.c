@@ -51,6 +51,9 @@ static int set_user(const char *name, char user[static USER_LEN + 1], struct err
 
 	if (len == 0 || len > USER_LEN)
 		return err_set(err, EINVAL, "the user name '%.80s' is empty or longer than %d characters", name, USER_LEN);
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
+			return err_set(err, EINVAL, "the user name '%s' has control characters in it", name);
 	memcpy(user, name, len + 1);
 	return 0;
 }

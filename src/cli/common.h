@@ -62,6 +62,8 @@ MUST_USE int cli_load_policy(const struct options *o, const char *workspace, con
 
 /* As `mishri run --resume TASK`, with the options of `o` that both have. The store must not be open. */
 int cli_run_resume(const struct options *o, const char *task);
+/* What resume and fork hand on to it is right: 0, or an exit code after the complaint. */
+int cli_resume_words(const struct options *o);
 
 bool cli_color(const struct options *o, int fd);        /* a terminal, NO_COLOR unset, no --no-color */
 

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "cli/command.h"
+#include "cli/ends.h"
 
 #include "base/banned.h"
 
@@ -75,11 +76,10 @@ int command_unknown(int count, char **words)
 	return complain(EXIT_USAGE, "there is no command '%s'; `mishri help` lists them", words[0]);
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
 	int words = 0;
 
-	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
 		command_help_all(stderr);
 		return EXIT_USAGE;
@@ -102,4 +102,11 @@ int main(int argc, char **argv)
 		}
 	}
 	return command->run(argc - 1 - words, argv + 1 + words);
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	ends_open();
+	return ends_done(dispatch(argc, argv));
 }

@@ -7,7 +7,9 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/buf.h"
 #include "base/str.h"
+#include "tools/tool.h"
 
 #include "base/banned.h"
 
@@ -19,7 +21,7 @@ static const struct option_row global_rows[] = {
 	{ "--help", 'h', NULL, "show this help", false },
 };
 
-enum { GIVEN_MOST = 256 };
+enum { GIVEN_MOST = 256, COMPLAINT_BEGIN = 2048, COMPLAINT_END = 1024 };
 
 struct options {
 	struct {
@@ -31,15 +33,25 @@ struct options {
 	size_t positional_count;
 };
 
+/* What was typed is in it, however long and whatever it is; the end says what would be right. */
 int complain(int code, const char *format, ...)
 {
+	AUTO(buf_done) struct buf clean = BUF_INIT(MIB(16));
+	AUTO(freep) char *text = NULL;
 	va_list args;
 
-	fputs("mishri: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	int len = vasprintf(&text, format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	sanitize_text(len >= 0 ? str_of(text) : str_of(format), &clean);
+	const char *said = buf_text(&clean);
+	size_t end = clean.len > COMPLAINT_BEGIN + COMPLAINT_END ? clean.len - COMPLAINT_END : clean.len;
+	size_t begin = end < clean.len ? COMPLAINT_BEGIN : end;
+	while (begin < clean.len && begin > 0 && (said[begin] & 0xc0) == 0x80)
+		begin--;                /* not within a character */
+	while (end < clean.len && (said[end] & 0xc0) == 0x80)
+		end++;
+	fprintf(stderr, "mishri: %.*s%s%s\n", (int)begin, said, end < clean.len ? " ... " : "", said + end);
 	return code;
 }
 

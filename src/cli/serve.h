@@ -92,6 +92,7 @@ void serve_retention_close(struct serve *serve, void *part);
 void serve_metrics(struct serve *serve, struct http_conn *conn, const struct http_request *request);
 
 int serve_http_open(struct serve *serve, void **ret, struct err *err);
+MUST_USE int serve_listen_check(const struct serve *serve, struct err *err);   /* is serve.listen an address to listen on? */
 void serve_http_close(struct serve *serve, void *part);
 
 #endif

@@ -352,7 +352,9 @@ static int printed(int exit)
 {
 	if (fflush(stdout) == 0 && ferror(stdout) == 0)
 		return exit;
-	return complain(exit != EXIT_DONE ? exit : EXIT_FAILED, "the output could not be written: %s", strerror(errno));
+	int why = errno;
+	clearerr(stdout);               /* it is said here, with the reason; main need not say it again */
+	return complain(exit != EXIT_DONE ? exit : EXIT_FAILED, "the output could not be written: %s", strerror(why));
 }
 
 /* text: the result goes to stdout when there is one, and to stderr when it is what went wrong. */

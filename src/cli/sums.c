@@ -16,6 +16,7 @@ struct sum { int64_t known_nanos, tokens, unknown; };
 struct sums {
 	const struct task_row *task;
 	struct sum own, tree, user_day, day;
+	int64_t session_unknown;     /* replies */
 	json_t *models;              /* model → sum as JSON */
 };
 
@@ -55,6 +56,13 @@ static void visit_task(void *userdata, const struct cost_row *row)
 		add_model(s->models, row->model, &one);
 }
 
+static void visit_session(void *userdata, const struct cost_row *row)
+{
+	struct sums *s = userdata;
+
+	s->session_unknown += row->unknown;
+}
+
 static void visit_day(void *userdata, const struct day_row *row)
 {
 	struct sums *s = userdata;
@@ -91,9 +99,11 @@ int sums_read(struct store *store, const struct task_row *task, json_t **ret, st
 		r = store_days(store, &(struct cost_filter){ .since_us = today * LIMIT_DAY_US }, visit_day, &s, err);
 	if (r == 0)
 		r = store_spent(store, &session, task->session, today, "", &spent, err);
+	if (r == 0) /* what was spent is counted as it is spent; what of it has no price only the tasks know */
+		r = store_costs(store, &(struct cost_filter){ .session = task->session }, visit_session, &s, err);
 	if (r < 0)
 		return r;
-	const struct sum in_session = { spent.spent[BUDGET_USD], spent.spent[BUDGET_TOKENS], 0 };
+	const struct sum in_session = { spent.spent[BUDGET_USD], spent.spent[BUDGET_TOKENS], s.session_unknown };
 	*ret = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "own", json_sum(&s.own), "tree", json_sum(&s.tree), "session",
 	                 json_sum(&in_session), "user_day", json_sum(&s.user_day), "day", json_sum(&s.day), "models", model_list(models));
 	return 0;

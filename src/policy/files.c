@@ -145,6 +145,8 @@ static int read_one(const struct policy_file *file, struct buf *ret, struct err 
 {
 	struct str ready;
 
+	if (file->path[0] == '\0')
+		return err_set(err, EINVAL, "the policy '' has no name: give a file, or builtin:NAME, such as builtin:readonly");
 	if (policy_is_ready_made(file->path)) {
 		int r = policy_ready_text(file->path, &ready, err);
 		return r < 0 ? r : buf_add_str(ret, ready);

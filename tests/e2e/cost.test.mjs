@@ -48,6 +48,9 @@ describe('the price of a reply', () => {
 		assert.equal(w.events('model.replied')[0].data.price, undefined);
 		const show = await w.mishri(['show', ...w.places(), w.task()]);
 		assert.match(show.out, /unknown/);
+		const { totals } = JSON.parse((await w.mishri(['tree', ...w.places(), w.task(), '--json'])).out);
+		for (const of of ['own', 'tree', 'session', 'user_day', 'day'])
+			assert.equal(totals[of].usd_nanos, null, of);
 	});
 
 	test('without usage there is nothing to multiply', async (t) => {

@@ -1,7 +1,8 @@
 // newcomer.mjs - a fresh Debian 12 and nothing but the README: its marked blocks are run in it line by line, as they are
-// written, to the first goal of one's own; then, in another fresh one, the package is installed, used, removed and purged.
+// written, to the first goal of one's own; the same in another one as an ordinary user, for whom an administrator installs what
+// script/demo asks for; then, in a third one, the package is installed, used, removed and purged.
 //
-//   node tests/newcomer/newcomer.mjs [clone] [package]
+//   node tests/newcomer/newcomer.mjs [clone] [user] [package]
 //
 // A block of README.md is marked by a comment in the line above: `newcomer: run` for commands, `newcomer: file NAME` for a
 // file that the reader is meant to write. "exit N" in the comment behind a command is what it promises; else that is 0.
@@ -14,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { startModel } from '../e2e/mock/model.mjs';
 
 const HERE = path.dirname(fileURLToPath(import.meta.url)), ROOT = path.resolve(HERE, '../..');
-const parts = process.argv.length > 2 ? process.argv.slice(2) : ['clone', 'package'];
+const parts = process.argv.length > 2 ? process.argv.slice(2) : ['clone', 'user', 'package'];
 const place = fs.mkdtempSync('/var/tmp/mishri-newcomer-');
 let number = 0, failed = 0;
 
@@ -83,18 +84,14 @@ const PROMISED = [
 	['build/mishri audit verify', /./],
 ];
 
-async function clone(base) {
-	const root = freshRoot(base, 'clone');
-	const bare = run('git', ['clone', '-q', '--bare', ROOT, path.join(root, 'srv/mishri.git')]);
-	report(bare.status === 0, 'there is a repository to clone', bare.stderr);
-	// Whoever clones has git, and a machine that was looked after; a project to work on; and a model somewhere.
-	const ready = await within(root, ['sh', '-c', 'apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends git ca-certificates && git config --global --add safe.directory "*" && mkdir /root/project']);
-	report(ready.status === 0, 'a Debian with git', ready.out);
-	const model = await startModel({ replies: [
-		{ calls: [{ name: 'write_file', args: { path: 'fixed.txt', content: 'mended\n' } }] },
-		{ text: 'I made the tests pass.' },
-	] });
-	const commands = [], script = ['cd /root', `export OPENAI_BASE_URL=${model.base}`];
+const USER = 'alice';
+
+// What an ordinary user types where the README has `mishri init`: flags instead of answers.
+const INIT_FLAGS = 'build/mishri init --yes --model openai/gpt-5 --policy workspace --budget 0';
+
+// The README's marked blocks as one script: { commands: [{ line, words, exit }], script }. Outputs go to OUT.N, exit codes to CODE.N.
+function typed(who, model) {
+	const commands = [], script = ['cd', `export OPENAI_BASE_URL=${model.base}`];
 	for (const block of blocks(fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8'))) {
 		if (block.kind === 'file') {
 			script.push(`cat >${block.name} <<'END_OF_FILE'\n${block.lines.join('\n')}\nEND_OF_FILE`);
@@ -104,21 +101,50 @@ async function clone(base) {
 			const words = line.replace('REPOSITORY', '/srv/mishri.git').replace('…', 'a-key').replace(/\s+#.*$/, '');
 			const n = commands.push({ line, words, exit: Number(line.match(/#.*exit (\d+)/)?.[1] ?? 0) }) - 1;
 			// Questions are asked at a terminal, and answered with Enter.
-			const typed = words.startsWith('build/mishri init') ? `printf '\\n\\n\\n' | script -qec ${quoted(words)} /dev/null` : words;
-			script.push(`{ ${typed}; } >/tmp/out.${n} 2>&1; echo $? >/tmp/code.${n}`);
+			const now = !words.startsWith('build/mishri init') ? words : who === USER ? INIT_FLAGS : `printf '\\n\\n\\n' | script -qec ${quoted(words)} /dev/null`;
+			script.push(`{ ${now}; } >$HOME/out.${n} 2>&1; echo $? >$HOME/code.${n}`);
 		}
 	}
-	fs.writeFileSync(path.join(root, 'tmp/script.sh'), script.join('\n') + '\n');
-	const all = await within(root, ['bash', '/tmp/script.sh']);
-	report(commands.length > 8, 'the README has marked commands', all.out);
+	return { commands, script: script.join('\n') + '\n' };
+}
+
+// As the user: script/demo names the one command for an administrator and changes nothing; root types just that.
+async function askAdministrator(root, asUser) {
+	const first = await within(root, [...asUser, 'git clone -q /srv/mishri.git asks && cd asks && script/demo']);
+	const command = first.out.match(/ask an administrator to run:\s+(apt-get .*)/)?.[1];
+	report(first.status === 1 && command !== undefined, 'script/demo says what an administrator must install', first.out);
+	const done = await within(root, ['sh', '-c', `export DEBIAN_FRONTEND=noninteractive; ${command ?? 'false'}`]);
+	report(done.status === 0, 'the administrator types that', done.out);
+}
+
+async function clone(base, who) {
+	const root = freshRoot(base, who), home = who === USER ? `/home/${USER}` : '/root';
+	const bare = run('git', ['clone', '-q', '--bare', ROOT, path.join(root, 'srv/mishri.git')]);
+	report(bare.status === 0, `there is a repository for ${who} to clone`, bare.stderr);
+	const asUser = who === USER ? ['setpriv', `--reuid=${who}`, `--regid=${who}`, '--init-groups', 'env', `HOME=${home}`, 'bash', '-c'] : ['bash', '-c'];
+	// Whoever clones has git, and a machine that was looked after; a project to work on; and a model somewhere.
+	const ready = await within(root, ['sh', '-c', `apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends git ca-certificates &&
+		git config --system --add safe.directory "*" && { [ ${who} = root ] || useradd -m ${who}; } && mkdir ${home}/project && chown ${who} ${home}/project`]);
+	report(ready.status === 0, `a Debian with git, for ${who}`, ready.out);
+	const model = await startModel({ replies: [
+		{ calls: [{ name: 'write_file', args: { path: 'fixed.txt', content: 'mended\n' } }] },
+		{ text: 'I made the tests pass.' },
+	] });
+	if (who === USER)
+		await askAdministrator(root, ['env', '-C', home, ...asUser]);
+	const { commands, script } = typed(who, model);
+	fs.writeFileSync(path.join(root, 'tmp/script.sh'), script);
+	const all = await within(root, ['env', '-C', home, ...asUser, 'bash /tmp/script.sh']);
+	report(commands.length > 8, `the README has marked commands for ${who}`, all.out);
+	const at = (name, n) => path.join(root, home, `${name}.${n}`);
 	commands.forEach((command, n) => {
-		const read = (name) => fs.existsSync(path.join(root, 'tmp', `${name}.${n}`)) ? fs.readFileSync(path.join(root, 'tmp', `${name}.${n}`), 'utf8') : 'not run';
+		const read = (name) => fs.existsSync(at(name, n)) ? fs.readFileSync(at(name, n), 'utf8') : 'not run';
 		const code = read('code').trim(), out = read('out');
 		const promised = PROMISED.find(([begin]) => command.words.startsWith(begin));
-		report(code === String(command.exit) && (promised === undefined || promised[1].test(out)), command.line.replace(/\s+#.*/, ''),
+		report(code === String(command.exit) && (promised === undefined || promised[1].test(out)), `${who}: ${command.line.replace(/\s+#.*/, '')}`,
 			`exit ${code}, promised ${command.exit} ${promised?.[1] ?? ''}\n${out}\n${all.out}`);
 	});
-	report(fs.existsSync(path.join(root, 'root/project/fixed.txt')), 'the goal changed the project');
+	report(fs.existsSync(path.join(root, home, 'project/fixed.txt')), `${who}: the goal changed the project`);
 	await model.close();
 }
 
@@ -161,11 +187,13 @@ try {
 		if (why !== undefined)
 			console.log(`ok ${++number} - newcomer: ${part} # SKIP ${why}`);
 		else if (part === 'clone')
-			await clone(base);
+			await clone(base, 'root');
+		else if (part === 'user')
+			await clone(base, USER);
 		else if (part === 'package')
 			await debianPackage(base);
 		else
-			report(false, `there is no part '${part}': clone or package`);
+			report(false, `there is no part '${part}': clone, user or package`);
 	}
 } finally {
 	run('rm', ['-rf', '--one-file-system', place]);
