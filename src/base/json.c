@@ -1,5 +1,5 @@
 /* json.c - a thin skin over jansson that makes the strict choice everywhere. */
-#include "base/json.h"
+#include "base/json_plain.h"
 
 #include "base/banned.h"
 
@@ -35,9 +35,14 @@ static int parse(struct str text, bool any_number, json_t **ret, struct err *err
 
 	if (text.len > LIMIT_JSON_BYTES)
 		return err_set(err, EFBIG, "JSON of more than %zu bytes", LIMIT_JSON_BYTES);
+	json_t *value = json_plain(text);
+	if (value != NULL) {
+		*ret = value;
+		return 0;
+	}
 	if (too_deep(text))
 		return err_set(err, EINVAL, "JSON nested deeper than %d levels", LIMIT_JSON_DEPTH);
-	json_t *value = json_loadb(text.ptr, text.len, flags, &why);
+	value = json_loadb(text.ptr, text.len, flags, &why);
 	if (value == NULL && any_number && json_error_code(&why) == json_error_numeric_overflow)
 		value = json_loadb(text.ptr, text.len, flags | JSON_DECODE_INT_AS_REAL, &why);
 	if (value == NULL)

@@ -278,6 +278,8 @@
 #define LIMIT_HEALTH_ROWS           200      /* of tasks in one answer, beside those that are late */
 #define LIMIT_HEALTH_DISK_BYTES     MIB(64)  /* less free space than this is no health */
 #define LIMIT_WARDEN_RESTARTS       16       /* of one engine */
+#define LIMIT_CELL_KINDS            32       /* kinds of cells that an engine knows to work: cell_late.c */
+#define LIMIT_SHARED_VALUES         32       /* that an engine keeps once for all its tasks */
 #define LIMIT_CELL_LOSSES           3        /* of one task in one run, that it goes on after */
 #define LIMIT_STOP_MS               5000     /* from the first signal to the end */
 #define LIMIT_STOP_GUARD_MS         3000     /* beyond it the watchdog ends the process */
@@ -323,7 +325,8 @@
 #define LIMIT_NOTES_SHOWN           50       /* in one answer */
 
 /* the service and its API */
-#define LIMIT_HTTP_CONNECTIONS      1024     /* at once; more are told so and closed */
+#define LIMIT_HTTP_CONNECTIONS      2048     /* at once; more are told so and closed */
+#define LIMIT_HTTP_LOCAL            64       /* of them, that only the Unix socket may take */
 #define LIMIT_HTTP_HEAD_BYTES       KIB(16)
 #define LIMIT_HTTP_TARGET_BYTES     KIB(4)
 #define LIMIT_HTTP_BODY_BYTES       (MIB(2) + KIB(64)) /* a goal of its full length, escaped a little */
@@ -350,7 +353,8 @@
 #define LIMIT_API_UNSENT_MS         200      /* then it is looked again */
 #define LIMIT_API_LOOK_MS           20       /* whether an engine has taken a person's answer */
 #define LIMIT_STREAM_PAGE           256      /* events read at once for one stream */
-#define LIMIT_STREAMS               768      /* at once; the other connections are for requests */
+#define LIMIT_STREAMS_OF_TOKEN      512      /* at once */
+#define LIMIT_STREAMS               1536     /* at once; the other connections are for requests */
 #define LIMIT_QUESTIONS_UP          16       /* of one task to the one above */
 #define LIMIT_ANSWER_TURNS          2        /* of the task that answers */
 #define LIMIT_ANSWER_MS             600000

@@ -30,7 +30,7 @@ static int status_of(int code)
 	static const struct { int code, status; } rows[] = {
 		{ EINVAL, 422 }, { ENOENT, 404 }, { EACCES, 403 }, { EPERM, 403 }, { EEXIST, 409 }, { EBUSY, 409 }, { EALREADY, 409 },
 		{ EAGAIN, 503 }, { ENOSPC, 503 }, { ENOTDIR, 422 }, { EFBIG, 422 }, { ERANGE, 422 },
-		{ EBADMSG, 422 }, { EOPNOTSUPP, 422 },
+		{ EBADMSG, 422 }, { EOPNOTSUPP, 422 }, { ENAMETOOLONG, 422 }, { ELOOP, 422 }, { EISDIR, 422 },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++)

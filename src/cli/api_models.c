@@ -1,5 +1,6 @@
-/* api_models.c - which names a client of OpenAI's API may ask for as `model`, and what they mean. The list has what a request of the
- * same caller would be taken with now, and nothing else: each name is tried as a request would be, without a beginning. */
+/* api_models.c - which names a client of OpenAI's API may ask for as `model`, and what they mean. The list has what
+ * a request of the same caller would be taken with now, and nothing else: each name is tried as a request would be, without a
+ * beginning. */
 #include <string.h>
 
 #include "cli/api_openai.h"

@@ -463,12 +463,26 @@ static void join(struct api_call *c, struct api_chat *chat)
 	go_on(c->api, chat);
 }
 
+/* Of the task and all below it, as while it worked. */
+static void add_used(void *userdata, const struct cost_row *row)
+{
+	struct ending *end = userdata;
+
+	end->input += row->input + row->cache_read + row->cache_write;
+	end->output += row->output;
+}
+
 static void join_ended(struct api_call *c, const struct task_row *row)
 {
-	struct api_chat *chat = chat_new(c, row->task, true);
+	struct ending end = { .state = row->state == TASK_CANCELLED ? "cancelled" : "", .exit = row->exit };
+	struct err err = ERR_NONE;
 
-	set_end(chat, (struct ending){ .state = row->state == TASK_CANCELLED ? "cancelled" : "", .exit = row->exit,
-	                               .input = row->input + row->cache_read + row->cache_write, .output = row->output }, row->result);
+	if (store_costs(c->api->serve->s.store, &(struct cost_filter){ .root = row->task }, add_used, &end, &err) < 0) {
+		api_fail(c, &err);
+		return;
+	}
+	struct api_chat *chat = chat_new(c, row->task, true);
+	set_end(chat, end, row->result);
 	join(c, chat);
 }
 

@@ -229,12 +229,25 @@ static struct str query_text_of(const struct api_call *c, const char *name)
 	return value != NULL ? str_of(value) : (struct str){ NULL, 0 };
 }
 
+static size_t streams_of(const struct api *api, const char *token)
+{
+	size_t count = 0;
+
+	for (const struct api_stream *s = api->streams; s != NULL; s = s->next)
+		count += token[0] != '\0' && strcmp(s->token, token) == 0;
+	return count;
+}
+
 static void begin_stream(struct api_call *c, const struct api_stream *from)
 {
 	struct api *api = c->api;
 
 	if (api->stream_count >= LIMIT_STREAMS) {
 		http_problem(c->conn, 503, "too many streams at once; try again later");
+		return;
+	}
+	if (streams_of(api, from->token) >= LIMIT_STREAMS_OF_TOKEN) {
+		http_problem(c->conn, 429, "this token has as many streams open as one may have; close one first");
 		return;
 	}
 	struct api_stream *s = xcalloc(1, sizeof *s);

@@ -115,8 +115,8 @@ static const struct api_route routes[] = {
 	  "a goal as a conversation, for clients of OpenAI's API; docs/openai.md says what is different", NULL, CHAT_BODY,
 	  "chat.completion, or chat.completion.chunk as Server-Sent Events" },
 	{ "GET", "/v1/models", RIGHT_READ, ID_NONE, api_models,
-	  "what `model` may say there: the models that the caller may use in the first workspace of tokens, or in another", "workspace", NULL,
-	  "{object: list, data}" },
+	  "what `model` may say there: the models that the caller may use in the first workspace of tokens, or in another",
+	  "workspace", NULL, "{object: list, data}" },
 	{ "GET", "/v1/cost", RIGHT_READ, ID_NONE, api_cost, "tokens and money", "by since until user session model", NULL,
 	  "as `cost --json`" },
 	{ "GET", "/v1/policy", RIGHT_READ, ID_NONE, api_policy_show, "the policy in force in a workspace, all layers", "workspace", NULL,
@@ -168,13 +168,28 @@ static json_t *parameters_of(const struct api_route *r)
 	return list;
 }
 
+/* What a refusal has, for every route. */
+static json_t *problem_schema(void)
+{
+	return json_pack("{s:s, s:[s, s, s, s], s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}}", "type", "object",
+	                 "required", "type", "title", "status", "detail", "properties", "type", "type", "string", "title", "type", "string",
+	                 "status", "type", "integer", "detail", "type", "string", "error", "type", "object");
+}
+
+static json_t *responses_of(const struct api_route *r)
+{
+	const char *status = r->handle == api_tasks_start ? "201" : r->handle == api_grant_revoke ? "204" : "200";
+	json_t *all = json_pack("{s:{s:s}, s:{s:s, s:{s:{s:o}}}}", status, "description", r->gives, "default", "description",
+	                        "what would be right", "content", "application/problem+json", "schema", problem_schema());
+
+	if (r->handle == api_tasks_start)
+		json_put(all, "200", json_pack("{s:s}", "description", "the same, of the task that this Idempotency-Key began before"));
+	return all;
+}
+
 static json_t *operation_of(const struct api_route *r)
 {
-	json_t *operation = json_pack("{s:s, s:o, s:{s:{s:s}, s:{s:s, s:{s:{s:{s:s}}}}}}", "summary", r->about,
-		"parameters", parameters_of(r),
-		"responses", r->body != NULL && r->handle == api_tasks_start ? "201" : "200", "description", r->gives, "default", "description",
-		"what would be right", "content", "application/problem+json", "schema", "type", "object");
-
+	json_t *operation = json_pack("{s:s, s:o, s:o}", "summary", r->about, "parameters", parameters_of(r), "responses", responses_of(r));
 	json_t *body = NULL;
 	if (r->body != NULL && json_parse(str_of(r->body), &body, NULL) == 0)
 		json_put(operation, "requestBody", json_pack("{s:b, s:{s:{s:o}}}", "required", 1, "content", "application/json", "schema", body));

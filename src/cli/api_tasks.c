@@ -84,7 +84,8 @@ void api_tasks_start(struct api_call *c)
 	if (r == 0 && key[0] != '\0')
 		r = store_request_put(serve->s.store, c->who.user, key, digest, run_task(run)->id, &err);
 	if (r < 0 && run == NULL) {
-		api_fail(c, err.code == ENOENT ? &(struct err){ .code = EINVAL } : &err);
+		err.code = err.code == ENOENT ? EINVAL : err.code; /* what the body names is not there; the route is */
+		api_fail(c, &err);
 		return;
 	}
 	api_wait_task(c, run_task(run)->id);

@@ -2,6 +2,7 @@
  * business; whether an answer counts is the engine's. It offers only what the rule permits, and takes no other. */
 #include "cli/ask.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -30,7 +31,7 @@ struct pending {
 
 struct asker {
 	struct loop *loop;
-	struct watch *readable;
+	struct watch *readable, *continued;
 	struct pending *first;
 	struct buf line;
 	struct asker_calls calls;
@@ -40,12 +41,14 @@ struct asker {
 };
 
 static void on_line(void *userdata);
+static void on_continued(void *userdata);
 
 struct asker *asker_new(struct loop *loop, const struct asker_calls *calls)
 {
 	struct asker *a = xcalloc(1, sizeof *a);
 
 	*a = (struct asker){ .loop = loop, .line = BUF_INIT(KIB(64)), .calls = *calls };
+	a->continued = watch_signal(loop, SIGCONT, on_continued, a);
 	return a;
 }
 
@@ -72,6 +75,7 @@ void asker_free(struct asker *a)
 {
 	if (a == NULL)
 		return;
+	watch_free(a->continued);
 	while (a->first != NULL)
 		drop_first(a);
 	watch_free(a->readable);
@@ -326,6 +330,7 @@ static void closed(struct asker *a)
 		if (a->first == p)
 			drop_first(a);
 	}
+	a->calls.pause(a->calls.userdata, false); /* whoever else reads it sees for himself whether it is gone */
 }
 
 static void on_line(void *userdata)
@@ -348,6 +353,15 @@ static void on_line(void *userdata)
 	}
 	if (a->line.full)
 		buf_reset(&a->line);
+}
+
+/* After Ctrl-Z and fg: what the shell wrote stands below the question. */
+static void on_continued(void *userdata)
+{
+	struct asker *a = userdata;
+
+	if (a->first != NULL && a->mode == MODE_KEYS)
+		show_keys(a);
 }
 
 /* ---- questions ---- */

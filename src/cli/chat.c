@@ -141,6 +141,8 @@ bool chat_interrupt(struct chat *c)
 	c->interrupted = true;
 	if (again) {
 		chat_end(c);
+	} else if (c->asking) { /* nothing runs that could be stopped, and the next line is the question's */
+		fprintf(stderr, "\n  The question waits: n is no, and `n SENTENCE` tells the model what to do instead. Ctrl-C again leaves.\n> ");
 	} else if (c->run != NULL) {
 		if (!c->stopped)
 			chat_stop(c, false);

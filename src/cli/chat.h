@@ -54,6 +54,7 @@ void chat_hook(struct chat *chat, struct session *session);           /* before 
 int chat_run(struct chat *chat, struct session *session, const struct task_spec *spec); /* the exit code */
 int cli_converse(struct options *o, struct chat *chat);               /* cmd_run.c */
 
+bool chat_name_valid(const char *name);
 /* Which conversation: by its name, or by a task of it. -EINVAL: no name. */
 MUST_USE int chat_choose(struct chat *chat, const char *name, struct err *err);
 /* Takes up what was left of it. -ENOENT: it has nothing yet; -EBUSY: another engine is at it; -EACCES: somebody else's. */
@@ -71,11 +72,15 @@ void chat_command(struct chat *chat, struct str text);                /* "/plan 
 void chat_complete(struct chat *chat);
 bool chat_changes_wait(struct chat *chat);                            /* in the layer of the newest task */
 
-/* chat_before.c. Words of the command line, which the caller owns: those that this chat has and its next message keeps, and those that
- * its conversation was begun with and that are not said today. */
+/* chat_before.c. Words of the command line, which the caller owns: those that this chat has and its next message keeps, and those
+ * that its conversation was begun with and that are not said today. */
 MUST_USE json_t *chat_flags(const struct chat *chat);
 MUST_USE json_t *chat_before(const struct chat *chat);
-char *chat_other_workspace(const struct chat *chat);                  /* of the conversation; NULL: it is this one. The caller owns it */
+char *chat_other_workspace(const struct chat *chat);   /* of the conversation; NULL: it is this one. The caller owns it */
+
+/* Chats of this user by their names, the newest first; the goal is their newest message. */
+typedef void chat_visit(void *userdata, const char *name, const char *goal);
+void chat_names(struct store *store, const char *user, chat_visit *visit, void *userdata);
 
 /* chat_status.c */
 void chat_spent_reset(struct chat *chat, const struct task *task);    /* task: that goes on; NULL: a new one */
@@ -83,11 +88,14 @@ void chat_spent_event(struct chat *chat, const struct event *event);
 void chat_spent_sum(struct chat *chat);                               /* of the whole chat, from the store */
 void chat_status(const struct chat *chat, size_t columns, struct buf *ret);
 
+void chat_cost(struct chat *chat);                                    /* chat_cost.c: /cost for a terminal */
+
 /* chat_face.c: the terminal */
 int chat_face_open(struct chat *chat, struct err *err);
 void chat_face_close(struct chat *chat);
 void chat_face_pause(struct chat *chat, bool paused);                 /* to and from the questions */
 void chat_paint(struct chat *chat, struct str above);                 /* clean lines with their ends; "" repaints */
+void chat_show(struct chat *chat, struct str text);                   /* the same, broken between words where it is too wide */
 PRINTF(2, 3) void chat_tell(struct chat *chat, const char *format, ...); /* a line of ours; not for text of others */
 
 /* chat_history.c: lines that were written before, one JSON string a line, in a file of the data directory */

@@ -2,6 +2,7 @@
  * stands now. What is said today goes before. Less isolation than full is never taken over: it is said each time. */
 #include "cli/chat.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/carry.h"
@@ -34,7 +35,11 @@ json_t *chat_flags(const struct chat *c)
 {
 	json_t *list = json_array();
 	const char *values[REPEAT_MOST];
+	char session[ID_LEN + 1];
 
+	carry_session(c->s->user, c->name, session);
+	if (strcmp(session, c->session) == 0) /* else it is known by a task of it alone */
+		add(list, "--session", c->name);
 	for (size_t i = 0; i < COUNT(kept); i++) {
 		size_t count = option_all(c->o, kept[i], values, COUNT(values));
 		for (size_t k = 0; k < count; k++)
@@ -48,14 +53,15 @@ json_t *chat_flags(const struct chat *c)
 
 /* ---- what the newest task of the conversation was created with ---- */
 
-struct newest { char task[ID_LEN + 1], user[USER_LEN + 1]; };
+struct newest { char task[ID_LEN + 1], user[USER_LEN + 1]; bool imported; };
 
 static void note_newest(void *userdata, const struct history_row *row)
 {
 	struct newest *n = userdata;
 
 	memcpy(n->task, row->root->task, sizeof n->task);
-	memcpy(n->user, row->root->user, sizeof n->user);
+	snprintf(n->user, sizeof n->user, "%s", row->root->user);
+	n->imported = row->imported;
 }
 
 static bool note_created(void *userdata, const struct event_row *row)
@@ -68,7 +74,8 @@ static bool note_created(void *userdata, const struct event_row *row)
 	return false;
 }
 
-/* NULL: there is none, or it is another user's; whoever goes on with it is told so then. The caller owns it. */
+/* NULL: there is none, or it is another user's (whoever goes on with it is told so then), or came out of a file, which has no say in
+ * what may happen here. The caller owns it. */
 static json_t *created_of(struct store *store, const char *session, const char *user)
 {
 	struct newest newest = { .task = "" };
@@ -76,7 +83,7 @@ static json_t *created_of(struct store *store, const char *session, const char *
 	bool more;
 
 	if (store_history(store, &(struct history_filter){ .session = session, .limit = 1 }, note_newest, &newest, &more, NULL) < 0 ||
-	    newest.task[0] == '\0' || strcmp(newest.user, user) != 0)
+	    newest.task[0] == '\0' || strcmp(newest.user, user) != 0 || newest.imported)
 		return NULL;
 	const struct event_filter filter = { .task = newest.task, .type = "task.created", .limit = 1, .with_content = true };
 	if (store_events(store, &filter, note_created, &created, NULL) < 0)
@@ -131,11 +138,11 @@ static void add_flags(const struct chat *c, const json_t *flags, json_t *list)
 {
 	for (size_t i = 0; i < json_array_size(flags); i++) {
 		const char *name = json_string_value(json_array_get(flags, i));
-		if (name == NULL || !is_kept(name))
+		if (name == NULL || (!is_kept(name) && strcmp(name, "--session") != 0))
 			return; /* of another version */
 		const char *value = takes_value(name) ? json_string_value(json_array_get(flags, ++i)) : NULL;
 		bool given = option_given(c->o, name) && strcmp(name, "--config") != 0;
-		if (!given && !(value != NULL && weakens(name, value)))
+		if (!given && is_kept(name) && !(value != NULL && weakens(name, value)))
 			add(list, name, value);
 	}
 }
@@ -155,4 +162,35 @@ json_t *chat_before(const struct chat *c)
 			add(list, "--policy", json_string_value(path));
 	add_flags(c, json_object_get(json_object_get(created, "config"), "flags"), list);
 	return list;
+}
+
+/* ---- names ---- */
+
+struct names { struct store *store; json_t *seen; chat_visit *visit; void *userdata; };
+
+static void note_name(void *userdata, const struct history_row *row)
+{
+	const struct names *n = userdata;
+	json_t *created = NULL;
+	const struct event_filter filter = { .task = row->root->task, .type = "task.created", .limit = 1, .with_content = true };
+
+	if (row->imported || store_events(n->store, &filter, note_created, &created, NULL) < 0)
+		return;
+	const json_t *flags = json_object_get(json_object_get(created, "config"), "flags");
+	const char *first = json_string_value(json_array_get(flags, 0)), *name = json_string_value(json_array_get(flags, 1));
+	if (first != NULL && name != NULL && strcmp(first, "--session") == 0 && chat_name_valid(name) &&
+	    json_object_get(n->seen, name) == NULL) {
+		json_put_bool(n->seen, name, true);
+		n->visit(n->userdata, name, row->root->goal);
+	}
+	json_decref(created);
+}
+
+void chat_names(struct store *store, const char *user, chat_visit *visit, void *userdata)
+{
+	struct names n = { store, json_object(), visit, userdata };
+	bool more;
+
+	(void)!store_history(store, &(struct history_filter){ .user = user, .limit = 200 }, note_name, &n, &more, NULL);
+	json_decref(n.seen);
 }

@@ -34,7 +34,7 @@ static void show_command(struct chat *c, const struct command *command, const ch
 	if (len > 0 && c->face == FACE_LINES)
 		fwrite(out, 1, len, stdout);
 	else if (len > 0)
-		chat_paint(c, (struct str){ out, len });
+		chat_show(c, (struct str){ out, len });
 	if (code != EXIT_DONE && complaint[0] != '\0')
 		chat_tell(c, "%s", complaint);
 	else if (len == 0)
@@ -66,8 +66,10 @@ static void on_cost(struct chat *c, const char *rest)
 	const char *words[] = { "--session", c->session };
 
 	(void)rest;
-	if (has_task(c))
+	if (has_task(c) && c->face == FACE_LINES)
 		show_command(c, &cmd_cost, words, COUNT(words));
+	else if (c->task[0] != '\0')
+		chat_cost(c);
 }
 
 static void on_policy(struct chat *c, const char *rest)
@@ -108,7 +110,7 @@ static void on_plan(struct chat *c, const char *rest)
 		buf_printf(&text, "  %-8s %s\n", json_get_text(step, "state", ""), buf_text(&title));
 	}
 	if (text.len > 0)
-		chat_paint(c, buf_str(&text));
+		chat_show(c, buf_str(&text));
 	else
 		chat_tell(c, "There is no plan: the agent made none.");
 }
@@ -220,8 +222,8 @@ static void on_resume(struct chat *c, const char *name)
 	if (elsewhere != NULL) {
 		AUTO(buf_done) struct buf clean = BUF_INIT(KIB(64));
 		sanitize_shown(str_of(elsewhere), &clean);
-		chat_tell(c, "It was in %s; your next message works in %s, under the policy and model of the chat you came from.", buf_text(&clean),
-		          c->spec->workspace);
+		chat_tell(c, "It was in %s; your next message works in %s, under the policy and model of the chat you came from.",
+		          buf_text(&clean), c->spec->workspace);
 	}
 	if (err.code != 0 && err.code != ENOENT) {
 		memcpy(c->session, before, sizeof before);
@@ -274,7 +276,7 @@ static void on_help(struct chat *c, const char *rest)
 		buf_printf(&text, "  %-10s %-7s %s\n", commands[i].name, commands[i].args, commands[i].about);
 	buf_add_text(&text, "  While it works, what you write is told to it. Esc stops it, Esc again ends it; Ctrl-C twice leaves.\n"
 	                    "  Enter sends; a backslash before it, Alt-Enter or Ctrl-J begins a new line; Ctrl-R searches.\n");
-	chat_paint(c, buf_str(&text));
+	chat_show(c, buf_str(&text));
 }
 
 void chat_command(struct chat *c, struct str text)
@@ -307,10 +309,47 @@ void chat_command(struct chat *c, struct str text)
 		c->exit = EXIT_USAGE;
 }
 
+struct fitting { const char *begin; struct buf all; char *last; size_t count; };
+
+static void note_fitting(void *userdata, const char *name, const char *goal UNUSED)
+{
+	struct fitting *f = userdata;
+
+	if (!str_starts(str_of(name), str_of(f->begin)))
+		return;
+	buf_printf(&f->all, "  %s", name);
+	free(f->last);
+	f->last = xstrdup(name);
+	f->count++;
+}
+
+/* "/resume fix" → the chat of that name. */
+static void complete_name(struct chat *c, const char *begin)
+{
+	struct fitting f = { .begin = begin, .all = BUF_INIT(KIB(16)) };
+
+	chat_names(c->s->store, c->s->user, note_fitting, &f);
+	buf_add_char(&f.all, '\n');
+	if (f.count == 1) {
+		AUTO(freep) char *whole = xasprintf("/resume %s", f.last);
+		lineedit_set(c->line, str_of(whole));
+	} else if (f.count > 1) {
+		chat_show(c, buf_str(&f.all));
+	}
+	free(f.last);
+	buf_done(&f.all);
+}
+
 /* The one command that begins like this; or those that do, above the block. */
 void chat_complete(struct chat *c)
 {
 	struct str text = lineedit_text(c->line);
+	AUTO(freep) char *line = xstrndup(text.ptr, text.len);
+
+	if (str_starts(text, STR("/resume "))) {
+		complete_name(c, line + strlen("/resume "));
+		return;
+	}
 	AUTO(buf_done) struct buf all = BUF_INIT(KIB(4));
 	size_t found = 0, last = 0;
 
@@ -328,7 +367,7 @@ void chat_complete(struct chat *c)
 		AUTO(freep) char *whole = xasprintf("%s%s", commands[last].name, commands[last].args[0] != '\0' ? " " : "");
 		lineedit_set(c->line, str_of(whole));
 	} else if (found > 1) {
-		chat_paint(c, buf_str(&all));
+		chat_show(c, buf_str(&all));
 	}
 }
 

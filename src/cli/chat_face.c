@@ -11,7 +11,7 @@
 #include "cli/progress.h"
 #include "cli/text.h"
 #include "tools/tool.h"
-#include "tui/columns.h"
+#include "tui/wrap.h"
 
 #include "base/banned.h"
 
@@ -75,8 +75,9 @@ void chat_paint(struct chat *c, struct str above)
 	for (size_t i = 0; i < rows.len; i++)
 		own += rows.ptr[i] == '\n';
 	size_t room = MIN(height - 1, (size_t)SCREEN_LINES) - MIN(own, height - 1);
-	size_t skip = c->block_count - MIN(c->block_count, room);
-	for (size_t i = skip; i < c->block_count; i++)
+	size_t busy = c->run != NULL ? c->block_count : 0; /* what is over shows nothing that goes on */
+	size_t skip = busy - MIN(busy, room);
+	for (size_t i = skip; i < busy; i++)
 		lines[look.count++] = c->block[i];
 	look.row = look.count + 1 + row;
 	look.column = column;
@@ -104,6 +105,18 @@ static void on_progress(void *userdata, struct str above, const char *const *lin
 	chat_paint(c, above);
 }
 
+void chat_show(struct chat *c, struct str text)
+{
+	AUTO(buf_done) struct buf rows = BUF_INIT(MIB(16));
+
+	if (c->face != FACE_SCREEN) { /* whoever reads it has lines of his own */
+		chat_paint(c, text);
+		return;
+	}
+	wrap_text(text, text_width(STDERR_FILENO) - 1, &rows);
+	chat_paint(c, buf_str(&rows));
+}
+
 void chat_tell(struct chat *c, const char *format, ...)
 {
 	AUTO(buf_done) struct buf line = BUF_INIT(MIB(1));
@@ -116,7 +129,7 @@ void chat_tell(struct chat *c, const char *format, ...)
 	va_end(args);
 	buf_printf(&line, "  %s\n", text);
 	free(text);
-	chat_paint(c, buf_str(&line));
+	chat_show(c, buf_str(&line));
 }
 
 /* ---- keys ---- */
@@ -306,6 +319,7 @@ void chat_face_pause(struct chat *c, bool paused)
 		watch_free(TAKE(c->readable));
 	}
 	c->asking = paused;
+	c->interrupted = false;
 	if (!paused && !c->ending) {
 		raw_mode(c, true);
 		if (!c->closed)

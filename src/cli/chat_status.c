@@ -1,5 +1,5 @@
-/* chat_status.c - how a chat stands, in one line: what its message cost until now and may cost, what the whole chat did, whose turn it
- * is. All sums are those of events; where a price is unknown, tokens are told and no money. */
+/* chat_status.c - how a chat stands, in one line: what its message cost until now and may cost, what the whole chat did, whose
+ * turn it is. All sums are those of events; where a price is unknown, tokens are told and no money. */
 #include "cli/chat.h"
 
 #include <stdio.h>

@@ -134,12 +134,13 @@ static int audit_key(int argc, char **argv)
 	bool fresh = option_given(o, "--new");
 	const char *after = option_text(o, "--after", NULL);
 	if (fresh && after != NULL)
-		return complain(EXIT_USAGE, "audit key: --new makes a key in the data directory, --after is for one of audit.key: give one of them");
+		return complain(EXIT_USAGE, "audit key: --new makes a key in the data directory, --after is for one of "
+		                "audit.key: give one of them");
 	if (cli_open_store(o, fresh || after != NULL ? STORE_CREATE : STORE_READ_ONLY, &store, &err) < 0)
 		return complain(EXIT_FAILED, "%s", err.text);
 	if (fresh && cli_signer_given())
-		return complain(EXIT_USAGE, "audit key: the key is where audit.key says, not in the data directory: make a new one there, then "
-		                "`mishri audit key --after OLD.pem`");
+		return complain(EXIT_USAGE, "audit key: the key is where audit.key says, not in the data directory: make a new one "
+		                "there, then `mishri audit key --after OLD.pem`");
 	if (after != NULL && !cli_signer_given())
 		return complain(EXIT_USAGE, "audit key: --after: audit.key says nothing, so there is no key to sign; --new makes one");
 	int code = after != NULL ? follow(store, after) : 0;
@@ -165,5 +166,6 @@ const struct command cmd_audit_verify = {
 };
 const struct command cmd_audit_key = {
 	.name = "audit key", .args = "", .about = "the key that signs checkpoints: its public half; --new makes one", .options = key_rows,
-	.option_count = COUNT(key_rows), .run = audit_key, .examples = "  mishri audit key --new > kept-elsewhere.pem\n  mishri audit key --after old-private.pem\n",
+	.option_count = COUNT(key_rows), .run = audit_key,
+	.examples = "  mishri audit key --new > kept-elsewhere.pem\n  mishri audit key --after old-private.pem\n",
 };

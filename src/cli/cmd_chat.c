@@ -30,7 +30,7 @@ static const struct option_row options[] = {
 	{ "--config", 'c', "KEY=VALUE", "set a configuration key; may be repeated", true },
 };
 
-static bool is_name(const char *name)
+bool chat_name_valid(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -88,7 +88,7 @@ static int chat(int argc, char **argv)
 	id_new(id);
 	AUTO(freep) char *fresh = xasprintf("chat-%.6s", id);
 	const char *name = option_text(o, "--session", fresh);
-	if (!is_name(name))
+	if (!chat_name_valid(name))
 		return complain(EXIT_USAGE, "chat: --session '%.70s' is no name: right are up to %d letters, digits, '.', '_' and '-', and a "
 		                "letter or digit first", name, LIMIT_CHAT_NAME_BYTES);
 	c.face = face_of(o);
@@ -102,7 +102,7 @@ int chat_choose(struct chat *c, const char *name, struct err *err)
 	AUTO(task_row_done) struct task_row row = { 0 };
 	char task[ID_LEN + 1];
 
-	if (!is_name(name))
+	if (!chat_name_valid(name))
 		return err_set(err, EINVAL, "'%.70s' is no name of a chat: right are letters, digits, '.', '_' and '-'", name);
 	AUTO(freep) char *own = xstrdup(name); /* it may be the name that it has */
 	snprintf(c->name, sizeof c->name, "%s", own);

@@ -213,7 +213,9 @@ static void print_groups(const struct groups *g, size_t width, bool colour)
 	for (size_t i = 0; i < g->count; i++)
 		add_line(t, g->list[i].key, &g->list[i].all, by_task ? &g->list[i].own : NULL, g->list[i].goal);
 	add_line(t, "total", &g->total, NULL, NULL);
-	table_print(t, width, colour);
+	AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_JSON_BYTES * 4);
+	table_write(t, width, ink(colour, INK_FAINT), ink(colour, INK_PLAIN), &text);
+	fputs(buf_text(&text), stdout);
 	if (g->total.unknown > 0)
 		printf("unknown: %lld of %lld replies had no known price; the others cost %s\n", (long long)g->total.unknown,
 		       (long long)g->total.turns, cost_text(g->total.known_nanos, cost));

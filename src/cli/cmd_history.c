@@ -52,10 +52,10 @@ static void print_wide(const struct output *out, const struct history_row *h)
 	char time[TIME_TEXT_BYTES], span[SPAN_TEXT_BYTES], cost[COST_TEXT_BYTES];
 
 	if (out->count == 1)
-		printf("%s%-12s  %-19s  %-9s  %-12s  %-12s  %5s  %5s  %5s  %6s  %-11s  GOAL%s\n", ink(out->colour, INK_FAINT), "TASK", "STARTED",
-		       "STATE", "TOOK", "USER", "TASKS", "TURNS", "CALLS", "DENIED", "COST", ink(out->colour, INK_PLAIN));
-	printf("%s  %s  %s%-9s%s  %-12s  ", row->task, time_text(row->started_us, time), ink(out->colour, ink_of_state(row)), state_text(row),
-	       ink(out->colour, INK_PLAIN), span_text(row, span));
+		printf("%s%-12s  %-19s  %-9s  %-12s  %-12s  %5s  %5s  %5s  %6s  %-11s  GOAL%s\n", ink(out->colour, INK_FAINT), "TASK",
+		       "STARTED", "STATE", "TOOK", "USER", "TASKS", "TURNS", "CALLS", "DENIED", "COST", ink(out->colour, INK_PLAIN));
+	printf("%s  %s  %s%-9s%s  %-12s  ", row->task, time_text(row->started_us, time), ink(out->colour, ink_of_state(row)),
+	       state_text(row), ink(out->colour, INK_PLAIN), span_text(row, span));
 	printf("%-12s  %5lld  %5lld  %5lld  %6lld  %-11s  %s", row->user, (long long)h->tasks, (long long)h->turns, (long long)h->calls,
 	       (long long)h->denied, cost_text(h->usd_nanos, cost), h->imported ? "imported " : "");
 	print_line(row->goal, 1000);

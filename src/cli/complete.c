@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/common.h"
+#include "cli/chat.h"
 #include "engine/secrets.h"
 #include "policy/files.h"
 #include "store/schedules.h"
@@ -169,6 +169,21 @@ static void tasks(struct line *l)
 static void sessions(struct line *l)
 {
 	from_tasks(l, offer_session, "running paused parked done failed");
+}
+
+static void offer_chat(void *userdata, const char *name, const char *goal)
+{
+	offer(userdata, name, goal);
+}
+
+static void chats(struct line *l)
+{
+	AUTO(store_closep) struct store *store = store_of(l);
+	AUTO(options_freep) struct options *o = NULL;
+	char user[USER_LEN + 1];
+
+	if (store != NULL && places(l, &o) == 0 && cli_user(o, user, NULL) == 0)
+		chat_names(store, user, offer_chat, l);
 }
 
 static void models(struct line *l)
@@ -395,6 +410,7 @@ static const struct {
 	{ NULL, "--agent", NULL, agents, NULL },
 	{ NULL, "--tool", NULL, tools, NULL },
 	{ NULL, "--secret", NULL, secrets, NULL },
+	{ "chat", "--session", NULL, chats, NULL },
 	{ NULL, "--session", NULL, sessions, NULL },
 	{ NULL, "--type", NULL, event_types, NULL },
 	{ NULL, "--config", NULL, keys, NULL },

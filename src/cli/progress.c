@@ -48,6 +48,7 @@ struct progress {
 	json_t *plan;                  /* steps of the root task; NULL: none */
 	int64_t since_ms;
 	int64_t turns, calls, tokens, usd_nanos;
+	int64_t budget_nanos;          /* of the root task; -1: none */
 	struct worker *workers;        /* in the order of their numbers */
 	int worker_count;
 	bool usd_unknown;
@@ -123,10 +124,13 @@ static void add_worker(struct block *b, const struct worker *w)
 
 static void add_sums(struct block *b, const struct progress *p)
 {
-	char span[32], cost[40] = "";
+	char span[32], cost[80] = "", most[40];
 
 	if (p->usd_unknown)
 		snprintf(cost, sizeof cost, ", cost unknown");
+	else if (p->budget_nanos >= 0)
+		snprintf(cost, sizeof cost, ", $%.4f of %s", (double)p->usd_nanos / 1e9,
+		         budget_amount(BUDGET_USD, p->budget_nanos, most, sizeof most));
 	else if (p->usd_nanos > 0)
 		snprintf(cost, sizeof cost, ", $%.4f", (double)p->usd_nanos / 1e9);
 	snprintf(next_line(b), BLOCK_LINE_BYTES, "  %s: %lld turns, %lld calls, %lld tokens%s%s%s",
@@ -245,6 +249,7 @@ struct progress *progress_new(struct loop *loop, bool terminal, bool color)
 	p->out = BUF_INIT(MIB(16));
 	stream_init(&p->stream, color);
 	p->since_ms = clock_mono_ms();
+	p->budget_nanos = -1;
 	if (terminal) {
 		p->tick = watch_timer(loop, on_tick, p);
 		watch_arm(p->tick, TICK_MS);
@@ -278,8 +283,12 @@ static struct worker *worker_of(struct progress *p, const struct event *e)
 	for (struct worker *w = p->workers; w != NULL; w = w->next)
 		if (strcmp(w->task, e->task) == 0)
 			return w;
-	if (e->parent[0] == '\0')
-		forget_workers(p); /* of a conversation: the message before this one is over */
+	if (e->parent[0] == '\0' && p->workers != NULL) { /* of a conversation: the message before this one is over */
+		forget_workers(p);
+		p->since_ms = clock_mono_ms();
+		p->turns = p->calls = p->tokens = p->usd_nanos = 0;
+		p->usd_unknown = false;
+	}
 	struct worker *w = xcalloc(1, sizeof *w);
 	memcpy(w->task, e->task, sizeof w->task);
 	w->number = e->parent[0] != '\0' ? ++p->worker_count : 0;
@@ -391,6 +400,7 @@ static void on_created(struct progress *p, const struct event *e)
 		free(p->workspace);
 		p->workspace = xstrdup(json_get_text(e->data, "workspace", ""));
 		p->layered = json_get_int(json_object_get(e->data, "config"), "layer_bytes", 0) > 0;
+		p->budget_nanos = json_get_int(json_object_get(e->data, "config"), "budget_usd_nanos", -1);
 	}
 	if (w->number > 0)
 		buf_printf(&p->out, "%s[w%d]%s task %s: %s\n", BOLD(p), w->number, PLAIN(p), e->task, goal);

@@ -2,9 +2,10 @@
 #include "cli/table.h"
 
 #include <stdint.h>
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "cli/print.h"
+#include "base/limits.h"
 #include "cli/text.h"
 
 #include "base/banned.h"
@@ -105,31 +106,35 @@ static void add_cell(struct buf *line, const struct table_column *column, const 
 		text_pad(line, start, width);
 }
 
-static void print_cells(const struct table *t, const struct fit *f, char *const *cells, bool colour)
+/* cells NULL: the heads. */
+static void add_cells(const struct table *t, const struct fit *f, char *const *cells, struct buf *line)
 {
-	AUTO(buf_done) struct buf line = BUF_INIT(KIB(64));
-	size_t end = t->count;
+	size_t end = t->count, start = line->len;
 
 	while (end > 0 && f->gone[end - 1])
 		end--;
 	for (size_t i = 0; i < end; i++) {
 		if (f->gone[i])
 			continue;
-		if (line.len > 0)
-			buf_printf(&line, "%*s", GAP, "");
-		add_cell(&line, &t->columns[i], cells != NULL ? cells[i] : t->columns[i].head, f->width[i], i + 1 == end);
+		if (line->len > start)
+			buf_printf(line, "%*s", GAP, "");
+		add_cell(line, &t->columns[i], cells != NULL ? cells[i] : t->columns[i].head, f->width[i], i + 1 == end);
 	}
-	while (line.len > 0 && line.ptr[line.len - 1] == ' ')
-		line.ptr[--line.len] = '\0';
-	printf("%s%s%s\n", ink(colour && cells == NULL, INK_FAINT), buf_text(&line), ink(colour && cells == NULL, INK_PLAIN));
+	while (line->len > start && line->ptr[line->len - 1] == ' ')
+		line->ptr[--line->len] = '\0';
 }
 
-void table_print(const struct table *t, size_t width, bool colour)
+void table_write(const struct table *t, size_t width, const char *ink, const char *plain, struct buf *ret)
 {
 	struct fit f = { 0 };
 
 	fit(t, width, &f);
-	print_cells(t, &f, NULL, colour);
-	for (size_t row = 0; row < t->rows; row++)
-		print_cells(t, &f, t->cells + row * t->count, colour);
+	buf_add_text(ret, ink);
+	add_cells(t, &f, NULL, ret);
+	buf_add_text(ret, plain);
+	buf_add_char(ret, '\n');
+	for (size_t row = 0; row < t->rows; row++) {
+		add_cells(t, &f, t->cells + row * t->count, ret);
+		buf_add_char(ret, '\n');
+	}
 }

@@ -2,8 +2,7 @@
 #ifndef MISHRI_CLI_TABLE_H
 #define MISHRI_CLI_TABLE_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "base/buf.h"
 
 struct table_column {
 	const char *head;
@@ -16,6 +15,7 @@ struct table *table_new(const struct table_column *columns, size_t count);      
 void table_free(struct table *t);
 static inline void table_freep(struct table **t) { table_free(*t); }
 void table_add(struct table *t, const char *const *cells);                      /* copied and made harmless; NULL: empty */
-void table_print(const struct table *t, size_t width, bool colour);             /* SIZE_MAX: everything */
+/* Appends it, the line of heads between two escape sequences ("": none). width SIZE_MAX: everything. */
+void table_write(const struct table *t, size_t width, const char *ink, const char *plain, struct buf *ret);
 
 #endif

@@ -30,7 +30,7 @@ static uint64_t digest(struct str a, struct str b, struct str c)
 
 void loops_reset(struct loops *loops)
 {
-	*loops = (struct loops){ .off = loops->off };
+	*loops = (struct loops){ .off = loops->off, .signs = loops->signs };
 }
 
 void loops_add(struct loops *loops, const struct call *c, const struct event *finished)
@@ -49,8 +49,10 @@ void loops_add(struct loops *loops, const struct call *c, const struct event *fi
 		.failed = !ok,
 		.slow = ok && json_get_int(finished->data, "ms", 0) >= LIMIT_LOOP_WAIT_MS,
 	};
-	if (loops->count == COUNT(loops->signs)) {
-		memmove(loops->signs, loops->signs + 1, sizeof loops->signs - sizeof loops->signs[0]);
+	if (loops->signs == NULL)
+		loops->signs = xcalloc(LIMIT_LOOP_WINDOW, sizeof *loops->signs);
+	if (loops->count == LIMIT_LOOP_WINDOW) {
+		memmove(loops->signs, loops->signs + 1, (LIMIT_LOOP_WINDOW - 1) * sizeof *loops->signs);
 		loops->count--;
 	}
 	loops->signs[loops->count++] = sign;

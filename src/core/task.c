@@ -75,6 +75,7 @@ void task_free(struct task *t)
 		free(texts[i]);
 	for (size_t i = 0; i < t->taint_count; i++)
 		free(t->taints[i]);
+	free(t->loops.signs);
 	json_decref(t->config);
 	json_decref(t->over);
 	json_decref(t->tools);

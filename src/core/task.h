@@ -85,7 +85,7 @@ struct loop_sign {                     /* one call that ended */
 
 struct loops {
 	bool off;
-	struct loop_sign signs[LIMIT_LOOP_WINDOW];
+	struct loop_sign *signs;       /* LIMIT_LOOP_WINDOW of them; NULL: no call has ended */
 	size_t count;
 	int stalled;                   /* delegations in a row that brought no part to a good end */
 	int chants;                    /* replies in a row whose text repeats itself */

@@ -1,5 +1,6 @@
 /* call.c - one tool call: checked, decided, run in the cell, its output made fit for a model.
  * Nothing of a tool runs in this process. */
+#include "engine/cell_late.h"
 #include "engine/charge.h"
 #include "engine/limits.h"
 #include "engine/reload.h"
@@ -505,13 +506,14 @@ void call_run(struct run *run, struct call *c)
 	struct err err = ERR_NONE;
 
 	assert(run->live == NULL && tool != NULL);
-	if (run->cell == NULL || !run->cell_ready) {
+	bool in_cell = run->cell != NULL && run->cell_ready;
+	if (!in_cell && cell_needed_by(tool)) {
 		failed_to_start(run, c->id, -EINVAL, "the sandbox was lost before it began; another follows");
 		return;
 	}
 	if (tool_plan_make(tool, c->args, run->task->workspace, &plan, &err) < 0)
 		failed_to_start(run, c->id, -EINVAL, err.text);
-	else if (files_guard(run, &err) < 0)
+	else if (in_cell && files_guard(run, &err) < 0)
 		failed_to_start(run, c->id, -EINVAL, err.text);
 	else if (tool == &tool_read_output)
 		kept_read(run, c);

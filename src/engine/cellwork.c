@@ -1,4 +1,5 @@
-/* cellwork.c - the life of a task's cell: opened before the task's first step, closed with it. */
+/* cellwork.c - the life of a task's cell: opened when cell_late.c says so, closed with the task. */
+#include "engine/cell_late.h"
 #include "engine/limits.h"
 
 #include <string.h>
@@ -20,15 +21,18 @@ static void on_open(void *userdata, const json_t *mechanisms, const struct err *
 		run->cell = NULL; /* gone after this callback */
 		if (failure->code == EPIPE && cell_retry(run)) /* the warden died; another follows */
 			return;
+		cell_kinds_forget(run->engine);
 		run_fail(run, RUN_NO_CELL, failure);
 		return;
 	}
 	run->cell_ready = true;
+	cell_check_ends(run, true);
 	free(run->tmp);
 	run->tmp = xstrdup(json_get_text(mechanisms, "tmp", "/tmp"));
 	run->cell_readable = watch_fd(run->engine->setup.loop, cell_fd(run->cell), on_readable, run);
 	net_open(run);
-	const char *brought = run->reopening ? NULL : tmp_kept_bring(run);
+	const char *brought = run->had_cell ? NULL : tmp_kept_bring(run);
+	run->had_cell = true;
 	AUTO(json_decrefp) json_t *all = json_copy((json_t *)mechanisms);
 	if (brought != NULL)
 		json_put_text(all, "tmp_kept", brought);
@@ -74,7 +78,7 @@ static void on_lost(void *userdata, const char *why)
 static void on_no_layer(void *userdata)
 {
 	struct run *run = userdata;
-	struct err why = run->failure;
+	struct err why = *run->failure;
 
 	run_fail(run, RUN_NO_CELL, &why);
 }
@@ -88,11 +92,15 @@ void run_open_cell(struct run *run)
 	struct cell_plan plan = { .level = run->level, .workspace = run->workspace };
 	AUTO(cell_files_done) struct cell_files files = { 0 };
 	AUTO(freep) char *layer = NULL;
+	struct err err = ERR_NONE;
 
 	runs_add(run);
 	limits_of_cell(run, &plan);
 	id_new(run->cell_id);
-	if (files_plan(run, &plan, &files, &layer, &run->failure) < 0) {
+	if (files_plan(run, &plan, &files, &layer, &err) < 0) {
+		free(run->failure);
+		run->failure = xmalloc(sizeof err);
+		*run->failure = err;
 		watch_free(TAKE(run->wakeup));
 		run->wakeup = watch_timer(run->engine->setup.loop, on_no_layer, run);
 		watch_arm(run->wakeup, 0);

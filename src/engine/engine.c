@@ -1,6 +1,7 @@
 /* engine.c - tasks enter here and leave here: started, taken over, brought to rest.
  * How a task goes on in between stands in run.c. */
 #include "engine/breaker.h"
+#include "engine/cell_late.h"
 #include "engine/charge.h"
 #include "engine/egress.h"
 #include "engine/fallback.h"
@@ -193,6 +194,8 @@ void engine_free(struct engine *engine)
 		run_free(run);
 	}
 	runs_close(engine);
+	cell_kinds_forget(engine);
+	shared_forget(&engine->shared);
 	health_close(engine);
 	engine_emit(engine, EVENT_ENGINE_STOPPED, json_pack("{s:s}", "reason", engine->drains > 0 ? "signal" : "done"));
 	json_decref(engine->warned);
@@ -325,10 +328,11 @@ struct run *engine_start(struct engine *engine, const struct task_spec *spec)
 	run->level = spec->level;
 	run->workspace = xstrdup(spec->workspace);
 	run->opening = created_data(engine, spec);
+	shared_opening(&engine->shared, run->opening);
 	run->policies = json_incref(json_object_get(run->opening, "policies"));
 	run->opening_type = EVENT_TASK_CREATED;
 	run->carried = json_incref((json_t *)spec->carried);
-	run_open_cell(run);
+	cell_begin(run);
 	return run;
 }
 
@@ -359,7 +363,8 @@ void run_opened(struct run *run, const json_t *mechanisms)
 	run_emit(run, EVENT_POLICY_LOADED, "task", "",
 	         json_pack("{s:s, s:o, s:I}", "policy", policy_digest(policy), "sources", policy_sources(policy), "rules",
 	                   (json_int_t)policy_rule_count(policy)));
-	tell_cell(run, mechanisms);
+	if (mechanisms != NULL)
+		tell_cell(run, mechanisms);
 	approvals_resume(run);
 	control_opened(run);
 	run_step(run);
@@ -461,6 +466,7 @@ static void child_as_new(struct run *run, const struct run *parent, const struct
 	task_span(above, "call", call->id, t->parent_span_id);
 	run->fresh = true;
 	run->opening = child_data(parent, child, profile_find(parent->engine, child->agent));
+	shared_opening(&parent->engine->shared, run->opening);
 	run->opening_type = EVENT_TASK_CREATED;
 }
 
@@ -512,7 +518,7 @@ int engine_child(struct run *parent, const struct call *call, const struct child
 		if (parent->task->patient)
 			json_put_bool(run->opening, "wait_for_approval", true);
 	}
-	run_open_cell(run);
+	cell_begin(run);
 	return 0;
 }
 
@@ -620,7 +626,7 @@ static int go_on(struct engine *engine, const char *id, const json_t *policies, 
 	run->opening = resumed_data(store, generation, run->task);
 	if (wait_for_approval)
 		json_put_bool(run->opening, "wait_for_approval", true);
-	run_open_cell(run);
+	cell_begin(run);
 	*ret = run;
 	return 0;
 }
@@ -677,7 +683,9 @@ const struct task *run_task(const struct run *run)
 
 const struct err *run_failure(const struct run *run)
 {
-	return &run->failure;
+	static const struct err none = { 0 };
+
+	return run->failure != NULL ? run->failure : &none;
 }
 
 enum run_failure_kind run_failure_kind(const struct run *run)

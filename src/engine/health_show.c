@@ -45,7 +45,7 @@ static struct sums sums_of(const struct engine *engine)
 			continue;
 		s.tasks++;
 		s.cells += run->cell != NULL && run->cell_ready;
-		s.opening += run->cell == NULL || !run->cell_ready;
+		s.opening += run->opening != NULL || run->reopening;
 		s.calls += run->live != NULL;
 		s.requests += run->request != NULL;
 		s.people += task_waits(run->task);
@@ -100,6 +100,7 @@ json_t *health_json(struct engine *engine)
 	json_put(object, "models", breakers_json(engine));
 	json_put_int(object, "warden_restarts", engine->health.warden_restarts);
 	json_put_int(object, "loop_stood", engine->health.loop_misses);
+	json_put_int(object, "loop_longest_us", loop_longest_us(engine->setup.loop));
 	return object;
 }
 
@@ -166,6 +167,8 @@ void health_measures(struct engine *engine, void (*visit)(void *userdata, const 
 		{ "mishri_warden_restarts_total", "wardens that were replaced", true, engine->health.warden_restarts, NULL },
 		{ "mishri_loop_stood_total", "times that the event loop stood for too long", true,
 		  (double)engine->health.loop_misses, NULL },
+		{ "mishri_loop_longest_seconds", "the longest time that one callback took in the last minute or two", false,
+		  (double)loop_longest_us(engine->setup.loop) / 1e6, NULL },
 		{ "mishri_store_waiting_batches", "batches that are not durable yet", false, (double)h.waiting, NULL },
 		{ "mishri_store_broken", "1: nothing can be written any more", false, h.broken, NULL },
 		{ "mishri_store_db_bytes", "size of the database", false, (double)h.db_bytes, NULL },

@@ -3,13 +3,20 @@
 
 #include <event2/event.h>
 
+#include "base/clock.h"
+
 #include "base/banned.h"
 
 struct loop {
 	struct event_base *base;
+	int64_t window_ns;             /* when the window that `longest_ns` is of began */
+	int64_t longest_ns, before_ns; /* of one callback, in this window and in the one before */
 };
 
+enum { WINDOW_S = 60 };
+
 struct watch {
+	struct loop *loop;
 	struct event *event;
 	watch_fn *fn;
 	void *userdata;
@@ -60,18 +67,40 @@ void loop_stop(struct loop *loop)
 	event_base_loopbreak(loop->base);
 }
 
+static void turn_window(struct loop *loop, int64_t now_ns)
+{
+	int64_t window_ns = (int64_t)WINDOW_S * 1000000000;
+
+	if (now_ns - loop->window_ns < window_ns)
+		return;
+	loop->before_ns = now_ns - loop->window_ns < 2 * window_ns ? loop->longest_ns : 0;
+	loop->longest_ns = 0;
+	loop->window_ns = now_ns;
+}
+
+int64_t loop_longest_us(struct loop *loop)
+{
+	turn_window(loop, clock_mono_ns());
+	return MAX(loop->longest_ns, loop->before_ns) / 1000;
+}
+
 static void fired(evutil_socket_t fd, short what, void *userdata)
 {
 	struct watch *w = userdata;
+	struct loop *loop = w->loop;   /* the watch may be gone behind its callback */
+	int64_t since_ns = clock_mono_ns();
 
 	(void)fd, (void)what;
+	turn_window(loop, since_ns);
 	w->fn(w->userdata);
+	loop->longest_ns = MAX(loop->longest_ns, clock_mono_ns() - since_ns);
 }
 
 static struct watch *watch_new(struct loop *loop, int fd, short what, watch_fn *fn, void *userdata)
 {
 	struct watch *w = xcalloc(1, sizeof *w);
 
+	w->loop = loop;
 	w->fn = fn;
 	w->userdata = userdata;
 	w->event = event_new(loop->base, fd, what, fired, w);

@@ -16,6 +16,9 @@ void loop_freep(struct loop **loop);
 struct event_base *loop_base(struct loop *loop);     /* for libraries that bring their own watchers */
 void loop_run(struct loop *loop);                    /* until loop_stop */
 void loop_stop(struct loop *loop);                   /* after the callback that is running */
+/* The longest that one callback took in the last one to two minutes: so long everything else had to wait. Watches of other
+ * libraries are not counted. */
+int64_t loop_longest_us(struct loop *loop);
 
 /* Each calls fn(userdata) on the loop. fd: whenever it is readable. timer: once after watch_arm.
  * signal: once per delivery. Freed by watch_free, which may be called from inside fn. */

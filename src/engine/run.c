@@ -1,6 +1,7 @@
 /* run.c - the heart: steps of the core become events, events become durable, and only then effects happen.
  * What a step means in detail stands in model.c, call.c and exec.c. */
 #include "engine/breaker.h"
+#include "engine/cell_late.h"
 #include "engine/charge.h"
 #include "engine/fallback.h"
 #include "engine/metrics.h"
@@ -71,6 +72,7 @@ void run_free(struct run *run)
 	json_decref(run->unlocking);
 	json_decref(run->tools);
 	free(run->tmp);
+	free(run->failure);
 	free(run);
 }
 
@@ -116,7 +118,10 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 	if (run->over)
 		return;
 	run->over = true;
-	run->failure = *why;
+	struct err *failure = xmalloc(sizeof *failure);
+	*failure = *why;
+	free(run->failure);
+	run->failure = failure;
 	run->failure_kind = kind;
 	breaker_leave(run);
 	if (run->request != NULL)
@@ -132,6 +137,7 @@ void run_fail(struct run *run, enum run_failure_kind kind, const struct err *why
 	cell_close(TAKE(run->cell));
 	drop_pending(run);
 	health_leave(run);
+	cell_check_ends(run, false);
 	drain_children(run);
 	run_tell(run);
 }
@@ -417,6 +423,8 @@ static void flush(struct run *run)
 	run->pending_count -= b->count;
 	run->hurry = run->pending_count > 0;
 	memmove(run->pending, run->pending + b->count, run->pending_count * sizeof *run->pending);
+	if (run->pending_count == 0) /* it may wait for days from here */
+		free(TAKE(run->pending));
 }
 
 /* ---- steps of the core ---------------------------------------------------------------------------------- */
@@ -458,6 +466,8 @@ static void begin_call(struct run *run, struct call *call)
 		call_close(run, call, "error", "Not run: this tool is not there any more.");
 		return;
 	}
+	if (cell_is_awaited(run, tool))
+		return;
 	bool control = tool->control;
 	if (charge_call(run, call, control ? DO_BEGIN_CONTROL : DO_RUN_CALL))
 		return;

@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "tools/redact.h"
 #include "engine/files.h"
+#include "engine/shared.h"
 
 /* What a durable intent lets happen. */
 struct deferred {
@@ -70,7 +71,7 @@ struct run {
 
 	struct task_input input;
 	struct watch *wakeup;
-	struct err failure;
+	struct err *failure;           /* NULL: it has not failed */
 	enum run_failure_kind failure_kind;
 
 	enum cell_level level;
@@ -88,7 +89,9 @@ struct run {
 	bool cell_ready;
 	int cells_lost;                /* in this run */
 	bool cell_wanted;              /* reopen.c will open another */
-	bool reopening;                /* the task began, and has no cell for the moment */
+	bool reopening;                /* the task began, and waits for a cell: its first, or another */
+	bool had_cell;
+	bool awaits_check;             /* it begins when another's cell shows that there are such */
 	struct beat *beats[RUN_BEATS]; /* health.c; NULL: nothing to watch */
 	char beat_call[CALL_ID_BYTES];
 	int tmp_status;                /* of the run that packs or unpacks /tmp; -1: not over yet */
@@ -133,8 +136,18 @@ struct health {                        /* health.c */
 	json_t *in_force;              /* by what the newest cell said; NULL: none was opened yet */
 };
 
+struct cell_kinds {                    /* cell_late.c: of which a cell has opened here */
+	struct cell_kind {
+		char *name;
+		struct run *checker;   /* NULL: it works */
+	} known[LIMIT_CELL_KINDS];
+	size_t next;
+};
+
 struct engine {
 	struct engine_setup setup;
+	struct cell_kinds cell_kinds;
+	struct shared_values shared;
 	struct health health;
 	struct watch *reopen_timer, *drain_timer;
 	int64_t drain_until_ms;        /* monotonic */
@@ -206,7 +219,7 @@ MUST_USE int engine_agent_model(const struct run *parent, const char *agent, con
                                 struct err *err);
 /* A task below `parent`, new or taken over. Failure leaves nothing behind. */
 MUST_USE int engine_child(struct run *parent, const struct call *call, const struct child *child, struct err *err);
-void run_opened(struct run *run, const json_t *mechanisms);      /* the cell is there: the task begins or goes on */
+void run_opened(struct run *run, const json_t *mechanisms);      /* the task begins or goes on; NULL: without a cell as yet */
 
 void engine_emit(struct engine *engine, enum event_type type, json_t *owned_data);   /* a fact about the engine itself */
 

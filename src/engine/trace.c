@@ -255,7 +255,7 @@ static void add_usage(struct span *s, const json_t *usage)
 		json_put_int(s->attributes, "gen_ai.usage.input_tokens", sum);
 	COPY(s, usage, { "output", "gen_ai.usage.output_tokens" }, { "cache_read", "gen_ai.usage.cache_read.input_tokens" },
 	     { "cache_write", "gen_ai.usage.cache_creation.input_tokens" },
-	     { "reasoning", "gen_ai.usage.reasoning.output_tokens" });
+	     { "cache_write_1h", "mishri.usage.cache_write_1h" }, { "reasoning", "gen_ai.usage.reasoning.output_tokens" });
 }
 
 static void on_model_replied(struct trace *t, const struct event *e)

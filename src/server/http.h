@@ -103,6 +103,7 @@ struct http_server {
 
 void http_conn_open(struct http_listener *listener, int fd);
 void http_conn_free(struct http_conn *conn);
+void http_conn_last_words(struct http_conn *conn);     /* what it was told and has not taken, before it is freed */
 /* Closes those that wait for a request. */
 void http_conns_rest(struct http_server *server);
 

@@ -487,6 +487,20 @@ static struct http_peer peer_of(const struct http_listener *l, int fd)
 	return (struct http_peer){ .local = true, .uid = who.uid };
 }
 
+/* Anybody on the machine may connect to a port and say nothing. Of those, the one that is there longest gives way. */
+static bool make_room(const struct http_conn *newest)
+{
+	struct http_conn *silent = NULL;
+
+	for (struct http_conn *c = newest->next; c != NULL; c = c->next)
+		if (!c->peer.local && c->state == STATE_HEAD && !c->begun && !c->in_callback)
+			silent = c;
+	if (silent == NULL)
+		return false;
+	http_conn_free(silent);
+	return true;
+}
+
 void http_conn_open(struct http_listener *l, int fd)
 {
 	struct http_server *s = l->server;
@@ -505,10 +519,23 @@ void http_conn_open(struct http_listener *l, int fd)
 	bufferevent_setcb(c->bev, on_read, on_write, on_event, c);
 	bufferevent_setwatermark(c->bev, EV_READ, 0, LIMIT_HTTP_HEAD_BYTES);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
-	if (s->count > LIMIT_HTTP_CONNECTIONS)
+	size_t most = LIMIT_HTTP_CONNECTIONS - (c->peer.local ? 0 : LIMIT_HTTP_LOCAL);
+	if (s->count > most && !make_room(c))
 		refuse(c, 503, "too many connections at once; try again later");
 	else
 		watch_arm(c->timer, LIMIT_HTTP_REQUEST_MS);
+}
+
+/* As much as the kernel takes at once; the loop does not run any more, and nobody is waited for. */
+void http_conn_last_words(struct http_conn *c)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+
+	if (evbuffer_get_length(out) == 0 || (c->state != STATE_CLOSING && c->state != STATE_STREAM))
+		return;
+	evbuffer_unfreeze(out, 1);
+	evbuffer_write(out, bufferevent_getfd(c->bev));
+	shutdown(bufferevent_getfd(c->bev), SHUT_WR);
 }
 
 void http_conns_rest(struct http_server *s)

@@ -79,8 +79,10 @@ void http_server_free(struct http_server *s)
 	if (s == NULL)
 		return;
 	s->calls.on_gone = NULL;
-	while (s->conns != NULL)
+	while (s->conns != NULL) {
+		http_conn_last_words(s->conns);
 		http_conn_free(s->conns);
+	}
 	listeners_close(s);
 	watch_free(s->backoff);
 	free(s);

@@ -1,6 +1,9 @@
 /* http_problem.c - what is told to a client whose request fails: a problem of RFC 9457, with the member that clients of
- * OpenAI's API look for. It says nothing that its caller did not. */
+ * OpenAI's API look for. It says nothing that its caller did not, and what a stranger wrote
+ * is repeated as a terminal may show it. */
 #include "server/http.h"
+
+#include "tools/tool.h"
 
 #include "base/banned.h"
 
@@ -24,11 +27,13 @@ json_t *http_error_object(int status, const char *message, const char *code, con
 void http_problem_about(struct http_conn *c, int status, const char *detail, const char *code, const char *param, const char *more)
 {
 	AUTO(json_decrefp) json_t *problem = json_object();
+	AUTO(buf_done) struct buf shown = BUF_INIT(KIB(16));
 
+	sanitize_text(str_of(detail), &shown);
 	json_put_text(problem, "type", "about:blank");
 	json_put_text(problem, "title", http_status_text(status));
 	json_put_int(problem, "status", status);
-	json_put_text(problem, "detail", detail);
+	json_put_text(problem, "detail", buf_text(&shown));
 	const char *said = json_get_text(problem, "detail", "");
 	json_put(problem, "error", http_error_object(status, said, code, param));
 	AUTO(freep) char *text = json_text(problem);

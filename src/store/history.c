@@ -168,9 +168,9 @@ static int choose(struct walk *w)
 	return r;
 }
 
-static int number_of(struct walk *w, enum statement id, int64_t from_us, int64_t *ret)
+static int number_of(struct walk *w, enum statement id, int64_t from_us, int64_t until_us, int64_t *ret)
 {
-	AUTO(query_done) struct query q = query_start(w->db, id, "i", from_us);
+	AUTO(query_done) struct query q = query_start(w->db, id, "ii", from_us, until_us);
 	int r = query_next(&q, w->err);
 
 	if (r > 0)
@@ -182,7 +182,7 @@ static int number_of(struct walk *w, enum statement id, int64_t from_us, int64_t
 static int begin(struct walk *w, int64_t *ret)
 {
 	const struct history_filter *f = w->filter;
-	int64_t before = 0, after = 0;
+	int64_t before = 0, after = 0, newest = 0;
 	int r = 0;
 
 	*ret = (INT64_C(1) << 32) - 1;
@@ -193,8 +193,13 @@ static int begin(struct walk *w, int64_t *ret)
 		r = r == 0 ? err_set(w->err, ENOENT, "there is no task %s; 'mishri history' lists them", f->before) : MIN(r, 0);
 		*ret = before - 1;
 	}
+	/* In the hour before then somebody mostly began; else what began after it is passed one by one. */
 	if (r == 0 && f->until_us > 0)
-		r = number_of(w, SQL_ROOT_AFTER, f->until_us + LIMIT_CLOCK_STEP_US, &after);
+		r = number_of(w, SQL_ROOT_WITHIN, f->until_us - LIMIT_CLOCK_STEP_US, f->until_us, &newest);
+	if (r == 0 && f->until_us > 0 && newest == 0)
+		r = number_of(w, SQL_ROOT_AFTER, f->until_us + LIMIT_CLOCK_STEP_US, 0, &after);
+	if (newest > 0)
+		*ret = MIN(*ret, newest);
 	if (after > 0)
 		*ret = MIN(*ret, after - 1);
 	return r;
@@ -212,6 +217,40 @@ static int texts_of(struct walk *w, const char *match, int64_t tree, int64_t lim
 	while ((r = query_next(&q, w->err)) > 0)
 		ret_seqs[(*ret_count)++] = tree + (query_int(&q, 0) - first);
 	return r;
+}
+
+/* The same for a term whose list stands on this tree: what it would walk over next anyway, so that nothing is looked up again.
+ * False: there are too many to know which come first. The list then stands behind them, or in their midst. */
+static bool texts_here(struct source *s, int64_t tree, int64_t limit, int64_t *ret_seqs, size_t *ret_count, int *ret_r,
+                       struct err *err)
+{
+	int64_t seen[STRIDE], first = tree << WORDS_SHIFT;
+	size_t count = 0;
+
+	while (*ret_r >= 0 && !s->ended && s->at == tree && count < STRIDE) {
+		seen[count++] = tree + (query_int(&s->cursor, 0) - first); /* the newest first */
+		*ret_r = query_next(&s->cursor, err);
+		s->ended = *ret_r == 0;
+		if (*ret_r > 0)
+			s->at = query_int(&s->cursor, 0) >> WORDS_SHIFT;
+	}
+	for (*ret_count = 0; count > 0 && (int64_t)*ret_count < limit; count--)
+		ret_seqs[(*ret_count)++] = seen[count - 1];
+	return s->ended || s->at != tree;
+}
+
+static int texts_of_term(struct walk *w, const struct search_term *t, int64_t tree, int64_t limit, int64_t *ret_seqs,
+                         size_t *ret_count)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < w->count; i++) {
+		struct source *s = &w->sources[i];
+		bool here = s->term == t && s->open && !s->ended && s->at == tree;
+		if (here && texts_here(s, tree, limit, ret_seqs, ret_count, &r, w->err))
+			return MIN(r, 0);
+	}
+	return r < 0 ? r : texts_of(w, t->match, tree, limit, ret_seqs, ret_count);
 }
 
 /* Is a word in it that must not be? */
@@ -275,7 +314,7 @@ static int snippets(struct walk *w, int64_t tree, json_t *found)
 		size_t count = 0;
 		if (t->without || json_array_size(found) >= LIMIT_HISTORY_SNIPPETS)
 			continue;
-		r = texts_of(w, t->match, tree, LIMIT_HISTORY_SNIPPETS, seqs, &count);
+		r = texts_of_term(w, t, tree, LIMIT_HISTORY_SNIPPETS, seqs, &count);
 		for (size_t k = 0; k < count && r == 0 && json_array_size(found) < LIMIT_HISTORY_SNIPPETS; k++) {
 			bool told = false;
 			size_t m;
@@ -313,21 +352,35 @@ static int is_imported(struct walk *w, const char *root, bool *ret)
 	return MIN(r, 0);
 }
 
+/* Many are looked at around a moment, since clocks jump: the time alone, without the row. */
+static int is_in_time(struct walk *w, int64_t tree, bool *ret, bool *ret_ended)
+{
+	const struct history_filter *f = w->filter;
+
+	if (f->since_us == 0 && f->until_us == 0)
+		return 0;
+	AUTO(query_done) struct query q = query_start(w->db, SQL_TASK_TIME, "i", tree);
+	int r = query_next(&q, w->err);
+	int64_t started_us = r > 0 ? query_int(&q, 0) : 0;
+	*ret_ended = r > 0 && started_us < f->since_us - LIMIT_CLOCK_STEP_US;
+	*ret = r > 0 && started_us >= f->since_us && (f->until_us == 0 || started_us < f->until_us);
+	return MIN(r, 0);
+}
+
 /* *ret_fits: it is shown; *ret_ended: nothing older can fit. */
 static int look(struct walk *w, int64_t tree, struct task_row *root, struct history_row *row, bool *ret_fits, bool *ret_ended)
 {
 	const struct history_filter *f = w->filter;
-	bool unwanted = false;
+	bool unwanted = false, in_time = true;
 
+	int r = is_in_time(w, tree, &in_time, ret_ended);
+	if (r < 0 || !in_time)
+		return r;
 	AUTO(query_done) struct query q = query_start(w->db, SQL_TASK_AT, "i", tree);
-	int r = query_next(&q, w->err);
+	r = query_next(&q, w->err);
 	if (r <= 0)
 		return r;
 	task_row_read(&q, root);
-	*ret_ended = root->started_us < f->since_us - LIMIT_CLOCK_STEP_US;
-	bool in_time = root->started_us >= f->since_us && (f->until_us == 0 || root->started_us < f->until_us);
-	if (!in_time)
-		return 0;
 	r = has_unwanted(w, tree, &unwanted);
 	if (r == 0)
 		r = sums_of(w, root->task, row);

@@ -39,6 +39,7 @@ struct fact {
 	bool imported;               /* it happened elsewhere */
 };
 void fact_bind(sqlite3_stmt *stmt, const struct fact *fact);   /* its parameters, by their names */
+void project_forget(struct db *db);                            /* what was written was undone: nothing is known of it */
 MUST_USE int project(struct db *db, enum event_type type, const struct fact *fact, struct err *err);
 
 /* ---- schedules.c: what schedules and their runs become by an event. -ECANCELED: it was decided on a state that is past;

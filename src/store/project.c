@@ -17,6 +17,7 @@ static const struct {
 	enum statement sql;
 	bool anywhere;
 	const char *needs;           /* a field of data without which nothing follows; NULL: none */
+	const char *effect;          /* nothing follows from another effect; NULL: from each */
 } rows[] = {
 	{ EVENT_TASK_CREATED, SQL_ADD_TASK, true },
 	{ EVENT_TASK_CREATED, SQL_ADD_COSTS, true },
@@ -44,8 +45,8 @@ static const struct {
 	{ EVENT_CALL_PROPOSED, SQL_COUNT_CALL, true },
 	{ EVENT_CALL_PROPOSED, SQL_MARK_TOOL, true },
 	{ EVENT_CALL_DECIDED, SQL_SET_DECISION, true },
-	{ EVENT_CALL_DECIDED, SQL_COUNT_DENIED, true },
-	{ EVENT_CALL_DECIDED, SQL_MARK_DENIED, true },
+	{ EVENT_CALL_DECIDED, SQL_COUNT_DENIED, true, .effect = "deny" },
+	{ EVENT_CALL_DECIDED, SQL_MARK_DENIED, true, .effect = "deny" },
 	{ EVENT_APPROVAL_REQUESTED, SQL_ADD_APPROVAL },
 	{ EVENT_APPROVAL_VOTED, SQL_ADD_VOTE },
 	{ EVENT_APPROVAL_DECIDED, SQL_COUNT_REFUSED, true },
@@ -54,10 +55,10 @@ static const struct {
 	{ EVENT_GRANT_MADE, SQL_ADD_GRANT },
 	{ EVENT_GRANT_USED, SQL_USE_GRANT },
 	{ EVENT_GRANT_REVOKED, SQL_REVOKE_GRANT },
-	{ EVENT_EXEC_DECIDED, SQL_COUNT_DENIED, true },
-	{ EVENT_EXEC_DECIDED, SQL_MARK_DENIED, true },
-	{ EVENT_NET_DECIDED, SQL_COUNT_DENIED, true },
-	{ EVENT_NET_DECIDED, SQL_MARK_DENIED, true },
+	{ EVENT_EXEC_DECIDED, SQL_COUNT_DENIED, true, .effect = "deny" },
+	{ EVENT_EXEC_DECIDED, SQL_MARK_DENIED, true, .effect = "deny" },
+	{ EVENT_NET_DECIDED, SQL_COUNT_DENIED, true, .effect = "deny" },
+	{ EVENT_NET_DECIDED, SQL_MARK_DENIED, true, .effect = "deny" },
 	{ EVENT_CALL_STARTED, SQL_SET_STARTED, true },
 	{ EVENT_CALL_FINISHED, SQL_SET_RESULT, true },
 	{ EVENT_CALL_FINISHED, SQL_LAPSE_CALL },
@@ -147,6 +148,40 @@ static int name_blobs(struct db *db, const struct fact *fact, struct err *err)
 	return r;
 }
 
+/* A tool that a task called just before is marked already: the row would be looked for, found and left. */
+static bool is_marked(struct db *db, const struct fact *fact, bool mark)
+{
+	const char *tool = json_get_text(fact->data, "tool", "");
+	size_t at = 0, len = strlen(tool);
+
+	if (len >= sizeof db->marked[0].tool || strlen(fact->task) >= sizeof db->marked[0].task)
+		return false;
+	for (const char *c = tool; *c != '\0'; c++)
+		at = at * 31 + (unsigned char)*c;
+	for (const char *c = fact->task; *c != '\0'; c++)
+		at = at * 31 + (unsigned char)*c;
+	struct marked *m = &db->marked[at % COUNT(db->marked)];
+	if (mark) {
+		memcpy(m->tool, tool, len + 1);
+		memcpy(m->task, fact->task, strlen(fact->task) + 1);
+	}
+	return strcmp(m->tool, tool) == 0 && strcmp(m->task, fact->task) == 0;
+}
+
+void project_forget(struct db *db)
+{
+	memset(db->marked, 0, sizeof db->marked);
+}
+
+static bool follows(struct db *db, size_t i, const struct fact *fact)
+{
+	if ((fact->imported && !rows[i].anywhere) || (rows[i].needs != NULL && json_object_get(fact->data, rows[i].needs) == NULL))
+		return false;
+	if (rows[i].effect != NULL && strcmp(json_get_text(fact->data, "effect", ""), rows[i].effect) != 0)
+		return false;
+	return rows[i].sql != SQL_MARK_TOOL || !is_marked(db, fact, false);
+}
+
 int project(struct db *db, enum event_type type, const struct fact *fact, struct err *err)
 {
 	int r = 0;
@@ -158,13 +193,14 @@ int project(struct db *db, enum event_type type, const struct fact *fact, struct
 	    type != EVENT_HISTORY_PRUNED)
 		return name_blobs(db, fact, err);
 	for (size_t i = 0; i < COUNT(rows) && r >= 0; i++) {
-		if (rows[i].type != type || (fact->imported && !rows[i].anywhere) ||
-		    (rows[i].needs != NULL && json_object_get(fact->data, rows[i].needs) == NULL))
+		if (rows[i].type != type || !follows(db, i, fact))
 			continue;
 		struct query q = query_start(db, rows[i].sql, "");
 		if (q.rc == SQLITE_OK)
 			fact_bind(q.stmt, fact);
 		r = run_query(q, err);
+		if (r == 0 && rows[i].sql == SQL_MARK_TOOL)
+			is_marked(db, fact, true);
 	}
 	return r == 0 ? name_blobs(db, fact, err) : r;
 }
@@ -269,6 +305,7 @@ static int clear_all(struct db *db, struct err *err)
 	};
 	int r = 0;
 
+	project_forget(db);
 	for (size_t i = 0; i < COUNT(clear) && r == 0; i++)
 		r = db_run(db, err, clear[i], "");
 	return r == 0 ? db_run(db, err, SQL_WORDS_SET_UPTO, "i", (int64_t)0) : r;

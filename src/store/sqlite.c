@@ -2,6 +2,7 @@
  * It knows no table. It refuses to run SQL that is in no table, but for pragmas and the schema. */
 #include "store/sqlite.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <time.h>
 
@@ -100,8 +101,17 @@ static int set_up(struct db *db, struct err *err)
 	               err);
 }
 
+/* SQLite would count every allocation of the process under one lock, for numbers that nobody asks for. */
+static void uncounted(void)
+{
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int db_open(struct db *db, const char *path, int flags, struct err *err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, uncounted);
 	*db = (struct db){ .path = xstrdup(path) };
 	int rc = sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
 	int r = rc == SQLITE_OK ? set_up(db, err) : db_fail(db, rc, "cannot be opened", err);

@@ -28,6 +28,7 @@ struct db {
 	sqlite3_stmt *cache[STATEMENTS];
 	struct sign_key *signer;                        /* of signing.c; NULL: none */
 	int64_t signer_stamp;                           /* of the file that it came from */
+	struct marked { char task[16], tool[48]; } marked[64];  /* of project.c: marks that are there */
 	const struct sign_key *given;                   /* borrowed; NULL: the file counts */
 };
 

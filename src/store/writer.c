@@ -77,6 +77,8 @@ static int write_one(struct writer *w, struct pending *p)
 	if (r == 0)
 		r = batch_write(&w->db, p);
 	p->result = r;
+	if (r < 0)
+		project_forget(&w->db);
 	if (r < 0 && sqlite3_get_autocommit(w->db.handle) == 0 && db_run(&w->db, &w->broken, SQL_UNDO, "") < 0)
 		return -w->broken.code;
 	if (r < 0 && r != -ESTALE && r != -EDQUOT && r != -ECANCELED && r != -EEXIST) {

@@ -1,10 +1,10 @@
 // mishri chat: through tmux with real keys, at 80 columns; and without a terminal.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { AM_ROOT, exited, mishri, shell, sleep, startModel, world } from './lib.mjs';
+import { AM_ROOT, exited, shell, startModel, world } from './lib.mjs';
+import { chatArgs, openChat, Terminal } from './terminal.mjs';
 
 let model;
 before(async () => { model = await startModel(); });
@@ -17,75 +17,7 @@ rules:
   - { id: writing-asks, ask: tool, tool: write_file, reason: "writing is looked at" }
 `;
 
-const chatArgs = (w, ...more) => ['chat', ...w.places(), '-w', w.ws, '-p', w.policy, '--plan', 'never', '-m', 'openai/mock', ...more];
-
-// A terminal of its own for each test: a tmux server that nobody else talks to.
-class Terminal {
-	constructor(t, w, args, { width = 80, height = 24, env = {} } = {}) {
-		this.world = w;
-		this.socket = path.join(w.dir, `tmux-${Math.random().toString(36).slice(2)}`);
-		const words = ['env', '-i', ...Object.entries({ ...w.env(), ...model.env, TERM: 'screen-256color', ...env }).map(([k, v]) => `${k}=${v}`),
-			mishri(), ...args];
-		const line = words.map((word) => `'${String(word).replaceAll("'", "'\\''")}'`).join(' ');
-		this.tmux('-f', '/dev/null', 'new-session', '-d', '-x', width, '-y', height, `${line}; echo "left with $?"; sleep 600`);
-		t.after(() => this.tmux('kill-server'));
-	}
-	tmux(...words) {
-		return spawnSync('tmux', ['-u', '-S', this.socket, ...words.map(String)],
-			{ encoding: 'utf8', env: { PATH: process.env.PATH, LANG: 'C.UTF-8', SHELL: '/bin/sh', HOME: '/' } });
-	}
-	keys(...names) {
-		this.tmux('send-keys', ...names);
-	}
-	type(text) {
-		this.tmux('send-keys', '-l', '--', text);
-	}
-	say(text) {
-		this.type(text);
-		this.keys('Enter');
-	}
-	paste(text) {
-		const done = spawnSync('tmux', ['-u', '-S', this.socket, 'load-buffer', '-'], { input: text, encoding: 'utf8' });
-		assert.equal(done.status, 0, done.stderr);
-		this.tmux('paste-buffer', '-p');
-	}
-	screen() {
-		return this.tmux('capture-pane', '-p').stdout;
-	}
-	all() {
-		return this.tmux('capture-pane', '-p', '-J', '-S', '-').stdout;
-	}
-	coloured() {
-		return this.tmux('capture-pane', '-p', '-e', '-S', '-').stdout;
-	}
-	async until(pattern, see = () => this.all()) {
-		const end = Date.now() + 20000;
-		for (let seen; !pattern.test(seen = see()); await sleep(50))
-			assert.ok(Date.now() < end, `${pattern} never came\n${seen}`);
-	}
-	async gone(pattern) {
-		const end = Date.now() + 20000;
-		for (let seen; pattern.test(seen = this.screen()); await sleep(50))
-			assert.ok(Date.now() < end, `${pattern} stays\n${seen}`);
-	}
-	async leave() {
-		this.keys('C-d');
-		await this.until(/left with 0/);
-		await this.close();
-	}
-	async close() {
-		this.tmux('kill-server');
-		await this.world.leftNothing();
-	}
-}
-
-async function open(t, options = {}, ...args) {
-	const w = world(t, options);
-	const term = new Terminal(t, w, chatArgs(w, ...args), options);
-	await term.until(/ready · \/help/);
-	return { w, term };
-}
-
+const open = (t, options, ...args) => openChat(t, model, options, ...args);
 const told = () => model.requests.map((r) => JSON.stringify(r.body.messages));
 const count = (text, pattern) => (text.match(pattern) ?? []).length;
 
@@ -122,6 +54,37 @@ describe('chat in a terminal', () => {
 		await term.until(/Both tried\.[^]*ready/);
 		assert.equal(w.read('two'), 'x\n');
 		await term.leave();
+	});
+
+	test('at a question: Ctrl-C stops nothing and says so, again it leaves; Ctrl-D is a no', async (t) => {
+		const write = (name) => ({ name: 'write_file', args: { path: name, content: 'x\n' } });
+		model.setScenario({ replies: [{ calls: [write('one')] }, { text: 'Not written.' }, { calls: [write('two')] }, { text: 'Written.' }] });
+		const w = world(t, { policy: asking });
+		const term = new Terminal(t, w, chatArgs(w, '--session', 'asked'), { model, inShell: true });
+		await term.until(/ready/);
+		term.say('write');
+		await term.until(/path +one[^]*y = yes/);
+		term.keys('C-d');
+		await term.until(/Not written\.[^]*ready/);
+		assert.ok(!w.has('one'));
+		term.say('again');
+		await term.until(/path +two[^]*y = yes/);
+		term.keys('C-c');
+		await term.until(/The question waits/);
+		term.say('y');
+		await term.until(/Written\.[^]*ready/);
+		assert.equal(w.read('two'), 'x\n');
+		model.setScenario({ replies: [{ calls: [write('three')] }, { text: 'Later.' }] });
+		term.say('once more');
+		await term.until(/path +three[^]*y = yes/);
+		term.keys('C-c');
+		await term.until(/waits[^]*waits/);
+		term.keys('C-c');
+		await term.until(/go on with: mishri chat --session asked/);
+		term.say('echo left with $?');
+		await term.until(/left with 130/);
+		await term.close();
+		assert.ok(!w.has('three'));
 	});
 
 	test('a change that is allowed is shown as a diff, in colour', async (t) => {
@@ -176,7 +139,7 @@ describe('chat in a terminal', () => {
 		term.keys('C-c');
 		await term.until(/chat --session kept[^]*left with 130/);
 		await term.close();
-		const again = new Terminal(t, w, chatArgs(w, '--session', 'kept'));
+		const again = new Terminal(t, w, chatArgs(w, '--session', 'kept'), { model });
 		await again.until(/which goes on[^]*Here I am again\.[^]*ready/);
 		assert.equal(w.events('task.created').length, 1);
 		await again.leave();
@@ -191,7 +154,7 @@ describe('chat in a terminal', () => {
 		process.kill(engine.data.pid, 'SIGKILL');
 		await term.until(/left with 137/);
 		await term.close();
-		const again = new Terminal(t, w, chatArgs(w, '--session', 'killed'));
+		const again = new Terminal(t, w, chatArgs(w, '--session', 'killed'), { model });
 		await again.until(/ready · \/help/);
 		again.say('what was it?');
 		await again.until(/As I said\.[^]*ready/);
@@ -344,6 +307,21 @@ describe('chat without a terminal', () => {
 		const gone = await w.mishri(['chat', ...w.places(), '--resume', w.events('task.created')[0].task], { input: '', env: model.env, cwd: other });
 		exited(gone, 2);
 		assert.match(gone.err, /ws/);
+	});
+
+	test('a chat that came out of a file says nothing about policy and place', async (t) => {
+		const from = world(t), w = world(t), file = path.join(w.dir, 'chat.jsonl');
+		model.setScenario({ replies: [{ text: 'answer', times: 0 }] });
+		const talk = (who, words) => who.mishri([...words, '--session', 's'], { input: 'go\n', env: model.env });
+		exited(await talk(from, chatArgs(from)), 0);
+		exited(await from.mishri(['export', '--data', from.data, '--no-user-config', '-o', file, 'last']), 0);
+		exited(await w.mishri(['import', '--data', w.data, '--no-user-config', '--resumable', file]), 0);
+		const run = await talk(w, chatArgs(w));
+		exited(run, 0);
+		assert.doesNotMatch(run.err, /As it was begun/);
+		const offered = await w.mishri(['completion', '--for', '--', 'chat', '--data', w.data, '--session', '']);
+		assert.match(offered.out, /^s\t/m, 'it has a message of its own now');
+		assert.match((await talk(w, ['chat', ...w.places(), '-m', 'openai/mock'])).err, /As it was begun:.*--workspace/);
 	});
 
 	test('what is wrong is said', async (t) => {

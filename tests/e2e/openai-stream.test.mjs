@@ -19,7 +19,7 @@ async function begin(t, replies, { policy, env = {}, args = [], config } = {}) {
 		fs.writeFileSync(path.join(w.home, '.config/mishri/config.yaml'), config);
 		w.places = () => ['--data', w.data];
 	}
-	const s = await serve(t, w, { env: { ...model.env, ...env }, args: ['-m', 'openai/mock', '-c', 'plan=never', ...args] });
+	const s = await serve(t, w, { env: { ...model.env, ...env }, args: ['-m', 'openai/mock', ...(args.length > 0 ? args : ['-c', 'plan=never'])] });
 	const key = await token(w, 'one');
 	const ai = new OpenAI({ baseURL: `http://127.0.0.1:${s.port}/v1`, apiKey: key, maxRetries: 0 });
 	return { w, s, model, ai, key };
@@ -210,4 +210,34 @@ test('a client that goes in the middle cancels its task', async (t) => {
 	model.release();
 	await s.end();
 	w.checkChain();
+});
+
+test('a service that ends says so in the stream, and the task can be gone on with', async (t) => {
+	const { s, w, model, ai } = await begin(t, [{ text: 'A reply that is cut off by an ending service.', piece_size: 4, hold_after: 4 }]);
+	const heard = listen(await ai.chat.completions.create(ask('go')));
+	await heard.until(/^A reply/);
+	await s.end();
+	await heard.done;
+	assert.equal(heard.error?.code, 'parked', heard.error?.message);
+	assert.equal(w.events('task.parked').length, 1);
+	assert.equal(w.events('task.cancelled').length, 0);
+	model.release();
+});
+
+test('a master and its worker: what the worker says is not told, what both used is counted, also when it is asked for again', async (t) => {
+	const policy = 'version: 1\nname: team\nrules:\n  - { id: tools, allow: tool, tool: "*" }\n  - { id: share, allow: delegate }\n  - { id: programs, allow: exec, program: { from: system } }\n';
+	const usage = { input: 100, output: 10 };
+	const { s, w, ai } = await begin(t, [
+		{ text: 'I share it.', calls: [{ name: 'delegate', args: { tasks: [{ goal: 'the part' }] } }], usage },
+		{ text: 'The words of the worker.', usage }, { text: 'All is done.', usage }], { policy, args: ['-c', 'plan=auto'] });
+	const more = { stream_options: { include_usage: true } }, headers = { 'Idempotency-Key': 'team' };
+	const first = await listen(await ai.chat.completions.create(ask('share', more), { headers })).done;
+	assert.equal(first.error, null);
+	assert.equal(first.text, 'I share it.\n\nAll is done.');
+	assert.equal(first.usage[0].total_tokens, 330);
+	const again = await listen(await ai.chat.completions.create(ask('share', more), { headers })).done;
+	assert.equal(again.text, first.text);
+	assert.deepEqual(again.usage, first.usage);
+	assert.equal(w.events('task.created').length, 2);
+	await s.end();
 });
