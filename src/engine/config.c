@@ -243,7 +243,8 @@ static int parse_number(const struct config_key *key, const char *text, int64_t 
 /* A bound as a person would write it: in the largest unit that leaves it whole. */
 static const char *extreme_text(const struct config_key *key, int64_t n, char *text, size_t size)
 {
-	static const struct { int64_t of; const char *name; } spans[] = { { 86400000, "d" }, { 3600000, "h" }, { 60000, "m" }, { 1000, "s" } },
+	static const struct { int64_t of; const char *name; }
+		spans[] = { { 86400000, "d" }, { 3600000, "h" }, { 60000, "m" }, { 1000, "s" } },
 		sizes[] = { { MIB(1024), "G" }, { MIB(1), "M" }, { KIB(1), "k" } };
 
 	for (size_t i = 0; key->type == CONFIG_DURATION && i < COUNT(spans); i++)
@@ -298,9 +299,11 @@ static int check_value(const struct config_key *key, const char *text, int64_t *
 	if (r == -EINVAL)
 		return err_set(err, EINVAL, "%s: '%s' must be %s", key->name, text, forms[key->type]);
 	if (r == 0 && *ret_number < key->least)
-		return err_set(err, EINVAL, "%s: %s is too little; at least %s", key->name, text, extreme_text(key, key->least, bound, sizeof bound));
+		return err_set(err, EINVAL, "%s: %s is too little; at least %s", key->name, text,
+		               extreme_text(key, key->least, bound, sizeof bound));
 	if (r < 0 || *ret_number > key->most)
-		return err_set(err, EINVAL, "%s: %s is too much; at most %s", key->name, text, extreme_text(key, key->most, bound, sizeof bound));
+		return err_set(err, EINVAL, "%s: %s is too much; at most %s", key->name, text,
+		               extreme_text(key, key->most, bound, sizeof bound));
 	return 0;
 }
 
