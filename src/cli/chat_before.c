@@ -74,8 +74,8 @@ static bool note_created(void *userdata, const struct event_row *row)
 	return false;
 }
 
-/* NULL: there is none, or it is another user's (whoever goes on with it is told so then), or came out of a file, which has no say in
- * what may happen here. The caller owns it. */
+/* NULL: there is none, or it is another user's (whoever goes on with it is told so then), or came out of a file, which has no say
+ * in what may happen here. The caller owns it. */
 static json_t *created_of(struct store *store, const char *session, const char *user)
 {
 	struct newest newest = { .task = "" };

@@ -129,7 +129,8 @@ static json_t *json_command(const struct command *c, const char *group)
 		json_array_append_new(all, json_pack("{s:s, s:s?, s:s?, s:s, s:b}", "name", o->name, "short", o->short_name != 0 ? letter : NULL,
 		                                     "value", o->value, "about", o->help, "repeat", o->repeat));
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "command", c->name, "args", c->args, "about", c->about, "group", group, "options", all);
+	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "command", c->name, "args", c->args, "about", c->about, "group", group,
+	                 "options", all);
 }
 
 /* All commands, or those that begin with the words, as one list. */
@@ -190,5 +191,6 @@ static int run(int argc, char **argv)
 const struct command cmd_help = {
 	.name = "help", .args = "[COMMAND]", .about = "what there is, or one command with its options",
 	.options = options, .option_count = COUNT(options), .run = run,
-	.examples = "  mishri help\n  mishri help policy check\n  mishri help --json | jq -r .[].command\n  mishri help --man /tmp/pages && man /tmp/pages/mishri-run.1\n",
+	.examples = "  mishri help\n  mishri help policy check\n  mishri help --json | jq -r .[].command\n"
+	            "  mishri help --man /tmp/pages && man /tmp/pages/mishri-run.1\n",
 };

@@ -85,6 +85,8 @@ static int read_file(const char *path, struct buf *ret, struct err *err)
 	if (fd < 0)
 		return err_sys(err, "cannot read '%s'", path);
 	int r = io_read_fd(fd, ret, err);
+	if (r < 0 && r != -EFBIG)
+		return err_set(err, -r, "cannot read '%s': %s", path, strerror(-r));
 	return r == -EFBIG || ret->full ? err_set(err, EFBIG, "'%s' is larger than %zu bytes", path, LIMIT_IMPORT_BYTES) : r;
 }
 

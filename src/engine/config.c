@@ -240,6 +240,26 @@ static int parse_number(const struct config_key *key, const char *text, int64_t 
 	return 0;
 }
 
+/* A bound as a person would write it: in the largest unit that leaves it whole. */
+static const char *extreme_text(const struct config_key *key, int64_t n, char *text, size_t size)
+{
+	static const struct { int64_t of; const char *name; }
+		spans[] = { { 86400000, "d" }, { 3600000, "h" }, { 60000, "m" }, { 1000, "s" } },
+		sizes[] = { { MIB(1024), "G" }, { MIB(1), "M" }, { KIB(1), "k" } };
+
+	for (size_t i = 0; key->type == CONFIG_DURATION && i < COUNT(spans); i++)
+		if (n % spans[i].of == 0)
+			return snprintf(text, size, "%lld%s", (long long)(n / spans[i].of), spans[i].name), text;
+	for (size_t i = 0; key->type == CONFIG_BYTES && i < COUNT(sizes); i++)
+		if (n % sizes[i].of == 0)
+			return snprintf(text, size, "%lld%s", (long long)(n / sizes[i].of), sizes[i].name), text;
+	if (key->type == CONFIG_MONEY)
+		snprintf(text, size, "%lld.%09lld", (long long)(n / 1000000000), (long long)(n % 1000000000));
+	else
+		snprintf(text, size, "%lld%s", (long long)n, key->type == CONFIG_DURATION ? " ms" : "");
+	return text;
+}
+
 static int check_value(const struct config_key *key, const char *text, int64_t *ret_number, struct err *err)
 {
 	static const char *const forms[] = {
@@ -274,13 +294,16 @@ static int check_value(const struct config_key *key, const char *text, int64_t *
 	AUTO(json_decrefp) json_t *chain = NULL;
 	if (key->type == CONFIG_MODELS && fallback_read(text, NULL, &chain, err) < 0)
 		return -EINVAL;
+	char bound[48];
 	int r = parse_number(key, text, ret_number);
 	if (r == -EINVAL)
 		return err_set(err, EINVAL, "%s: '%s' must be %s", key->name, text, forms[key->type]);
 	if (r == 0 && *ret_number < key->least)
-		return err_set(err, EINVAL, "%s: %s is too little", key->name, text);
+		return err_set(err, EINVAL, "%s: %s is too little; at least %s", key->name, text,
+		               extreme_text(key, key->least, bound, sizeof bound));
 	if (r < 0 || *ret_number > key->most)
-		return err_set(err, EINVAL, "%s: %s is too much", key->name, text);
+		return err_set(err, EINVAL, "%s: %s is too much; at most %s", key->name, text,
+		               extreme_text(key, key->most, bound, sizeof bound));
 	return 0;
 }
 
