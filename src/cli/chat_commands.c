@@ -150,6 +150,7 @@ static void on_apply(struct chat *c, const char *rest)
 static void on_model(struct chat *c, const char *name)
 {
 	struct llm_model *model = NULL;
+	char by[256];
 	struct decision d;
 	struct err err = ERR_NONE;
 	struct facts facts = { .user = c->s->user, .role = c->spec->role, .agent = c->spec->agent, .channel = "cli",
@@ -167,8 +168,8 @@ static void on_model(struct chat *c, const char *name)
 	action.model.provider = llm_model_provider(model);
 	action.model.model = llm_model_name(model);
 	policy_decide(c->s->policy, &action, &facts, &d);
-	if (d.rule != NULL && d.effect != EFFECT_ALLOW) {
-		chat_tell(c, "The model %s is not allowed here by %s: %s", name, d.rule, d.reason);
+	if (!policy_leaves_model(c->s->policy, &d)) {
+		chat_tell(c, "The model %s is not allowed here by %s: %s", name, decision_by(&d, by, sizeof by), d.reason);
 	} else if (engine_check_budgets(c->s->policy, c->s->prices, model, c->spec->budget_nanos, &err) < 0) {
 		chat_tell(c, "%s", err.text);
 	} else {

@@ -311,6 +311,7 @@ static bool person_agrees(const char *what, const char *reason)
  * tools: its default is not meant for the model itself. Returns an exit code. */
 static int check_model(const struct session *s, const struct wish *w)
 {
+	char by[256];
 	struct decision d;
 	struct action action = { .kind = ACTION_MODEL };
 	struct facts facts = {
@@ -321,13 +322,14 @@ static int check_model(const struct session *s, const struct wish *w)
 	action.model.provider = llm_model_provider(s->model);
 	action.model.model = llm_model_name(s->model);
 	policy_decide(s->policy, &action, &facts, &d);
-	if (d.rule == NULL || d.effect == EFFECT_ALLOW)
+	if (policy_leaves_model(s->policy, &d))
 		return 0;
 	if (d.effect == EFFECT_DENY)
-		return refuse(w, EXIT_DENIED, "the model %s is denied by %s (%s): %s", w->model, d.rule, d.source, d.reason);
+		return refuse(w, EXIT_DENIED, "the model %s is denied by %s: %s", w->model, decision_by(&d, by, sizeof by), d.reason);
 	if (person_agrees(w->model, d.reason))
 		return 0;
-	return refuse(w, EXIT_NOBODY, "the model %s needs a person's approval by %s (%s), and nobody gave it", w->model, d.rule, d.source);
+	return refuse(w, EXIT_NOBODY, "the model %s needs a person's approval by %s, and nobody gave it", w->model,
+	              decision_by(&d, by, sizeof by));
 }
 
 /* Money can be bounded only where the price is known. Returns an exit code. */

@@ -227,6 +227,7 @@ static int check_key(const struct start *s, struct err *err)
 
 static int check_model(const struct start *s, const char *user, struct err *err)
 {
+	char by[256];
 	struct decision d;
 	struct action action = { .kind = ACTION_MODEL };
 	struct facts facts = {
@@ -237,11 +238,10 @@ static int check_model(const struct start *s, const char *user, struct err *err)
 	action.model.provider = llm_model_provider(s->opened);
 	action.model.model = llm_model_name(s->opened);
 	policy_decide(place_policy(s->place), &action, &facts, &d);
-	if (d.rule == NULL || d.effect == EFFECT_ALLOW)
+	if (policy_leaves_model(place_policy(s->place), &d))
 		return 0;
-	return err_set(err, EACCES, "model: %s %s by %s (%s): %s", s->model,
-	               d.effect == EFFECT_DENY ? "is denied" : "needs a person's approval",
-	               d.rule, d.source, d.reason);
+	return err_set(err, EACCES, "model: %s %s by %s: %s", s->model, d.effect == EFFECT_DENY ? "is denied" : "needs a person's approval",
+	               decision_by(&d, by, sizeof by), d.reason);
 }
 
 static int open_model(struct start *s, const char *user, struct err *err)

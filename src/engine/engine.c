@@ -117,6 +117,7 @@ static int model_permitted(const struct run *parent, const char *agent, const st
 	struct action action = { .kind = ACTION_MODEL };
 	struct decision d;
 	struct facts facts;
+	char by[256];
 
 	facts_of(parent, &facts);
 	facts.agent = agent;
@@ -124,10 +125,10 @@ static int model_permitted(const struct run *parent, const char *agent, const st
 	action.model.provider = llm_model_provider(model);
 	action.model.model = llm_model_name(model);
 	policy_decide(run_policy(parent), &action, &facts, &d);
-	if (d.rule == NULL || d.effect == EFFECT_ALLOW)
+	if (policy_leaves_model(run_policy(parent), &d))
 		return 0;
-	return err_set(err, EACCES, "the model %s/%s of agent '%s' %s by rule %s: %s", action.model.provider, action.model.model,
-	               agent, d.effect == EFFECT_DENY ? "is denied" : "needs a person's approval", d.rule, d.reason);
+	return err_set(err, EACCES, "the model %s/%s of agent '%s' %s by %s: %s", action.model.provider, action.model.model,
+	               agent, d.effect == EFFECT_DENY ? "is denied" : "needs a person's approval", decision_by(&d, by, sizeof by), d.reason);
 }
 
 int engine_agent_model(const struct run *parent, const char *agent, const char *recorded, struct llm_model **ret, struct err *err)

@@ -159,6 +159,7 @@ static int check_model(const struct run *run, const char *name, struct llm_model
 	struct action action = { .kind = ACTION_MODEL };
 	struct decision d;
 	struct facts facts;
+	char by[256];
 
 	int r = engine_model(run->engine, name, ret, err);
 	if (r < 0)
@@ -167,9 +168,9 @@ static int check_model(const struct run *run, const char *name, struct llm_model
 	action.model.provider = llm_model_provider(*ret);
 	action.model.model = llm_model_name(*ret);
 	policy_decide(run_policy(run), &action, &facts, &d);
-	if (d.rule != NULL && d.effect != EFFECT_ALLOW)
-		return err_set(err, EACCES, "%s %s by rule %s", name, d.effect == EFFECT_DENY ? "is denied" : "needs a person's approval",
-		               d.rule);
+	if (!policy_leaves_model(run_policy(run), &d))
+		return err_set(err, EACCES, "%s %s by %s", name, d.effect == EFFECT_DENY ? "is denied" : "needs a person's approval",
+		               decision_by(&d, by, sizeof by));
 	return engine_check_budgets(run_policy(run), setup->prices, *ret, json_get_int(run->task->config, "budget_usd_nanos", -1), err);
 }
 

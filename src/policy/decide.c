@@ -51,14 +51,29 @@ static struct match deciding_match(const struct say *says)
 	return best;
 }
 
+/* Does it say which models may be used? A list of tools is none of models, and a rule that denies one is no list either.
+ * layer LAYER_COUNT: any. */
+static bool lists_models(const struct policy *p, size_t only, size_t layer)
+{
+	for (size_t i = 0; i < p->rule_count; i++) {
+		const struct rule *rule = p->rules[i];
+		if (rule->kind == ACTION_MODEL && rule->effect != EFFECT_DENY && (only == ALL_FILES || only == rule->file) &&
+		    (layer == LAYER_COUNT || p->files[rule->file].layer == layer))
+			return true;
+	}
+	return false;
+}
+
 /* The strictest default of the layers in which no rule matched. NULL: none set. */
-static const struct file *deciding_default(const struct policy *p, size_t only, const struct say *says)
+static const struct file *deciding_default(const struct policy *p, size_t only, enum action_kind kind, const struct say *says)
 {
 	const struct file *best = NULL;
+	bool listed = kind == ACTION_MODEL && lists_models(p, only, LAYER_COUNT);
 
 	for (size_t i = 0; i < p->file_count; i++) {
 		const struct file *f = &p->files[i];
 		if ((only == ALL_FILES || only == i) && f->has_default && !says[f->layer].matched &&
+		    (!listed || lists_models(p, only, f->layer)) &&
 		    (best == NULL || f->default_effect < best->default_effect))
 			best = f;
 	}
@@ -192,7 +207,7 @@ static void fill(struct eval *e, size_t only, const struct say *says, const stru
 {
 	struct match match = deciding_match(says);
 	const struct rule *rule = match.rule;
-	const struct file *file = deciding_default(e->policy, only, says);
+	const struct file *file = deciding_default(e->policy, only, e->action->kind, says);
 	bool by_default = rule == NULL || (file != NULL && file->default_effect < rule->effect);
 
 	ret->effect = !by_default ? rule->effect : file != NULL ? file->default_effect : EFFECT_DENY;
@@ -282,6 +297,20 @@ void policy_decide(const struct policy *policy, const struct action *action, con
 {
 	assert((int)action->kind < KIND_COUNT);
 	decide_by(policy, ALL_FILES, action, facts, ret);
+}
+
+bool policy_leaves_model(const struct policy *policy, const struct decision *d)
+{
+	return d->effect == EFFECT_ALLOW || (d->rule == NULL && !lists_models(policy, ALL_FILES, LAYER_COUNT));
+}
+
+const char *decision_by(const struct decision *d, char *text, size_t size)
+{
+	if (d->rule != NULL)
+		snprintf(text, size, "%s (%s)", d->rule, d->source);
+	else
+		snprintf(text, size, "the list of models in the policy");
+	return text;
 }
 
 json_t *decision_json(const struct decision *decision, const struct policy *policy)

@@ -59,17 +59,25 @@ describe('exit codes of run', () => {
 		});
 	}
 
-	for (const [rule, code] of [['deny: model, provider: openai', 6], ['ask: model, model: "mo*"', 9]]) {
+	for (const [rule, code, says] of [['deny: model, provider: openai', 6, /not-this-one/], ['ask: model, model: "mo*"', 9, /not-this-one/],
+		['allow: model, provider: ollama', 6, /denied by the list of models in the policy: no rule allows this model/]]) {
 		test(`${code}: the model itself may not be called (${rule})`, async (t) => {
 			const w = world(t, { policy: `version: 1\nrules:\n  - { id: not-this-one, ${rule}, reason: "take another" }\n` });
 			model.setScenario({ replies: [{ text: 'x' }] });
 			const run = await w.run(model, 'x', { args: ['--output-format', 'stream-json'] });
 			exited(run, code);
 			checkStream(run.out, { state: 'failed', exit: code });
-			assert.match(run.err, /not-this-one/);
+			assert.match(run.err, says);
 			assert.equal(model.requests.length, 0);
 		});
 	}
+
+	for (const rules of ['- { id: tools, allow: tool, tool: "*" }', '- { id: not-that-one, deny: model, provider: ollama }', '- { id: this-one, allow: model, model: mock }'])
+		test(`0: a model that no list leaves out (${rules})`, async (t) => {
+			const w = world(t, { policy: `version: 1\ndefault: deny\nrules:\n  ${rules}\n` });
+			model.setScenario({ replies: [{ text: 'x' }] });
+			exited(await w.run(model, 'x'), 0);
+		});
 
 	test('5: nobody listens', async (t) => {
 		const w = world(t);
