@@ -51,13 +51,13 @@ static struct match deciding_match(const struct say *says)
 	return best;
 }
 
-/* Does it say which models may be used? A list of tools is none of models, and a rule that denies one is no list either.
+/* Does it say which models may be used? A list of tools is none of models, and a rule that denies one or asks is no list either.
  * layer LAYER_COUNT: any. */
 static bool lists_models(const struct policy *p, size_t only, size_t layer)
 {
 	for (size_t i = 0; i < p->rule_count; i++) {
 		const struct rule *rule = p->rules[i];
-		if (rule->kind == ACTION_MODEL && rule->effect != EFFECT_DENY && (only == ALL_FILES || only == rule->file) &&
+		if (rule->kind == ACTION_MODEL && rule->effect == EFFECT_ALLOW && (only == ALL_FILES || only == rule->file) &&
 		    (layer == LAYER_COUNT || p->files[rule->file].layer == layer))
 			return true;
 	}

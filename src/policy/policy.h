@@ -144,7 +144,7 @@ bool policy_wants_sha256(const struct policy *policy);
 void policy_decide(const struct policy *policy, const struct action *action, const struct facts *facts,
                    struct decision *ret);
 
-/* May this model be used without a person's word? Where no layer allows or asks for any model by a rule, all may: a default for
+/* May this model be used without a person's word? Where no layer has a rule that allows a model, all may: a default for
  * tools is not meant for what thinks. Where one does, it is a list, and its default holds for all others. */
 bool policy_leaves_model(const struct policy *policy, const struct decision *decision);
 /* "RULE (FILE:LINE)", or what stands for it where no rule spoke. Returns text. */

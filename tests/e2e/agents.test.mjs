@@ -82,7 +82,7 @@ describe('agents', () => {
 		exited(run, 0);
 		const outputs = w.events('call.finished').filter((e) => e.data.tool === 'delegate').map((e) => e.data.output);
 		assert.match(outputs[0], /the model of agent 'a2' cannot be used: .*does\/not\/exist/);
-		assert.match(outputs[1], /openai\/forbidden of agent 'a3' is denied by rule no-such-model/);
+		assert.match(outputs[1], /openai\/forbidden of agent 'a3' is denied by no-such-model/);
 		assert.match(outputs[2], /there is no agent 'a4'/);
 		assert.match(outputs[3], /from the other file/);
 		assert.deepEqual(created(w).map((data) => data.model), [script, other]);
