@@ -14,6 +14,7 @@ import {
 	may,
 	post,
 	query,
+	span,
 	state,
 	table,
 	top,
@@ -21,6 +22,56 @@ import {
 	when,
 	wrong,
 } from "./base.js";
+
+// What the budgets in force have left: spent, what is reserved for calls under way, and how far that goes.
+function budgetsTable(budgets) {
+	const amount = (b, key) =>
+		b[key] === null
+			? ""
+			: b.unit === "usd"
+				? usd(b[key])
+				: b.unit === "time"
+					? span(b[key])
+					: `${many(b[key])} ${b.unit}`;
+	const level = (percent) => (percent >= 100 ? "over" : percent >= 80 ? "high" : percent >= 50 ? "half" : "");
+	const meter = (b) =>
+		b.percent === null
+			? el("span", { cls: "sub small" }, `counted for each ${b.per}`)
+			: el(
+					"div",
+					{
+						cls: `meter ${level(b.percent)}`,
+						role: "meter",
+						"aria-label": `${b.budget}: used`,
+						"aria-valuenow": Math.min(b.percent, 100),
+						"aria-valuemin": 0,
+						"aria-valuemax": 100,
+					},
+					el("i", { css: { width: `${Math.min(b.percent, 100)}%` } }),
+				);
+	return [
+		el("h2", {}, "Budgets"),
+		table(
+			"Budgets",
+			[
+				["Budget", (b) => b.budget, "goal"],
+				["Per", (b) => b.per],
+				["Used", meter],
+				["", (b) => (b.percent === null ? "" : `${b.percent} %`), "num"],
+				["Spent", (b) => amount(b, "spent"), "num"],
+				["Reserved", (b) => amount(b, "reserved"), "num opt"],
+				["Of", (b) => amount(b, "most"), "num"],
+				[
+					"Beyond",
+					(b) => ({ deny: "it is denied", ask: "a person is asked", wait: "it waits" })[b.over] ?? b.over,
+					"opt",
+				],
+				["Written in", (b) => el("code", {}, b.source ?? ""), "opt"],
+			],
+			budgets,
+		),
+	];
+}
 
 export async function costView(root, params) {
 	const by = params.get("by") ?? "day",
@@ -63,8 +114,11 @@ export async function costView(root, params) {
 		holder,
 	);
 	const refresh = async () => {
-		const c = await get(`/v1/cost${query({ by, since })}`),
-			rows = c.rows,
+		const [c, held] = await Promise.all([
+			get(`/v1/cost${query({ by, since })}`),
+			get("/v1/budgets").catch(() => ({ budgets: [] })),
+		]);
+		const rows = c.rows,
 			most = Math.max(1, ...rows.map((r) => r.usd_nanos_known ?? 0)),
 			t = c.total;
 		const name = (r) =>
@@ -100,11 +154,13 @@ export async function costView(root, params) {
 				[many(t.output), "tokens written"],
 			]),
 			bars,
+			...(held.budgets.length ? budgetsTable(held.budgets) : []),
+			...(held.budgets.length ? [el("h2", {}, "Spent")] : []),
 			rows.length
 				? table(
 						"Cost",
 						[
-							[by, name, "goal"],
+							[by[0].toUpperCase() + by.slice(1), name, "goal"],
 							["Cost", (r) => usd(r.usd_nanos_known), "num"],
 							[
 								"",
@@ -128,7 +184,10 @@ export async function costView(root, params) {
 		);
 	};
 	await refresh();
-	return { refresh, events: (e) => e.type === "model.replied" || e.type === "task.finished" };
+	return {
+		refresh,
+		events: (e) => e.type === "model.replied" || e.type === "task.finished" || e.type.startsWith("budget."),
+	};
 }
 
 export async function schedulesView(root) {

@@ -81,6 +81,7 @@ void api_task_tree(struct api_call *call);
 void api_task_trace(struct api_call *call);
 void api_cost(struct api_call *call);
 void api_policy_show(struct api_call *call);
+void api_budgets(struct api_call *call);
 void api_policy_check(struct api_call *call);
 bool api_may_look(struct api_call *call, const char *workspace, char **ret);   /* false: it was answered; the caller owns *ret */
 /* --workspace and --policy; room: for words. Returns how many there are. */

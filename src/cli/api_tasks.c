@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/api.h"
+#include "cli/api_openai.h"
 #include "cli/capture.h"
 #include "cli/print.h"
 #include "store/tokens.h"
@@ -280,6 +280,27 @@ void api_policy_show(struct api_call *c)
 		return;
 	size_t n = api_policy_words(c, workspace, words, COUNT(words));
 	json_t *value = api_command(c, &cmd_policy_show, words, n);
+	if (value != NULL)
+		api_json(c, 200, value);
+}
+
+/* Of the caller, or of another where one may see everybody's tasks. */
+void api_budgets(struct api_call *c)
+{
+	AUTO(json_decrefp) json_t *first = json_object();
+	AUTO(freep) char *workspace = NULL;
+	const char *words[52], *user = api_reads_all(c) && api_query(c, "user") != NULL ? api_query(c, "user") : c->who.user;
+
+	chat_workspace(c->api, first);
+	const char *wanted = api_query(c, "workspace") != NULL ? api_query(c, "workspace") : json_get_text(first, "workspace", NULL);
+	if (wanted == NULL && c->who.trusted)
+		wanted = "/";
+	if (!api_may_look(c, wanted, &workspace))
+		return;
+	size_t n = api_policy_words(c, workspace, words, COUNT(words) - 1);
+	AUTO(freep) char *of = xasprintf("--user=%s", user);
+	words[n++] = of;
+	json_t *value = api_command(c, &cmd_policy_budgets, words, n);
 	if (value != NULL)
 		api_json(c, 200, value);
 }

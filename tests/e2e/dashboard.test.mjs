@@ -353,3 +353,27 @@ test('two people say yes, it is remembered, and taken back; a question is answer
 	assert.deepEqual([...me.problems, ...owner.problems, ...you.problems], []);
 	await s.end();
 });
+
+test('budgets under cost: what is spent, of how much, and what happens beyond', async (t) => {
+	const budgets = `budgets:
+  - { id: a-day, per: user/day, calls: 4, tokens: 1000000, over: ask }
+  - { id: everybody, per: store/day, calls: 40, over: deny }
+  - { id: each-task, per: task, calls: 30, over: deny }
+`;
+	const { s, w, goal } = await ready(t, [{ calls: [{ name: 'list_dir', args: {} }, { name: 'list_dir', args: { path: '.' } }, { name: 'list_dir', args: { path: './' } }] },
+		{ text: 'done' }], { policy: POLICY + budgets });
+	const { body } = await s.post('/v1/tasks', goal);
+	await s.ended(body.task);
+	const shown = JSON.parse((await w.mishri(['policy', 'budgets', ...w.places(), '-p', w.policy, '-w', w.ws, '--json', '--task', body.task])).out);
+	assert.deepEqual(shown.budgets.filter((b) => b.unit === 'calls').map((b) => [b.budget, b.spent, b.most, b.percent]),
+		[['a-day', 3, 4, 75], ['everybody', 3, 40, 7], ['each-task', 3, 30, 10]]);
+	const p = await open(t, s, await token(w, 'me', '--role', 'viewer'));
+	await go(p, '#/cost', '[aria-label=Budgets]');
+	const rows = await p.$$eval('[aria-label=Budgets] tbody tr', (list) => list.map((r) => r.textContent.replace(/\s+/g, ' ')));
+	assert.equal(rows.length, 4);
+	assert.match(rows.find((r) => /a-day.*calls/.test(r)), /user\/day ?75 % ?3 calls ?0 calls ?4 calls ?a person is asked/);
+	assert.match(rows.find((r) => /each-task/.test(r)), /counted for each task/);
+	assert.deepEqual(await axe(p), []);
+	assert.equal(await p.getAttribute('[role=meter][aria-valuenow="75"]', 'aria-label'), 'a-day: used');
+	await s.end();
+});
