@@ -175,8 +175,8 @@ static json_t *parameters_of(const struct api_route *r)
 static json_t *problem_schema(void)
 {
 	return json_pack("{s:s, s:[s, s, s, s], s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}}", "type", "object",
-	                 "required", "type", "title", "status", "detail", "properties", "type", "type", "string", "title", "type", "string",
-	                 "status", "type", "integer", "detail", "type", "string", "error", "type", "object");
+	                 "required", "type", "title", "status", "detail", "properties", "type", "type", "string",
+	                 "title", "type", "string", "status", "type", "integer", "detail", "type", "string", "error", "type", "object");
 }
 
 static json_t *responses_of(const struct api_route *r)
@@ -192,7 +192,8 @@ static json_t *responses_of(const struct api_route *r)
 
 static json_t *operation_of(const struct api_route *r)
 {
-	json_t *operation = json_pack("{s:s, s:o, s:o}", "summary", r->about, "parameters", parameters_of(r), "responses", responses_of(r));
+	json_t *operation = json_pack("{s:s, s:o, s:o}", "summary", r->about, "parameters", parameters_of(r),
+	                              "responses", responses_of(r));
 	json_t *body = NULL;
 	if (r->body != NULL && json_parse(str_of(r->body), &body, NULL) == 0)
 		json_put(operation, "requestBody", json_pack("{s:b, s:{s:{s:o}}}", "required", 1, "content", "application/json", "schema", body));

@@ -51,7 +51,8 @@ static int add_budget(struct view *v, const struct budget *b, struct err *err)
 		json_put(row, "spent", key != NULL ? json_integer(s.spent[unit]) : json_null());
 		json_put(row, "reserved", key != NULL ? json_integer(s.reserved[unit]) : json_null());
 		int64_t used = s.spent[unit] + s.reserved[unit];
-		json_put(row, "percent", key == NULL ? json_null() : json_integer(most > 0 ? (json_int_t)((double)used * 100 / (double)most) : 100));
+		json_int_t percent = most > 0 ? (json_int_t)((double)used * 100 / (double)most) : 100;
+		json_put(row, "percent", key == NULL ? json_null() : json_integer(percent));
 		json_array_append_new(v->rows, row);
 	}
 	return r;
@@ -78,8 +79,8 @@ static const char *amount(const json_t *row, const char *key, char *text, size_t
 static void print_rows(const json_t *rows, bool colour)
 {
 	static const struct table_column columns[] = {
-		{ "BUDGET", 0, 10 }, { "PER", 0, 9 }, { "SPENT", 0, 0 }, { "RESERVED", 2, 0 }, { "OF", 0, 0 }, { "USED", 0, 0 }, { "BEYOND", 3, 5 },
-		{ "WRITTEN IN", 1, 12 },
+		{ "BUDGET", 0, 10 }, { "PER", 0, 9 }, { "SPENT", 0, 0 }, { "RESERVED", 2, 0 }, { "OF", 0, 0 }, { "USED", 0, 0 },
+		{ "BEYOND", 3, 5 }, { "WRITTEN IN", 1, 12 },
 	};
 	AUTO(table_freep) struct table *t = table_new(columns, COUNT(columns));
 	AUTO(buf_done) struct buf text = BUF_INIT(MIB(1));
@@ -94,8 +95,8 @@ static void print_rows(const json_t *rows, bool colour)
 		char spent[40], reserved[40], most[40], used[24] = "-";
 		if (json_is_integer(json_object_get(row, "percent")))
 			snprintf(used, sizeof used, "%lld %%", (long long)json_get_int(row, "percent", 0));
-		const char *cells[] = { json_get_text(row, "budget", ""), json_get_text(row, "per", ""), amount(row, "spent", spent, sizeof spent),
-		                        amount(row, "reserved", reserved, sizeof reserved), amount(row, "most", most, sizeof most), used,
+		const char *cells[] = { json_get_text(row, "budget", ""), json_get_text(row, "per", ""),
+		                        amount(row, "spent", spent, sizeof spent), amount(row, "reserved", reserved, sizeof reserved), amount(row, "most", most, sizeof most), used,
 		                        json_get_text(row, "over", ""), json_get_text(row, "source", "") };
 		table_add(t, cells);
 	}

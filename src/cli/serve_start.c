@@ -240,8 +240,8 @@ static int check_model(const struct start *s, const char *user, struct err *err)
 	policy_decide(place_policy(s->place), &action, &facts, &d);
 	if (policy_leaves_model(place_policy(s->place), &d))
 		return 0;
-	return err_set(err, EACCES, "model: %s %s by %s: %s", s->model, d.effect == EFFECT_DENY ? "is denied" : "needs a person's approval",
-	               decision_by(&d, by, sizeof by), d.reason);
+	return err_set(err, EACCES, "model: %s %s by %s: %s", s->model,
+	               d.effect == EFFECT_DENY ? "is denied" : "needs a person's approval", decision_by(&d, by, sizeof by), d.reason);
 }
 
 static int open_model(struct start *s, const char *user, struct err *err)

@@ -227,7 +227,8 @@ json_t *control_report(const char *call, const struct task *t)
 {
 	bool unknown = t->usd_unknown || t->below.usd_unknown;
 	json_t *sums = json_pack("{s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:o}",
-		"turns", (json_int_t)(t->turns + t->below.turns), "calls", (json_int_t)(t->calls_total + t->below.calls), "denied", (json_int_t)(t->denied + t->below.denied), "usage",
+		"turns", (json_int_t)(t->turns + t->below.turns), "calls",
+		(json_int_t)(t->calls_total + t->below.calls), "denied", (json_int_t)(t->denied + t->below.denied), "usage",
 		"input", (json_int_t)(t->input + t->below.input), "cache_read", (json_int_t)(t->cache_read + t->below.cache_read),
 		"cache_write", (json_int_t)(t->cache_write + t->below.cache_write), "output",
 		(json_int_t)(t->output + t->below.output), "cache_write_1h", (json_int_t)(t->cache_write_1h + t->below.cache_write_1h),

@@ -128,7 +128,8 @@ static int model_permitted(const struct run *parent, const char *agent, const st
 	if (policy_leaves_model(run_policy(parent), &d))
 		return 0;
 	return err_set(err, EACCES, "the model %s/%s of agent '%s' %s by %s: %s", action.model.provider, action.model.model,
-	               agent, d.effect == EFFECT_DENY ? "is denied" : "needs a person's approval", decision_by(&d, by, sizeof by), d.reason);
+	               agent, d.effect == EFFECT_DENY ? "is denied" : "needs a person's approval",
+	               decision_by(&d, by, sizeof by), d.reason);
 }
 
 int engine_agent_model(const struct run *parent, const char *agent, const char *recorded, struct llm_model **ret, struct err *err)
