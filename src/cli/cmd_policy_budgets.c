@@ -96,7 +96,8 @@ static void print_rows(const json_t *rows, bool colour)
 		if (json_is_integer(json_object_get(row, "percent")))
 			snprintf(used, sizeof used, "%lld %%", (long long)json_get_int(row, "percent", 0));
 		const char *cells[] = { json_get_text(row, "budget", ""), json_get_text(row, "per", ""),
-		                        amount(row, "spent", spent, sizeof spent), amount(row, "reserved", reserved, sizeof reserved), amount(row, "most", most, sizeof most), used,
+		                        amount(row, "spent", spent, sizeof spent), amount(row, "reserved", reserved, sizeof reserved),
+		                        amount(row, "most", most, sizeof most), used,
 		                        json_get_text(row, "over", ""), json_get_text(row, "source", "") };
 		table_add(t, cells);
 	}
