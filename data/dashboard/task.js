@@ -501,6 +501,11 @@ export async function taskView(root, params, id, tab = "") {
 			),
 		),
 	);
+	const family = new Set([id]); // what happens to others is none of this view
+	const know = (node) => {
+		family.add(node.task);
+		node.children?.forEach(know);
+	};
 	let again = null,
 		t,
 		shownQuestion = "";
@@ -511,6 +516,7 @@ export async function taskView(root, params, id, tab = "") {
 			talk.read(),
 		]);
 		t = task;
+		know(all);
 		head.replaceChildren(
 			el("div", { cls: "top" }, el("h1", {}, t.goal.length > 140 ? `${t.goal.slice(0, 140)}…` : t.goal)),
 			el(
@@ -609,5 +615,5 @@ export async function taskView(root, params, id, tab = "") {
 			location.hash = "#/tasks";
 		},
 	};
-	return { refresh, keys, start: make && start, events: () => true };
+	return { refresh, keys, start: make && start, events: (e) => family.has(e.task) || family.has(e.parent) };
 }
