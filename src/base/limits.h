@@ -43,6 +43,7 @@
 #define LIMIT_MODEL_TAIL_MS         1000     /* the same, once the provider said that its reply is whole */
 #define LIMIT_REQUEST_BODY_BYTES    MIB(32)
 #define LIMIT_CALL_ID_BYTES         128
+#define LIMIT_MODELS_OPEN           1024     /* that one engine was ever asked for */
 #define LIMIT_MODEL_NAME_BYTES      512
 #define LIMIT_API_KEY_BYTES         KIB(4)
 

@@ -75,14 +75,18 @@ static bool is_named(const struct llm_model *model, const char *name)
 int engine_model(struct engine *engine, const char *name, struct llm_model **ret, struct err *err)
 {
 	struct opened_model *m = engine->models;
+	size_t count = 0;
 
 	if (is_named(engine->setup.model, name)) {
 		*ret = engine->setup.model;
 		return 0;
 	}
-	while (m != NULL && strcmp(m->name, name) != 0)
-		m = m->next;
+	for (; m != NULL && strcmp(m->name, name) != 0; m = m->next)
+		count++;
 	bool fresh = m == NULL;
+	if (fresh && count >= LIMIT_MODELS_OPEN) /* whoever may name models could fill the memory with names */
+		return err_set(err, EAGAIN, "%d other models were asked for since this engine began, which is the most; end it and start it "
+		               "again, or name one of those", LIMIT_MODELS_OPEN);
 	if (fresh) {
 		m = xcalloc(1, sizeof *m);
 		m->name = xstrdup(name);

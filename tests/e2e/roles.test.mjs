@@ -108,3 +108,16 @@ test('who asks too often is told to wait, and the others are not', { skip: !AM_R
 	assert.equal((await s.get('/v1/me', { token: often })).status, 200, 'a second later');
 	await s.end();
 });
+
+test('names of models do not fill the memory of a service', async (t) => {
+	const w = world(t, { policy: 'version: 1\nrules:\n  - { id: none, deny: model, model: "*", reason: "no" }\n' });
+	const s = await serve(t, w, { env: { OPENAI_API_KEY: 'x', OPENAI_BASE_URL: 'http://127.0.0.1:9/v1' } });
+	const ask = (i) => s.post('/v1/tasks', { goal: 'x', workspace: w.ws, plan: 'never', model: `openai/m${i}` });
+	for (let i = 0; i < 1024; i += 32)
+		for (const answer of await Promise.all(Array.from({ length: 32 }, (_, k) => ask(i + k))))
+			assert.equal(answer.status, 403, answer.text);
+	const more = await ask(1024);
+	assert.deepEqual([more.status, /1024 other models were asked for/.test(more.text)], [422, true], more.text);
+	assert.equal((await ask(7)).status, 403, 'one that it knows');
+	await s.end();
+});
