@@ -41,7 +41,6 @@ async function open(t, s, secret, options = {}, at = '') {
 	return p;
 }
 const go = async (p, hash, ready) => { await p.evaluate((h) => { location.hash = h; }, hash); await p.waitForSelector(ready); };
-const picture = async (p, name) => process.env.MISHRI_SCREENSHOTS && p.screenshot({ path: path.join(ROOT, `docs/dashboard-${name}.png`) });
 
 async function ready(t, replies, options = {}) {
 	const w = world(t, { policy: POLICY, ...options });
@@ -108,7 +107,6 @@ test('from signing in to a task that a person let go on with other arguments; a 
 	const task = (await page.evaluate(() => location.hash)).split('/')[2];
 	await page.waitForSelector('.badge');
 	await go(page, '#/approvals', '[data-do=edit]');
-	await picture(page, 'approvals');
 	await page.click('[data-do=edit]');
 	await page.fill('dialog textarea', '{ no json');
 	await page.click('dialog button[type=submit]');
@@ -241,8 +239,6 @@ test('policy, schedules, cost, search, health and audit; what a role may not, it
 			assert.deepEqual(await axe(q), [], `${hash} ${scheme} ${width}`);
 			const wide = await q.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 			assert.ok(wide <= 0, `${hash} is ${wide} px too wide at ${width}`);
-			if (process.env.MISHRI_SCREENSHOTS && /^#\/task\/[^/]+(\/trace)?$|policy|tasks/.test(hash))
-				await q.screenshot({ path: path.join(ROOT, `docs/dashboard-${hash.includes('trace') ? 'trace' : hash.includes('task/') ? 'task' : hash.includes('policy') ? 'policy' : 'tasks'}-${width === 390 ? 'phone' : scheme}.png`) });
 		}
 		assert.deepEqual(q.problems, []);
 	}
