@@ -99,27 +99,26 @@ static const struct source {
 	{ "command:", is_something, from_command },
 };
 
-/* What is behind the name of the source is *ret_rest. */
-static int source_find(const char *text, const struct source **ret, const char **ret_rest, struct err *err)
+/* NULL, and err says what would be right. What is behind the name of the source is *ret_rest. */
+static const struct source *source_find(const char *text, const char **ret_rest, struct err *err)
 {
 	for (size_t i = 0; i < COUNT(sources); i++) {
 		size_t len = strlen(sources[i].name);
 		if (strncmp(text, sources[i].name, len) == 0 && sources[i].fits(text + len)) {
-			*ret = &sources[i];
 			*ret_rest = text + len;
-			return 0;
+			return &sources[i];
 		}
 	}
-	return err_set(err, EINVAL, "audit.key: says where the key is, never the key itself: env:VARIABLE, file:/PATH, credential:NAME "
-	               "or command:WORDS");
+	err_set(err, EINVAL, "audit.key: says where the key is, never the key itself: env:VARIABLE, file:/PATH, credential:NAME "
+	        "or command:WORDS");
+	return NULL;
 }
 
 int audit_key_check(const char *source, struct err *err)
 {
-	const struct source *found;
 	const char *rest;
 
-	return source_find(source, &found, &rest, err);
+	return source_find(source, &rest, err) != NULL ? 0 : -EINVAL;
 }
 
 static void wipe(struct buf *b)
@@ -132,12 +131,10 @@ static void wipe(struct buf *b)
 int audit_key_fetch(const char *source, struct sign_key **ret, struct err *err)
 {
 	AUTO(wipe) struct buf pem = BUF_INIT(LIMIT_SECRET_BYTES);
-	const struct source *from = NULL;
-	const char *rest = NULL;
-	int r = source_find(source, &from, &rest, err);
+	const char *rest;
+	const struct source *from = source_find(source, &rest, err);
+	int r = from != NULL ? from->get(rest, &pem, err) : -EINVAL;
 
-	if (r == 0)
-		r = from->get(rest, &pem, err);
 	if (r < 0)
 		return r;
 	if (str_trim(buf_str(&pem)).len == 0)
