@@ -1,8 +1,9 @@
 /* bench_waiting - what a task costs that waits for a person. Tasks are begun at once in one engine, each asks a model and proposes a
  * call that policy wants a person to see; when all wait, memory and processes are read, and more are begun, ten times as many.
- * Nothing is laid down meanwhile as a service would do (serve.rest): what is measured is a task in memory.
+ * Nothing is laid down meanwhile as a service would do (serve.rest): what is measured is a task in memory. With `rest` it is laid
+ * down at the end, all of it, and memory is read once more.
  *
- *   bench_waiting [MOST [once]]    10000; 1, 10, 100 … MOST tasks one step after another; once: MOST in one step
+ *   bench_waiting [MOST [once|rest]]    10000; 1, 10, 100 … MOST tasks one step after another; once: MOST in one step
  *
  * Prints one JSON object a step; kib_a_task: what was added since the first step, over the tasks added. The data is left in
  * bench_waiting.XXXXXX below TMPDIR, or the current directory. */
@@ -23,15 +24,15 @@
 static const char rules[] = "version: 1\nrules:\n  - { id: t, ask: tool, tool: \"*\" }\n"
                             "  - { id: p, allow: exec, program: { from: system } }\n";
 
-enum { SETTLED_MS = 1500 };
+enum { SETTLED_MS = 1500, REST_MS = 60000 };
 
 struct waiting {
 	struct engine *engine;
 	struct task_spec spec;
-	int64_t begun, waits, cells, most, first, first_rss_kib, first_heap, since_ns;
+	int64_t begun, waits, parked, cells, most, first, first_rss_kib, first_heap, since_ns;
 	double ms;
 	struct watch *settled;
-	bool once;
+	bool once, rest;
 };
 
 static void must(int r, const struct err *err)
@@ -81,9 +82,9 @@ static void report(struct waiting *w)
 		w->first_rss_kib = rss;
 		w->first_heap = heap;
 	}
-	printf("{\"bench\":\"waiting\",\"tasks\":%lld,\"ms\":%.0f,\"rss_kib\":%lld,\"peak_kib\":%lld,\"kib_a_task\":%.2f,"
+	printf("{\"bench\":\"waiting\",\"tasks\":%lld,\"at_rest\":%lld,\"ms\":%.0f,\"rss_kib\":%lld,\"peak_kib\":%lld,\"kib_a_task\":%.2f,"
 	       "\"heap_kib_a_task\":%.2f,\"cells_opened\":%lld,\"processes\":%d}\n", (long long)w->waits,
-	       w->ms, (long long)rss, (long long)status_kib("VmHWM:"),
+	       (long long)w->parked, w->ms, (long long)rss, (long long)status_kib("VmHWM:"),
 	       added > 0 ? (double)(rss - w->first_rss_kib) / (double)added : 0.0,
 	       added > 0 ? (double)(heap - w->first_heap) / 1024 / (double)added : 0.0, (long long)w->cells, processes());
 	fflush(stdout);
@@ -95,6 +96,9 @@ static void on_event(void *userdata, const struct event *e)
 
 	w->cells += e->type == EVENT_CELL_OPENED;
 	w->waits += e->type == EVENT_APPROVAL_REQUESTED;
+	w->parked += e->type == EVENT_TASK_PARKED;
+	if (e->type == EVENT_TASK_PARKED && w->parked == w->most)
+		watch_arm(w->settled, SETTLED_MS);
 	if (e->type != EVENT_APPROVAL_REQUESTED || w->waits < w->begun)
 		return;
 	w->ms = (double)(clock_mono_ns() - w->since_ns) / 1e6;
@@ -109,7 +113,7 @@ static void on_settled(void *userdata)
 	report(w);
 	if (w->begun < w->most)
 		begin(w, w->once || w->begun * 10 > w->most ? w->most : w->begun * 10);
-	else
+	else if (!w->rest || w->parked == w->most)
 		engine_drain(w->engine, "SIGTERM");
 }
 
@@ -121,7 +125,8 @@ static const char *environment(void *unused, const char *name)
 
 static void run(struct waiting *w, struct warden *warden, const char *dir)
 {
-	struct engine_setup setup = { .warden = warden, .user = "bench", .on_event = on_event, .userdata = w, .poke_fd = -1 };
+	struct engine_setup setup = { .warden = warden, .user = "bench", .on_event = on_event, .userdata = w, .poke_fd = -1,
+		.service = w->rest, .rest_ms = w->rest ? REST_MS : 0 };
 	struct policy *policy;
 	struct err err = ERR_NONE;
 
@@ -153,7 +158,8 @@ static void run(struct waiting *w, struct warden *warden, const char *dir)
 
 int main(int argc, char **argv)
 {
-	struct waiting w = { .most = 10000, .once = argc > 2 && strcmp(argv[2], "once") == 0 };
+	struct waiting w = { .most = 10000, .once = argc > 2 && strcmp(argv[2], "once") == 0,
+		.rest = argc > 2 && strcmp(argv[2], "rest") == 0 };
 	const char *tmp = getenv("TMPDIR");
 	struct cell_builtin builtins[64];
 	struct warden *warden;
@@ -161,7 +167,7 @@ int main(int argc, char **argv)
 	uint64_t most = 10000;
 
 	if (argc > 1 && (str_to_u64(str_of(argv[1]), &most) < 0 || most == 0 || most > 100000)) {
-		fputs("usage: bench_waiting [MOST [once]]: MOST from 1 to 100000\n", stderr);
+		fputs("usage: bench_waiting [MOST [once|rest]]: MOST from 1 to 100000\n", stderr);
 		return 2;
 	}
 	w.most = (int64_t)most;

@@ -8,6 +8,7 @@
 
 #include "cli/change.h"
 #include "cli/stream.h"
+#include "cli/sums.h"
 #include "cli/text.h"
 #include "policy/limits.h"
 #include "tools/tool.h"
@@ -52,7 +53,7 @@ struct progress {
 	struct worker *workers;        /* in the order of their numbers */
 	int worker_count;
 	bool usd_unknown;
-	char totals[BLOCK_LINE_BYTES - 80];
+	char totals[SUMS_TEXT_BYTES];
 };
 
 static const char *paint(const struct progress *p, const char *code)

@@ -99,7 +99,8 @@ static const struct source {
 	{ "command:", is_something, from_command },
 };
 
-static const struct source *source_find(const char *text, const char **ret_rest)
+/* NULL, and err says what would be right. What is behind the name of the source is *ret_rest. */
+static const struct source *source_find(const char *text, const char **ret_rest, struct err *err)
 {
 	for (size_t i = 0; i < COUNT(sources); i++) {
 		size_t len = strlen(sources[i].name);
@@ -108,6 +109,8 @@ static const struct source *source_find(const char *text, const char **ret_rest)
 			return &sources[i];
 		}
 	}
+	err_set(err, EINVAL, "audit.key: says where the key is, never the key itself: env:VARIABLE, file:/PATH, credential:NAME "
+	        "or command:WORDS");
 	return NULL;
 }
 
@@ -115,9 +118,7 @@ int audit_key_check(const char *source, struct err *err)
 {
 	const char *rest;
 
-	return source_find(source, &rest) != NULL ? 0 :
-	       err_set(err, EINVAL, "audit.key: says where the key is, never the key itself: env:VARIABLE, file:/PATH, credential:NAME "
-	               "or command:WORDS");
+	return source_find(source, &rest, err) != NULL ? 0 : -EINVAL;
 }
 
 static void wipe(struct buf *b)
@@ -130,11 +131,10 @@ static void wipe(struct buf *b)
 int audit_key_fetch(const char *source, struct sign_key **ret, struct err *err)
 {
 	AUTO(wipe) struct buf pem = BUF_INIT(LIMIT_SECRET_BYTES);
-	const char *rest = "";
-	int r = audit_key_check(source, err);
+	const char *rest;
+	const struct source *from = source_find(source, &rest, err);
+	int r = from != NULL ? from->get(rest, &pem, err) : -EINVAL;
 
-	if (r == 0)
-		r = source_find(source, &rest)->get(rest, &pem, err);
 	if (r < 0)
 		return r;
 	if (str_trim(buf_str(&pem)).len == 0)

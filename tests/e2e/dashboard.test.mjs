@@ -346,6 +346,7 @@ test('two people say yes, it is remembered, and taken back; a question is answer
 	await go(owner, '#/health', 'td .state.failed');
 	assert.equal(await owner.textContent('td .state.failed'), 'late');
 	assert.ok(await owner.locator('td .state.good').count() > 0);
+	await owner.unrouteAll({ behavior: 'ignoreErrors' });
 	assert.deepEqual([...me.problems, ...owner.problems, ...you.problems], []);
 	await s.end();
 });

@@ -93,7 +93,7 @@ test('one service a data directory; the second says whose it is; the socket is t
 	assert.match(second.err, new RegExp(`process ${s.process.pid} serves`));
 	assert.equal(fs.statSync(s.socket).mode & 0o777, 0o600);
 	const far = await w.mishri(['serve', '--data', `${w.data}2`, '--no-user-config', '--listen', '0.0.0.0:0']);
-	assert.equal(far.code, 1);
+	assert.equal(far.code, 2);
 	assert.match(far.err, /serve\.expose/);
 	s.process.kill('SIGKILL');
 	await s.process.done;
