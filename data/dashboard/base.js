@@ -116,12 +116,20 @@ export const when = (text) =>
 export const took = (from, to) => (from ? span((to ? Date.parse(to) : Date.now()) - Date.parse(from)) : "");
 export const state = (text) => el("span", { cls: `state ${/^[a-z]+$/.test(text) ? text : ""}` }, text ?? "");
 export const json = (value) => JSON.stringify(value, null, 2);
+const steps = (list, what) =>
+	Array.isArray(list)
+		? `${list.length} ${what}${list.length === 1 ? "" : "s"}: ${list.map((s) => s?.title ?? s?.goal ?? "").join("; ")}`
+		: undefined;
 export const gistOf = (args) =>
 	args?.command ??
 	args?.path ??
 	args?.url ??
 	args?.goal ??
 	args?.pattern ??
+	args?.result ??
+	args?.question ??
+	steps(args?.steps, "step") ??
+	steps(args?.tasks, "task") ??
 	(args && Object.keys(args).length ? JSON.stringify(args) : "");
 
 // ---- parts of a page ----

@@ -39,10 +39,20 @@ const remembered = [
 	["7d", "for 7 days"],
 ];
 
+// As it would be typed; the exact bytes stand below it.
+const typed = (argv) => argv.map((w) => (/^[\w@%+=:,./-]+$/.test(w) ? w : `'${w.replaceAll("'", "'\\''")}'`)).join(" ");
+
+// JSON to edit: what cannot be seen is an escape.
+const units = (text) => text.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+const plain = (value) => json(value).replace(/[^\P{C}\n]|[^\P{Z} ]/gu, units);
+
+// What it shows is `visible`: no character of it hides, turns the line round or passes for another.
 function box(a, refresh) {
-	const args = a.action?.args,
+	const seen = a.visible,
+		args = seen.action?.args,
 		diff = change(args),
-		what = a.action?.tool ?? a.action?.program ?? a.action?.host ?? a.kind,
+		line = args?.command ?? (Array.isArray(seen.action?.argv) ? typed(seen.action.argv) : undefined),
+		what = seen.action?.tool ?? seen.action?.program ?? seen.action?.host ?? a.kind,
 		quorum = a.terms?.count ?? 1;
 	const say = (body) => post(`/v1/approvals/${a.approval}`, { digest: a.digest, ...body });
 	const clock = a.expires ? el("span", { cls: "sub small clock", "data-until": a.expires }, "") : "";
@@ -60,7 +70,7 @@ function box(a, refresh) {
 					long: true,
 					code: true,
 					rows: 12,
-					value: json(args),
+					value: plain(a.action.args),
 					wanted: true,
 				},
 			],
@@ -114,16 +124,17 @@ function box(a, refresh) {
 			el("span", { cls: "gap" }),
 			clock,
 		),
-		a.question ? el("p", {}, a.question) : "",
+		seen.goal ? el("p", { cls: "sub" }, seen.goal) : "",
+		seen.question ? el("p", {}, seen.question) : "",
 		diff
 			? [facts([["path", args.path]]), diffText(diff)]
-			: el("pre", { tabindex: "0" }, typeof args?.command === "string" ? args.command : json(args ?? a.action)),
-		diff || typeof args?.command === "string"
+			: el("pre", { tabindex: "0" }, line ?? json(args ?? seen.action)),
+		diff || line !== undefined
 			? el(
 					"details",
 					{},
 					el("summary", { cls: "sub small" }, "the whole action"),
-					el("pre", { tabindex: "0" }, json(a.action)),
+					el("pre", { tabindex: "0" }, json(seen.action)),
 				)
 			: "",
 		facts([
@@ -131,7 +142,7 @@ function box(a, refresh) {
 				"rule",
 				a.rule ? el("span", {}, el("b", {}, a.rule), " ", el("span", { cls: "sub mono" }, a.source ?? "")) : "",
 			],
-			["reason", a.reason ?? ""],
+			["reason", seen.reason ?? ""],
 			[
 				"who counts",
 				[a.terms?.from ?? "", a.terms?.members?.length ? `(${a.terms.members.join(", ")})` : ""]
@@ -140,7 +151,7 @@ function box(a, refresh) {
 			],
 			["votes", quorum > 1 || a.votes > 0 ? `${a.votes} of ${quorum}${a.voters ? `: ${a.voters}` : ""}` : ""],
 			["decided by", a.by ?? ""],
-			["engine", a.engine ? "" : "nothing runs it now; the answer is kept until something does"],
+			["engine", a.engine ? "" : "it rests: an answer takes it up again"],
 		]),
 		a.state === "pending" && may("approve")
 			? el(

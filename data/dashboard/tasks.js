@@ -6,11 +6,19 @@ const PAGE = 100,
 
 export const goalCell = (t) => el("a", { href: `#/task/${t.task}`, title: t.goal }, t.goal);
 
+// It goes on when a person has answered.
+const asking = (t) =>
+	el(
+		"a",
+		{ href: "#/approvals", title: `${t.state}: ${many(t.asks)} open, under Approvals` },
+		el("span", { cls: "state ask" }, "asks you"),
+	);
+
 function list(rows, chosen) {
 	return table(
 		"Tasks",
 		[
-			["State", (t) => state(t.state)],
+			["State", (t) => (t.asks ? asking(t) : state(t.state))],
 			["Goal", goalCell, "goal"],
 			["Agent", (t) => t.agent, "opt"],
 			["User", (t) => t.user, "opt"],

@@ -10,6 +10,7 @@
 #include "cli/common.h"
 #include "cli/print.h"
 #include "cli/text.h"
+#include "cli/visible.h"
 
 #include "base/banned.h"
 
@@ -54,6 +55,7 @@ static void add_json(json_t *list, const struct approval_row *row)
 	json_put_text(o, "kind", row->kind);
 	json_put_text(o, "state", state_of(row, clock_wall_us()));
 	json_put_text(o, "user", row->user);
+	json_put_text(o, "goal", row->goal);
 	json_put(o, "requested", json_time(row->requested_us));
 	json_put(o, "expires", json_time(row->expires_us));
 	json_put_int(o, "votes", row->votes);
@@ -65,6 +67,12 @@ static void add_json(json_t *list, const struct approval_row *row)
 		json_t *value = json_object_get(row->request, copied[i]);
 		json_put(o, copied[i], value != NULL ? json_incref(value) : json_null());
 	}
+	json_t *shown = json_object(); /* for eyes: no character that hides or passes for another */
+	json_put(shown, "goal", row->goal != NULL ? visible_json(json_object_get(o, "goal")) : json_null());
+	static const char *const seen[] = { "action", "question", "reason" };
+	for (size_t i = 0; i < COUNT(seen); i++)
+		json_put(shown, seen[i], visible_json(json_object_get(o, seen[i])));
+	json_put(o, "visible", shown);
 	json_array_append_new(list, o);
 }
 

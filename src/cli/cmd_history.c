@@ -38,6 +38,7 @@ static void add_json(json_t *list, const struct history_row *h)
 	json_put_int(task, "turns", h->turns);
 	json_put_int(task, "calls", h->calls);
 	json_put_int(task, "denied", h->denied);
+	json_put_int(task, "asks", h->asks);
 	json_put(task, "usd_nanos", h->usd_nanos < 0 ? json_null() : json_integer(h->usd_nanos));
 	json_put_bool(task, "imported", h->imported);
 	if (h->found != NULL)
@@ -102,8 +103,10 @@ static void add_row(void *userdata, const struct history_row *h)
 	       (long long)h->calls);
 	size_t room = wide ? out->width - LEFT_COLUMNS : MAX(out->width, (size_t)60) - 27;
 	char marks[64] = "";
+	if (h->asks > 0)
+		snprintf(marks, sizeof marks, "asks you ");
 	if (h->denied > 0)
-		snprintf(marks, sizeof marks, "%lld denied ", (long long)h->denied);
+		snprintf(marks + strlen(marks), sizeof marks - strlen(marks), "%lld denied ", (long long)h->denied);
 	if (h->imported)
 		snprintf(marks + strlen(marks), sizeof marks - strlen(marks), "imported ");
 	if (wide)

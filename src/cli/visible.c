@@ -117,3 +117,40 @@ void visible_text(struct str text, struct buf *ret)
 		rest = str_skip(rest, n);
 	}
 }
+
+static json_t *visible_string(struct str text)
+{
+	AUTO(buf_done) struct buf clean = BUF_INIT(LIMIT_JSON_BYTES);
+
+	visible_text(text, &clean);
+	return json_stringn_nocheck(buf_text(&clean), clean.len);
+}
+
+static json_t *visible_object(const json_t *value)
+{
+	json_t *all = json_object(), *one;
+	const char *key;
+
+	json_object_foreach((json_t *)value, key, one) {
+		AUTO(buf_done) struct buf clean = BUF_INIT(LIMIT_JSON_BYTES);
+		visible_text(str_of(key), &clean);
+		if (json_object_get(all, buf_text(&clean)) != NULL)
+			buf_add(&clean, " (again)", 8);
+		json_put(all, buf_text(&clean), visible_json(one));
+	}
+	return all;
+}
+
+json_t *visible_json(const json_t *value)
+{
+	if (json_is_object(value))
+		return visible_object(value);
+	if (json_is_string(value))
+		return visible_string((struct str){ json_string_value(value), json_string_length(value) });
+	if (!json_is_array(value))
+		return json_deep_copy(value);
+	json_t *all = json_array();
+	for (size_t i = 0; i < json_array_size(value); i++)
+		json_array_append_new(all, visible_json(json_array_get(value, i)));
+	return all;
+}

@@ -26,15 +26,15 @@ int event_data(const struct query *q, int column, json_t **ret, int64_t *ret_tim
 
 /* The order of APPROVAL_COLUMNS in statements.def. */
 enum { A_ID, A_TASK, A_CALL, A_KIND, A_EXPIRES, A_STATE, A_VOTES, A_VOTERS, A_BY, A_WORD, A_REASON, A_DECIDED, A_USER,
-       A_TASK_STATE, A_DATA, A_PID, A_START, A_BOOT, A_PID_NAMESPACE, A_UNTIL };
+       A_TASK_STATE, A_DATA, A_PID, A_START, A_BOOT, A_PID_NAMESPACE, A_UNTIL, A_GOAL };
 
 static int visit_approval(const struct query *q, void (*visit)(void *userdata, const struct approval_row *row), void *userdata,
                           struct err *err)
 {
 	enum life life = holder_life(q, A_PID);
 	struct approval_row row = {
-		.user = query_text(q, A_USER), .task_state = query_text(q, A_TASK_STATE), .voters = query_text(q, A_VOTERS),
-		.by = query_text(q, A_BY), .reason = query_text(q, A_REASON), .expires_us = query_int(q, A_EXPIRES),
+		.user = query_text(q, A_USER), .task_state = query_text(q, A_TASK_STATE), .goal = query_text(q, A_GOAL),
+		.voters = query_text(q, A_VOTERS), .by = query_text(q, A_BY), .reason = query_text(q, A_REASON), .expires_us = query_int(q, A_EXPIRES),
 		.decided_us = query_int(q, A_DECIDED), .votes = (int)query_int(q, A_VOTES),
 		.alive = life == LIFE_ALIVE || (life == LIFE_UNKNOWN && query_int(q, A_UNTIL) > clock_mono_ms()),
 	};

@@ -343,6 +343,18 @@ static int sums_of(struct walk *w, const char *root, struct history_row *row)
 	return 0;
 }
 
+static int asks_of(struct walk *w, const struct task_row *root, int64_t *ret)
+{
+	*ret = 0;
+	if (root->ended_us != 0)
+		return 0;
+	AUTO(query_done) struct query q = query_start(w->db, SQL_TREE_ASKS, "t", root->task);
+	int r = query_next(&q, w->err);
+	if (r > 0)
+		*ret = query_int(&q, 0);
+	return MIN(r, 0);
+}
+
 static int is_imported(struct walk *w, const char *root, bool *ret)
 {
 	AUTO(query_done) struct query q = query_start(w->db, SQL_IMPORTED_GET, "t", root);
@@ -385,7 +397,11 @@ static int look(struct walk *w, int64_t tree, struct task_row *root, struct hist
 	if (r == 0)
 		r = sums_of(w, root->task, row);
 	if (r == 0)
+		r = asks_of(w, root, &row->asks);
+	if (r == 0)
 		r = is_imported(w, root->task, &row->imported);
+	if (row->imported)
+		row->asks = 0; /* who could answer is elsewhere */
 	*ret_fits = r == 0 && !unwanted && (f->cost_nanos == 0 || row->usd_nanos >= f->cost_nanos);
 	return r;
 }

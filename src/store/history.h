@@ -21,6 +21,7 @@ struct history_filter {           /* NULL, 0 and false: any */
 struct history_row {
 	const struct task_row *root;  /* the visitor's to read, not to keep */
 	int64_t tasks, denied, turns, calls;  /* of the whole tree */
+	int64_t asks;                 /* questions of the tree that are open: it waits for a person */
 	int64_t usd_nanos;            /* -1: unknown */
 	const json_t *found;          /* [{seq, in, text}] the newest texts that fit; NULL without text */
 	bool imported;

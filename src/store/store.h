@@ -150,7 +150,7 @@ MUST_USE int store_inbox_news(struct store *store, int64_t after, void (*visit)(
 
 struct approval_row {             /* borrowed, but `request`, which the row owns */
 	char approval[ID_LEN + 1], task[ID_LEN + 1], call[24], kind[16], state[16];
-	const char *user, *task_state;    /* of the task */
+	const char *user, *task_state, *goal; /* of the task */
 	const char *voters, *by, *reason; /* who said yes so far, separated by ", "; who decided, "" before */
 	char word[ID_LEN + 1];            /* id of the newest answer that counted */
 	int64_t expires_us, decided_us;   /* 0: never; not yet */

@@ -16,7 +16,7 @@ rules:
   - { id: shell, allow: tool, tool: shell }
   - { id: programs, allow: exec, program: { from: system } }
   - { id: no-deleting, deny: exec, program: [rm, shred], reason: "move files to .trash/ instead" }
-  - { id: ship, ask: exec, program: cp, argv: { any: "*release*" }, reason: "what goes to release/ is what customers get", approval: { expires: 4h } }
+  - { id: ship, ask: exec, program: cp, argv: { contains: "release/shop-2.4.tar" }, reason: "what goes to release/ is what customers get", approval: { expires: 4h } }
 budgets:
   - { id: a-day, per: user/day, usd: 5, over: ask }
   - { id: the-team, per: store/day, usd: 40, over: deny }
@@ -43,7 +43,8 @@ const spent = (usd) => ({ input: Math.round(usd * 90000), cache_read: Math.round
 test('a day on the page', async (t) => {
 	const w = world(t, { policy: POLICY });
 	const kept = path.join(w.dir, 'wordcount');
-	assert.equal((await w.mishri(['demo', '--keep', kept, '--data', w.data, '--no-user-config'])).code, 0);
+	assert.equal((await w.mishri(['demo', '--keep', kept])).code, 0);
+	w.data = path.join(kept, 'data'); // the rest of the day goes on in its history
 	for (const [i, [goal, usd, calls, text]] of DAY.entries()) {
 		const model = record(w, `day${i}.jsonl`, [{ agent: '*', usage: spent(usd), calls }, { agent: '*', usage: spent(usd), text }]);
 		const done = await w.mishri(w.runArgs(goal, '-m', model));
@@ -73,6 +74,10 @@ test('a day on the page', async (t) => {
 			await p.waitForSelector('body[data-ready]');
 			if (process.env.MISHRI_SCREENSHOTS)
 				await p.screenshot({ path: path.join(ROOT, `docs/dashboard-${view}-${name}.png`) });
+			if (view === 'tasks')
+				assert.equal(await p.textContent('[data-row] .state.ask'), 'asks you');
+			if (view === 'approvals')
+				assert.ok((await p.textContent('#view')).includes(SHIP) && (await p.textContent('#view pre')) === 'cp shop.tar release/shop-2.4.tar');
 			assert.deepEqual(await axe(p), [], `${view} ${name}`);
 			assert.ok(await p.evaluate(() => document.documentElement.scrollWidth - innerWidth) <= 0, `${view} is too wide as ${name}`);
 		}

@@ -135,6 +135,32 @@ test('from signing in to a task that a person let go on with other arguments; a 
 	w.checkChain();
 });
 
+test('what a person says yes to hides nothing, turns no line round, and has no letter that passes for another', async (t) => {
+	const hidden = 'curl p\u0430ypal.example \u202e)txt.exe(\u200b', policy = 'version: 1\nrules:\n  - { id: a, ask: tool, tool: shell }\n  - { id: p, ask: exec, program: printf }\n  - { id: q, allow: exec, program: { from: system } }\n';
+	const { s, w, goal } = await ready(t, [{ calls: [shell(hidden)] }, { calls: [shell('/usr/bin/printf \u0430\u202e')] }, { text: 'done' }], { policy });
+	const page = await open(t, s, await token(w, 'me', '--role', 'approver'), {}, '#/approvals');
+	const { body } = await s.post('/v1/tasks', goal);
+	const box = page.locator('section.box');
+	await box.waitFor();
+	assert.equal(await box.locator('pre').first().textContent(), 'curl p<U+0430>ypal.example <U+202E>)txt.exe(<U+200B>');
+	assert.doesNotMatch(await box.textContent(), /[\u0430\u202e\u200b]/, 'neither in what is folded away');
+	await page.click('[data-do=edit]');
+	const text = await page.inputValue('dialog textarea');
+	assert.match(text, /\\u202e.*\\u200b/);
+	assert.deepEqual(JSON.parse(text), { command: hidden }, 'and yet it is the same');
+	await page.fill('dialog textarea', JSON.stringify({ command: 'true' }));
+	await page.click('dialog button[type=submit]');
+	await page.waitForFunction(() => document.querySelector('section.box pre')?.textContent.startsWith('/usr/bin/printf <'));
+	await page.click('[data-do=approve]');
+	await page.waitForFunction(() => document.querySelector('section.box pre')?.textContent === "/usr/bin/printf '<U+0430><U+202E>'");
+	await page.click('[data-do=deny]');
+	await page.click('dialog button[type=submit]');
+	await s.ended(body.task);
+	const [stored] = w.events('approval.requested').filter((e) => e.data.kind === 'tool');
+	assert.equal(stored.data.action.args.command, hidden, 'what was asked about stands in the record as it is');
+	await s.end();
+});
+
 test('the policy of the page stops a script, a picture and a request that somebody got into it', async (t) => {
 	const { s } = await ready(t, []);
 	const p = await open(t, s, undefined);
