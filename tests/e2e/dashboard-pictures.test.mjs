@@ -28,6 +28,7 @@ const DAY = [
 	['Remove the build folders of all projects', 0.05, [shell('rm -rf build')], 'Nothing was deleted: the rule no-deleting forbids it. The folders are in .trash/.'],
 	['Translate the README to German', 1.61, [{ name: 'write_file', args: { path: 'README.de.md', content: '# Laden\n' } }], 'README.de.md is written.'],
 ];
+const SHOWN = ['tasks-light', 'task-dark', 'trace-light', 'approvals-light', 'cost-dark']; // in docs/dashboard.md
 const SHIP = 'Build the release and put it where customers get it';
 let chrome;
 before(async () => { chrome = await browser(); });
@@ -72,7 +73,7 @@ test('a day on the page', async (t) => {
 		for (const [view, hash] of views) {
 			await p.evaluate((h) => { delete document.body.dataset.ready; if (location.hash === h) location.hash = '#/nowhere'; location.hash = h; }, hash);
 			await p.waitForSelector('body[data-ready]');
-			if (process.env.MISHRI_SCREENSHOTS)
+			if (process.env.MISHRI_SCREENSHOTS && SHOWN.includes(`${view}-${name}`))
 				await p.screenshot({ path: path.join(ROOT, `docs/dashboard-${view}-${name}.png`) });
 			if (view === 'tasks')
 				assert.equal(await p.textContent('[data-row] .state.ask'), 'asks you');
