@@ -34,7 +34,8 @@ static int visit_approval(const struct query *q, void (*visit)(void *userdata, c
 	enum life life = holder_life(q, A_PID);
 	struct approval_row row = {
 		.user = query_text(q, A_USER), .task_state = query_text(q, A_TASK_STATE), .goal = query_text(q, A_GOAL),
-		.voters = query_text(q, A_VOTERS), .by = query_text(q, A_BY), .reason = query_text(q, A_REASON), .expires_us = query_int(q, A_EXPIRES),
+		.voters = query_text(q, A_VOTERS), .by = query_text(q, A_BY),
+		.reason = query_text(q, A_REASON), .expires_us = query_int(q, A_EXPIRES),
 		.decided_us = query_int(q, A_DECIDED), .votes = (int)query_int(q, A_VOTES),
 		.alive = life == LIFE_ALIVE || (life == LIFE_UNKNOWN && query_int(q, A_UNTIL) > clock_mono_ms()),
 	};
