@@ -98,7 +98,7 @@ static void on_event(void *userdata, const struct event *e)
 	w->waits += e->type == EVENT_APPROVAL_REQUESTED;
 	w->parked += e->type == EVENT_TASK_PARKED;
 	if (e->type == EVENT_TASK_PARKED && w->parked == w->most)
-		watch_arm(w->settled, SETTLED_MS);
+		watch_arm(w->settled, LIMIT_REST_MOST_MS * 2 + SETTLED_MS); /* memory is given back by the look after */
 	if (e->type != EVENT_APPROVAL_REQUESTED || w->waits < w->begun)
 		return;
 	w->ms = (double)(clock_mono_ns() - w->since_ns) / 1e6;

@@ -413,6 +413,7 @@
 #define LIMIT_REAP_MS               200      /* tasks that are over are forgotten then */
 #define LIMIT_REST_LEAST_MS         100      /* between two looks for tasks that only wait */
 #define LIMIT_REST_MOST_MS          5000
+#define LIMIT_REST_AT_ONCE          200      /* trees laid down by one look: the loop has other things to do */
 #define LIMIT_SLOT_STEP_US          10000000 /* of waiting: so much is a step of priority worth */
 #define LIMIT_SLOT_TELL_MS          1000     /* who waits longer for a slot says so */
 #define LIMIT_SLOT_BEHIND           8        /* tasks that are named then */

@@ -3,6 +3,8 @@
  * has anything under way: a program, a request, a commit. */
 #include "engine/run.h"
 
+#include <malloc.h>
+
 #include "base/banned.h"
 
 static bool is_still(const struct run *run)
@@ -59,15 +61,35 @@ static void lay_down(struct run *run)
 	run_step(run);
 }
 
+/* Returns how many were laid down, no more than are right at once. */
+static size_t lay_down_some(struct engine *engine, int64_t before_us)
+{
+	size_t count = 0;
+
+	for (struct run *run = engine->runs; run != NULL && engine->drains == 0 && count < LIMIT_REST_AT_ONCE; run = run->next)
+		if (run->parent == NULL && !run->told && !run->resting && only_waits(run, before_us)) {
+			lay_down(run);
+			count++;
+		}
+	return count;
+}
+
 static void on_timer(void *userdata)
 {
 	struct engine *engine = userdata;
-	int64_t before_us = clock_wall_us() - engine->setup.rest_ms * 1000;
+	int64_t rest_ms = engine->setup.rest_ms;
+	int64_t pause_ms = MIN(MAX(rest_ms / 2, (int64_t)LIMIT_REST_LEAST_MS), (int64_t)LIMIT_REST_MOST_MS);
 
-	for (struct run *run = engine->runs; run != NULL && engine->drains == 0; run = run->next)
-		if (run->parent == NULL && !run->told && !run->resting && only_waits(run, before_us))
-			lay_down(run);
-	watch_arm(engine->rest_timer, MIN(MAX(engine->setup.rest_ms / 2, (int64_t)LIMIT_REST_LEAST_MS), (int64_t)LIMIT_REST_MOST_MS));
+	/* Those of the last look are gone, the slowest by the look after. A service may do nothing for days, and libc would keep
+	 * what they took. */
+	if (engine->trims > 0) {
+		malloc_trim(0);
+		engine->trims--;
+	}
+	size_t count = lay_down_some(engine, clock_wall_us() - rest_ms * 1000);
+	if (count > 0)
+		engine->trims = 2;
+	watch_arm(engine->rest_timer, count == LIMIT_REST_AT_ONCE ? LIMIT_REST_LEAST_MS : pause_ms);
 }
 
 void rest_open(struct engine *engine)

@@ -175,6 +175,7 @@ struct engine {
 	int64_t inbox_last;            /* the newest message of all tasks that was looked for */
 	bool reaping;                  /* it was asked to look */
 	struct watch *rest_timer;      /* rest.c; NULL: nothing is laid down */
+	int trims;                     /* rest.c: looks that give memory back still, since trees were laid down */
 	struct watch *reaper;          /* service.c; NULL: no service */
 };
 
