@@ -289,7 +289,8 @@ static int put_event(struct in *in, const struct event *e, struct str text, cons
 		return r;
 	struct fact fact = {
 		.seq = sqlite3_last_insert_rowid(in->db->handle), .time_us = e->time_us, .task = e->task, .parent = e->parent,
-		.session = e->session, .user = e->user, .data = e->data, .refs = refs, .imported = true,
+		.session = e->session, .user = e->user, .data = e->data, .refs = refs, .calls = 1,
+		.imported = true,
 	};
 	return project(in->db, e->type, &fact, in->err);
 }
