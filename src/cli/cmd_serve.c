@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/guarded.h"
 #include "base/io.h"
 #include "engine/dirs.h"
 #include "engine/notify.h"
@@ -169,6 +170,8 @@ static int open_all(struct serve *serve)
 	AUTO(freep) char *dir = dirs_runtime(option_text(serve->o, "--data", NULL), serve->data);
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
 		return complain(EXIT_FAILED, "serve: %s: %s", dir, strerror(errno));
+	if (guarded_dir(dir, strcmp(dir, serve->data) == 0, &err) < 0)
+		return complain(EXIT_FAILED, "serve: %s", err.text);
 	serve->socket = xasprintf("%s/serve.sock", dir);
 	return 0;
 }

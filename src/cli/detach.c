@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -17,6 +18,20 @@
 static int no_service(const char *data, struct err *err)
 {
 	return err_set(err, ENOENT, "no service runs for %s: start one with `mishri serve`, or leave --detach out", data);
+}
+
+/* A goal is told to one's own service or root's, and by root to the one that the data directory belongs to. */
+static int check_peer(int fd, const char *path, const char *data, struct err *err)
+{
+	struct ucred peer;
+	socklen_t len = sizeof peer;
+	struct stat st;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return err_sys(err, "%s", path);
+	if (peer.uid == 0 || peer.uid == geteuid() || (geteuid() == 0 && stat(data, &st) == 0 && st.st_uid == peer.uid))
+		return 0;
+	return err_set(err, EACCES, "%s: user %u listens there, not you: nothing was sent", path, (unsigned)peer.uid);
 }
 
 static int reach(const struct options *o, int *ret, struct err *err)
@@ -38,6 +53,9 @@ static int reach(const struct options *o, int *ret, struct err *err)
 		return err_sys(err, "a socket cannot be made");
 	if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0)
 		return errno == ENOENT || errno == ECONNREFUSED ? no_service(data, err) : err_sys(err, "%s", path);
+	r = check_peer(fd, path, data, err);
+	if (r < 0)
+		return r;
 	*ret = fd;
 	fd = -1;
 	return 0;

@@ -77,6 +77,8 @@ static int read_workspace(struct start *s, struct err *err)
 	}
 	free(resolved);
 	int r = cli_workspace(path, &s->workspace, err);
+	if (r == 0 && !s->who->trusted) /* again: a task may have put a link in its place meanwhile */
+		r = serve_workspace_check(s->serve, s->workspace, err);
 	return r < 0 ? r : cli_check_data(s->serve->o, s->workspace, err);
 }
 
@@ -153,6 +155,15 @@ static int set_one(struct start *s, size_t i, const json_t *value, struct err *e
 	return err_set(err, EACCES, "%s: a token may say less than the service's configuration does, not more", settings[i].field);
 }
 
+/* The higher, the less is written. */
+static int mode_rank(const struct config *config)
+{
+	static const char *const modes[] = { "direct", "overlay", "readonly" };
+	const char *mode = config_text(config, "workspace_mode");
+
+	return mode != NULL ? MAX(name_find(modes, COUNT(modes), mode), 0) : 0;
+}
+
 static int read_settings(struct start *s, struct err *err)
 {
 	static const char *const levels[] = { "full", "reduced", "none" };
@@ -160,6 +171,7 @@ static int read_settings(struct start *s, struct err *err)
 	int r = cli_config(s->serve->o, s->workspace, NULL, 0, &s->config, &usage, err);
 	int before = r == 0 ? name_find(levels, COUNT(levels), config_text(s->config, "isolation")) : 0;
 
+	int mode = r == 0 ? mode_rank(s->config) : 0;
 	/* The model of the command line is the service's, not the project's to take away. */
 	if (r == 0 && option_given(s->serve->o, "--model"))
 		r = config_set(s->config, "model", option_text(s->serve->o, "--model", ""), "--model", err);
@@ -175,6 +187,9 @@ static int read_settings(struct start *s, struct err *err)
 	}
 	if (r < 0)
 		return r;
+	if (!s->who->trusted && mode_rank(s->config) < mode)
+		return err_set(err, EACCES, "workspace_mode: a token may say overlay or readonly where the service's configuration lets more be"
+		               " written, not the other way");
 	int level = name_find(levels, COUNT(levels), config_text(s->config, "isolation"));
 	if (level > before && !s->who->trusted)
 		return err_set(err, EACCES, "isolation: a token may ask for more isolation than the service's configuration, not for less");
@@ -209,19 +224,32 @@ static const char *own_environment(void *unused, const char *name)
 	return getenv(name);
 }
 
-/* A command that brings a key is started before the loop runs, or not at all. */
-static int check_key(const struct start *s, struct err *err)
+/* Named by the service's command line or configuration, not by whoever asks. */
+static bool is_own_model(const struct start *s)
 {
 	const char *own = config_text(s->serve->config, "model");
-
-	if (!llm_key_is_command(s->model, own_environment, NULL) || (own != NULL && strcmp(own, s->model) == 0))
-		return 0;
 	size_t count;
 	const struct agent_profile *all = agents_all(config_agents(s->serve->config), &count);
+
+	if (own != NULL && strcmp(own, s->model) == 0)
+		return true;
 	for (size_t i = 0; i < count; i++)
 		if (all[i].model != NULL && strcmp(all[i].model, s->model) == 0)
-			return 0;
-	return err_set(err, EACCES, "model: the key of %.100s comes from a command, which only runs when the service starts: name that"
+			return true;
+	return false;
+}
+
+/* A command that brings a key is started before the loop runs, or not at all. A recording is a file, read as the service's user. */
+static int check_key(const struct start *s, struct err *err)
+{
+	if (is_own_model(s))
+		return 0;
+	if (!s->who->trusted && strncmp(s->model, "recorded/", strlen("recorded/")) == 0)
+		return err_set(err, EACCES, "a token names no file of this machine; the service's own recordings are those of -m and of"
+		               " the agents of its configuration");
+	if (!llm_key_is_command(s->model, own_environment, NULL))
+		return 0;
+	return err_set(err, EACCES, "the key of %.100s comes from a command, which only runs when the service starts: name that"
 	               " model with -m or in an agent of the configuration", s->model);
 }
 

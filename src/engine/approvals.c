@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/transfer.h"
+
 #include "base/banned.h"
 
 json_t *approval_action(const struct run *run, const struct call *c)
@@ -253,7 +255,7 @@ static void count_edit(struct run *run, const struct call *c, const char *approv
 {
 	const struct approval *a = task_approval(run->task, approval);
 
-	if (c->edited_by == NULL || a == NULL || strcmp(c->edited_rule, digest_of_rule(d)) != 0)
+	if (run->imported || c->edited_by == NULL || a == NULL || strcmp(c->edited_rule, digest_of_rule(d)) != 0)
 		return;
 	AUTO(freep) char *by = xstrdup(c->edited_by), *digest = xstrdup(a->digest);
 	struct answer w = { .say = SAY_YES, .approval = approval, .digest = digest, .by = by, .word = "", .reason = "",
@@ -380,6 +382,23 @@ bool approval_still_asked(const struct approval *a, const json_t *action, const 
 	return d->effect == EFFECT_ASK && strcmp(digest, a->digest) == 0 && json_equal(terms, a->terms);
 }
 
+/* Said yes to, by the rules or a person, and not begun, or to be begun again. */
+static bool will_run(const struct call *c)
+{
+	return c->phase == CALL_ALLOWED || c->phase == CALL_WAITING ||
+	       (c->phase == CALL_LOST && c->repeatable && c->child_count == 0 && !c->asks_person);
+}
+
+/* Questions and answers in a file are a story about elsewhere, whoever they name: only what was asked here is known here. */
+static bool is_story(const struct run *run, const struct call *c)
+{
+	char task[ID_LEN + 1] = "";
+
+	return run->imported &&
+	       (c->approval[0] == '\0' || store_approval_task(run->engine->setup.store, c->approval, task, NULL) < 0 ||
+	        strcmp(task, run->task->id) != 0);
+}
+
 static void review_call(struct run *run, struct call *c)
 {
 	const struct approval *a = task_approval_of(run->task, c->id);
@@ -389,16 +408,18 @@ static void review_call(struct run *run, struct call *c)
 
 	if (c->phase == CALL_HELD && a != NULL) {
 		who_asks(run, c, &d);
-		if (!approval_still_asked(a, action, &d))
+		if (is_story(run, c))
+			approval_lapse(run, a->id, "withdrawn", "it came out of a file, and the call is decided afresh");
+		else if (!approval_still_asked(a, action, &d))
 			approval_lapse(run, a->id, "withdrawn", "the policy has changed, and the call is decided afresh");
 		else if (!approval_can_wait(run))
 			approval_lapse(run, a->id, "lapsed", "it needs a person's approval, and nobody is there to ask");
 		else
 			run_defer(run, DO_ASK_PERSON, a->id);
-	} else if (c->phase == CALL_ALLOWED) {
+	} else if (will_run(c)) {
 		call_decide(run, c, &d);
 		approval_bind(action, digest_of_rule(&d), digest);
-		if (d.effect != EFFECT_ALLOW && (d.effect != EFFECT_ASK || strcmp(digest, c->approved) != 0))
+		if (is_story(run, c) || (d.effect != EFFECT_ALLOW && (d.effect != EFFECT_ASK || strcmp(digest, c->approved) != 0)))
 			call_check(run, c);
 	}
 }
@@ -429,6 +450,8 @@ void approvals_resume(struct run *run)
 		else
 			approval_lapse(run, a->id, "withdrawn", "it ended with the engine that held it");
 	}
+	if (store_is_imported(run->engine->setup.store, t->root, &run->imported, NULL) < 0)
+		run->imported = true;
 	inbox_read(run); /* what was said while no engine ran was said in time */
 	approvals_review(run);
 }

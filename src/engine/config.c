@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/guarded.h"
 #include "base/io.h"
 #include "base/yaml.h"
 #include "core/bounds.h"
@@ -324,7 +325,7 @@ static int put(struct config *config, size_t at, const char *text, char *origin,
 }
 
 /* Every descriptor is looked at before it is read: a named pipe must not hold the start up. */
-static int read_regular(const char *path, uid_t owner, bool owned, struct buf *ret, struct err *err)
+static int read_regular(const char *path, uid_t owner, bool owned, bool guarded, struct buf *ret, struct err *err)
 {
 	AUTO(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
@@ -338,6 +339,8 @@ static int read_regular(const char *path, uid_t owner, bool owned, struct buf *r
 	if (owned && (st.st_uid != owner || (st.st_mode & 022) != 0))
 		return err_set(err, EPERM, "%s: must belong to %s, and nobody else may be able to write it (chmod 644)",
 		               path, owner == 0 ? "root" : "its owner");
+	if (!owned && guarded && guarded_check(&st, path, err) < 0)
+		return -EPERM;
 	if (io_read_fd(fd, ret, err) < 0)
 		return err_prefix(err, "%s", path);
 	return 0;
@@ -552,7 +555,7 @@ static bool only_comments(struct str text)
 static int load_file(struct config *config, const struct file_layer *layer, uid_t owner, struct err *err)
 {
 	AUTO(buf_done) struct buf text = BUF_INIT(LIMIT_FILE_BYTES);
-	int r = read_regular(layer->path, owner, layer->admin, &text, err);
+	int r = read_regular(layer->path, owner, layer->admin, !layer->project, &text, err);
 
 	if (r == -ENOENT)
 		return 0;

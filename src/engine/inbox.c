@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/guarded.h"
 #include "base/io.h"
 
 #include "base/banned.h"
@@ -58,7 +59,7 @@ int inbox_socket(const char *dir, char **ret_path)
 
 	*ret_path = NULL;
 	id_new(id);
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+	if ((mkdir(dir, 0700) < 0 && errno != EEXIST) || guarded_dir(dir, true, NULL) < 0)
 		return -1;
 	remove_dead(dir);
 	AUTO(freep) char *path = xasprintf("%s/" SOCKET_PREFIX "%s", dir, id);

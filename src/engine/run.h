@@ -80,6 +80,7 @@ struct run {
 	json_t *opening;               /* data of the event that opens this run */
 	enum event_type opening_type;  /* task.created or task.resumed */
 	int64_t last_seq;              /* of its newest durable event since it is here; 0: there is none yet */
+	bool imported;                 /* its tree came out of a file, whose answers have no force here */
 	json_t *carried;               /* parts of carry.h, until they are written; NULL: none */
 
 	struct cell *cell;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/guarded.h"
 #include "base/io.h"
 
 #include "base/banned.h"
@@ -160,6 +161,8 @@ static int read_one(const struct policy_file *file, struct buf *ret, struct err 
 		return err_set(err, EINVAL, "%s:1:1: not a file: a policy is a plain file", file->path);
 	if (file->layer == LAYER_ADMIN && (check_owner(&st, file->path, err) != 0 || check_dir(file->path, err) != 0))
 		return -EINVAL;
+	if (file->layer == LAYER_USER && guarded_check(&st, file->path, err) < 0)
+		return -EPERM;
 	if (st.st_size > (off_t)LIMIT_POLICY_BYTES || io_read_fd(fd, ret, NULL) != 0)
 		return err_set(err, EINVAL, "%s:1:1: cannot be read, or is too large: a policy has at most %zu bytes", file->path,
 		               LIMIT_POLICY_BYTES);

@@ -86,7 +86,7 @@ static int put_blobs(struct db *db, const json_t *blobs, struct err *err)
 	return 0;
 }
 
-static int put_event(struct db *db, const struct stored *s, struct chain *chain, int64_t *ret_seq, struct err *err)
+static int put_event(struct db *db, const struct stored *s, struct chain *chain, int64_t calls, int64_t *ret_seq, struct err *err)
 {
 	const struct event *e = &s->event;
 	struct str text = { s->text, s->len };
@@ -103,13 +103,25 @@ static int put_event(struct db *db, const struct stored *s, struct chain *chain,
 
 	struct fact fact = {
 		.seq = *ret_seq, .time_us = e->time_us, .task = e->task, .parent = e->parent, .session = e->session,
-		.user = e->user, .data = e->data, .refs = s->refs,
+		.user = e->user, .data = e->data, .refs = s->refs, .calls = calls,
 	};
 	return project(db, e->type, &fact, err);
 }
 
+/* Calls that a task proposes one after another are counted once, by the last of them: the sums of tasks, days and users change
+ * with it, and that costs more than the event. */
+static bool counts_later(const struct pending *p, size_t i)
+{
+	if (i + 1 == p->count)
+		return false;
+	const struct event *e = &p->events[i].event, *next = &p->events[i + 1].event;
+	return e->type == EVENT_CALL_PROPOSED && next->type == EVENT_CALL_PROPOSED && strcmp(e->task, next->task) == 0;
+}
+
 static int put_events(struct db *db, struct pending *p, struct chain *chain, int64_t *ret_last)
 {
+	int64_t calls = 0;
+
 	for (size_t i = 0; i < p->count; i++) {
 		const struct event *e = &p->events[i].event, *before = i > 0 ? &p->events[i - 1].event : NULL;
 		/* One look is enough for a run of events of one task. */
@@ -117,8 +129,12 @@ static int put_events(struct db *db, struct pending *p, struct chain *chain, int
 		int r = same ? 0 : check_root(db, p, e, &p->err);
 		if (r == 0)
 			r = put_blobs(db, p->events[i].blobs, &p->err);
+		calls++;
+		bool later = counts_later(p, i);
 		if (r == 0)
-			r = put_event(db, &p->events[i], chain, ret_last, &p->err);
+			r = put_event(db, &p->events[i], chain, later ? 0 : calls, ret_last, &p->err);
+		if (!later)
+			calls = 0;
 		if (r < 0)
 			return r;
 		if (i == 0)

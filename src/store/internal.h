@@ -36,6 +36,7 @@ struct fact {
 	int64_t seq, time_us;
 	const char *task, *parent, *session, *user;
 	const json_t *data, *refs;
+	int64_t calls;               /* a proposed call: how many it counts for; 0: one behind it counts for it, too */
 	bool imported;               /* it happened elsewhere */
 };
 void fact_bind(sqlite3_stmt *stmt, const struct fact *fact);   /* its parameters, by their names */

@@ -1,7 +1,7 @@
 /* project.c - what follows from an event for the tables that questions are put to.
  * Everything is made from the stored event alone, so that it can be made again. A row says which
  * statements an event type runs; their parameters say where the values come from:
- *   :seq :time :task :parent :session :user   of the event
+ *   :seq :time :task :parent :session :user   of the event; :calls of a run of proposed calls
  *   $name, $name::key                         a field of data, or a key of such a field; null where missing
  *   @name                                     digest of the blob that holds data's field; null where it is in place */
 #include "store/internal.h"
@@ -115,6 +115,8 @@ static void bind_common(sqlite3_stmt *stmt, int at, const char *name, const stru
 		sqlite3_bind_int64(stmt, at, f->seq);
 	else if (strcmp(name, "time") == 0)
 		sqlite3_bind_int64(stmt, at, f->time_us);
+	else if (strcmp(name, "calls") == 0)
+		sqlite3_bind_int64(stmt, at, f->calls);
 	for (size_t i = 0; i < COUNT(texts); i++)
 		if (strcmp(name, texts[i].name) == 0)
 			bind_text(stmt, at, texts[i].value);
@@ -179,6 +181,8 @@ static bool follows(struct db *db, size_t i, const struct fact *fact)
 		return false;
 	if (rows[i].effect != NULL && strcmp(json_get_text(fact->data, "effect", ""), rows[i].effect) != 0)
 		return false;
+	if (rows[i].sql == SQL_COUNT_CALL)
+		return fact->calls > 0;
 	return rows[i].sql != SQL_MARK_TOOL || !is_marked(db, fact, false);
 }
 
@@ -279,6 +283,7 @@ static int project_again(struct db *db, const struct query *q, json_t *foreign, 
 		.seq = query_int(q, 0), .time_us = time_us, .task = query_text(q, 4), .session = query_text(q, 3),
 		.parent = json_get_text(event, "parent", ""), .user = json_get_text(event, "user", ""),
 		.data = json_object_get(event, "data"), .refs = json_object_get(event, "blobs"),
+		.calls = 1,
 	};
 	int r = is_imported(db, foreign, fact.task, fact.parent, &fact.imported, err);
 	if (r == 0)

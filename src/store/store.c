@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/guarded.h"
 #include "base/io.h"
 
 #include "base/banned.h"
@@ -20,6 +21,22 @@ static int make_file(const char *path, struct err *err)
 	if (fd < 0 && errno != EEXIST)
 		return err_sys(err, "cannot make the store '%s'", path);
 	fd_close(&fd);
+	return 0;
+}
+
+/* What is in the store opens the API, spares questions and says what runs: whoever can put another in its place decides that. */
+static int must_be_guarded(const char *dir, const char *path, struct err *err)
+{
+	struct stat st;
+	int r = guarded_dir(dir, true, err);
+
+	if (r < 0 || stat(path, &st) < 0)
+		return r;
+	if ((st.st_mode & 022) != 0 || (st.st_uid != geteuid() && st.st_uid != 0 && geteuid() != 0))
+		return guarded_check(&st, path, err);
+	/* as a copy is that was put back; by its name, since closing it would drop the locks of an open one */
+	if ((st.st_mode & 077) != 0 && st.st_uid == geteuid() && chmod(path, 0600) < 0)
+		return err_sys(err, "%s: others may read it", path);
 	return 0;
 }
 
@@ -87,6 +104,8 @@ int store_open(const char *dir, unsigned flags, struct store **ret, struct err *
 	AUTO(store_closep) struct store *store = NULL;
 
 	int r = create ? io_mkdirs(dir, err) : 0;
+	if (r == 0 && may_write && access(dir, F_OK) == 0)
+		r = must_be_guarded(dir, path, err);
 	if (r == 0 && create)
 		r = make_file(path, err);
 	if (r == 0)

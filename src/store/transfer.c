@@ -218,7 +218,7 @@ static int read_blob(struct in *in, struct str line)
 /* Is its task of this tree, and known at this place? */
 static int check_place(struct in *in, const struct event *e)
 {
-	static const char *const ours[] = { "engine.", "history.", "schedule." };
+	static const char *const ours[] = { "engine.", "grant.revoked", "history.", "schedule.", "token.", "trust." };
 	bool created = e->type == EVENT_TASK_CREATED, first = json_object_size(in->tasks) == 0;
 
 	for (size_t i = 0; i < COUNT(ours); i++)
@@ -289,7 +289,8 @@ static int put_event(struct in *in, const struct event *e, struct str text, cons
 		return r;
 	struct fact fact = {
 		.seq = sqlite3_last_insert_rowid(in->db->handle), .time_us = e->time_us, .task = e->task, .parent = e->parent,
-		.session = e->session, .user = e->user, .data = e->data, .refs = refs, .imported = true,
+		.session = e->session, .user = e->user, .data = e->data, .refs = refs, .calls = 1,
+		.imported = true,
 	};
 	return project(in->db, e->type, &fact, in->err);
 }
@@ -412,6 +413,16 @@ static int check_here(struct db *db, const struct transfer *t, struct err *err)
 	if (r > 0 && json_parse(query_str(&left, 0), &event, err) == 0 &&
 	    strcmp(json_get_text(json_object_get(event, "data"), "head", ""), t->head) != 0)
 		return err_set(err, ENOTUNIQ, "task %s was here and left with another last event than the file has: nothing was taken", t->root);
+	return MIN(r, 0);
+}
+
+int store_is_imported(struct store *store, const char *root, bool *ret, struct err *err)
+{
+	AUTO(query_done) struct query q = query_start(&store->db, SQL_IMPORTED_GET, "t", root);
+	int r = query_next(&q, err);
+
+	if (r >= 0)
+		*ret = r > 0;
 	return MIN(r, 0);
 }
 

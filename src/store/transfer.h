@@ -30,4 +30,7 @@ MUST_USE int transfer_check(struct str file, struct transfer *ret, struct err *e
 MUST_USE int store_import(struct store *store, struct str file, const char *by, bool resumable, struct transfer *ret,
                           struct err *err);
 
+/* Did the tree of this root come out of a file? */
+MUST_USE int store_is_imported(struct store *store, const char *root, bool *ret, struct err *err);
+
 #endif

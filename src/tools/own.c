@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/guarded.h"
 #include "base/io.h"
 #include "tools/inside.h"
 
@@ -40,7 +41,9 @@ const struct tool *own_tool_at(size_t i)
 
 static int check_owner(const struct own_place *place, const char *path, const struct stat *st, struct err *err)
 {
-	if (!place->owned || (st->st_uid == place->owner && (st->st_mode & 022) == 0))
+	if (!place->owned)
+		return place->project ? 0 : guarded_check(st, path, err);
+	if (st->st_uid == place->owner && (st->st_mode & 022) == 0)
 		return 0;
 	return err_set(err, EPERM, "%s: must belong to %s, and nobody else may be able to write it (chmod go-w)", path,
 	               place->owner == 0 ? "root" : "its owner");

@@ -408,6 +408,36 @@ static void projections_can_be_made_again(void **state UNUSED)
 	}
 }
 
+static void calls_that_come_together_are_each_counted(void **state UNUSED)
+{
+	static const char *const tables[] = { "costs", "days", "day_sums", "calls" };
+	struct fixture f;
+	char *before[COUNT(tables)];
+	struct event events[] = {
+		proposed(A, "1.1", "a"), proposed(A, "1.2", "b"), proposed(C, "1.1", "c"), proposed(C, "1.2", "d"), proposed(A, "1.3", "e"),
+		started(A, "1.1"), proposed(A, "1.4", "f"), started(A, "1.2"),
+	};
+
+	fixture_init(&f);
+	make_task(&f, A, A, "many at once");
+	make_task(&f, A, C, "below");
+	OK(&f, store_append_wait(f.store, &(struct store_batch){ .root = A, .task = A, .generation = 1, .events = events,
+	                         .count = COUNT(events) }, NULL, &f.err));
+	assert_int_equal(tamper(&f, "SELECT calls FROM costs WHERE task = '" A "'"), 4);
+	assert_int_equal(tamper(&f, "SELECT calls FROM costs WHERE task = '" C "'"), 2);
+	assert_int_equal(tamper(&f, "SELECT sum(calls) FROM days"), 6);
+	assert_int_equal(tamper(&f, "SELECT sum(calls) FROM day_sums"), 6);
+	for (size_t k = 0; k < COUNT(tables); k++)
+		before[k] = dump(&f, tables[k]);
+	OK(&f, store_rebuild(f.store, &f.err));
+	for (size_t k = 0; k < COUNT(tables); k++) {
+		AUTO(freep) char *after = dump(&f, tables[k]);
+		assert_string_equal(before[k], after);
+		free(before[k]);
+	}
+	fixture_done(&f);
+}
+
 static void every_statement_has_an_index(void **state UNUSED)
 {
 	struct fixture f;
@@ -439,6 +469,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(costs_and_counts_follow_the_events),
+		cmocka_unit_test(calls_that_come_together_are_each_counted),
 		cmocka_unit_test(the_state_follows_the_last_word),
 		cmocka_unit_test(tasks_are_found_by_what_is_known),
 		cmocka_unit_test(each_task_has_its_own_costs),

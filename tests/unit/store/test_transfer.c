@@ -216,6 +216,9 @@ static void hostile_trees(void **state UNUSED)
 		{ NULL, "history.imported", "\"data\":{\"root\":\"" B "\",\"head\":\"x\",\"events\":99,\"tasks\":1,\"resumable\":1,"
 		  "\"exported\":\"\",\"digest\":\"\",\"by\":\"eve\"}}", "no event of a task" },
 		{ NULL, "engine.stopped", "\"data\":{\"engine\":\"e\",\"reason\":\"x\"}}", "no event of a task" },
+		{ NULL, "token.revoked", "\"data\":{\"token\":\"" K "\",\"name\":\"ci\",\"by\":\"eve\"}}", "no event of a task" },
+		{ NULL, "trust.taken", "\"data\":{\"directory\":\"/x\",\"by\":\"eve\"}}", "no event of a task" },
+		{ NULL, "grant.revoked", "\"data\":{\"grant\":\"" K "\",\"by\":\"eve\"}}", "no event of a task" },
 		{ NULL, NULL, "\"data\":{\"reason\":\"\"},\"blobs\":[]}", "form in which" },
 		{ NULL, NULL, "\"data\":{\"reason\":\"\"},\"blobs\":{} }", "form in which" },
 	};
