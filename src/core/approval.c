@@ -49,18 +49,32 @@ static const char *subcommand(const json_t *action)
 	return second != NULL && second[0] != '-' && second[0] != '\0' ? second : NULL;
 }
 
+static bool is_of_system(const json_t *action)
+{
+	return strcmp(json_get_text(action, "origin", ""), "system") == 0;
+}
+
+static const char *bytes_of(const json_t *action)
+{
+	return json_get_text(action, "sha256", "");
+}
+
+/* A file that an agent can write to is known by its bytes; where they are not known, it is no program to remember. */
 static bool names_program(const json_t *action)
 {
 	return strcmp(json_get_text(action, "kind", ""), "exec") == 0 && json_get_text(action, "program", "")[0] == '/' &&
-	       subcommand(action) != NULL;
+	       subcommand(action) != NULL && (is_of_system(action) || bytes_of(action)[0] != '\0');
 }
 
 bool approval_bind_program(const json_t *action, const char *rule_digest, char hex[static SHA256_HEX_LEN + 1])
 {
 	if (!names_program(action))
 		return false;
-	digest_of(json_pack("{s:s, s:s, s:s, s:s}", "kind", "exec", "program", json_get_text(action, "program", ""), "origin",
-	                    json_get_text(action, "origin", ""), "subcommand", subcommand(action)), rule_digest, hex);
+	json_t *program = json_pack("{s:s, s:s, s:s, s:s}", "kind", "exec", "program", json_get_text(action, "program", ""), "origin",
+	                            json_get_text(action, "origin", ""), "subcommand", subcommand(action));
+	if (!is_of_system(action))
+		json_put_text(program, "sha256", bytes_of(action));
+	digest_of(program, rule_digest, hex);
 	return true;
 }
 

@@ -81,11 +81,11 @@ static bool out_of_time(struct eval *e)
 }
 
 /* The same text goes by many patterns: whether it is UTF-8 is looked at once. */
-static enum truth regex_once(struct eval *e, const pcre2_code *code, struct str text)
+static enum truth regex_once(struct eval *e, const pcre2_code *code, struct str text, uint32_t how)
 {
 	if (e->stopped >= STOPPED_MOST)
 		return MAYBE;
-	uint32_t checked = e->utf_ptr == text.ptr && e->utf_len == text.len ? PCRE2_NO_UTF_CHECK : 0;
+	uint32_t checked = e->utf_ptr == text.ptr && e->utf_len == text.len ? PCRE2_NO_UTF_CHECK | how : how;
 
 	pcre2_set_offset_limit(e->limits, text.len);
 	int r = pcre2_match(code, (PCRE2_SPTR)text.ptr, text.len, 0, checked, e->match, e->limits);
@@ -102,7 +102,7 @@ static enum truth regex_once(struct eval *e, const pcre2_code *code, struct str 
 
 /* PCRE2 bounds the steps from one place of the text, not those from all places. So the places are tried some at a
  * time, and the clock is read between: a text of 1 MiB must not hold up the engine. */
-static enum truth regex_match(struct eval *e, const pcre2_code *code, struct str text)
+static enum truth regex_find(struct eval *e, const pcre2_code *code, struct str text, uint32_t how)
 {
 	enum { FEW = 16, SLOW_MS = 2 };
 	uint32_t options = 0;
@@ -110,12 +110,12 @@ static enum truth regex_match(struct eval *e, const pcre2_code *code, struct str
 
 	regex_ready(e);
 	if (text.len <= MANY) /* one go, too short to be slow */
-		return regex_once(e, code, text);
+		return regex_once(e, code, text, how);
 	start_clocks(e);
 	pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options);
 	size_t places = options & PCRE2_ANCHORED ? text.len + 1 : MANY;
 	for (size_t from = 0; from <= text.len && r == PCRE2_ERROR_NOMATCH;) {
-		uint32_t checked = from > 0 ? PCRE2_NO_UTF_CHECK : 0;
+		uint32_t checked = from > 0 ? PCRE2_NO_UTF_CHECK | how : how;
 		size_t to = MIN(from + places, text.len);
 		while (to < text.len && ((unsigned char)text.ptr[to] & 0xc0) == 0x80)
 			to++;
@@ -132,6 +132,16 @@ static enum truth regex_match(struct eval *e, const pcre2_code *code, struct str
 		from = to;
 	}
 	return r >= 0 ? YES : r == PCRE2_ERROR_NOMATCH ? NO : MAYBE;
+}
+
+/* `$` also fits before a newline at the end, and few who write it mean that: which it was is not said. */
+static enum truth regex_match(struct eval *e, const pcre2_code *code, struct str text)
+{
+	enum truth found = regex_find(e, code, text, 0);
+
+	if (found != YES || text.len == 0 || text.ptr[text.len - 1] != '\n')
+		return found;
+	return regex_find(e, code, text, PCRE2_NOTEOL) == YES ? YES : MAYBE;
 }
 
 /* What follows the workspace in a path; NULL ptr: the path is not in it. */

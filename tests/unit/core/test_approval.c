@@ -118,6 +118,34 @@ static void a_program_is_its_plain_subcommand(void **state UNUSED)
 	}
 }
 
+/* A program that an agent can write to: same: program is about its bytes, too. */
+static void a_program_of_the_workspace_is_its_bytes(void **state UNUSED)
+{
+	static const struct { const char *origin, *one, *other; bool named, same; } rows[] = {
+		{ "workspace", "aa", "aa", true, true },
+		{ "workspace", "aa", "bb", true, false },
+		{ "untrusted", "aa", "bb", true, false },
+		{ "workspace", NULL, NULL, false, false },       /* too large to be known */
+		{ "system", NULL, NULL, true, true },
+		{ "system", "aa", NULL, true, true },            /* another rule wanted to know */
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		AUTO(json_decrefp) json_t *one = exec_action("[\"x\",\"y\"]"), *other = exec_action("[\"x\",\"y\",\"z\"]");
+		char a[SHA256_HEX_LEN + 1] = "", b[SHA256_HEX_LEN + 1] = "-";
+		json_put_text(one, "origin", rows[i].origin);
+		json_put_text(other, "origin", rows[i].origin);
+		if (rows[i].one != NULL)
+			json_put_text(one, "sha256", rows[i].one);
+		if (rows[i].other != NULL)
+			json_put_text(other, "sha256", rows[i].other);
+		bool named = approval_bind_program(one, "r", a);
+		bool both = approval_bind_program(other, "r", b);
+		if (named != rows[i].named || (named && both && strcmp(a, b) == 0) != rows[i].same)
+			fail_msg("row %zu", i);
+	}
+}
+
 static void any_drift_is_another_digest(void **state UNUSED)
 {
 	static const struct { const char *action, *rule; bool same; } rows[] = {
@@ -171,7 +199,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_word_counts_where_it_may),
 		cmocka_unit_test(a_program_is_its_plain_subcommand),
-		cmocka_unit_test(any_drift_is_another_digest),
+		cmocka_unit_test(a_program_of_the_workspace_is_its_bytes), cmocka_unit_test(any_drift_is_another_digest),
 		cmocka_unit_test(an_answer_is_read_as_it_was_written),
 	};
 

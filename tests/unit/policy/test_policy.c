@@ -592,6 +592,35 @@ static void a_match_is_found_at_every_place(void **state)
 	}
 }
 
+/* `$` fits before a newline at the end as well: an allow does not hold for it, a deny does. */
+static void a_newline_at_the_end_is_in_doubt(void **state)
+{
+	static const struct { const char *rule, *text; enum effect want; } rows[] = {
+		{ "allow: tool, args: {c: {regex: '^[a-z]+$'}}", "abc", EFFECT_ALLOW },
+		{ "allow: tool, args: {c: {regex: '^[a-z]+$'}}", "abc\n", EFFECT_DENY },
+		{ "allow: tool, args: {c: {regex: '^[a-z]+\\n$'}}", "abc\n", EFFECT_DENY },
+		{ "allow: tool, args: {c: {regex: '^[a-z]+\\n\\z'}}", "abc\n", EFFECT_ALLOW },
+		{ "allow: tool, args: {c: {regex: '^[a-z]+'}}", "abc\n", EFFECT_ALLOW },
+		{ "deny: tool, args: {c: {regex: '^[a-z]+$'}}}\n- {id: b, allow: tool", "abc\n", EFFECT_DENY },
+		{ "deny: tool, args: {c: {regex: '^[a-z]+$'}}}\n- {id: b, allow: tool", "1\n", EFFECT_ALLOW },
+	};
+	struct probe probe;
+	struct decision d;
+	(void)state;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		AUTO(freep) char *text = xasprintf("version: 1\nrules:\n- {id: a, %s}\n", rows[i].rule);
+		AUTO(policy_freep) struct policy *p = load_text(text);
+		AUTO(json_decrefp) json_t *args = json_pack("{s:s}", "c", rows[i].text);
+		probe_init(&probe, "/w");
+		probe_set_tool(&probe, "shell", "exec", "low", args);
+		policy_decide(p, &probe.action, &probe.facts, &d);
+		if (d.effect != rows[i].want)
+			fail_msg("%s: '%s': %d", rows[i].rule, rows[i].text, d.effect);
+		probe_done(&probe);
+	}
+}
+
 /* Slow from each of a million places, fast enough from each one to stay under the limit of steps. */
 static void a_slow_pattern_holds_nothing_up(void **state)
 {
@@ -684,7 +713,7 @@ int main(void)
 		cmocka_unit_test(the_examples_of_the_documents_load),
 		cmocka_unit_test(a_failed_load_leaves_nothing_behind),
 		cmocka_unit_test(a_decision_tells_all),
-		cmocka_unit_test(a_match_is_found_at_every_place),
+		cmocka_unit_test(a_match_is_found_at_every_place), cmocka_unit_test(a_newline_at_the_end_is_in_doubt),
 		cmocka_unit_test(a_slow_pattern_holds_nothing_up),
 		cmocka_unit_test(the_digest_says_text_and_layer),
 		cmocka_unit_test(a_long_reason_is_cut_at_a_character),
