@@ -58,32 +58,60 @@ static bool is_settled(const struct file_state *state)
 	return clock_wall_us() / 1000 - (state->ctime_s * 1000 + state->ctime_ns / 1000000) > SETTLED_MS;
 }
 
-bool digest_of(const char *path, char hex[static SHA256_HEX_LEN + 1])
+/* Opens without waiting: a named pipe, or a file that somebody wants to be asked about, has no digest. */
+static int open_regular(const char *path, struct statx *ret)
 {
-	AUTO(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd >= 0 && (!look(fd, ret) || ret->stx_size > LIMIT_CELL_HASH_BYTES))
+		fd_close(&fd);
+	return fd;
+}
+
+static bool read_all(int fd, const struct file_state *before, char hex[static SHA256_HEX_LEN + 1])
+{
 	struct statx stx;
 
+	if (sha256_fd(fd, hex) == 0 && look(fd, &stx)) {
+		struct file_state after = file_state_of(&stx);
+		if (file_state_equal(before, &after))
+			return true;
+	}
 	hex[0] = '\0';
-	if (fd < 0 || !look(fd, &stx) || stx.stx_size > LIMIT_CELL_HASH_BYTES)
+	return false;
+}
+
+bool digest_anew(const char *path, char hex[static SHA256_HEX_LEN + 1])
+{
+	struct statx stx;
+	AUTO(fd_closep) int fd = open_regular(path, &stx);
+
+	hex[0] = '\0';
+	if (fd < 0)
 		return false;
-	struct file_state before = file_state_of(&stx);
-	const struct kept *known = find(&before);
+	struct file_state state = file_state_of(&stx);
+	return read_all(fd, &state, hex);
+}
+
+bool digest_of(const char *path, char hex[static SHA256_HEX_LEN + 1])
+{
+	struct statx stx;
+	AUTO(fd_closep) int fd = open_regular(path, &stx);
+
+	hex[0] = '\0';
+	if (fd < 0)
+		return false;
+	struct file_state state = file_state_of(&stx);
+	const struct kept *known = find(&state);
 	if (known != NULL) {
 		memcpy(hex, known->hex, sizeof known->hex);
 		return true;
 	}
-	if (sha256_fd(fd, hex) < 0 || !look(fd, &stx)) {
-		hex[0] = '\0';
+	if (!read_all(fd, &state, hex))
 		return false;
-	}
-	struct file_state after = file_state_of(&stx);
-	if (!file_state_equal(&before, &after)) {
-		hex[0] = '\0';
-		return false;
-	}
-	if (is_settled(&after)) {
+	if (is_settled(&state)) {
 		struct kept *place = &kept[next_place++ % COUNT(kept)];
-		place->state = after;
+		place->state = state;
 		memcpy(place->hex, hex, sizeof place->hex);
 	}
 	return true;

@@ -19,5 +19,7 @@ bool file_state_equal(const struct file_state *a, const struct file_state *b);
 /* path: any descriptor's /proc path, of a regular file. False: it cannot be read, is larger than LIMIT_CELL_HASH_BYTES, or
  * changed while it was read; hex is "" then. */
 bool digest_of(const char *path, char hex[static SHA256_HEX_LEN + 1]);
+/* The same, and nothing that was remembered counts: for files to which somebody could write by a mapping. */
+bool digest_anew(const char *path, char hex[static SHA256_HEX_LEN + 1]);
 
 #endif

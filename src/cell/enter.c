@@ -22,6 +22,7 @@
 #include "base/io.h"
 #include "cell/guard.h"
 #include "cell/landlock.h"
+#include "cell/hostdir.h"
 #include "cell/scratch.h"
 #include "cell/userns.h"
 #include "base/banned.h"
@@ -206,7 +207,7 @@ static int trees_take(const struct plan *plan, const struct trees *given, struct
 	for (size_t i = 0; i <= plan->writable.count; i++) {
 		const char *path = i == 0 ? plan->workspace : plan->writable.at[i - 1];
 		ret->at[i] = given->at[i] >= 0 ? fcntl(given->at[i], F_DUPFD_CLOEXEC, 0)
-		           : open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+		           : hostdir_tree(path);
 		if (ret->at[i] < 0)
 			return err_sys(err, "cell: cannot take '%s'", path);
 	}

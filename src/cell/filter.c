@@ -3,6 +3,8 @@
  * architecture, whose numbers mean other calls. The filter is built once, in the warden. */
 #include "cell/filter.h"
 
+#include <fcntl.h>
+#include <linux/ioprio.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -52,6 +54,7 @@ static const struct refused {
 #define CLONE_NEW \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 #define ANY UINT32_MAX
+enum { FIRST_PID = 1 };               /* of a full cell; a reduced one has the numbers of the host */
 static const struct refused_with {
 	int number;
 	unsigned argument;
@@ -74,6 +77,16 @@ static const struct refused_with {
 	/* who hides from pid 1 is not counted */
 	{ SYS_prctl, 0, UINT32_MAX, PR_SET_DUMPABLE },
 	{ SYS_setpriority, 0, UINT32_MAX, ANY, true }, { SYS_setpriority, 1, UINT32_MAX, ANY, true },
+	/* pid 1 made slow by the processes that it watches: by its number, by its user */
+	{ SYS_setpriority, 1, UINT32_MAX, FIRST_PID }, { SYS_setpriority, 0, UINT32_MAX, PRIO_USER },
+	{ SYS_ioprio_set, 1, UINT32_MAX, FIRST_PID }, { SYS_ioprio_set, 0, UINT32_MAX, IOPRIO_WHO_USER },
+	{ SYS_sched_setscheduler, 0, UINT32_MAX, FIRST_PID }, { SYS_sched_setparam, 0, UINT32_MAX, FIRST_PID },
+	{ SYS_sched_setattr, 0, UINT32_MAX, FIRST_PID }, { SYS_sched_setaffinity, 0, UINT32_MAX, FIRST_PID },
+	/* who answers a child's system calls can hand another file to a program that was looked at, and another library to
+	 * one of the system */
+	{ SYS_seccomp, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, ANY },
+	/* who is asked before a file is opened can write it first: a script that was looked at */
+	{ SYS_fcntl, 1, UINT32_MAX, F_SETLEASE },
 	/* memory and queues that others can open and that no process's end removes */
 	{ SYS_shmget, 0, 0, 0, true }, { SYS_shmat, 0, 0, 0, true }, { SYS_shmctl, 0, 0, 0, true },
 	{ SYS_semget, 0, 0, 0, true }, { SYS_semop, 0, 0, 0, true }, { SYS_semctl, 0, 0, 0, true },

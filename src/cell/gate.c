@@ -186,6 +186,14 @@ static bool is_on_its_way(pid_t pid)
 	                                     strstr(buf_text(&status), "\nState:\tt") != NULL);
 }
 
+static uint64_t signals_pending(const struct buf *status)
+{
+	uint64_t pending = status_number(status, "\nSigPnd:", 16) | status_number(status, "\nShdPnd:", 16);
+	uint64_t barred = status_number(status, "\nSigBlk:", 16) | status_number(status, "\nSigIgn:", 16);
+
+	return pending & ~barred;
+}
+
 /* Is a signal waiting that will end this program before its first instruction? */
 static bool fatal_pending(pid_t pid)
 {
@@ -193,11 +201,16 @@ static bool fatal_pending(pid_t pid)
 	const uint64_t harmless = BIT(SIGCHLD) | BIT(SIGURG) | BIT(SIGWINCH) | BIT(SIGCONT) | BIT(SIGSTOP) |
 	                          BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU);
 
-	if (!status_read(pid, &status))
-		return false;
-	uint64_t pending = status_number(&status, "\nSigPnd:", 16) | status_number(&status, "\nShdPnd:", 16);
-	uint64_t barred = status_number(&status, "\nSigBlk:", 16) | status_number(&status, "\nSigIgn:", 16);
-	return (pending & ~barred & ~harmless) != 0;
+	return status_read(pid, &status) && (signals_pending(&status) & ~harmless) != 0;
+}
+
+/* Is one waiting that will stop it there, for as long as whoever sent it likes? */
+static bool stop_pending(pid_t pid)
+{
+	AUTO(buf_done) struct buf status = BUF_INIT(KIB(16));
+	const uint64_t stops = BIT(SIGSTOP) | BIT(SIGTSTP) | BIT(SIGTTIN) | BIT(SIGTTOU);
+
+	return !status_read(pid, &status) || (signals_pending(&status) & stops) != 0;
 }
 
 /* ---- one program start ---- */
@@ -248,6 +261,17 @@ static void on_exec(struct gate *gate, struct tracee *t)
 	inspected_done(&what);
 }
 
+/* Of a script, or what a loader is to run: what was allowed is not what would be read. NULL: it is. */
+static const char *why_not_as_named(const struct tracee *t)
+{
+	if (!named_is_same(t->pid, t->named))
+		return "mishri: denied: the script was changed while its start was decided: start it again";
+	/* stopped before it reads the script, it would leave all the time in the world to change that */
+	if (stop_pending(t->pid))
+		return "mishri: denied: the script was stopped while its start was decided: start it again";
+	return NULL;
+}
+
 bool gate_answer(struct gate *gate, uint32_t id, bool allow, const char *message)
 {
 	if (id == 0 || id > gate->last_id)
@@ -256,11 +280,11 @@ bool gate_answer(struct gate *gate, uint32_t id, bool allow, const char *message
 		struct tracee *t = gate->held[i];
 		if (t->held != id)
 			continue;
-		bool same = t->named == NULL || named_is_same(t->pid, t->named);
+		const char *changed = allow && t->named != NULL ? why_not_as_named(t) : NULL;
 		release(gate, t);
-		if (allow && !same) {
+		if (changed != NULL) {
 			t->run->denied++;
-			refuse(gate, t, "mishri: denied: the script was changed while its start was decided: start it again");
+			refuse(gate, t, changed);
 		} else if (allow) {
 			let_go(t->pid, 0);
 		} else {

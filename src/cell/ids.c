@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "cell/hostdir.h"
 #include "base/banned.h"
 
 int ids_choose(struct plan *plan, unsigned nth, struct err *err)
@@ -130,7 +131,7 @@ static int map_get(const struct plan *plan, uid_t owner, gid_t group, int *ret_n
 static int map_tree(const struct plan *plan, const char *path, uid_t owner, gid_t group, int *ret_fd, struct err *err)
 {
 	int ns;
-	AUTO(fd_closep) int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	AUTO(fd_closep) int tree = hostdir_tree(path);
 
 	if (tree < 0)
 		return err_sys(err, "cannot take '%s' for a cell", path);

@@ -201,14 +201,20 @@ static void hash_exe(const struct subject *s, struct inspected *what)
 	hash_add(s, path, place_of(s->places, &s->exe, s->file), what);
 }
 
-/* What was named, before what runs it. */
+/* What was named, before what runs it. Its digest is made anew each time: who has it mapped can write to it, and no time of
+ * the file says so. (Of a program that the kernel runs itself nobody has such a mapping.) */
 static void hash_named(const struct subject *s, const char *path, const struct statx *stx, enum place place,
                        struct inspected *what)
 {
-	char from[PATH_MAX + 32];
+	char from[PATH_MAX + 32], hash[SHA256_HEX_LEN + 1] = "";
 
 	path_of_subject(s->pid, path, from, sizeof from);
-	hash_add(s, from, place, what);
+	if (place == PLACE_SYSTEM) {
+		hash_add(s, from, place, what);
+	} else if (what->hash_count < LIMIT_CELL_PROGRAM_HASHES) {
+		(void)digest_anew(from, hash);
+		memcpy(what->hashes[what->hash_count++], hash, sizeof hash);
+	}
 	if (what->hash_count == 0)               /* what runs it is not in its place */
 		what->hash_count = 1;
 	if (place == PLACE_SYSTEM && path_is_fixed(what, path))
@@ -216,18 +222,21 @@ static void hash_named(const struct subject *s, const char *path, const struct s
 	what->named.is = true;
 	snprintf(what->named.path, sizeof what->named.path, "%s", path);
 	what->named.state = file_state_of(stx);
+	memcpy(what->named.hash, hash, sizeof hash);
 }
 
 bool named_is_same(pid_t pid, const struct named_file *named)
 {
-	char path[PATH_MAX + 32];
+	char path[PATH_MAX + 32], hash[SHA256_HEX_LEN + 1];
 	struct statx stx;
 
 	path_of_subject(pid, named->path, path, sizeof path);
 	if (statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &stx) < 0)
 		return false;
 	struct file_state now = file_state_of(&stx);
-	return file_state_equal(&now, &named->state);
+	if (!file_state_equal(&now, &named->state))
+		return false;
+	return named->hash[0] == '\0' || (digest_anew(path, hash) && strcmp(hash, named->hash) == 0);
 }
 
 static void read_arguments(const struct subject *s, struct inspected *what)
@@ -416,6 +425,11 @@ static const struct injection {
 	{ "PERL5OPT", { "perl" } },     { "PERL5LIB", { "perl" } },     { "PERLLIB", { "perl" } },
 	{ "PERL5DB", { "perl" } },      { "PYTHONPATH", { "python" } }, { "PYTHONHOME", { "python" } },
 	{ "PYTHONSTARTUP", { "python" } }, { "PYTHONUSERBASE", { "python" } }, { "PYTHONPYCACHEPREFIX", { "python" } },
+	{ "PYTHONPLATLIBDIR", { "python" } },
+	{ "GIO_EXTRA_MODULES", { NULL } }, { "GIO_MODULE_DIR", { NULL } }, { "MAKEFILES", { "make", "gmake" } },
+	{ "TCLLIBPATH", { "tclsh", "wish", "expect" } }, { "TCL_LIBRARY", { "tclsh", "wish", "expect" } },
+	{ "VIMRUNTIME", { "vi", "ex", "rvi" } }, { "NODE_REPL_EXTERNAL_MODULE", { "node" } },
+	{ "DOTNET_STARTUP_HOOKS", { NULL } },
 	{ "LUA_PATH*", { "lua" } },     { "LUA_CPATH*", { "lua" } },    { "PHPRC", { "php" } },
 	{ "PHP_INI_SCAN_DIR", { "php" } }, { "AWKLIBPATH", { "gawk", "awk" } },
 	{ "VIMINIT", { "vi", "ex", "rvi" } }, { "EXINIT", { "vi", "ex", "rvi" } },

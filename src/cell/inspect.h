@@ -23,6 +23,7 @@ struct inspected {
 		bool is;
 		char path[PATH_MAX];  /* as the program wrote it: from its working directory */
 		struct file_state state;
+		char hash[SHA256_HEX_LEN + 1];   /* "": a file of the system, or too large for one */
 	} named;
 	bool arguments_too_long;      /* or more names than LIMIT_CELL_NAMES: policy cannot see all of them */
 };

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "cell/hostdir.h"
 #include "base/banned.h"
 
 /* linux/landlock.h, ABI 6. The numbers are the kernel's. */
@@ -42,6 +43,7 @@ struct path_attr {
 struct file_rule {
 	const char *path;
 	uint64_t access;
+	bool host;                     /* a checked name of the host, in which no link may be by now */
 };
 
 int landlock_abi(void)
@@ -68,7 +70,7 @@ static uint64_t rights_of(int abi)
 /* A path that does not exist gives nothing and is left out. */
 static int rule_add(int ruleset, uint64_t handled, const struct file_rule *rule, struct err *err)
 {
-	AUTO(fd_closep) int fd = open(rule->path, O_PATH | O_CLOEXEC);
+	AUTO(fd_closep) int fd = rule->host ? hostdir_open(rule->path) : open(rule->path, O_PATH | O_CLOEXEC);
 	struct path_attr attr = { rule->access & handled, fd };
 	struct stat st;
 
@@ -107,7 +109,7 @@ struct rule_list {
 static void list_add(struct rule_list *list, const char *path, uint64_t access)
 {
 	assert(list->count < RULES_MAX);
-	list->at[list->count++] = (struct file_rule){ path, access };
+	list->at[list->count++] = (struct file_rule){ .path = path, .access = access };
 }
 
 /* Without namespaces the whole machine is in sight: then only what a full cell would contain may be read. */
@@ -142,9 +144,12 @@ int landlock_enter(const struct plan *plan, const char *scratch, int *ret_abi, s
 		list_add(&list, "/", FS_READ);
 	else
 		rules_without_mounts(&list, paths);
+	size_t first = list.count;
 	list_add(&list, plan->workspace, plan->workspace_readonly ? FS_READ : FS_DATA | FS_READ);
 	for (size_t i = 0; i < plan->writable.count; i++)
 		list_add(&list, plan->writable.at[i], FS_DATA | FS_READ);
+	while (first < list.count)
+		list.at[first++].host = true;
 	list_add(&list, scratch, FS_DATA);
 	for (size_t i = 0; i < COUNT(device_files); i++)
 		list_add(&list, device_files[i], FS_READ_FILE | FS_WRITE_FILE | FS_IOCTL_DEV);

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "cell/ids.h"
+#include "cell/hostdir.h"
 #include "policy/glob.h"
 #include "base/banned.h"
 
@@ -181,7 +182,7 @@ static int merge(const struct plan *plan, int lower, int layer, struct err *err)
 	static const char with_made[] = "lowerdir=" MADE ":" LOWER ",upperdir=" LAYER "/upper,workdir=" LAYER "/work,userxattr";
 	const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
 
-	if (lower < 0 && (lower = open_tree(AT_FDCWD, plan->workspace, flags)) < 0)
+	if (lower < 0 && (lower = hostdir_tree(plan->workspace)) < 0)
 		return err_sys(err, "mode 'overlay': cannot take the workspace '%s'", plan->workspace);
 	if (layer < 0 && (layer = open_tree(AT_FDCWD, plan->layer, flags)) < 0)
 		return err_sys(err, "mode 'overlay': cannot take the layer '%s'", plan->layer);

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/perf_event.h>
 #include <linux/sched.h>
 #include <pthread.h>
@@ -303,6 +304,66 @@ static int lower_core_limit(char **a)
 	return now.rlim_max == 0 ? 0 : 1;
 }
 
+/* The supervisor of a child's system calls: it could hand another file to whoever opens one, also to a program that was
+ * looked at before. */
+static int supervise(char **a)
+{
+	struct sock_filter allow = { 0x06 /* RET */, 0, 0, 0x7fff0000u /* ALLOW */ };
+	struct sock_fprog program = { 1, &allow };
+
+	(void)a;
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return done_if(syscall(SYS_seccomp, 1 /* SET_MODE_FILTER */, 1ul << 3 /* NEW_LISTENER */, &program));
+}
+
+/* Whoever has it learns of each open of a[0] before it is done, and can write first. */
+static int lease(char **a)
+{
+	return done_if(fcntl(open(a[0], O_RDWR | O_CREAT, 0644), F_SETLEASE, F_WRLCK));
+}
+
+static volatile const char mark[] = "mark-good";
+
+/* Leaves a file that is called as this program's bytes say. */
+static int leave_mark(char **a)
+{
+	char name[sizeof mark];
+
+	(void)a;
+	for (size_t i = 0; i < sizeof mark; i++)
+		name[i] = mark[i];
+	return done_if(open(name, O_WRONLY | O_CREAT, 0644));
+}
+
+/* Maps the copy a[0] of this program, and touches it; when the file a[1] is there, changes its mark by that same mapping. The
+ * kernel sets no time then: the page is known to be written. */
+static int write_by_mapping(char **a)
+{
+	struct stat st;
+	int fd = open(a[0], O_RDWR);
+	char *all = fd < 0 || fstat(fd, &st) < 0 ? MAP_FAILED :
+	            mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	char *at = all;
+
+	if (all == MAP_FAILED)
+		return done_if(-1);
+	while ((at = memmem(at, (size_t)(all + st.st_size - at), (const char *)mark, sizeof mark)) != NULL)
+		*(volatile char *)at++ = 'm';
+	if (open("mapped", O_WRONLY | O_CREAT, 0644) < 0)
+		return done_if(-1);
+	for (int i = 0; i < 6000 && access(a[1], F_OK) < 0; i++)
+		usleep(10000);
+	for (at = all; (at = memmem(at, (size_t)(all + st.st_size - at), (const char *)mark, sizeof mark)) != NULL; at++)
+		memcpy(at, "mark-evil", 9);
+	return done_if(open("written", O_WRONLY | O_CREAT, 0644));
+}
+
+static int slow_user(char **a)
+{
+	(void)a;
+	return done_if(setpriority(PRIO_USER, getuid(), 19));
+}
+
 static int set_host_name(char **a)
 {
 	(void)a;
@@ -496,6 +557,11 @@ static const struct attempt {
 	{"call", call_it, 1},
 	{"core-limit", lower_core_limit, 0},
 	{"hostname", set_host_name, 0},
+	{"slow-user", slow_user, 0},
+	{"supervise", supervise, 0},
+	{"lease", lease, 1},
+	{"mark", leave_mark, 0},
+	{"write-by-mapping", write_by_mapping, 2},
 	{"layers", enter_16_layers, 0},
 	{"exec", by_exec, 1},
 	{"untraced", untraced, 1},

@@ -36,9 +36,10 @@ static int outside(const char *text)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void with_victim(char *text, size_t size, const char *act)
+/* first: pid 1 of the cell; outside a process that is the leader of its group, too. */
+static void with_victim(char *text, size_t size, const char *first, const char *act)
 {
-	snprintf(text, size, "VICTIM=%s; %s", victim, act);
+	snprintf(text, size, "VICTIM=%s; FIRST=%s; %s", victim, first, act);
 }
 
 /* ---- what the kernel keeps ---- */
@@ -60,6 +61,12 @@ static const struct act {
 	{ FULL | REDUCED, "prlimit --pid $VICTIM --core=1:1" },
 	{ FULL | REDUCED, "sleep 5 & prlimit --pid $! --core=1:1; r=$?; kill $!; exit $r" },
 	{ REDUCED, "renice -n 19 -p $VICTIM" },
+	/* pid 1, which counts what the others use: late is as good as never */
+	{ FULL, "renice -n 19 -p $FIRST" },
+	{ FULL, "renice -n 19 -g $FIRST" },
+	{ FULL, "chrt --idle -p 0 $FIRST" },
+	{ FULL, "taskset -p 1 $FIRST" },
+	{ FULL, "ionice -c 3 -p $FIRST" },
 	/* what stays when every process is gone */
 	{ REDUCED, "perl -e 'my $id = shmget(0x6d736872, 4096, 01600); exit 1 if !defined $id; shmctl($id, 0, 0)'" },
 	{ REDUCED, "perl -e 'my $id = msgget(0x6d736872, 01600); exit 1 if !defined $id; msgctl($id, 0, 0)'" },
@@ -77,9 +84,10 @@ static void try_acts(enum cell_level level, enum where where)
 	for (size_t i = 0; i < COUNT(acts); i++) {
 		if ((acts[i].where & where) == 0)
 			continue;
-		with_victim(text, sizeof text, acts[i].sh);
+		with_victim(text, sizeof text, victim, acts[i].sh);
 		if (outside(text) != 0)
 			fail_msg("outside: %s: this row proves nothing", acts[i].sh);
+		with_victim(text, sizeof text, "1", acts[i].sh);
 		int status = rig_run(&rig, (struct cell_run){ .argv = RIG_ARGV("/bin/bash", "-c", text) });
 		if (status <= 0)
 			fail_msg("inside: %s: done: %s", acts[i].sh, rig.output);
@@ -180,6 +188,7 @@ static int make_all(void **state UNUSED)
 	victim_pid = fork();
 	if (victim_pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		setpgid(0, 0);
 		for (;;)
 			pause();
 	}

@@ -110,6 +110,9 @@ static const struct kept {
 	{ "tiocsti", "Operation not permitted", NO_PROOF },
 	{ "layers", "Argument list too long", ANYBODY },              /* one of 16 Landlock layers is the cell's */
 	{ "hostname", "Operation not permitted", ROOT_ALONE },
+	{ "slow-user", "Operation not permitted", NO_PROOF },         /* all processes of a user: pid 1, too */
+	{ "supervise", "Operation not permitted", ANYBODY },
+	{ "lease leased", "Operation not permitted", ANYBODY },
 	{ "core-limit", "it is 1", ANYBODY },                         /* a crash starts no program of the machine's */
 	/* what else of /proc leads to another process, to the machine or to its root */
 	{ "read /proc/1/root/etc/shadow", "Permission denied", NO_PROOF },
@@ -230,6 +233,8 @@ static const struct spelling {
 	{ "cp /usr/bin/touch /dev/shm/ls-$$; /dev/shm/ls-$$ forbidden; rm -f /dev/shm/ls-$$", BY_UNTRUSTED },
 	{ "LD_PRELOAD=./none.so touch forbidden", BY_UNTRUSTED },
 	{ "LD_LIBRARY_PATH=. touch forbidden", BY_UNTRUSTED },
+	{ "PYTHONPLATLIBDIR=lib /usr/bin/python3 -c 'open(\"forbidden\", \"w\")'", BY_UNTRUSTED },
+	{ "echo '$(file >forbidden,)' > m; MAKEFILES=m make -sf /dev/null", BY_UNTRUSTED },
 	{ "/lib64/ld-linux-x86-64.so.2 --library-path . /usr/bin/touch forbidden", BY_UNTRUSTED },
 	{ "echo ': > forbidden' > e; BASH_ENV=./e bash -c :", BY_UNTRUSTED },
 	{ "cp /usr/bin/touch copy; ./copy forbidden", BY_WORKSPACE },

@@ -144,6 +144,83 @@ static void a_change_while_it_is_held_is_noticed(void **state UNUSED)
 	}
 }
 
+static void wait_file(const char *name)
+{
+	int64_t until = clock_mono_ms() + RIG_PATIENCE_MS;
+
+	while (!exists(name) && clock_mono_ms() < until)
+		rig_turn(&rig, 20);
+	assert_true(exists(name));
+}
+
+/* Who is stopped before his first step leaves all the time in the world to change what he will read. */
+static void who_was_stopped_while_held_does_not_start(void **state UNUSED)
+{
+	static const struct { const char *signal; bool runs; } rows[] = { { "STOP", false }, { "TSTP", false }, { "CONT", true } };
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct cell_run run = { .argv = RIG_ARGV(path_of("s")) };
+		char text[64];
+		put("s", "#!/bin/sh\n: > good\n");
+		assert_int_equal(rig_sh(&rig, "rm -f good evil go over; (until [ -e go ]; do :; done;"
+		                        " echo ': > evil' > s; pkill -CONT -x s; : > over) > /dev/null 2>&1 &"), 0);
+		rig.hold = true;
+		int out = rig_start(&rig, &run);
+		wait_held(1);
+		uint32_t id = rig.held[0];
+		rig.hold = false;
+		snprintf(text, sizeof text, "pkill -%s -x s", rows[i].signal);
+		if (rig_sh(&rig, text) != 0)
+			fail_msg("%s: %s", text, rig.output);
+		rig.ended = false;
+		cell_exec_answer(rig.cell, id, true, NULL);
+		rig_turn(&rig, 300);
+		if (!rig.ended)                          /* it stands: now is the time to change it */
+			put("go", "");
+		int status = rig_finish(&rig, out);
+		if (exists("evil") || exists("good") != rows[i].runs || (status == 0) != rows[i].runs)
+			fail_msg("%s: status %d: %s", rows[i].signal, status, rig.output);
+		put("go", "");
+		wait_file("over");
+	}
+}
+
+#define LOADER "/lib64/ld-linux-x86-64.so.2"
+
+/* A page that is mapped and was written to is written again without any sign in the times of its file. What a loader
+ * opens may be mapped so: it is no program to the kernel. */
+static void a_write_by_a_mapping_is_noticed(void **state UNUSED)
+{
+	struct cell_run run = { .argv = RIG_ARGV(LOADER, "./copy", "mark") };
+	char before[SHA256_HEX_LEN + 1];
+
+	if (access(LOADER, X_OK) < 0)
+		skip();
+	assert_int_equal(rig_sh(&rig, "rm -f copy mark-* mapped written go; cp attempt copy;"
+	                        " setsid ./attempt write-by-mapping copy go > /dev/null 2>&1 &"), 0);
+	wait_file("mapped");
+	for (int64_t until = clock_mono_ms() + 200; clock_mono_ms() < until;)     /* its digest is remembered from now on */
+		rig_turn(&rig, 20);
+	assert_int_equal(rig_run(&rig, run), 0);
+	assert_true(exists("mark-good"));
+	memcpy(before, last_seen()->hashes[0], sizeof before);
+	rig.hold = true;
+	int out = rig_start(&rig, &run);
+	wait_held(1);
+	uint32_t id = rig.held[0];
+	rig.hold = false;
+	put("go", "");
+	wait_file("written");
+	rig.ended = false;
+	cell_exec_answer(rig.cell, id, true, NULL);
+	int status = rig_finish(&rig, out);
+	if (status != 126 || exists("mark-evil"))
+		fail_msg("it runs: %d: %s", status, rig.output);
+	assert_int_equal(rig_run(&rig, run), 0);          /* allowed as what it is now, it does what it could not do before */
+	assert_true(exists("mark-evil"));
+	assert_string_not_equal(last_seen()->hashes[0], before);
+}
+
 /* A program, other than a script, cannot be changed: the kernel keeps the file of a process from writers. */
 static void a_held_program_cannot_be_written(void **state UNUSED)
 {
@@ -277,6 +354,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		IN_CELL(programs_are_known_by_their_bytes), IN_CELL(a_change_while_it_is_held_is_noticed),
+		IN_CELL(who_was_stopped_while_held_does_not_start), IN_CELL(a_write_by_a_mapping_is_noticed),
 		IN_CELL(a_held_program_cannot_be_written), IN_CELL(sixty_held_stop_nobody),
 		IN_CELL(ten_thousand_refusals_cost_no_memory),
 	};
