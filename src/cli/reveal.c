@@ -83,13 +83,24 @@ static bool is_key(const struct reveal *r)
 	return last == NULL || memchr(last, '\n', (size_t)(end - last)) == NULL;
 }
 
+/* Without the beginning of a letter whose end has not come yet. */
+static size_t whole_letters(struct str line)
+{
+	for (size_t back = 1; back <= 3 && back < line.len; back++) {
+		unsigned char c = (unsigned char)line.ptr[line.len - back];
+		if ((c & 0xc0) != 0x80)
+			return c >= 0xc0 && back < (c >= 0xf0 ? 4u : c >= 0xe0 ? 3u : 2u) ? line.len - back : line.len;
+	}
+	return line.len;
+}
+
 /* A line without an end: its words until here are a line now, or it is one long word. */
 static void make_room(struct reveal *r, struct buf *ret)
 {
 	size_t len = whole_words(buf_str(&r->line));
 
 	if (len == 0)
-		len = r->line.len;
+		len = whole_letters(buf_str(&r->line));
 	give(r, len, ret);
 	buf_reset(&r->given);
 	buf_consume(&r->line, len);

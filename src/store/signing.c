@@ -167,6 +167,16 @@ int store_audit_key_follow(struct store *store, const struct sign_key *by, struc
 	return r < 0 ? r : put_first(store, store->db.given, by, err);
 }
 
+/* So that a key whose name is in the store is on the disk, too. A directory that cannot be synced is no failure. */
+static void sync_dir(const char *path)
+{
+	AUTO(freep) char *dir = xasprintf("%.*s", (int)(strrchr(path, '/') - path), path);
+	AUTO(fd_closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)fsync(fd);
+}
+
 int store_audit_key_new(struct store *store, char ret_id[static SIGN_ID_LEN + 1], struct err *err)
 {
 	AUTO(freep) char *path = key_path(&store->db, "");
@@ -181,6 +191,8 @@ int store_audit_key_new(struct store *store, char ret_id[static SIGN_ID_LEN + 1]
 		r = put_first(store, key, before, err);
 	if (r == 0 && rename(fresh, path) < 0)
 		r = err_sys(err, "%s", path);
+	if (r == 0)
+		sync_dir(path);
 	if (r == 0)
 		sign_key_id(key, ret_id);
 	return r;

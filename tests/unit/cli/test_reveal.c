@@ -83,12 +83,32 @@ static void a_line_without_an_end_has_one(void **state UNUSED)
 	reveal_done(&r);
 }
 
+static void a_word_without_an_end_is_cut_between_letters(void **state UNUSED)
+{
+	static const char *const letters[] = { "é", "ก", "😀" }; /* of two, three and four bytes */
+
+	for (size_t i = 0; i < COUNT(letters); i++)
+		for (size_t before = 0; before < 4; before++) {
+			AUTO(buf_done) struct buf text = BUF_INIT(MIB(1)), got = BUF_INIT(MIB(4));
+			struct reveal r;
+			buf_add(&text, "xxxx", before);
+			while (text.len < LIMIT_REVEAL_BYTES * 2)
+				buf_add_text(&text, letters[i]);
+			reveal_init(&r);
+			reveal_add(&r, buf_str(&text), &got);
+			reveal_end(&r, true, &got);
+			assert_true(str_eq(buf_str(&text), buf_str(&got)));
+			reveal_done(&r);
+		}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_cuts_do_not_matter),
 		cmocka_unit_test(a_word_comes_when_the_next_one_begins),
 		cmocka_unit_test(a_line_without_an_end_has_one),
+		cmocka_unit_test(a_word_without_an_end_is_cut_between_letters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
