@@ -1,5 +1,5 @@
-/* guarded.h - may what lies there be believed? Whoever may write a file may say what is in it, and whoever may write a directory may
- * put another file in its place. */
+/* guarded.h - may what lies there be believed? Whoever may write a file may say what is in it, and whoever may write a
+ * directory may put another file in its place. */
 #ifndef MISHRI_BASE_GUARDED_H
 #define MISHRI_BASE_GUARDED_H
 

@@ -38,6 +38,8 @@ struct http_conn {
 static void request_done(struct http_conn *c)
 {
 	free(TAKE(c->text));
+	c->head = (struct http_head){ 0 }; /* it points into that text, and a refusal of the next request looks at it */
+	c->path = c->query = (struct str){ 0 };
 	c->server->body_bytes -= c->body.len;
 	buf_done(&c->body);
 	c->body = BUF_INIT(LIMIT_HTTP_BODY_BYTES);
@@ -144,6 +146,7 @@ void http_answer_as(struct http_conn *c, int status, const char *type, struct st
 	bool empty = status == 204 || status == 304, no_body = str_eq(c->head.method, STR("HEAD"));
 
 	assert(c->state == STATE_ANSWER);
+	assert(c->text != NULL || c->head.method.len == 0);
 	c->last |= c->half || c->server->closing;
 	evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\n", status, http_status_text(status));
 	if (!empty)

@@ -2,8 +2,10 @@
  * others may read, or that is none, signs nothing, and the log says so: the history goes on without, and verify tells. */
 #include "store/audit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,27 +41,41 @@ static void complain_key(const char *path, const char *why)
 	log_write(LEVEL_WARNING, "checkpoints are not signed", fields);
 }
 
+static void forget_key(struct db *db, int64_t stamp)
+{
+	sign_key_free(TAKE(db->signer));
+	db->signer_stamp = stamp;
+}
+
+/* A symbolic link, or a file that cannot be read. Said once, until it is another failure. */
+static const struct sign_key *not_opened(struct db *db, const char *path, int error)
+{
+	if (error == EMFILE || error == ENFILE || error == ENOMEM)
+		return db->signer; /* says nothing of the file: who signed goes on */
+	if (error != ENOENT && db->signer_stamp != -error)
+		complain_key(path, strerror(error));
+	forget_key(db, error == ENOENT ? 0 : -error);
+	return NULL;
+}
+
 const struct sign_key *signer_get(struct db *db)
 {
-	AUTO(freep) char *path = key_path(db, "");
-	AUTO(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
 	struct err err = ERR_NONE;
 
 	if (db->given != NULL)
 		return db->given;
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		sign_key_free(TAKE(db->signer));
-		db->signer_stamp = 0;
-		return NULL;
-	}
-	int64_t stamp = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec + (int64_t)st.st_ino;
+	AUTO(freep) char *path = key_path(db, "");
+	AUTO(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return not_opened(db, path, errno);
+	/* A mode that changes leaves the time of the contents as it was. */
+	int64_t stamp = (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec + (int64_t)st.st_ino;
 	if (stamp == db->signer_stamp)
 		return db->signer;
-	sign_key_free(TAKE(db->signer));
-	db->signer_stamp = stamp;
+	forget_key(db, stamp);
 	if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
-		complain_key(path, "others may read or write it; its mode must be 0600");
+		complain_key(path, "others may read or write it, or it is no regular file; its mode must be 0600");
 	else if (read_key(fd, &db->signer, &err) < 0)
 		complain_key(path, err.text);
 	return db->signer;
