@@ -303,13 +303,15 @@ static void see_through_loader(const struct subject *s, struct inspected *what)
 {
 	static const char *const with_value[] = { "--library-path", "--inhibit-rpath", "--preload", "--audit", "--argv0",
 	                                          "--glibc-hwcaps-prepend", "--glibc-hwcaps-mask" };
+	static const char *const foreign[] = { "--preload", "--audit", "--library-path" };
 	struct statx stx;
 	char path[PATH_MAX];
 	size_t i = 1;
 
 	for (const char *word; (word = argument(what, i))[0] == '-'; i++) {
-		if (strcmp(word, "--preload") == 0 || strcmp(word, "--audit") == 0 || strcmp(word, "--library-path") == 0)
-			lower(what, PLACE_UNTRUSTED, "the loader is told %s", word);
+		int code = name_find(foreign, COUNT(foreign), word);
+		if (code >= 0)
+			lower(what, PLACE_UNTRUSTED, "the loader is told %s", foreign[code]);
 		if (strcmp(word, "--argv0") == 0)
 			name_add(what, base_name(argument(what, i + 1)));
 		if (name_find(with_value, COUNT(with_value), word) >= 0)
