@@ -7,7 +7,7 @@ export function el(name, options = {}, ...children) {
 	const e = document.createElement(name);
 	for (const [key, value] of Object.entries(options)) {
 		if (value === undefined || value === null || value === false) continue;
-		if (key.startsWith("on")) e.addEventListener(key.slice(2), value);
+		if (key.startsWith("on")) e[key] = value;
 		else if (key === "css") for (const [k, v] of Object.entries(value)) e.style.setProperty(k, v);
 		else if (key === "value") e.value = value;
 		else e.setAttribute(key === "cls" ? "class" : key, value === true ? "" : value);
@@ -19,6 +19,56 @@ export function el(name, options = {}, ...children) {
 			.map((c) => (c instanceof Node ? c : String(c))),
 	);
 	return e;
+}
+
+// ---- drawing anew ----
+// Makes the children of holder what is wanted and keeps each node that is there already: what somebody has chosen, focused, opened,
+// marked or scrolled in it stays theirs. A row, a call or a key is known by its name, all else by its place; handlers are of the new
+// nodes, so that they may not speak of nodes beside them.
+const HANDLERS = ["onclick", "onchange", "onsubmit"];
+const keyOf = (n) => n.dataset?.row ?? n.dataset?.call ?? n.dataset?.key;
+const alike = (a, b) => a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
+function become(old, fresh) {
+	if (old.nodeType === Node.TEXT_NODE) {
+		if (old.data !== fresh.data) old.data = fresh.data;
+		return;
+	}
+	if (old.classList.contains("on")) fresh.classList.add("on");
+	for (const name of old.getAttributeNames())
+		if (!fresh.hasAttribute(name) && name !== "open" && name !== "style") old.removeAttribute(name);
+	for (const { name, value } of fresh.attributes)
+		if (name !== "style" && old.getAttribute(name) !== value) old.setAttribute(name, value);
+	if (old.style.cssText !== fresh.style.cssText) old.style.cssText = fresh.style.cssText;
+	for (const name of HANDLERS) old[name] = fresh[name];
+	renew(old, ...fresh.childNodes);
+}
+export function renew(holder, ...wanted) {
+	const nodes = wanted.map((w) => (w instanceof Node ? w : document.createTextNode(w))),
+		keys = new Set(nodes.map(keyOf)),
+		known = new Map();
+	for (const n of [...holder.childNodes]) {
+		const key = keyOf(n);
+		if (key === undefined) continue;
+		if (keys.has(key)) known.set(key, n);
+		else n.remove();
+	}
+	let at = holder.firstChild;
+	for (const fresh of nodes) {
+		const key = keyOf(fresh),
+			same = key === undefined ? at : known.get(key);
+		if (!same || !alike(same, fresh)) {
+			holder.insertBefore(fresh, at);
+			continue;
+		}
+		if (same === at) at = at.nextSibling;
+		else holder.insertBefore(same, at);
+		become(same, fresh);
+	}
+	while (at) {
+		const next = at.nextSibling;
+		at.remove();
+		at = next;
+	}
 }
 
 // ---- the API ----

@@ -1,5 +1,5 @@
 // main.js - signing in, which view is shown, what keeps it fresh, and the keys.
-import { ask, call, el, get, may, me, Refused, setToken, toast, token, wrong } from "./base.js";
+import { ago, ask, call, el, get, may, me, Refused, setToken, toast, token, wrong } from "./base.js";
 import { startTask, tasksView } from "./tasks.js";
 import { taskView } from "./task.js";
 import { approvalsView } from "./people.js";
@@ -144,6 +144,10 @@ async function show() {
 	document.body.dataset.ready = name;
 }
 addEventListener("hashchange", show);
+setInterval(() => {
+	for (const t of $("view").querySelectorAll("time"))
+		if (t.textContent !== ago(t.dateTime)) t.textContent = ago(t.dateTime);
+}, 1000);
 
 // ---- what is new: one stream of events, and the view is read again where they touch it: at most once in 0.7 s, and never for
 // more than a fifth of the time, however much there is to read ----

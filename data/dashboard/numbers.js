@@ -14,6 +14,7 @@ import {
 	may,
 	post,
 	query,
+	renew,
 	span,
 	state,
 	table,
@@ -139,7 +140,8 @@ export async function costView(root, params) {
 							),
 					)
 				: "";
-		holder.replaceChildren(
+		renew(
+			holder,
 			cards([
 				[
 					usd(t.usd_nanos_known),
@@ -237,7 +239,8 @@ export async function schedulesView(root) {
 	};
 	const refresh = async () => {
 		const { schedules } = await get("/v1/schedules");
-		holder.replaceChildren(
+		renew(
+			holder,
 			schedules.length
 				? table(
 						"Schedules",
@@ -308,7 +311,8 @@ export async function healthView(root) {
 	const refresh = async () => {
 		const h = await get("/v1/health"),
 			s = h.store;
-		holder.replaceChildren(
+		renew(
+			holder,
 			cards([
 				[el("span", { cls: `state ${h.status === "ok" ? "good" : "failed"}` }, h.status), "service"],
 				[h.version, "version"],

@@ -12,9 +12,11 @@ import {
 	json,
 	may,
 	post,
+	renew,
 	span,
 	state,
 	table,
+	toast,
 	top,
 	when,
 } from "./base.js";
@@ -31,13 +33,22 @@ function change(args) {
 		return `${lines("-", args.old)}\n${lines("+", args.new)}`;
 	return typeof args?.content === "string" ? lines("+", args.content) : null;
 }
-const remembered = [
-	["", "this once"],
-	["task", "for this task"],
-	["session", "for this session"],
-	["1d", "for a day"],
-	["7d", "for 7 days"],
-];
+const SETTLE_MS = 700,
+	DAY_MS = 864e5;
+// How long a yes may hold by the terms of the rule, as the service takes it.
+function spans(terms) {
+	const widest = ["once", "task", "session", "date"].indexOf(terms?.remember),
+		most = terms?.remember_ms ?? 0,
+		days = [1, 7].filter((d) => d * DAY_MS < most).map((d) => [`${d}d`, `for ${d === 1 ? "a day" : `${d} days`}`]);
+	return [
+		["", "this once"],
+		...(widest >= 1 ? [["task", "for this task"]] : []),
+		...(widest >= 2 ? [["session", "for this session"]] : []),
+		...(widest >= 3 && most > 0
+			? [...days, [`${Math.floor(most / 1000)}s`, `for ${span(most)}, the longest`]]
+			: []),
+	];
+}
 
 // As it would be typed; the exact bytes stand below it.
 const typed = (argv) => argv.map((w) => (/^[\w@%+=:,./-]+$/.test(w) ? w : `'${w.replaceAll("'", "'\\''")}'`)).join(" ");
@@ -47,7 +58,7 @@ const units = (text) => text.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).
 const plain = (value) => json(value).replace(/[^\P{C}\n]|[^\P{Z} ]/gu, units);
 
 // What it shows is `visible`: no character of it hides, turns the line round or passes for another.
-function box(a, refresh) {
+function box(a, refresh, moved) {
 	const seen = a.visible,
 		args = seen.action?.args,
 		diff = change(args),
@@ -56,7 +67,14 @@ function box(a, refresh) {
 		quorum = a.terms?.count ?? 1;
 	const say = (body) => post(`/v1/approvals/${a.approval}`, { digest: a.digest, ...body });
 	const clock = a.expires ? el("span", { cls: "sub small clock", "data-until": a.expires }, "") : "";
-	const yes = async (remember) => {
+	const button = (name, title, cls, answer) =>
+		el(
+			"button",
+			{ cls, "data-do": name, onclick: (e) => moved(a.approval) || answer(e.target.closest(".box")) },
+			title,
+		);
+	const yes = async (here) => {
+		const remember = here.querySelector("select")?.value;
 		await attempt(() => say({ answer: "approve", ...(remember ? { remember } : {}) }), "approved");
 		refresh();
 	};
@@ -104,7 +122,7 @@ function box(a, refresh) {
 	const remember = el(
 		"select",
 		{ "aria-label": "How long the yes holds" },
-		remembered.map(([v, t]) => el("option", { value: v }, t)),
+		spans(a.terms).map(([v, t]) => el("option", { value: v }, t)),
 	);
 	return el(
 		"section",
@@ -157,10 +175,10 @@ function box(a, refresh) {
 			? el(
 					"div",
 					{ cls: "row end" },
-					remember,
-					el("button", { cls: "main", "data-do": "approve", onclick: () => yes(remember.value) }, "Approve"),
-					args && el("button", { "data-do": "edit", onclick: edit }, "Edit and approve"),
-					el("button", { cls: "bad", "data-do": "deny", onclick: no }, "Deny"),
+					remember.options.length > 1 && remember,
+					button("approve", "Approve", "main", yes),
+					args && button("edit", "Edit and approve", null, edit),
+					button("deny", "Deny", "bad", no),
 				)
 			: "",
 	);
@@ -190,17 +208,38 @@ export async function approvalsView(root, params) {
 			c.textContent = left > 0 ? `expires in ${span(left)}` : `expired ${ago(c.dataset.until)}`;
 		}
 	};
+	// A box that has just moved takes no answer: who was about to press a button would press that of another action.
+	const places = () => new Map([...holder.querySelectorAll("[data-row]")].map((b) => [b.dataset.row, b.offsetTop])),
+		until = new Map();
+	let drawn = false;
+	const moved = (row) => {
+		const yes = performance.now() < (until.get(row) ?? 0);
+		if (yes) toast("This has just moved here. Look again, then answer.");
+		return yes;
+	};
+	const hold = () => {
+		for (const b of holder.querySelectorAll(".box button[data-do]"))
+			if (performance.now() < (until.get(b.closest(".box").dataset.row) ?? 0))
+				b.setAttribute("aria-disabled", "true");
+			else b.removeAttribute("aria-disabled");
+	};
 	const refresh = async () => {
 		const [rows, held] = await Promise.all([get(`/v1/approvals${all ? "?all=1" : ""}`), get("/v1/grants")]),
-			open = [...holder.querySelectorAll("details[open]")].map((d) => d.closest("[data-row]").dataset.row);
-		holder.replaceChildren(
+			before = places();
+		renew(
+			holder,
 			...(rows.approvals.length
-				? rows.approvals.map((a) => box(a, refresh))
+				? rows.approvals.map((a) => box(a, refresh, moved))
 				: [empty("Nothing waits for a person.")]),
 		);
-		for (const b of holder.querySelectorAll("[data-row]"))
-			if (open.includes(b.dataset.row)) b.querySelector("details")?.setAttribute("open", "");
-		grants.replaceChildren(
+		if (drawn)
+			for (const [row, top] of places())
+				if (before.get(row) !== top) until.set(row, performance.now() + SETTLE_MS);
+		drawn = true;
+		hold();
+		setTimeout(hold, SETTLE_MS + 1);
+		renew(
+			grants,
 			...(held.grants.length
 				? [
 						el("h2", {}, "Answers that are remembered"),
@@ -253,8 +292,11 @@ export async function approvalsView(root, params) {
 		tick();
 	};
 	await refresh();
-	const on = (what) => () =>
-		(root.querySelector(`.box.on [data-do=${what}]`) ?? root.querySelector(`[data-do=${what}]`))?.click();
+	// The marked one; no mark is needed where there is one alone.
+	const on = (what) => () => {
+		const boxes = root.querySelectorAll(".box");
+		(boxes.length === 1 ? boxes[0] : root.querySelector(".box.on"))?.querySelector(`[data-do=${what}]`)?.click();
+	};
 	return {
 		refresh,
 		tick,

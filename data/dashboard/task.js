@@ -13,6 +13,7 @@ import {
 	many,
 	may,
 	post,
+	renew,
 	state,
 	took,
 	usd,
@@ -165,12 +166,12 @@ class Talk {
 					add("note");
 		}
 	}
-	callBox(one, open) {
+	callBox(one) {
 		const gist = String(gistOf(one.args)),
 			d = one.decided;
 		return el(
 			"details",
-			{ cls: "call", open, "data-call": one.call },
+			{ cls: "call", "data-call": one.call },
 			el(
 				"summary",
 				{},
@@ -218,7 +219,7 @@ class Talk {
 			),
 		);
 	}
-	draw(open) {
+	draw() {
 		const rows = [],
 			shown = this.items.slice(-SHOWN);
 		if (shown.length < this.items.length)
@@ -229,13 +230,20 @@ class Talk {
 					`${many(this.items.length - shown.length)} earlier entries are under Events and Trace.`,
 				),
 			);
-		const row = (left, ...body) =>
-			rows.push(el("div", { cls: "turn" }, el("div", { cls: "sub" }, left), el("div", {}, ...body)));
 		let at = null;
 		for (const { kind, e, one, text, by } of shown) {
-			const d = e.data;
+			const d = e.data,
+				row = (left, ...body) =>
+					rows.push(
+						el(
+							"div",
+							{ cls: "turn", "data-key": e.seq },
+							el("div", { cls: "sub" }, left),
+							el("div", {}, ...body),
+						),
+					);
 			if (kind === "call") {
-				const box = this.callBox(one, open.has(one.call));
+				const box = this.callBox(one);
 				if (at) at.append(box);
 				else row("call", box);
 				continue;
@@ -449,6 +457,7 @@ function buttons(t, talk, refresh) {
 					"button",
 					{
 						"data-do": name,
+						"data-key": name,
 						onclick: async () => {
 							await work();
 							refresh();
@@ -517,7 +526,8 @@ export async function taskView(root, params, id, tab = "") {
 		]);
 		t = task;
 		know(all);
-		head.replaceChildren(
+		renew(
+			head,
 			el("div", { cls: "top" }, el("h1", {}, t.goal.length > 140 ? `${t.goal.slice(0, 140)}…` : t.goal)),
 			el(
 				"div",
@@ -530,7 +540,8 @@ export async function taskView(root, params, id, tab = "") {
 				...buttons(t, talk, refresh),
 			),
 		);
-		side.replaceChildren(
+		renew(
+			side,
 			cards([
 				[usd(t.total?.cost.usd_nanos ?? t.cost.usd_nanos), "cost"],
 				[took(t.started, t.ended), t.ended ? "took" : "so far"],
@@ -572,11 +583,11 @@ export async function taskView(root, params, id, tab = "") {
 			);
 		}
 		if (tab === "" && (fresh || !holder.firstChild)) {
-			const open = new Set([...holder.querySelectorAll("details[open]")].map((d) => d.dataset.call));
-			holder.replaceChildren(...talk.draw(open));
+			renew(holder, ...talk.draw());
 		}
 		if (tab === "facts")
-			holder.replaceChildren(
+			renew(
+				holder,
 				facts(
 					Object.entries(t)
 						.filter(([k]) => !["plan", "result", "goal"].includes(k))

@@ -1,5 +1,22 @@
 // tasks.js - the list of tasks as they go on, the search through all of them, and a goal for a new one.
-import { ask, attempt, el, empty, get, many, may, post, query, state, table, took, top, usd, when } from "./base.js";
+import {
+	ask,
+	attempt,
+	el,
+	empty,
+	get,
+	many,
+	may,
+	post,
+	query,
+	renew,
+	state,
+	table,
+	took,
+	top,
+	usd,
+	when,
+} from "./base.js";
 
 const PAGE = 100,
 	STATES = ["running", "parked", "paused", "done", "failed", "denied", "cancelled"];
@@ -182,10 +199,10 @@ export async function tasksView(root, params, search = false) {
 		draw();
 	};
 	const draw = () => {
-		const chosen = root.querySelector("[aria-selected=true]")?.dataset.row,
-			at = holder.firstChild?.scrollLeft;
+		const chosen = root.querySelector("[aria-selected=true]")?.dataset.row;
 		count.textContent = rows.length ? `${rows.length}${next ? "+" : ""} shown` : "";
-		holder.replaceChildren(
+		renew(
+			holder,
 			rows.length
 				? list(rows, chosen)
 				: filter.q || filter.state || search
@@ -196,8 +213,8 @@ export async function tasksView(root, params, search = false) {
 							el("code", {}, 'mishri run --detach "…"'),
 						),
 		);
-		if (at) holder.firstChild.scrollLeft = at;
-		more.replaceChildren(
+		renew(
+			more,
 			...(next
 				? [
 						el(

@@ -377,6 +377,74 @@ test('two people say yes, it is remembered, and taken back; a question is answer
 	await s.end();
 });
 
+test('what is new takes nothing from a person: what is chosen, focused, open and scrolled stays; a box that has just moved takes no answer', async (t) => {
+	const asks = (command, remember) => `  - { id: ${command}, ask: tool, tool: shell, args: { command: ["echo ${command}"] }, approval: { remember: ${remember} } }\n`;
+	const { s, w, goal, model } = await ready(t, [{ match: 'first', calls: [shell('echo one')] }, { match: 'second', calls: [shell('echo two')] }, { match: 'third', calls: [shell('echo three')] },
+		{ text: 'done', times: 0 }], { policy: `version: 1\nrules:\n${asks('one', 'task')}${asks('two', '7d')}${asks('three', 'never')}  - { id: programs, allow: exec, program: { from: system } }\n` });
+	const start = async (name) => (await s.post('/v1/tasks', { ...goal, goal: name })).body.task, waiting = (p, n) => p.waitForFunction((many) => document.querySelectorAll('.box').length === many, n);
+	const first = await start('the first'), p = await open(t, s, await token(w, 'me', '--role', 'admin'), { viewport: { width: 900, height: 500 } });
+	await go(p, '#/approvals', '[data-do=approve]');
+	await start('the second');
+	await waiting(p, 2);
+	const box = (n) => p.locator('.box').nth(n);
+	await box(1).locator('select').selectOption('session');
+	await box(1).locator('summary').click();
+	await box(1).locator('select').focus();
+	await p.evaluate(() => { window.before = document.querySelectorAll('.box')[1]; });
+	await start('the third');
+	await waiting(p, 3);
+	assert.deepEqual(await p.$$eval('.box', (all) => all.map((b) => [...b.querySelectorAll('option')].map((o) => o.value))),
+		[['', 'task'], ['', 'task', 'session', '1d', '604800s'], []], 'as long as each rule lets it be');
+	assert.equal(await box(1).locator('select').inputValue(), 'session');
+	assert.equal(await box(1).locator('details').getAttribute('open'), '');
+	assert.ok(await p.evaluate(() => document.querySelectorAll('.box')[1] === window.before && document.activeElement === window.before.querySelector('select')));
+
+	// Presses in the moment in which the second comes to stand where the first was.
+	await p.evaluate(() => {
+		const above = document.querySelector('.box');
+		new MutationObserver((list, me) => {
+			if (above.isConnected)
+				return;
+			me.disconnect();
+			document.querySelector('.box [data-do=approve]').click();
+			window.pressed = true;
+		}).observe(above.parentNode, { childList: true });
+	});
+	const { approvals } = (await s.get('/v1/approvals')).body;
+	assert.equal(approvals[0].task, first);
+	assert.equal((await s.post(`/v1/approvals/${approvals[0].approval}`, { answer: 'deny', digest: approvals[0].digest })).status, 200);
+	await p.waitForFunction(() => window.pressed);
+	await p.waitForSelector('.toast >> text=just moved');
+	await waiting(p, 2);
+	assert.equal((await s.get('/v1/approvals')).body.approvals.length, 2, 'nothing but the first was answered');
+	assert.equal(await box(0).locator('select').inputValue(), 'session', 'it is the second, with what was chosen');
+	await p.evaluate(() => document.activeElement.blur());
+	await p.keyboard.press('a');
+	await new Promise((done) => setTimeout(done, 300));
+	assert.equal((await s.get('/v1/approvals')).body.approvals.length, 2, 'with two boxes a key answers the marked one alone');
+	await box(0).locator('select').selectOption('604800s');
+	await box(0).locator('[data-do=approve]').click();
+	await waiting(p, 1);
+	assert.equal((await s.get('/v1/grants')).body.grants[0].scope, 'date');
+	await p.waitForSelector('[data-do=approve]:not([aria-disabled])');
+	await p.keyboard.press('a');
+	await waiting(p, 0);
+
+	const many = await p.evaluate(() => { location.hash = '#/tasks'; }) ?? 3;
+	await p.waitForFunction((n) => document.querySelectorAll('tbody tr').length === n, many);
+	await p.setViewportSize({ width: 390, height: 700 });
+	await p.focus(`[data-row="${first}"] a`);
+	await p.evaluate(() => { window.before = document.activeElement; document.querySelector('.scroll').scrollLeft = 40; });
+	const scrolled = await p.evaluate(() => document.querySelector('.scroll').scrollLeft);
+	await start('the last');
+	await p.waitForFunction(() => document.querySelectorAll('tbody tr').length === 4);
+	assert.deepEqual(await p.evaluate(() => [document.activeElement === window.before, document.querySelector('.scroll').scrollLeft]), [true, scrolled]);
+	assert.match(await p.textContent('tbody tr'), /the last/);
+	assert.ok(model.requests.length > 0);
+	assert.deepEqual(p.problems, []);
+	await s.end();
+});
+
 test('budgets under cost: what is spent, of how much, and what happens beyond', async (t) => {
 	const budgets = `budgets:
   - { id: a-day, per: user/day, calls: 4, tokens: 1000000, over: ask }
