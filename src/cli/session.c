@@ -216,6 +216,26 @@ static void hide_signer(const struct session *s)
 	explicit_bzero(pem.ptr, pem.cap);
 }
 
+/* What the configuration says of the engine; sessions without one have the engine's own defaults. */
+static int configure(struct session *s, struct engine_setup *setup, struct err *err)
+{
+	const struct config *c = s->config;
+
+	if (c == NULL)
+		return 0;
+	setup->rest_ms = s->service ? config_number(c, "serve.rest") : 0;
+	setup->trace_programs = strcmp(config_text(c, "otel.propagate_programs"), "on") == 0;
+	setup->trace_models = strcmp(config_text(c, "otel.propagate_models"), "on") == 0;
+	setup->fallback_auth = strcmp(config_text(c, "fallback.auth"), "on") == 0;
+	setup->cancel_grace_ms = config_number(c, "cancel_grace");
+	setup->health = cli_health_limits(c);
+	setup->patience = patience_of(c);
+	setup->slots = slots_of(c);
+	if (s->fallback == NULL && fallback_read(config_text(c, "fallback"), NULL, &s->chain, err) < 0)
+		return -EINVAL;
+	return 0;
+}
+
 int session_open(struct session *s, bool ask, bool quiet, bool color, struct err *err)
 {
 	const char *term = getenv("TERM");
@@ -246,40 +266,26 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		.ask = ask ? on_ask : NULL,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 		.poke_fd = s->poke_path != NULL ? s->poke_fd : -1,
-		.loops_ignored = s->loops_ignored,
+		.loops_ignored = s->loops_ignored, .policy_home = s->policy_home, .on_drain = on_drain, .prices = s->prices,
+		.load_policy = s->load_policy != NULL ? load_policy : NULL, .secrets = s->secrets, .reply_tokens = s->reply_tokens,
 	};
 	if (cli_otel(s->loop, s->store, s->config, &s->otel) != 0)
 		return err_set(err, EINVAL, "the export of spans is not set up right (docs/otel.md); otel.export=off does without");
-	setup.rest_ms = s->service && s->config != NULL ? config_number(s->config, "serve.rest") : 0;
 	setup.otel = s->otel;
 	s->metrics = s->service ? metrics_new() : NULL;
 	setup.metrics = s->metrics;
-	setup.trace_programs = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_programs"), "on") == 0;
-	setup.trace_models = s->config != NULL && strcmp(config_text(s->config, "otel.propagate_models"), "on") == 0;
-	setup.policy_home = s->policy_home;
-	setup.on_drain = on_drain;
-	setup.health = s->config != NULL ? cli_health_limits(s->config) : (struct health_limits){ 0 };
+	r = configure(s, &setup, err);
+	if (r < 0)
+		return r;
 	const struct watchdog_setup watch = { .loop_ms = setup.health.loop_ms, .stop_ms = setup.health.stop_ms };
 	r = watchdog_start(&watch, &s->watchdog, err);
 	if (r < 0)
 		return r;
 	setup.watchdog = s->watchdog;
-	setup.load_policy = s->load_policy != NULL ? load_policy : NULL;
-	setup.prices = s->prices;
 	secrets_fetch(s->secrets); /* may start commands: before the loop runs */
 	hide_signer(s);
-	setup.secrets = s->secrets;
 	oplog_open(s->config, s->secrets, quiet ? LEVEL_INFO : LEVEL_ERROR); /* a service has no progress to show */
-	setup.reply_tokens = s->reply_tokens;
-	setup.cancel_grace_ms = s->config != NULL ? config_number(s->config, "cancel_grace") : 0;
-	if (s->config != NULL && s->fallback == NULL && fallback_read(config_text(s->config, "fallback"), NULL, &s->chain, err) < 0)
-		return -EINVAL;
 	setup.fallback = s->fallback != NULL ? s->fallback : s->chain;
-	if (s->config != NULL) {
-		setup.patience = patience_of(s->config);
-		setup.slots = slots_of(s->config);
-		setup.fallback_auth = strcmp(config_text(s->config, "fallback.auth"), "on") == 0;
-	}
 	if (s->agents != NULL)
 		setup.profiles = agents_all(s->agents, &setup.profile_count);
 	r = engine_new(&setup, &s->engine, err);
