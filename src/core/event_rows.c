@@ -411,6 +411,7 @@ FIELDS(budget_raised) = {
 	{ "scope", TEXT, 0, "whose it is" },
 	{ "unit", TEXT, 0, "usd, tokens, calls, time" },
 	{ "amount", INT, 0, "that was added" },
+	{ "call", TEXT, OPTIONAL, "the call for which a person agreed to it; not there: a model call" },
 };
 FIELDS(call_started) = {
 	{ "call", TEXT, 0, "id within the task" },

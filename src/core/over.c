@@ -72,6 +72,20 @@ int over_reached(struct task *t, const struct event *e, struct err *err)
 	return 0; /* else a call.decided follows */
 }
 
+/* A yes is spent by what was given for it. The event of an older engine does not say for which call it was, and counts for
+ * the model call that it may have been for. */
+void over_raised(struct task *t, const struct event *e)
+{
+	const struct call *c = task_call_find(t, json_get_text(e->data, "call", ""));
+	json_t *over = c != NULL ? c->over : t->over;
+	static const char *const same[] = { "budget", "scope", "unit" };
+
+	for (size_t i = 0; i < COUNT(same); i++)
+		if (strcmp(json_get_text(over, same[i], ""), json_get_text(e->data, same[i], "")) != 0)
+			return;
+	json_put_bool(over, "raised", true);
+}
+
 int over_asked(struct task *t, const struct event *e, struct err *err)
 {
 	const char *id = json_get_text(e->data, "approval", "");

@@ -6,6 +6,7 @@
 
 MUST_USE int over_reached(struct task *task, const struct event *event, struct err *err);   /* limit.reached, budget.exceeded */
 MUST_USE int over_asked(struct task *task, const struct event *event, struct err *err);     /* approval.requested of kind model */
+void over_raised(struct task *task, const struct event *event);                    /* budget.raised */
 bool over_answered(struct task *task, const struct event *event);            /* approval.decided; false: not of a model call */
 
 #endif

@@ -803,6 +803,13 @@ static int on_loop(struct task *t, const struct event *e, struct err *err)
 	return 0;
 }
 
+static int on_raised(struct task *t, const struct event *e, struct err *err)
+{
+	(void)err;
+	over_raised(t, e);
+	return 0;
+}
+
 static int on_nothing(struct task *t, const struct event *e, struct err *err)
 {
 	(void)t, (void)e, (void)err; /* a fact for people; the task does not depend on it */
@@ -873,7 +880,7 @@ static apply_fn *const appliers[] = {
 	[EVENT_LIMIT_REACHED] = over_reached,
 	[EVENT_BUDGET_WARNED] = on_nothing,
 	[EVENT_BUDGET_EXCEEDED] = over_reached,
-	[EVENT_BUDGET_RAISED] = on_nothing,
+	[EVENT_BUDGET_RAISED] = on_raised,
 	[EVENT_CALL_STARTED] = on_started,
 	[EVENT_CALL_KILLED] = on_killed,
 	[EVENT_RESOURCE_EXCEEDED] = on_exceeded,

@@ -2,6 +2,7 @@
  * the transaction in which its uses and the most that it may cost are taken, or it does not happen. It decides nothing
  * about what is permitted; it only asks the store whether there is room. */
 #include "engine/charge.h"
+#include "engine/raise.h"
 #include "engine/reload.h"
 
 #include <stdio.h>
@@ -82,20 +83,24 @@ static bool add_budgets(const struct run *run, struct store_charge *c)
 
 /* ---- which limits concern a step ---- */
 
-static void add_rate(struct charging *g, const struct limit_hit *hit, enum action_kind on)
+/* A limit that concerns several parts of one call is one limit, used several times. False: there are too many. */
+static bool add_rate(struct charging *g, const struct limit_hit *hit, enum action_kind on)
 {
 	struct store_charge *c = &g->charge;
 
 	for (size_t i = 0; i < c->rate_count; i++)
 		if (strcmp(c->rates[i].key, hit->key) == 0) {
 			c->rates[i].uses++;
-			return;
+			return true;
 		}
+	if (c->rate_count == COUNT(c->rates))
+		return false;
 	g->limits[c->rate_count] = (struct decision_limit){ hit->id, hit->source, hit->over };
 	g->on[c->rate_count] = on;
 	struct charge_rate *to = &c->rates[c->rate_count++];
-	*to = (struct charge_rate){ .rate = hit->rate, .uses = 1 };
+	*to = (struct charge_rate){ .rate = hit->rate, .uses = 1, .forced = raise_waives(g, hit->over) };
 	memcpy(to->key, hit->key, sizeof to->key);
+	return true;
 }
 
 static bool add_action(struct charging *g, const struct action *action)
@@ -104,11 +109,11 @@ static bool add_action(struct charging *g, const struct action *action)
 	struct facts facts;
 
 	facts_of(g->run, &facts);
-	size_t room = LIMIT_POLICY_HITS - g->charge.rate_count;
-	int count = policy_limits(run_policy(g->run), action, &facts, hits, room);
-	for (int i = 0; i < count; i++)
-		add_rate(g, &hits[i], action->kind);
-	return count >= 0;
+	int count = policy_limits(run_policy(g->run), action, &facts, hits, COUNT(hits));
+	bool fits = count >= 0;
+	for (int i = 0; i < count && fits; i++)
+		fits = add_rate(g, &hits[i], action->kind);
+	return fits;
 }
 
 static bool add_call(struct charging *g, const struct call *c)
@@ -142,6 +147,21 @@ void charge_drop(struct run *run)
 	if (run->charging != NULL && !run->charging->sent)
 		charging_free(run->charging);
 	run->charging = NULL;
+}
+
+bool charge_meanwhile(struct run *run, bool policy)
+{
+	struct charging *g = run->charging;
+
+	if (g != NULL && g->sent) {
+		*(policy ? &g->policy : &g->news) = true;
+		return true;
+	}
+	if (g != NULL) {
+		charge_drop(run);
+		run->slot_used = false; /* it has the slot, and did nothing with it */
+	}
+	return false;
 }
 
 static int64_t until_tomorrow_ms(void)
@@ -191,7 +211,7 @@ json_t *limit_data(const struct run *run, const struct decision_limit *limit, co
 	return data;
 }
 
-static json_t *budget_data(const struct charge_budget *b, int64_t wants, const char *call)
+static json_t *budget_data(const struct charge_budget *b, int64_t day, int64_t wants, const char *call)
 {
 	char most[40], spent[40], reserved[40], want[40], scope[160];
 	bool wait = b->budget.over == OVER_WAIT;
@@ -207,7 +227,7 @@ static json_t *budget_data(const struct charge_budget *b, int64_t wants, const c
 	buf_printf(&reason, ". It stands %s%s.", b->budget.source != NULL ? "at " : "in --budget or the configuration key budget",
 	           b->budget.source != NULL ? b->budget.source : "");
 	json_t *data = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:s}", "budget", b->budget.id, "per",
-		budget_scope_name(b->budget.scope), "scope", budget_scope_key(&b->budget, b->key, today(), scope), "unit",
+		budget_scope_name(b->budget.scope), "scope", budget_scope_key(&b->budget, b->key, day, scope), "unit",
 		budget_unit_name(b->unit), "most", (json_int_t)b->most, "spent", (json_int_t)b->spent, "reserved",
 		(json_int_t)b->reserved, "wants", (json_int_t)wants, "over", over_name(b->budget.over), "reason", buf_text(&reason));
 
@@ -246,7 +266,8 @@ static void emit_over(struct run *run, enum event_type type, const char *call, j
 		decide_again(run, c, type == EVENT_LIMIT_REACHED ? "limit" : "budget", data);
 }
 
-/* Of all that refuse, the strictest speaks; of those that wait, the longest. */
+/* Of all that refuse, the strictest speaks; of those that wait, the longest; of budgets, one that a person said yes to: it is
+ * given more, and the others are looked at then. */
 static void refused(struct run *run, const struct charging *g)
 {
 	const struct store_charge *c = &g->charge;
@@ -255,13 +276,36 @@ static void refused(struct run *run, const struct charging *g)
 	size_t rate = limit_deciding(c, g->limits);
 
 	for (size_t i = 0; i < c->budget_count; i++)
-		if (c->budgets[i].refused && (budget == NULL || c->budgets[i].budget.over < budget->budget.over))
+		if (c->budgets[i].refused && (budget == NULL || c->budgets[i].budget.over < budget->budget.over ||
+		                              (c->budgets[i].budget.over == budget->budget.over && raise_is_due(g, &c->budgets[i]))))
 			budget = &c->budgets[i];
 	bool by_rate = rate < c->rate_count && (budget == NULL || limit_over(c, g->limits, rate) < budget->budget.over);
 	if (by_rate)
 		emit_over(run, EVENT_LIMIT_REACHED, call, limit_data(run, &g->limits[rate], &c->rates[rate], g->on[rate], call));
+	else if (budget != NULL && raise_is_due(g, budget))
+		raise_begin(g, budget);
 	else if (budget != NULL)
-		emit_over(run, EVENT_BUDGET_EXCEEDED, call, budget_data(budget, c->wants[budget->unit], call));
+		emit_over(run, EVENT_BUDGET_EXCEEDED, call, budget_data(budget, c->day, c->wants[budget->unit], call));
+}
+
+/* What cannot be counted is refused, and said to be: the engine goes on. */
+static void refuse_uncounted(struct run *run, const char *call)
+{
+	AUTO(freep) char *reason = xasprintf("more than %d limits of the policy concern this, which is more than can be counted at once: it "
+		"needs fewer limits, or narrower ones", LIMIT_POLICY_HITS);
+	json_t *data = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:n}", "limit", "limits", "source", "", "on", call != NULL ? "tool" : "model",
+		"over", "deny", "reason", reason, "policy", policy_digest(run_policy(run)), "wait_ms");
+
+	json_put_text(data, "call", call);
+	emit_over(run, EVENT_LIMIT_REACHED, call, data);
+}
+
+/* What was not begun is not begun: the next step closes it. */
+static bool is_to_stop(const struct run *run)
+{
+	const struct task *t = run->task;
+
+	return run->input.cancelled || run->input.draining || t->cancelled_by != NULL || (t->paused && t->pause_now);
 }
 
 static void on_charged(void *userdata, int result, int64_t first_seq, const struct err *err)
@@ -279,6 +323,8 @@ static void on_charged(void *userdata, int result, int64_t first_seq, const stru
 	}
 	if (result == -EDQUOT) {
 		refused(run, g);
+	} else if (result == -EALREADY) {
+		assert(g->charge.raises); /* there is room without it: it is asked for again */
 	} else if (result < 0) {
 		run_fail(run, RUN_STORE, err);
 	} else {
@@ -288,9 +334,13 @@ static void on_charged(void *userdata, int result, int64_t first_seq, const stru
 			fprintf(stderr, "mishri: %s\n", why.text);
 		assert(fits);
 		run_published(run, &g->event);
-		if (g->effect >= 0)
-			run_begin(run, g->effect, g->call);
 	}
+	if (g->news)
+		inbox_read(run);
+	if (result >= 0 && g->effect >= 0 && !run->over && !is_to_stop(run))
+		run_begin(run, g->effect, g->call);
+	if (g->policy && !run->over)
+		policy_review(run);
 	charging_free(g);
 	run_step(run);
 }
@@ -311,40 +361,34 @@ bool charge_flush(struct run *run)
 	return true;
 }
 
-/* A person said yes: the budget gets as much again as it had, or what this step wants. */
-static void raise(struct run *run, const json_t *over)
+void charge_begin(struct charging *owned, enum event_type type, const char *what, const char *name, json_t *owned_data)
 {
-	const struct policy *policy = run_policy(run);
-	const char *id = json_get_text(over, "budget", NULL), *unit = json_get_text(over, "unit", "");
-	int64_t amount = json_get_int(over, "wants", 0);
+	struct run *run = owned->run;
 
-	if (id == NULL)
-		return;
-	for (size_t i = 0; i < policy_budget_count(policy); i++)
-		for (size_t u = 0; u < BUDGET_UNITS; u++)
-			if (strcmp(policy_budget(policy, i)->id, id) == 0 && strcmp(budget_unit_name((enum budget_unit)u), unit) == 0)
-				amount = MAX(amount, policy_budget(policy, i)->most[u]);
-	run_emit(run, EVENT_BUDGET_RAISED, "task", "", json_pack("{s:s, s:s, s:s, s:I}", "budget", id, "scope",
-	         json_get_text(over, "scope", ""), "unit", unit, "amount", (json_int_t)amount));
-}
-
-/* Takes data over. What cannot be counted is refused: more limits than anybody can mean. */
-static bool begin(struct run *run, struct charging *owned, enum event_type type, const char *what, const char *name,
-                  json_t *owned_data, bool fits)
-{
-	if (fits && owned->charge.rate_count == 0 && owned->charge.budget_count == 0) {
-		json_decref(owned_data);
-		free(owned);
-		return false;
-	}
-	assert(fits && run->charging == NULL);
+	assert(run->charging == NULL);
 	run_event(run, type, what, name, owned_data, &owned->event);
 	run->charging = owned;
 	run->hurry |= run->pending_count > 0;
-	return true;
 }
 
-static struct charging *charging_new(struct run *run, int effect)
+/* Takes data over. False: nothing counts it. */
+static bool begin(struct run *run, struct charging *owned, enum event_type type, const char *what, const char *name,
+                  json_t *owned_data, bool fits)
+{
+	bool counted = !fits || owned->charge.rate_count > 0 || owned->charge.budget_count > 0;
+
+	if (fits && counted) {
+		charge_begin(owned, type, what, name, owned_data);
+		return true;
+	}
+	json_decref(owned_data);
+	if (!fits)
+		refuse_uncounted(run, type == EVENT_CALL_STARTED ? owned->call : NULL);
+	free(owned);
+	return counted;
+}
+
+struct charging *charging_new(struct run *run, int effect)
 {
 	struct charging *g = xcalloc(1, sizeof *g);
 
@@ -361,11 +405,8 @@ bool charge_call(struct run *run, struct call *c, int effect)
 
 	if (!has_budgets(run) && !policy_has_limits(policy, ACTION_TOOL) && !policy_has_limits(policy, ACTION_DELEGATE))
 		return false;
-	if (c->waived)
-		raise(run, c->over);
 	struct charging *g = charging_new(run, effect);
 	g->charge.wants[BUDGET_CALLS] = g->charge.wants[BUDGET_TIME] = 1;
-	g->charge.forced = c->waived;
 	memcpy(g->call, c->id, sizeof g->call);
 	bool fits = add_call(g, c) && add_budgets(run, &g->charge);
 	return begin(run, g, EVENT_CALL_STARTED, "call", c->id, call_started(c), fits);
@@ -472,7 +513,7 @@ static json_t *unknown_price(const struct run *run)
 	b.budget.over = OVER_DENY;
 	snprintf(b.key, sizeof b.key, "%s", budget_key(run, &b.budget));
 	b.most = b.budget.most[BUDGET_USD];
-	json_t *data = budget_data(&b, 0, NULL);
+	json_t *data = budget_data(&b, today(), 0, NULL);
 	AUTO(freep) char *why = xasprintf("The budget %s cannot be kept: the price of %s/%s is not known. Give one under prices: in the "
 		"configuration.", b.budget.id, llm_model_provider(run->model), llm_model_name(run->model));
 	json_put_text(data, "reason", why);
@@ -490,8 +531,6 @@ bool charge_model(struct run *run)
 	run->max_output = run->engine->setup.reply_tokens;
 	if (!budgets && !policy_has_limits(policy, ACTION_MODEL))
 		return false;
-	if (t->model_waived)
-		raise(run, t->over);
 	struct charging *g = charging_new(run, DO_SEND_REQUEST);
 	struct action action = { .kind = ACTION_MODEL };
 	action.model.provider = llm_model_provider(run->model);
@@ -503,7 +542,6 @@ bool charge_model(struct run *run)
 		return true;
 	}
 	g->charge.wants[BUDGET_TIME] = 1;
-	g->charge.forced = t->model_waived;
 	bool fits = add_action(g, &action) && add_budgets(run, &g->charge);
 	json_t *data = model_request_data(run);
 	if (budgets)

@@ -13,6 +13,7 @@ struct charging {
 	struct decision_limit { const char *id, *source; enum over over; } limits[LIMIT_POLICY_HITS]; /* of charge.rates */
 	enum action_kind on[LIMIT_POLICY_HITS];
 	bool sent;
+	bool news, policy;             /* while it was on its way: somebody spoke, the policy changed; looked at behind it */
 	int effect;                    /* DO_...; -1: none */
 	char call[CALL_ID_BYTES];      /* "" for a model call */
 };
@@ -21,8 +22,15 @@ struct charging {
 bool charge_call(struct run *run, struct call *call, int effect);
 bool charge_model(struct run *run);
 
+/* For raise.c: an intent without one yet, and one on its way. Takes both over. */
+struct charging *charging_new(struct run *run, int effect);
+void charge_begin(struct charging *owned, enum event_type type, const char *what, const char *name, json_t *owned_data);
+
 /* Called by run.c: puts what waits on its way; false: nothing does. */
 bool charge_flush(struct run *run);
+/* Somebody spoke, or the policy is another: an intent that has not left is taken back, and decided on anew. True: one is on
+ * its way to the disk, so that what is new stands behind it and is looked at then. */
+bool charge_meanwhile(struct run *run, bool policy);
 void charge_drop(struct run *run);
 
 void charge_ask_model(struct run *run);                          /* STEP_ASK_MODEL */

@@ -1,6 +1,7 @@
 /* inbox.c - what people tell a running task from other terminals. Messages lie in the store; a datagram on the
  * engine's socket says that there is one, and carries nothing. Who loses the datagram finds the message by looking every
  * LIMIT_INBOX_POLL_MS. A message is gone from the store in the transaction that has its events. */
+#include "engine/charge.h"
 #include "engine/run.h"
 
 #include <dirent.h>
@@ -138,7 +139,7 @@ void inbox_read(struct run *run)
 	struct taken all = { 0 };
 	struct err err = ERR_NONE;
 
-	if (run->over || run->task->phase != PHASE_ACTIVE)
+	if (run->over || run->task->phase != PHASE_ACTIVE || charge_meanwhile(run, false))
 		return;
 	if (store_inbox_read(run->engine->setup.store, run->task->id, run->inbox_seen, keep, &all, &err) < 0)
 		all.count = 0; /* it is looked for again */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engine/charge.h"
 #include "engine/dirs.h"
 #include "engine/place.h"
 #include "engine/trust.h"
@@ -186,14 +187,21 @@ static void refuse(struct engine *engine, const struct policy_place *place, cons
 	watch_arm(engine->policy_timer, 0);
 }
 
+void policy_review(struct run *run)
+{
+	if (charge_meanwhile(run, true))
+		return;
+	approvals_review(run);
+	exec_decide_afresh(run);
+}
+
 /* What was asked under the old set is asked under the new one, or needs no asking. */
 static void decide_afresh(struct engine *engine, const struct policy_place *place)
 {
 	for (struct run *run = engine->runs; run != NULL; run = run->next) {
 		if (run->place != place || run->over || run->opening != NULL || run->task->phase != PHASE_ACTIVE)
 			continue;
-		approvals_review(run);
-		exec_decide_afresh(run);
+		policy_review(run);
 	}
 }
 

@@ -5,6 +5,7 @@
 #include "policy/files.h"
 
 struct engine;
+struct run;
 struct policy_home;                     /* opaque: where the files are, and how they were when they were read last */
 
 /* All is copied. data: the data directory, which knows what is trusted. */
@@ -16,6 +17,8 @@ MUST_USE int policy_home_load(struct policy_home *home, struct policy **ret, cha
 
 /* Looks whether a file changed. A set that is wrong leaves the running one in force, and says so. */
 void engine_look_at_policy(struct engine *engine);
+/* What waits in this task is held against the policy in force. */
+void policy_review(struct run *run);
 void policy_watch_start(struct engine *engine);
 void policy_watch_end(struct engine *engine);                  /* frees the sets that were loaded meanwhile */
 

@@ -533,6 +533,8 @@ void run_step(struct run *run)
 	run->input.children_active = run->active_children > 0;
 	fallback_see(run);
 	run->slot_wanted = false;
+	if (run->input.draining || run->input.cancelled || run->task->cancelled_by != NULL || run->task->paused)
+		(void)charge_meanwhile(run, false);
 	while (!run->over && !run->slot_wanted && run->charging == NULL && !run_waits_for_cell(run) &&
 	       task_decide(run->task, &run->input, &c)) {
 		if (!slots_hold_up(run, &c))

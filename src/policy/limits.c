@@ -332,6 +332,26 @@ static int id_is_new(struct loader *l, struct name_map *seen, const char *id, co
 	               l->policy->files[file].name, line, column, id, rule != NULL ? "rule" : "limit or budget");
 }
 
+/* No matcher says which budgets concern a step: all that count what it takes do, and --budget beside them. */
+static int budgets_fit(struct loader *l)
+{
+	const struct policy *p = l->policy;
+	size_t calls = 0, models = 0;
+
+	for (size_t i = 0; i < p->budget_count; i++) {
+		const struct budget_row *row = &p->budgets[i];
+		const int64_t *most = row->budget.most;
+		calls += most[BUDGET_CALLS] >= 0 || most[BUDGET_TIME] >= 0;
+		models += most[BUDGET_USD] >= 0 || most[BUDGET_TOKENS] >= 0 || most[BUDGET_TIME] >= 0;
+		if (MAX(calls, models) < LIMIT_POLICY_HITS)
+			continue;
+		return err_set(l->err, EINVAL, "%s:%d:%d: too many budgets: at most %d in all files may count calls or time, and at most %d money, "
+		               "tokens or time: leave out those that another one reaches first", p->files[row->file].name, row->line,
+		               row->column, LIMIT_POLICY_HITS - 1, LIMIT_POLICY_HITS - 1);
+	}
+	return 0;
+}
+
 int limits_check_ids(struct loader *l)
 {
 	struct policy *p = l->policy;
@@ -343,7 +363,7 @@ int limits_check_ids(struct loader *l)
 	for (size_t i = 0; i < p->budget_count && r == 0; i++)
 		r = id_is_new(l, &seen, p->budgets[i].id, p->budgets[i].source, p->budgets[i].file, p->budgets[i].line, p->budgets[i].column);
 	name_map_done(&seen);
-	return r;
+	return r == 0 ? budgets_fit(l) : r;
 }
 
 /* ---- asking ---- */

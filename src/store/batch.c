@@ -204,7 +204,7 @@ int batch_write(struct db *db, struct pending *p)
 
 	int r = fence(db, p);
 	if (r == 0 && p->charge != NULL)
-		r = charge_write(db, p->charge, p->task, &p->err);
+		r = charge_write(db, p->charge, p->task, p->events[0].event.time_us, &p->err);
 	if (r == 0)
 		r = chain_get(db, p->root, &chain, &p->err);
 	if (r == 0)

@@ -71,7 +71,7 @@ static int charge_rates(struct db *db, struct store_charge *c, struct rate_state
 		r = state_get(db, one, &states[i], err);
 		if (r < 0)
 			return r;
-		one->refused = !rate_take(&one->rate, &states[i], now_us, one->uses, c->forced, &at_us);
+		one->refused = !rate_take(&one->rate, &states[i], now_us, one->uses, one->forced, &at_us);
 		one->wait_us = !one->refused ? 0 : at_us == INT64_MAX ? INT64_MAX : MAX(at_us - now_us, 1);
 		c->refused |= one->refused;
 	}
@@ -134,11 +134,10 @@ int store_spent(struct store *store, const struct budget *budget, const char *ke
 	return spent_get(&store->db, budget, key, day, without, ret, err);
 }
 
-static int charge_budget(struct db *db, struct store_charge *c, struct charge_budget *b, int64_t day, const char *task,
-                         struct err *err)
+static int charge_budget(struct db *db, struct store_charge *c, struct charge_budget *b, const char *task, struct err *err)
 {
 	struct store_spent s;
-	int r = spent_get(db, &b->budget, b->key, day, task, &s, err);
+	int r = spent_get(db, &b->budget, b->key, c->day, task, &s, err);
 
 	for (size_t i = 0; i < BUDGET_UNITS && r == 0 && !b->refused; i++) {
 		int64_t most = b->budget.most[i];
@@ -157,14 +156,17 @@ static int charge_budget(struct db *db, struct store_charge *c, struct charge_bu
 	return r;
 }
 
-int charge_write(struct db *db, struct store_charge *c, const char *task, struct err *err)
+/* The day is the event's: what it spends is counted for that one, however long it lay in the queue at midnight. */
+int charge_write(struct db *db, struct store_charge *c, const char *task, int64_t time_us, struct err *err)
 {
 	struct rate_state states[LIMIT_POLICY_HITS];
-	int64_t day = clock_wall_us() / 86400000000;
-	int r = charge_rates(db, c, states, err);
 
+	c->day = time_us / 86400000000;
+	int r = charge_rates(db, c, states, err);
 	for (size_t i = 0; i < c->budget_count && r == 0; i++)
-		r = charge_budget(db, c, &c->budgets[i], day, task, err);
+		r = charge_budget(db, c, &c->budgets[i], task, err);
+	if (r == 0 && c->raises)
+		return c->refused ? 0 : err_set(err, EALREADY, "there is room already: somebody else gave the budget more");
 	if (r == 0 && c->refused)
 		return err_set(err, EDQUOT, "a limit or a budget leaves no room");
 	for (size_t i = 0; i < c->rate_count && r == 0; i++)

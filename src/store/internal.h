@@ -83,7 +83,7 @@ struct pending *pending_new(const struct store_batch *batch, const char *engine)
 void pending_free(struct pending *p);
 
 /* charge.c: inside a transaction. 0, or -EDQUOT with what is in *c; nothing is changed then. */
-MUST_USE int charge_write(struct db *db, struct store_charge *c, const char *task, struct err *err);
+MUST_USE int charge_write(struct db *db, struct store_charge *c, const char *task, int64_t time_us, struct err *err);
 void charge_answer(const struct store_charge *from, struct store_charge *to);
 
 /* Notes the head of a chain in the chain of checkpoints, inside a transaction. seq: of its last event. */

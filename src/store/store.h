@@ -58,6 +58,7 @@ struct store_charge {
 		struct rate rate;
 		char key[LIMIT_KEY_BYTES];
 		int64_t uses;
+		bool forced;                   /* a person said yes to this one: it is counted and not refused */
 		bool refused;
 		int64_t wait_us;               /* refused: until then; INT64_MAX: it can never be had */
 	} rates[LIMIT_POLICY_HITS];
@@ -71,7 +72,8 @@ struct store_charge {
 	} budgets[LIMIT_POLICY_HITS];
 	size_t budget_count;
 	int64_t wants[BUDGET_UNITS];           /* what the events will spend or reserve */
-	bool forced;                           /* rates: a person said yes, it is counted and not refused */
+	bool raises;                           /* the event gives its budget more: only where that has no room, -EALREADY else */
+	int64_t day;                           /* answer: the day, UTC, that the first event falls on and budgets were asked about */
 	bool refused;                          /* any of them: nothing was written, and no rate was used */
 };
 

@@ -81,7 +81,7 @@ static int write_one(struct writer *w, struct pending *p)
 		project_forget(&w->db);
 	if (r < 0 && sqlite3_get_autocommit(w->db.handle) == 0 && db_run(&w->db, &w->broken, SQL_UNDO, "") < 0)
 		return -w->broken.code;
-	if (r < 0 && r != -ESTALE && r != -EDQUOT && r != -ECANCELED && r != -EEXIST) {
+	if (r < 0 && r != -ESTALE && r != -EDQUOT && r != -EALREADY && r != -ECANCELED && r != -EEXIST) {
 		w->broken = p->err;
 		return r;
 	}

@@ -151,7 +151,7 @@ static void a_refusal_leaves_nothing_behind(void **state UNUSED)
 	struct store_charge again = uses(1, "k");
 	assert_int_equal(charged(&f, ROOT, replied(ROOT, json_integer(1)), &again), -EDQUOT);
 	assert_true(again.rates[0].wait_us > 3500000000 && again.rates[0].wait_us <= 3700000000);
-	again.forced = true;
+	again.rates[0].forced = true;
 	again.refused = again.rates[0].refused = false;
 	OK(&f, charged(&f, ROOT, replied(ROOT, json_integer(1)), &again));  /* a person said yes */
 	fixture_done(&f);
@@ -172,6 +172,52 @@ static void a_raise_is_of_one_scope(void **state UNUSED)
 	assert_int_equal(charged(&f, ROOT, requested(ROOT, 60), &c), -EDQUOT);
 	c = dollars(BUDGET_TASK, ROOT, 50, 60);
 	OK(&f, charged(&f, ROOT, requested(ROOT, 60), &c));
+	fixture_done(&f);
+}
+
+static struct event raised(int64_t amount)
+{
+	return event_of(EVENT_BUDGET_RAISED, ROOT, "", json_pack("{ss ss ss sI}", "budget", "b", "scope", "task " ROOT, "unit", "usd", "amount",
+	                (json_int_t)amount));
+}
+
+/* Two who were asked the same say yes: the first makes room for both, and the second gives nothing. */
+static void what_has_room_is_not_raised(void **state UNUSED)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	begin(&f, ROOT, "");
+	struct store_charge gift = dollars(BUDGET_TASK, ROOT, 50, 60);
+	gift.raises = true;
+	OK(&f, charged(&f, ROOT, raised(50), &gift));
+	gift = dollars(BUDGET_TASK, ROOT, 50, 60);
+	gift.raises = true;
+	assert_int_equal(charged(&f, ROOT, raised(50), &gift), -EALREADY);
+	assert_int_equal(spent(&f, BUDGET_TASK, ROOT).raised[BUDGET_USD], 50);
+	struct store_charge c = dollars(BUDGET_TASK, ROOT, 50, 60);
+	OK(&f, charged(&f, ROOT, requested(ROOT, 60), &c));             /* and the store goes on */
+	fixture_done(&f);
+}
+
+/* What began before midnight is of that day, however late it is written: that day's budget holds for it. */
+static void an_event_is_of_its_own_day(void **state UNUSED)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	begin(&f, ROOT, "");
+	for (int i = 0; i < 2; i++) {
+		struct event e = requested(ROOT, 60);
+		struct store_charge c = dollars(BUDGET_STORE_DAY, "", 100, 60);
+		e.time_us -= 86400000000;
+		assert_int_equal(charged(&f, ROOT, e, &c), i == 0 ? 0 : -EDQUOT);
+		assert_true(c.day == clock_wall_us() / 86400000000 - 1 || c.day == clock_wall_us() / 86400000000 - 2);
+		if (i == 0)
+			OK(&f, charged(&f, ROOT, replied(ROOT, json_null()), NULL));
+	}
+	struct store_charge today = dollars(BUDGET_STORE_DAY, "", 100, 60);
+	OK(&f, charged(&f, ROOT, requested(ROOT, 60), &today));
 	fixture_done(&f);
 }
 
@@ -316,6 +362,8 @@ int main(void)
 		cmocka_unit_test(a_lost_request_counts_as_spent),
 		cmocka_unit_test(a_refusal_leaves_nothing_behind),
 		cmocka_unit_test(a_raise_is_of_one_scope),
+		cmocka_unit_test(what_has_room_is_not_raised),
+		cmocka_unit_test(an_event_is_of_its_own_day),
 		cmocka_unit_test(many_at_once_never_overshoot),
 		cmocka_unit_test(sums_can_be_made_again),
 		cmocka_unit_test(nothing_is_ever_overshot),
