@@ -52,10 +52,13 @@ size_t limit_deciding(const struct store_charge *charge, const struct decision_l
 
 /* exec_rate.c: a program start that a limit counts. False: none does. Takes data over when true. */
 bool exec_rate(struct run *run, const struct cell_exec *exec, const struct decision *decision, json_t *data);
+/* The same of one that a person said yes to, and that stands there still. */
+bool exec_rate_held(struct run *run, const struct held_exec *held, json_t *data);
+void exec_rate_afresh(struct run *run);                          /* those that wait are held against a new policy */
 bool exec_rate_gone(struct run *run, uint32_t id);               /* the program ended meanwhile; false: not known here */
 void exec_rate_drop(struct run *run);
 /* exec.c */
-json_t *exec_shape(const struct cell_exec *exec);                /* the caller owns it */
+void exec_bind(const json_t *facts, const struct decision *decision, char ret[static SHA256_HEX_LEN + 1]);
 void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_data, json_t *owned_shape,
                const struct decision *decision);
 

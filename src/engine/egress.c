@@ -118,6 +118,24 @@ static struct conn *waiting(const struct egress *e, uint32_t id)
 	return c != NULL && c->state == CONN_WAITING ? c : NULL;
 }
 
+bool egress_decide_again(struct egress *e, uint32_t id, struct decision *ret)
+{
+	struct conn *c = waiting(e, id);
+
+	if (c != NULL)
+		conn_decide_again(c, ret);
+	return c != NULL;
+}
+
+bool egress_target(struct egress *e, uint32_t id, char (*text)[ADDRESS_TEXT_BYTES], struct net_target *ret)
+{
+	const struct conn *c = waiting(e, id);
+
+	if (c != NULL)
+		conn_target(c, text, ret);
+	return c != NULL;
+}
+
 void egress_go(struct egress *e, uint32_t id)
 {
 	struct conn *c = waiting(e, id);

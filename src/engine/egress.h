@@ -67,6 +67,11 @@ void egress_free(struct egress *egress);            /* ends every connection, wi
 void egress_go(struct egress *egress, uint32_t id);                                  /* ids that are over are ignored */
 void egress_refuse(struct egress *egress, uint32_t id, const char *rule, const char *message);
 
+/* What policy says now of one that waits for egress_go, and of just what was decided on. False: it waits no more. */
+bool egress_decide_again(struct egress *egress, uint32_t id, struct decision *ret);
+/* Where it wants to go, as it was told; text is borrowed by it. False: it waits no more. */
+bool egress_target(struct egress *egress, uint32_t id, char (*text)[ADDRESS_TEXT_BYTES], struct net_target *ret);
+
 struct egress_sums egress_sums(const struct egress *egress);
 
 /* One line for people and models: "mishri: denied by RULE: net HOST:PORT (REASON)". Appends to ret. */

@@ -108,6 +108,9 @@ void conn_new(struct egress *egress, int fd);
 
 /* egress_decide.c: of what the wish says; the connection is refused, or waits for egress_go. */
 void conn_decide(struct conn *c);
+/* Of one that waits: what policy says now, and where it goes. */
+void conn_decide_again(struct conn *c, struct decision *ret);
+void conn_target(const struct conn *c, char (*text)[ADDRESS_TEXT_BYTES], struct net_target *ret);
 
 /* egress_server.c */
 bool conn_head_make(struct conn *c);                                     /* false: refused, a secret is not to be had */

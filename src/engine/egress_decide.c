@@ -5,14 +5,25 @@
 
 #include "base/banned.h"
 
+static void target_of(const struct conn *c, enum address_class class, const char *address, struct net_target *ret)
+{
+	*ret = (struct net_target){
+		.host = c->wish.host.name, .port = c->wish.port, .scheme = c->wish.scheme, .method = c->wish.method,
+		.class = class, .address = address,
+	};
+}
+
+void conn_target(const struct conn *c, char (*text)[ADDRESS_TEXT_BYTES], struct net_target *ret)
+{
+	address_format(&c->addresses[0], *text);
+	target_of(c, c->class, *text, ret);
+}
+
 static void ask_policy(struct conn *c, enum address_class class, const char *address, struct net_target *t, struct decision *ret)
 {
 	const struct egress_callbacks *cb = &c->egress->callbacks;
 
-	*t = (struct net_target){
-		.host = c->wish.host.name, .port = c->wish.port, .scheme = c->wish.scheme, .method = c->wish.method,
-		.class = class, .address = address,
-	};
+	target_of(c, class, address, t);
 	cb->decide(cb->userdata, t, ret);
 }
 
@@ -112,6 +123,19 @@ static void decide(struct conn *c, const char *unresolved)
 	}
 	conn_state_set(c, CONN_WAITING);
 	tell_decided(c, &target, &d);
+}
+
+/* The strictest of what policy says of the addresses that it may be connected to. */
+void conn_decide_again(struct conn *c, struct decision *ret)
+{
+	char text[ADDRESS_TEXT_BYTES];
+	struct net_target target;
+	struct decision one;
+
+	ask_for(c, 0, &text, &target, ret);
+	for (size_t i = 1; i < c->address_count; i++)
+		if (ask_for(c, i, &text, &target, &one) < ret->effect)
+			*ret = one;
 }
 
 static void on_resolved(void *userdata, const struct address *addresses, size_t count, const char *why)

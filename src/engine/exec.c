@@ -1,6 +1,7 @@
 /* exec.c - the exec gate's policy side: a program stands before its first instruction, and here is
  * decided whether it may go on. Reading the program is the cell's work (cell/inspect.c). */
 #include "engine/charge.h"
+#include "engine/exec_like.h"
 #include "engine/reload.h"
 
 #include <stdio.h>
@@ -143,7 +144,7 @@ static struct held_exec *unlink_held(struct run *run, const char *approval, uint
 	return NULL;
 }
 
-static void go_on(struct run *run, uint32_t id, json_t *owned_facts, const char *refusal, bool allow, const char *reason)
+static void answer(struct run *run, uint32_t id, json_t *owned_facts, const char *refusal, bool allow, const char *reason)
 {
 	AUTO(freep) char *call = xstrdup(json_get_text(owned_facts, "call", ""));
 	AUTO(freep) char *message = xasprintf("%s (%s)", refusal, reason);
@@ -155,6 +156,17 @@ static void go_on(struct run *run, uint32_t id, json_t *owned_facts, const char 
 	write_down(run, owned_facts);
 }
 
+/* Somebody said yes: policy is content, and the limits are asked as for every other program. */
+static void go_on(struct run *run, const struct held_exec *h, const char *reason)
+{
+	json_t *facts = json_incref(h->facts);
+
+	json_put_text(facts, "effect", "allow");
+	json_put_text(facts, "reason", reason);
+	if (!exec_rate_held(run, h, facts))
+		answer(run, h->id, facts, h->refusal, true, reason);
+}
+
 void exec_settled(struct run *run, const char *approval, bool allow, const char *reason)
 {
 	struct held_exec *h = unlink_held(run, approval, 0);
@@ -162,7 +174,10 @@ void exec_settled(struct run *run, const char *approval, bool allow, const char 
 	if (h == NULL) /* it is gone already */
 		return;
 	call_hold(run, call_tag(json_get_text(h->facts, "call", "")), false);
-	go_on(run, h->id, TAKE(h->facts), h->refusal, allow, reason);
+	if (allow)
+		go_on(run, h, reason);
+	else
+		answer(run, h->id, TAKE(h->facts), h->refusal, false, reason);
 	held_free(h);
 }
 
@@ -180,32 +195,42 @@ void exec_gone(struct run *run, uint32_t id)
 	run_step(run);
 }
 
+static json_t *action_of(const json_t *facts)
+{
+	json_t *action = json_pack("{s:s, s:O, s:O, s:O, s:O}", "kind", "exec", "program", json_object_get(facts, "program"), "origin",
+		json_object_get(facts, "origin"), "argv", json_object_get(facts, "argv"), "cwd", json_object_get(facts, "cwd"));
+
+	if (json_object_get(facts, "sha256") != NULL) /* an answer counts for these very bytes */
+		json_put(action, "sha256", json_incref(json_object_get(facts, "sha256")));
+	return action;
+}
+
+void exec_bind(const json_t *facts, const struct decision *d, char ret[static SHA256_HEX_LEN + 1])
+{
+	AUTO(json_decrefp) json_t *action = action_of(facts);
+
+	approval_bind(action, d->rule_digest != NULL ? d->rule_digest : "", ret);
+}
+
 /* A person must say: the program stands still, nothing else does. Without a person the answer is no. */
 void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_data, json_t *owned_shape,
                const struct decision *d)
 {
 	const char *call = json_get_text(owned_data, "call", "");
-	AUTO(freep) char *refusal = owned_refusal;
-	AUTO(json_decrefp) json_t *action = json_pack("{s:s, s:O, s:O, s:O, s:O}", "kind", "exec", "program",
-		json_object_get(owned_data, "program"), "origin", json_object_get(owned_data, "origin"), "argv",
-		json_object_get(owned_data, "argv"), "cwd", json_object_get(owned_data, "cwd"));
+	AUTO(json_decrefp) json_t *action = action_of(owned_data);
 	struct ask ask = { .kind = "exec", .call = call, .action = action, .decision = d };
+	struct held_exec *h = xcalloc(1, sizeof *h);
 	char grant[ID_LEN + 1];
 
-	if (json_object_get(owned_data, "sha256") != NULL) /* an answer counts for these very bytes */
-		json_put(action, "sha256", json_incref(json_object_get(owned_data, "sha256")));
+	*h = (struct held_exec){ .id = id, .refusal = owned_refusal, .facts = owned_data, .shape = owned_shape,
+	                         .by_limit = d->rule_digest != NULL && d->rule_digest == d->rule };
+	exec_bind(owned_data, d, h->digest);
 	if (approval_by_grant(run, &ask, grant)) {
 		AUTO(freep) char *reason = xasprintf("as remembered: grant %s", grant);
-		go_on(run, id, owned_data, refusal, true, reason);
-		json_decref(owned_shape);
+		go_on(run, h, reason);
+		held_free(h);
 		return;
 	}
-	struct held_exec *h = xcalloc(1, sizeof *h);
-	h->refusal = TAKE(refusal);
-	h->id = id;
-	h->facts = owned_data;
-	h->shape = owned_shape;
-	h->by_limit = d->rule_digest != NULL && d->rule_digest == d->rule;
 	approval_request(run, &ask, h->approval);
 	h->next = run->held;
 	run->held = h;
@@ -216,52 +241,14 @@ void exec_hold(struct run *run, uint32_t id, char *owned_refusal, json_t *owned_
 		approval_lapse(run, h->approval, "lapsed", "it needs a person's approval, and nobody is there to ask");
 }
 
-/* What a decision reads of a program beside what the event says. */
-json_t *exec_shape(const struct cell_exec *exec)
+/* A limit asks beside the rules: a no of theirs is one here too, and a question of theirs comes first. */
+static bool is_still_asked(const struct run *run, const struct held_exec *h, const struct decision *d)
 {
-	json_t *names = json_array();
+	const struct approval *a = task_approval(run->task, h->approval);
 
-	for (size_t i = 0; i < exec->name_count; i++)
-		json_array_append_new(names, json_of_str(str_of(exec->names[i])));
-	return json_pack("{s:o, s:I, s:I}", "names", names, "trusted", (json_int_t)exec->trusted_names, "origin",
-	                 (json_int_t)exec->origin);
-}
-
-static size_t texts_of(const json_t *list, const char **ret, size_t max)
-{
-	size_t count = MIN(json_array_size(list), max);
-
-	for (size_t i = 0; i < count; i++)
-		ret[i] = json_string_value(json_array_get(list, i));
-	return count;
-}
-
-static void decide_held(const struct run *run, const struct held_exec *h, struct decision *ret)
-{
-	const json_t *argv = json_object_get(h->facts, "argv");
-	AUTO(freep) const char **words = xcalloc(json_array_size(argv) + 1, sizeof *words);
-	const char *names[LIMIT_CELL_NAMES];
-	struct action action = { .kind = ACTION_EXEC };
-	struct facts facts;
-
-	action.exec.program = json_get_text(h->facts, "program", "");
-	action.exec.names = names;
-	action.exec.name_count = texts_of(json_object_get(h->shape, "names"), names, COUNT(names));
-	action.exec.trusted_names = (size_t)json_get_int(h->shape, "trusted", 0);
-	action.exec.origin = (enum origin)json_get_int(h->shape, "origin", ORIGIN_UNTRUSTED);
-	action.exec.argv = words;
-	action.exec.argc = texts_of(argv, words, json_array_size(argv));
-	action.exec.cwd = json_get_text(h->facts, "cwd", "");
-	action.exec.sha256 = json_get_text(h->facts, "sha256", NULL);
-	const struct cell_exec like = { .names = names, .name_count = action.exec.name_count, .argv = words,
-	                                .argc = action.exec.argc };
-	AUTO(freep) const char **more = exec_words(&like);
-	if (more != NULL) {
-		action.exec.argv = more;
-		action.exec.argc++;
-	}
-	facts_of(run, &facts);
-	policy_decide(run_policy(run), &action, &facts, ret);
+	if (h->by_limit)
+		return d->effect == EFFECT_ALLOW;
+	return a == NULL || approval_still_asked(a, a->action, d);
 }
 
 /* What a new policy allows or denies needs no person; what the same rule asks is asked already, and another asks anew. */
@@ -270,11 +257,13 @@ void exec_decide_afresh(struct run *run)
 	struct held_exec *next;
 
 	for (struct held_exec *h = run->held; h != NULL; h = next) {
-		const struct approval *a = task_approval(run->task, h->approval);
+		struct exec_like like;
 		struct decision d;
 		next = h->next;
-		decide_held(run, h, &d);
-		if (h->by_limit || a == NULL || approval_still_asked(a, a->action, &d))
+		exec_like_init(&like, h->id, h->facts, h->shape);
+		exec_like_decide(run, &like, &d);
+		exec_like_done(&like);
+		if (is_still_asked(run, h, &d))
 			continue;
 		unlink_held(run, h->approval, 0);
 		call_hold(run, call_tag(json_get_text(h->facts, "call", "")), false);
@@ -285,10 +274,13 @@ void exec_decide_afresh(struct run *run)
 		AUTO(freep) char *why = xasprintf("the policy changed: %s", d.reason);
 		if (d.effect == EFFECT_ASK)
 			exec_hold(run, h->id, TAKE(h->refusal), TAKE(h->facts), TAKE(h->shape), &d);
+		else if (d.effect == EFFECT_ALLOW)
+			go_on(run, h, why);
 		else
-			go_on(run, h->id, TAKE(h->facts), h->refusal, d.effect == EFFECT_ALLOW, why);
+			answer(run, h->id, TAKE(h->facts), h->refusal, false, why);
 		held_free(h);
 	}
+	exec_rate_afresh(run);
 }
 
 static void hold(struct run *run, const struct cell_exec *exec, const struct decision *d, json_t *owned_data)

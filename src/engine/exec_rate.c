@@ -1,6 +1,7 @@
 /* exec_rate.c - program starts that a limit counts: the program stands at the gate until its use is durable, and so long
  * as the limit says. It lets none through that was not counted. */
 #include "engine/charge.h"
+#include "engine/exec_like.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,10 @@ struct counted_exec {
 	struct store_charge charge;
 	struct decision_limit limits[LIMIT_POLICY_HITS];
 	struct watch *timer;
+	char approved[SHA256_HEX_LEN + 1]; /* what a person said yes to; "": nobody was asked */
+	bool by_limit;                 /* and it was a limit that had asked */
 	bool high_risk, sent, gone, told;
+	bool afresh;                   /* the policy changed while it was on its way */
 	struct counted_exec *next;
 };
 
@@ -131,6 +135,8 @@ static void over(struct counted_exec *x)
 	done(x);
 }
 
+static void decide_afresh(struct counted_exec *x);
+
 static void on_counted(void *userdata, int result, int64_t first_seq, const struct err *err)
 {
 	struct counted_exec *x = userdata;
@@ -140,6 +146,8 @@ static void on_counted(void *userdata, int result, int64_t first_seq, const stru
 	x->sent = false;
 	if (x->gone || run->over) {
 		done(x);
+	} else if (result == -EDQUOT && x->afresh) {
+		decide_afresh(x);
 	} else if (result == -EDQUOT) {
 		over(x);
 	} else if (result < 0) {
@@ -172,39 +180,143 @@ static void take_now(struct counted_exec *x)
 		.events = &e, .count = 1, .charge = &x->charge, .on_commit = on_counted, .userdata = x });
 }
 
-bool exec_rate(struct run *run, const struct cell_exec *exec, const struct decision *d, json_t *data)
+/* Which limits of the policy in force concern it: how many, or -1: more than can be counted. */
+static int limits_of(struct counted_exec *x, const struct cell_exec *exec)
 {
-	const struct policy *policy = run_policy(run);
 	struct limit_hit hits[LIMIT_POLICY_HITS];
 	struct action action;
 	struct facts facts;
-	struct buf words = BUF_INIT(KIB(8));
 
-	if (!policy_has_limits(policy, ACTION_EXEC))
-		return false;
 	exec_action(exec, &action);
-	facts_of(run, &facts);
-	int count = policy_limits(policy, &action, &facts, hits, COUNT(hits));
-	if (count == 0)
-		return false;
-	struct counted_exec *x = xcalloc(1, sizeof *x);
-	*x = (struct counted_exec){ .run = run, .id = exec->id, .call = exec->call, .data = data,
-		.shape = exec_shape(exec), .high_risk = d->high_risk };
+	facts_of(x->run, &facts);
+	int count = policy_limits(run_policy(x->run), &action, &facts, hits, COUNT(hits));
+	x->charge = (struct store_charge){ 0 };
 	for (int i = 0; i < count; i++) {
 		struct charge_rate *to = &x->charge.rates[x->charge.rate_count];
 		x->limits[x->charge.rate_count++] = (struct decision_limit){ hits[i].id, hits[i].source, hits[i].over };
-		*to = (struct charge_rate){ .rate = hits[i].rate, .uses = 1 };
+		*to = (struct charge_rate){ .rate = hits[i].rate, .uses = 1, .forced = x->by_limit && hits[i].over == OVER_ASK };
 		memcpy(to->key, hits[i].key, sizeof to->key);
 	}
-	exec_command(exec, count > 0 ? hits[0].id : "limits", &words);
+	return count;
+}
+
+/* Takes x over where it is true; where not, its data and shape are the caller's. */
+static bool count(struct counted_exec *x, const struct cell_exec *exec)
+{
+	struct run *run = x->run;
+	int limits = limits_of(x, exec);
+	struct buf words = BUF_INIT(KIB(8));
+
+	if (limits == 0)
+		return false;
+	exec_command(exec, limits > 0 ? x->limits[0].id : "limits", &words);
 	x->refusal = buf_take(&words);
 	x->next = run->counted;
 	run->counted = x;
-	if (count < 0) {
+	if (limits < 0) {
 		refuse(x, "more limits concern it than can be counted at once");
 		done(x);
 	} else {
 		take_now(x);
 	}
 	return true;
+}
+
+bool exec_rate(struct run *run, const struct cell_exec *exec, const struct decision *d, json_t *data)
+{
+	if (!policy_has_limits(run_policy(run), ACTION_EXEC))
+		return false;
+	struct counted_exec *x = xcalloc(1, sizeof *x);
+	*x = (struct counted_exec){ .run = run, .id = exec->id, .call = exec->call, .data = data, .high_risk = d->high_risk };
+	x->shape = exec_shape(exec);
+	if (count(x, exec))
+		return true;
+	x->data = NULL;
+	counted_free(x);
+	return false;
+}
+
+bool exec_rate_held(struct run *run, const struct held_exec *h, json_t *data)
+{
+	if (!policy_has_limits(run_policy(run), ACTION_EXEC))
+		return false;
+	struct exec_like like;
+	exec_like_init(&like, h->id, data, h->shape);
+	struct counted_exec *x = xcalloc(1, sizeof *x);
+	*x = (struct counted_exec){ .run = run, .id = h->id, .call = like.exec.call, .data = data, .shape = json_incref(h->shape),
+	                            .by_limit = h->by_limit };
+	memcpy(x->approved, h->digest, sizeof x->approved);
+	bool counted = count(x, &like.exec);
+	if (!counted) {
+		x->data = NULL;
+		counted_free(x);
+	}
+	exec_like_done(&like);
+	return counted;
+}
+
+/* ---- the policy changed ---- */
+
+static void go_on(struct counted_exec *x, const struct exec_like *like)
+{
+	int limits = limits_of(x, &like->exec);
+
+	if (limits < 0) {
+		refuse(x, "more limits concern it than can be counted at once");
+		done(x);
+	} else {
+		take_now(x); /* without a limit it only waits for its event */
+	}
+}
+
+/* What a person said yes to, by a rule that is as it was, is agreed to still; so is the yes to a limit. */
+static bool is_agreed(const struct counted_exec *x, const struct decision *d)
+{
+	char digest[SHA256_HEX_LEN + 1];
+
+	exec_bind(x->data, d, digest);
+	return d->effect == EFFECT_ALLOW || (d->effect == EFFECT_ASK && strcmp(digest, x->approved) == 0);
+}
+
+static void decide_afresh(struct counted_exec *x)
+{
+	struct run *run = x->run;
+	struct exec_like like;
+	struct decision d;
+
+	x->afresh = false;
+	watch_free(TAKE(x->timer));
+	exec_like_init(&like, x->id, x->data, x->shape);
+	exec_like_decide(run, &like, &d);
+	json_put_text(x->data, "policy", policy_digest(run_policy(run)));
+	if (is_agreed(x, &d)) {
+		go_on(x, &like);
+		exec_like_done(&like);
+		return;
+	}
+	free(x->refusal);
+	x->refusal = exec_like_refusal(&like, d.rule);
+	exec_like_done(&like);
+	json_put_text(x->data, "rule", d.rule);
+	json_put_text(x->data, "source", d.source);
+	AUTO(freep) char *why = xasprintf("the policy changed: %s", d.reason);
+	if (d.effect == EFFECT_ASK)
+		exec_hold(run, x->id, TAKE(x->refusal), TAKE(x->data), TAKE(x->shape), &d);
+	else
+		refuse(x, why);
+	done(x);
+}
+
+void exec_rate_afresh(struct run *run)
+{
+	struct counted_exec *next;
+
+	for (struct counted_exec *x = run->counted; x != NULL; x = next) {
+		next = x->next;
+		if (x->gone)
+			continue;
+		x->afresh = x->sent;
+		if (!x->sent)
+			decide_afresh(x);
+	}
 }

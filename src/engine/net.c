@@ -15,8 +15,9 @@ struct link {                          /* a connection that was decided on */
 	uint32_t id;
 	json_t *facts;                 /* net.decided, as it was or will be written */
 	char approval[ID_LEN + 1];     /* "": nobody is asked */
-	char *refusal;                 /* for the client, should the answer be no; the reason is added */
 	bool high_risk;
+	bool by_limit;                 /* with approval: what asks is no rule */
+	char digest[SHA256_HEX_LEN + 1]; /* what a person was asked to agree to; "": nobody was */
 	struct link *next;
 };
 
@@ -31,7 +32,6 @@ struct net {
 static void link_free(struct link *l)
 {
 	json_decref(l->facts);
-	free(l->refusal);
 	free(l);
 }
 
@@ -135,23 +135,52 @@ static void write_denied(struct net *net, json_t *owned_data)
 
 /* ---- a person must say ---- */
 
-static void go_on(struct net *net, struct link *l, bool allow, const char *reason)
+/* For the client, should the answer be no; the reason is added. */
+static char *refusal_of(const json_t *facts, const char *rule)
 {
-	l->approval[0] = '\0';
-	json_put_text(l->facts, "effect", allow ? "allow" : "deny");
-	json_put_text(l->facts, "reason", reason);
-	emit(net, EVENT_NET_DECIDED, json_incref(l->facts));
+	return xasprintf("mishri: denied by %s: net %s:%lld", rule != NULL ? rule : "default", json_get_text(facts, "host", ""),
+	                 (long long)json_get_int(facts, "port", 0));
+}
+
+static void refuse(struct net *net, struct link *owned, const char *refusal, const char *reason)
+{
+	AUTO(freep) char *message = xasprintf("%s (%s)", refusal, reason);
+
+	json_put_text(owned->facts, "effect", "deny");
+	json_put_text(owned->facts, "reason", reason);
+	hint(net, message);
+	egress_refuse(net->egress, owned->id, json_get_text(owned->facts, "rule", NULL), message);
+	link_free(owned);
+}
+
+static bool is_counted(const struct net *net, const struct link *l);
+
+/* Policy, or a person, is content; takes it over. It goes when that is on the disk, and when the limits have room. */
+static void let_go(struct net *net, struct link *owned)
+{
+	char name[16];
+
+	owned->approval[0] = '\0';
+	link_put(net, owned);
+	if (is_counted(net, owned))
+		return;
+	emit(net, EVENT_NET_DECIDED, json_incref(owned->facts));
+	snprintf(name, sizeof name, "%u", owned->id);
+	run_defer(net->run, DO_CONNECT, name);
+}
+
+/* Takes it over. */
+static void go_on(struct net *net, struct link *owned, bool allow, const char *reason)
+{
+	json_put_text(owned->facts, "effect", allow ? "allow" : "deny");
+	json_put_text(owned->facts, "reason", reason);
 	if (allow) {
-		char id[16];
-		link_put(net, l);
-		snprintf(id, sizeof id, "%u", l->id);
-		run_defer(net->run, DO_CONNECT, id);
+		let_go(net, owned);
 		return;
 	}
-	AUTO(freep) char *message = xasprintf("%s (%s)", l->refusal, reason);
-	hint(net, message);
-	egress_refuse(net->egress, l->id, json_get_text(l->facts, "rule", NULL), message);
-	link_free(l);
+	AUTO(freep) char *refusal = refusal_of(owned->facts, json_get_text(owned->facts, "rule", NULL));
+	emit(net, EVENT_NET_DECIDED, json_incref(owned->facts));
+	refuse(net, owned, refusal, reason);
 }
 
 void net_settled(struct run *run, const char *approval, bool allow, const char *reason)
@@ -181,12 +210,6 @@ static json_t *action_of(const json_t *facts)
 	return action;
 }
 
-static char *refusal_of(const json_t *facts, const char *rule)
-{
-	return xasprintf("mishri: denied by %s: net %s:%lld", rule != NULL ? rule : "default", json_get_text(facts, "host", ""),
-	                 (long long)json_get_int(facts, "port", 0));
-}
-
 static void hold(struct net *net, struct link *l, const struct decision *d)
 {
 	struct run *run = net->run;
@@ -194,7 +217,8 @@ static void hold(struct net *net, struct link *l, const struct decision *d)
 	struct ask ask = { .kind = "net", .call = json_get_text(l->facts, "call", ""), .action = action, .decision = d };
 	char id[ID_LEN + 1];
 
-	l->refusal = refusal_of(l->facts, d->rule);
+	l->by_limit = d->rule_digest != NULL && d->rule_digest == d->rule;
+	approval_bind(action, d->rule_digest != NULL ? d->rule_digest : "", l->digest);
 	watch_arm(net->kick, 0);
 	if (approval_by_grant(run, &ask, id)) {
 		AUTO(freep) char *reason = xasprintf("as remembered: grant %s", id);
@@ -215,14 +239,18 @@ static void hold(struct net *net, struct link *l, const struct decision *d)
 
 /* ---- the life of a connection ---- */
 
-static bool is_counted(const struct net *net, uint32_t id, const struct net_target *t)
+static bool is_counted(const struct net *net, const struct link *l)
 {
+	char text[ADDRESS_TEXT_BYTES];
+	struct net_target target;
 	struct action action;
 	struct facts facts;
 
-	net_action(t, &action);
+	if (!egress_target(net->egress, l->id, &text, &target))
+		return false;
+	net_action(&target, &action);
 	facts_of(net->run, &facts);
-	return net_rate(net->run, id, &action, &facts);
+	return net_rate(net->run, l->id, &action, &facts, l->by_limit);
 }
 
 json_t *net_link_facts(const struct run *run, uint32_t id)
@@ -255,21 +283,78 @@ void net_link_over(struct run *run, uint32_t id, const char *rule, const char *s
 		hold(net, l, &d);
 		return;
 	}
+	AUTO(freep) char *refusal = refusal_of(l->facts, rule);
 	json_put_text(l->facts, "effect", "deny");
 	json_put_text(l->facts, "reason", reason);
-	AUTO(freep) char *refusal = refusal_of(l->facts, rule);
-	AUTO(freep) char *message = xasprintf("%s (%s)", refusal, reason);
-	hint(net, message);
 	write_denied(net, json_incref(l->facts));
-	egress_refuse(net->egress, id, rule, message);
-	link_free(l);
+	refuse(net, l, refusal, reason);
+}
+
+/* ---- the policy changed ---- */
+
+static void decide_afresh(struct net *net, struct link *l, const struct decision *d)
+{
+	struct run *run = net->run;
+	AUTO(freep) char *approval = xstrdup(l->approval);
+	AUTO(freep) char *why = xasprintf("the policy changed: %s", d->reason);
+
+	(void)link_take(net, NULL, l->id);
+	net_rate_gone(run, l->id);
+	json_put_text(l->facts, "rule", d->rule);
+	json_put_text(l->facts, "source", d->source);
+	if (approval[0] != '\0')
+		approval_lapse(run, approval, "withdrawn", "the policy has changed, and the connection is decided on afresh");
+	l->approval[0] = '\0';
+	l->by_limit = false;
+	if (d->effect == EFFECT_ASK)
+		hold(net, l, d);
+	else
+		go_on(net, l, d->effect == EFFECT_ALLOW, why);
+}
+
+static void review(struct net *net, struct link *l, const struct decision *d)
+{
+	const struct approval *a = task_approval(net->run->task, l->approval);
+	AUTO(json_decrefp) json_t *action = action_of(l->facts);
+	char digest[SHA256_HEX_LEN + 1];
+
+	approval_bind(action, d->rule_digest != NULL ? d->rule_digest : "", digest);
+	bool agreed = d->effect == EFFECT_ALLOW || (d->effect == EFFECT_ASK && strcmp(digest, l->digest) == 0);
+	json_put_text(l->facts, "policy", policy_digest(run_policy(net->run)));
+	if (a != NULL && (l->by_limit ? agreed : approval_still_asked(a, action, d)))
+		return;
+	if (a != NULL || !agreed) {
+		decide_afresh(net, l, d);
+		return;
+	}
+	net_rate_gone(net->run, l->id); /* other limits may hold by now */
+	let_go(net, link_take(net, NULL, l->id));
+}
+
+/* By falling ids: what is decided on puts links in and takes them out. */
+void net_decide_afresh(struct run *run)
+{
+	struct net *net = run->net;
+	uint32_t upto = UINT32_MAX;
+
+	while (net != NULL) {
+		struct link *l = NULL;
+		struct decision d;
+		for (struct link *one = net->links; one != NULL; one = one->next)
+			if (one->id < upto && (l == NULL || one->id > l->id))
+				l = one;
+		if (l == NULL)
+			return;
+		upto = l->id;
+		if ((l->approval[0] != '\0' || net_rate_waits(run, upto)) && egress_decide_again(net->egress, upto, &d))
+			review(net, l, &d);
+	}
 }
 
 static void on_decided(void *userdata, uint32_t id, const struct net_target *t, const struct decision *d)
 {
 	struct net *net = userdata;
 	json_t *data = decided_data(net, id, t, d);
-	char name[16];
 
 	if (d->effect == EFFECT_DENY) {
 		AUTO(buf_done) struct buf line = BUF_INIT(KIB(4));
@@ -282,18 +367,14 @@ static void on_decided(void *userdata, uint32_t id, const struct net_target *t, 
 	l->id = id;
 	l->facts = data;
 	l->high_risk = d->high_risk;
-	if (d->effect == EFFECT_ASK && t->unresolved == NULL) {
+	if (t->unresolved != NULL) {
+		link_put(net, l);
+		emit(net, EVENT_NET_DECIDED, json_incref(data));
+	} else if (d->effect == EFFECT_ASK) {
 		hold(net, l, d);
-		return;
+	} else {
+		let_go(net, l);
 	}
-	link_put(net, l);
-	if (t->unresolved == NULL && is_counted(net, id, t))
-		return;
-	emit(net, EVENT_NET_DECIDED, json_incref(data));
-	if (t->unresolved != NULL)
-		return;
-	snprintf(name, sizeof name, "%u", id);
-	run_defer(net->run, DO_CONNECT, name);
 }
 
 void net_connect(struct run *run, const char *name)

@@ -5,8 +5,10 @@
 #include "engine/run.h"
 
 /* net_rate.c: a connection that a limit counts. False: none does. True: net_link_go or net_link_over follows, which may be
- * within this call. */
-bool net_rate(struct run *run, uint32_t id, const struct action *action, const struct facts *facts);
+ * within this call. agreed: a person said yes to what a limit had asked. */
+bool net_rate(struct run *run, uint32_t id, const struct action *action, const struct facts *facts, bool agreed);
+bool net_rate_waits(struct run *run, uint32_t id);        /* for a limit; false: none counts it, or its use is on its
+ * way; then it is looked at by net_decide_afresh should that be refused */
 void net_rate_gone(struct run *run, uint32_t id);               /* nobody waits for this one any more */
 void net_rate_drop(struct run *run);
 

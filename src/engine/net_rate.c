@@ -17,6 +17,7 @@ struct counted_net {
 	struct event event;            /* while it is sent */
 	struct watch *timer;
 	bool sent, gone, told;
+	bool afresh;                   /* the policy changed while it was on its way */
 	struct counted_net *next;
 };
 
@@ -130,7 +131,9 @@ static void on_counted(void *userdata, int result, int64_t first_seq, const stru
 		publish(x, first_seq);
 	if (run->over)
 		return;
-	if (result < 0 && !x->gone) {
+	if (result < 0 && !x->gone && x->afresh) {
+		net_decide_afresh(run);
+	} else if (result < 0 && !x->gone) {
 		over(x);
 	} else {
 		bool go = !x->gone;
@@ -160,7 +163,17 @@ static void take_now(struct counted_net *x)
 		.events = &x->event, .count = 1, .charge = &x->charge, .on_commit = on_counted, .userdata = x });
 }
 
-bool net_rate(struct run *run, uint32_t id, const struct action *action, const struct facts *facts)
+bool net_rate_waits(struct run *run, uint32_t id)
+{
+	for (struct counted_net *x = run->counted_net; x != NULL; x = x->next)
+		if (x->id == id && !x->gone) {
+			x->afresh = x->sent;
+			return !x->sent;
+		}
+	return false;
+}
+
+bool net_rate(struct run *run, uint32_t id, const struct action *action, const struct facts *facts, bool agreed)
 {
 	const struct policy *policy = run_policy(run);
 	struct limit_hit hits[LIMIT_POLICY_HITS];
@@ -180,7 +193,7 @@ bool net_rate(struct run *run, uint32_t id, const struct action *action, const s
 	for (int i = 0; i < count; i++) {
 		struct charge_rate *to = &x->charge.rates[x->charge.rate_count];
 		x->limits[x->charge.rate_count++] = (struct decision_limit){ hits[i].id, hits[i].source, hits[i].over };
-		*to = (struct charge_rate){ .rate = hits[i].rate, .uses = 1 };
+		*to = (struct charge_rate){ .rate = hits[i].rate, .uses = 1, .forced = agreed && hits[i].over == OVER_ASK };
 		memcpy(to->key, hits[i].key, sizeof to->key);
 	}
 	x->next = run->counted_net;

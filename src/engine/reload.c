@@ -193,6 +193,7 @@ void policy_review(struct run *run)
 		return;
 	approvals_review(run);
 	exec_decide_afresh(run);
+	net_decide_afresh(run);
 }
 
 /* What was asked under the old set is asked under the new one, or needs no asking. */

@@ -33,6 +33,7 @@ struct held_exec {                     /* a program that waits at the gate for a
 	char *refusal;                 /* for its stderr, should the answer be no; the reason is added */
 	json_t *facts;                 /* exec.decided as it will be written */
 	json_t *shape;                 /* exec_shape */
+	char digest[SHA256_HEX_LEN + 1]; /* what a yes is good for */
 	bool by_limit;                 /* what asks is no rule */
 	struct held_exec *next;
 };
@@ -467,6 +468,7 @@ unsigned permit_withheld(const struct run *run, uint64_t tag, const struct tool 
 void net_open(struct run *run);                                  /* serves the network of the cell, if it has one */
 void net_close(struct run *run);                                 /* ends every connection */
 void net_settled(struct run *run, const char *approval, bool allow, const char *reason);     /* a held connection goes on, or not */
+void net_decide_afresh(struct run *run);                         /* what waits: the policy changed */
 void net_lapse(struct run *run, const char *reason);             /* all that are held */
 void net_connect(struct run *run, const char *connection);       /* the effect of net.decided */
 bool net_comes_in(const struct run *run);                        /* has anything come, by connections that are open? */
