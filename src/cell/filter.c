@@ -1,6 +1,7 @@
-/* filter.c - the seccomp filter of a cell. What is listed here is refused; system calls that are newer than this list
- * answer ENOSYS, as an older kernel would. Nothing is killed but code of a foreign
- * architecture, whose numbers mean other calls. The filter is built once, in the warden. */
+/* filter.c - the seccomp filters of a cell. What is listed here is refused; system calls that are newer than this list
+ * answer ENOSYS, as an older kernel would. Nothing is killed but code of a foreign architecture, whose numbers mean
+ * other calls. Pid 1 is under the first filter, and all that it starts with it; a run is under a second one, with the
+ * few calls by which pid 1 traces and sets up a run. Both are built once, in the warden. */
 #include "cell/filter.h"
 
 #include <fcntl.h>
@@ -27,8 +28,7 @@ static const struct refused {
 	int error;
 } refused[] = {
 	/* out of the gate, or into a process that is held: clone3 hides its flags in memory */
-	{ "clone3", ENOSYS }, { "ptrace", EPERM }, { "process_vm_readv", EPERM }, { "process_vm_writev", EPERM },
-	{ "process_madvise", EPERM }, { "pidfd_getfd", EPERM }, { "kcmp", EPERM }, { "memfd_secret", EPERM },
+	{ "clone3", ENOSYS }, { "process_madvise", EPERM }, { "pidfd_getfd", EPERM }, { "kcmp", EPERM }, { "memfd_secret", EPERM },
 	/* another view of the system */
 	{ "setns", EPERM }, { "mount", EPERM }, { "umount", EPERM }, { "umount2", EPERM }, { "pivot_root", EPERM },
 	{ "chroot", EPERM }, { "open_tree", EPERM }, { "move_mount", EPERM }, { "fsopen", EPERM }, { "fsconfig", EPERM },
@@ -47,6 +47,11 @@ static const struct refused {
 	{ "adjtimex", EPERM }, { "sethostname", EPERM }, { "setdomainname", EPERM }, { "iopl", EPERM }, { "ioperm", EPERM },
 	{ "vhangup", EPERM }, { "uselib", ENOSYS }, { "_sysctl", ENOSYS }, { "lookup_dcookie", EPERM },
 	{ "nfsservctl", ENOSYS }, { "modify_ldt", EPERM },
+};
+
+/* The same, but for pid 1, which is the gate. The kernel takes a filter apart at every run, so what can be in the first one is. */
+static const struct refused refused_to_runs[] = {
+	{ "ptrace", EPERM }, { "process_vm_readv", EPERM }, { "process_vm_writev", EPERM },
 };
 
 /* Refused with these arguments, of which the kernel reads 32 bits: some bit of the mask is set (value ANY), or
@@ -74,8 +79,6 @@ static const struct refused_with {
 	{ SYS_mknodat, 2, S_ISUID | S_ISGID, ANY },
 	/* the limits of another process: no signal, and yet it can end one. Pid 1 is one of them */
 	{ SYS_prlimit64, 0, UINT32_MAX, ANY },
-	/* who hides from pid 1 is not counted */
-	{ SYS_prctl, 0, UINT32_MAX, PR_SET_DUMPABLE },
 	{ SYS_setpriority, 0, UINT32_MAX, ANY, true }, { SYS_setpriority, 1, UINT32_MAX, ANY, true },
 	/* pid 1 made slow by the processes that it watches: by its number, by its user */
 	{ SYS_setpriority, 1, UINT32_MAX, FIRST_PID }, { SYS_setpriority, 0, UINT32_MAX, PRIO_USER },
@@ -101,7 +104,12 @@ static const struct refused_with {
 	{ SYS_sendmmsg, 3, MSG_FASTOPEN, ANY },
 };
 
-/* Whoever raises this looks at each new call first. A filter is paid for at every run, so it is kept short. */
+static const struct refused_with refused_to_runs_with[] = {
+	/* who hides from pid 1 is not counted; a run is not dumpable itself before it is traced */
+	{ SYS_prctl, 0, UINT32_MAX, PR_SET_DUMPABLE },
+};
+
+/* Whoever raises this looks at each new call first. */
 enum { LAST_KNOWN = SYS_futex_waitv, X32_BIT = 0x40000000, SOCK_TYPE_BITS = 0xf };
 
 #define DENY (SECCOMP_RET_ERRNO | EPERM)
@@ -110,27 +118,28 @@ enum { LAST_KNOWN = SYS_futex_waitv, X32_BIT = 0x40000000, SOCK_TYPE_BITS = 0xf 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half of an argument comes first");
 
 /* Arguments, by hand: libseccomp compares an argument once a rule, and all 64 bits of it where the kernel reads 32.
- * This part only ever refuses or falls through to the list behind it. */
-static void add_refused_with(struct buf *code, bool reduced)
+ * This part only ever refuses or falls through to the list behind it. Each row finds the number of the call in the
+ * accumulator and leaves it there, so that a row of another call is one comparison. */
+static void add_refused_with(struct buf *code, const struct refused_with *rows, size_t count, bool reduced)
 {
-	for (size_t i = 0; i < COUNT(refused_with); i++) {
-		const struct refused_with *row = &refused_with[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct refused_with *row = &rows[i];
 		if (row->reduced && !reduced)
 			continue;
 		const struct sock_filter any[] = {
-			LOAD_NUMBER,
-			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)row->number, 0, 3),
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)row->number, 0, 4),
 			LOAD_ARGUMENT(row->argument),
 			BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, row->mask, 0, 1),
 			BPF_STMT(BPF_RET | BPF_K, DENY),
+			LOAD_NUMBER,
 		};
 		const struct sock_filter equal[] = {
-			LOAD_NUMBER,
-			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)row->number, 0, 4),
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)row->number, 0, 5),
 			LOAD_ARGUMENT(row->argument),
 			BPF_STMT(BPF_ALU | BPF_AND | BPF_K, row->mask),
 			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, row->value, 0, 1),
 			BPF_STMT(BPF_RET | BPF_K, DENY),
+			LOAD_NUMBER,
 		};
 		if (row->value == ANY)
 			buf_add(code, any, sizeof any);
@@ -143,15 +152,14 @@ static void add_refused_with(struct buf *code, bool reduced)
 static void add_sockets(struct buf *code, bool inet)
 {
 	const struct sock_filter pairs[] = {
-		LOAD_NUMBER,
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socketpair, 0, 3),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socketpair, 0, 4),
 		LOAD_ARGUMENT(0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, DENY),
+		LOAD_NUMBER,
 	};
 	const struct sock_filter sockets[] = {
-		LOAD_NUMBER,
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 11),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 12),
 		LOAD_ARGUMENT(0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 9, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, inet ? AF_INET : AF_UNIX, 1, 0),
@@ -163,6 +171,7 @@ static void add_sockets(struct buf *code, bool inet)
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 2, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, DENY),
+		LOAD_NUMBER,
 	};
 
 	buf_add(code, pairs, sizeof pairs);
@@ -174,36 +183,40 @@ static void add_sockets(struct buf *code, bool inet)
 static void add_core_limit(struct buf *code)
 {
 	const struct sock_filter rows[] = {
-		LOAD_NUMBER,
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setrlimit, 0, 3),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setrlimit, 0, 4),
 		LOAD_ARGUMENT(0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RLIMIT_CORE, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
 		LOAD_NUMBER,
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prlimit64, 0, 5),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prlimit64, 0, 6),
 		LOAD_ARGUMENT(1),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RLIMIT_CORE, 0, 3),
 		LOAD_ARGUMENT(2),                        /* only asked for: the address is 0 */
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
+		LOAD_NUMBER,
 	};
 	buf_add(code, rows, sizeof rows);
 }
 
-static void add_arguments(struct buf *code, bool inet)
+static void add_arguments(struct buf *code, enum filter_part part, bool inet)
 {
 	AUTO(buf_done) struct buf body = BUF_INIT(KIB(16));
 
-	const struct sock_filter newer[] = {
-		LOAD_NUMBER,
+	const struct sock_filter number[] = { LOAD_NUMBER }, newer[] = {
 		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 2, 0),
 		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, LAST_KNOWN, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
 	};
-	buf_add(&body, newer, sizeof newer);
-	add_refused_with(&body, !inet);
-	add_sockets(&body, inet);
-	add_core_limit(&body);
+	buf_add(&body, number, sizeof number);
+	if (part == FILTER_CELL) {
+		buf_add(&body, newer, sizeof newer);
+		add_refused_with(&body, refused_with, COUNT(refused_with), !inet);
+		add_sockets(&body, inet);
+		add_core_limit(&body);
+	} else {
+		add_refused_with(&body, refused_to_runs_with, COUNT(refused_to_runs_with), !inet);
+	}
 	/* Another architecture goes past, to the list, which ends it. */
 	const struct sock_filter head[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
@@ -227,14 +240,15 @@ static int add_names(scmp_filter_ctx ctx, const struct refused *rows, size_t cou
 	return r;
 }
 
-static int add_lists(scmp_filter_ctx ctx)
+static int add_lists(scmp_filter_ctx ctx, enum filter_part part)
 {
 	int r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
 	if (r == 0)
 		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r == 0)
-		r = add_names(ctx, refused, COUNT(refused));
+		r = part == FILTER_CELL ? add_names(ctx, refused, COUNT(refused)) :
+		                          add_names(ctx, refused_to_runs, COUNT(refused_to_runs));
 	return r;
 }
 
@@ -254,15 +268,15 @@ static int export_to(scmp_filter_ctx ctx, struct buf *code, struct err *err)
 	return io_read_fd(fd, code, err);
 }
 
-int filter_make(bool inet, struct filter *ret, struct err *err)
+int filter_make(enum filter_part part, bool inet, struct filter *ret, struct err *err)
 {
 	AUTO(buf_done) struct buf code = BUF_INIT(sizeof(struct sock_filter) * BPF_MAXINSNS);
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
 
 	if (ctx == NULL)
 		return err_set(err, ENOMEM, "libseccomp could not start");
-	add_arguments(&code, inet);
-	int r = add_lists(ctx);
+	add_arguments(&code, part, inet);
+	int r = add_lists(ctx, part);
 	r = r < 0 ? err_set(err, -r, "libseccomp refused a rule") : export_to(ctx, &code, err);
 	seccomp_release(ctx);
 	if (r < 0)

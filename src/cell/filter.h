@@ -11,8 +11,12 @@ struct filter {
 	unsigned short count;
 };
 
-/* inet: TCP sockets may be made (where the network holds nothing but the cell). What one run may do less: narrow.h. */
-MUST_USE int filter_make(bool inet, struct filter *ret, struct err *err);
+/* Of pid 1 and all that it starts; of the runs beside it, without what pid 1 needs to trace and to begin them. What one
+ * run may do less than others: narrow.h. */
+enum filter_part { FILTER_CELL, FILTER_RUN, FILTER_PARTS };
+
+/* inet: TCP sockets may be made (where the network holds nothing but the cell). */
+MUST_USE int filter_make(enum filter_part part, bool inet, struct filter *ret, struct err *err);
 void filter_done(struct filter *filter);
 
 /* For good, for the calling thread and what it starts. no_new_privs must be set. 0 or -errno. */

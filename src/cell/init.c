@@ -7,7 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -35,6 +35,7 @@ struct init {
 	struct meter meter;
 	unsigned state;
 	bool parting;                        /* nobody is told anything any more */
+	bool samples;                        /* the kernel tells of each thread */
 	int signals;
 	struct pending *first, **last;
 	char *room;
@@ -176,9 +177,9 @@ static void tell_ended(void *userdata, struct gate_run *run, int status, const s
 		meter_check_tmp(&init->meter, run);
 	run->now = (struct usage){ 0 };
 	gate_each(&init->gate, add_living, run);
-	/* a kernel that does not tell of each thread tells of the first process at least */
+	/* a kernel that does not tells of the first process at least */
 	uint64_t cpu_ms = MAX((run->used.cpu_ns + run->now.cpu_ns) / 1000000,
-	                      sample_works() ? 0 : milliseconds(&used->ru_utime) + milliseconds(&used->ru_stime));
+	                      init->samples ? 0 : milliseconds(&used->ru_utime) + milliseconds(&used->ru_stime));
 	tell(init, &(struct msg){
 		.type = MSG_EXIT, .call = run->call, .signal = (uint64_t)signal,
 		.status = (uint64_t)(signal != 0 ? 128 + signal : WEXITSTATUS(status)),
@@ -299,12 +300,15 @@ static void signals_take(struct init *init)
 {
 	sigset_t mask;
 
+	/* What was ignored or handled where this process comes from is not so in a cell, nor in what it starts. */
+	for (int number = 1; number < NSIG; number++)
+		if (number != SIGKILL && number != SIGSTOP)
+			(void)sigaction(number, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+	signal(SIGPIPE, SIG_IGN);
 	/* Default action, blocked, read from a descriptor: anything else loses reports of tracees. */
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
-	signal(SIGCHLD, SIG_DFL);
-	signal(SIGPIPE, SIG_IGN);
 	init->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	assert(init->signals >= 0);
 }
@@ -333,7 +337,7 @@ static char *mechanisms(const struct init *init)
 	json_put_text(out, "level", cell_level_name(plan->level));
 	json_put_text(out, "namespaces", full ? "user mount pid net ipc uts cgroup" : "");
 	json_put_int(out, "landlock_abi", init->entered.landlock_abi);
-	json_put_bool(out, "seccomp", init->setup->filter != NULL);
+	json_put_bool(out, "seccomp", init->setup->filters != NULL);
 	json_put_text(out, "exec_gate", init->gate.asks ? "ptrace" : "off");
 	json_put_text(out, "network", networks[plan->level]);
 	json_put_text(out, "workspace", plan->layer[0] != '\0' ? "overlay" : plan->as_root && full ? "idmapped" : "as it is");
@@ -347,6 +351,18 @@ static char *mechanisms(const struct init *init)
 	return json_text(out);
 }
 
+/* Of pid 1 and all that it starts, for good: the filter leaves this limit as it is. 1, not 0: at 0 the kernel still starts
+ * the machine's own collector, where cores go to one. */
+static int no_cores(struct err *err)
+{
+	struct rlimit now;
+
+	if (getrlimit(RLIMIT_CORE, &now) < 0)
+		return err_sys(err, "cell: limits");
+	now.rlim_cur = now.rlim_max = MIN((rlim_t)1, now.rlim_max);
+	return setrlimit(RLIMIT_CORE, &now) < 0 ? err_sys(err, "cell: limits") : 0;
+}
+
 static int set_up(struct init *init, struct err *err)
 {
 	const struct init_setup *setup = init->setup;
@@ -355,6 +371,12 @@ static int set_up(struct init *init, struct err *err)
 
 	if (r == 0 && setup->trial)
 		r = gate_trial(err);
+	if (r == 0)
+		r = no_cores(err);
+	if (r == 0 && setup->filters != NULL) {
+		r = filter_enter(&setup->filters[FILTER_CELL]);
+		r = r < 0 ? err_set(err, -r, "cell: its pid 1 cannot put on its filter: %s", strerror(-r)) : 0;
+	}
 	return r;
 }
 
@@ -396,6 +418,7 @@ _Noreturn void init_main(const struct init_setup *setup)
 	init.gate.max_tracees = setup->plan->processes;
 	init.gate.events = &events;
 	init.gate.userdata = &init;
+	init.samples = sample_works();
 	meter_init(&init.meter, setup->plan, &init.gate, setup->group, init.entered.scratch);
 	AUTO(freep) char *text = mechanisms(&init);
 	/* Still the warden, which reads this and then hands the other end to the engine. */

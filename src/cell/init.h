@@ -13,7 +13,7 @@ struct init_setup {
 	int group[CGROUP_FDS];               /* of the control group; -1: none */
 	bool trial;                          /* try whether ptrace works before saying READY */
 	const struct plan *plan;
-	const struct filter *filter;         /* of every run; NULL: none */
+	const struct filter *filters;        /* FILTER_PARTS of them; NULL: none */
 	const struct cell_builtin *builtins;
 	size_t builtin_count;
 };

@@ -56,8 +56,6 @@ static void limits_set(const struct plan *plan, const struct msg *run)
 		limit(RLIMIT_DATA, 4 * plan->memory_bytes + plan->processes * MIB(8));
 	limit(RLIMIT_FSIZE, tighter(plan->file_bytes, run->file_bytes));
 	limit(RLIMIT_NOFILE, tighter(plan->open_files, run->open_files));
-	/* 1, not 0: at 0 the kernel still starts the machine's own collector, where cores go to one */
-	limit(RLIMIT_CORE, 1);
 	/* Counted per user namespace; elsewhere the user's other processes would count, and the gate counts instead. */
 	if (plan->level == CELL_FULL)
 		limit(RLIMIT_NPROC, plan->processes + LIMIT_CELL_SPARE_PROCESSES);
@@ -65,13 +63,12 @@ static void limits_set(const struct plan *plan, const struct msg *run)
 		limit(RLIMIT_CPU, (run->cpu_ms + 999) / 1000 + 1);
 }
 
+/* All others have their default action in pid 1. */
 static void signals_reset(void)
 {
 	sigset_t none;
 
-	for (int signal = 1; signal < NSIG; signal++)
-		if (signal != SIGKILL && signal != SIGSTOP)
-			(void)sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -161,8 +158,8 @@ static _Noreturn void child(const struct init_setup *setup, const struct msg *ru
 	signals_reset();
 	if (narrow_run(setup->plan, (unsigned)run->withheld, run->builtin[0] != '\0', &err) < 0)
 		give_up(EXIT_CANNOT, "permissions", err.text);
-	if (setup->filter != NULL) {
-		int r = filter_enter(setup->filter);
+	if (setup->filters != NULL) {
+		int r = filter_enter(&setup->filters[FILTER_RUN]);
 		if (r < 0)
 			give_up(EXIT_CANNOT, "seccomp", strerror(-r));
 	}

@@ -59,20 +59,23 @@ static void probe_landlock(json_t *list)
 static void probe_seccomp(json_t *list)
 {
 	struct err err = ERR_NONE;
-	struct filter filter = { 0 };
+	struct filter filters[FILTER_PARTS] = { 0 };
 	char detail[64];
-	bool ok = filter_make(true, &filter, &err) == 0;
+	bool ok = filter_make(FILTER_CELL, true, &filters[FILTER_CELL], &err) == 0 &&
+	          filter_make(FILTER_RUN, true, &filters[FILTER_RUN], &err) == 0;
 	pid_t pid = ok ? fork() : -1;
 	int status = 1;
 
 	if (pid == 0)
-		_exit(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && filter_enter(&filter) == 0 ? 0 : 1);
+		_exit(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && filter_enter(&filters[FILTER_CELL]) == 0 &&
+		      filter_enter(&filters[FILTER_RUN]) == 0 ? 0 : 1);
 	if (pid > 0)
 		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 			;
-	snprintf(detail, sizeof detail, "%u instructions", filter.count);
+	snprintf(detail, sizeof detail, "%u instructions", filters[FILTER_CELL].count + filters[FILTER_RUN].count);
 	add(list, "seccomp", ok && status == 0, ok ? detail : err.text, "use a kernel with CONFIG_SECCOMP_FILTER");
-	filter_done(&filter);
+	filter_done(&filters[FILTER_CELL]);
+	filter_done(&filters[FILTER_RUN]);
 }
 
 static void probe_gate(json_t *list)

@@ -45,7 +45,7 @@ struct keeper {
 	int engine, signals;
 	const struct cell_builtin *builtins;
 	size_t builtin_count;
-	struct filter filters[2];            /* [inet]; made when first needed */
+	struct filter filters[2][FILTER_PARTS]; /* [inet]; made when first needed */
 	bool proven[CELL_NONE + 1];          /* a cell of this level has traced its children */
 	struct nursling *nurslings;
 	struct cgroup_root groups;
@@ -79,10 +79,13 @@ static int clone_failed(enum cell_level level, struct err *err)
 static int filters_get(struct keeper *w, enum cell_level level, const struct filter **ret, struct err *err)
 {
 	bool inet = level == CELL_FULL;
-	struct filter *filter = level != CELL_NONE ? &w->filters[inet] : NULL;
-	int r = filter != NULL && filter->code == NULL ? filter_make(inet, filter, err) : 0;
+	struct filter *filters = level != CELL_NONE ? w->filters[inet] : NULL;
+	int r = 0;
 
-	*ret = filter;
+	for (enum filter_part part = 0; filters != NULL && part < FILTER_PARTS && r == 0; part++)
+		if (filters[part].code == NULL)
+			r = filter_make(part, inet, &filters[part], err);
+	*ret = filters;
 	return r;
 }
 
@@ -104,7 +107,7 @@ static _Noreturn void nursling_main(const struct keeper *w, const struct plan *p
 	enum { SOCKET_FD = 3, OTHERS_FD = 4, TREES = 1 + LIMIT_CELL_WRITABLE, OTHERS = TREES + CGROUP_FDS };
 	struct init_setup setup = {
 		.socket = SOCKET_FD, .trial = !w->proven[plan->level],
-		.plan = plan, .filter = filters, .builtins = w->builtins, .builtin_count = w->builtin_count,
+		.plan = plan, .filters = filters, .builtins = w->builtins, .builtin_count = w->builtin_count,
 	};
 	int others[OTHERS], *places[OTHERS], next = OTHERS_FD;
 

@@ -709,7 +709,7 @@ char **tool_environment(const char *workspace, const char *user, const char *tmp
 	env[n++] = xstrdup("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 	env[n++] = xasprintf("HOME=%s", tmp);
 	env[n++] = xasprintf("TMPDIR=%s", tmp);
-	env[n++] = xstrdup("LANG=C.UTF-8");
+	env[n++] = xstrdup("LC_CTYPE=C.UTF-8");
 	env[n++] = xstrdup("TERM=dumb");
 	env[n++] = xstrdup("SHELL=/bin/sh");
 	env[n++] = xasprintf("USER=%s", user);

@@ -113,6 +113,7 @@ static void cells_are_marked(void **state UNUSED)
 	static const char *const marks[] = {
 		"! tr '\\0' ' ' < /proc/PID/cmdline | grep -q test_attack",       /* the goal may be in the arguments */
 		"[ $(cat /proc/PID/oom_score_adj) = 1000 ]",                     /* when memory runs out */
+		"grep -q '^Seccomp:.*2$' /proc/PID/status",                      /* pid 1 is under a filter, too */
 	};
 	static struct rig rig;
 	char text[256];
