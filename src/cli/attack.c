@@ -693,7 +693,7 @@ static int attempt_files(struct attack_field *f, bool guarded, const struct atta
 
 	snprintf(workspace, sizeof workspace, "%s/files-%llu", f->place, (unsigned long long)f->call);
 	side.workspace = workspace;
-	cell_files_of(f->policy, &files);
+	cell_files_of(f->policy, side.level, &files);
 	int r = make_dir(f, workspace, err);
 	if (r == 0)
 		r = attack_tree_make(workspace, f->hidden, token, f->uid, f->gid, err);

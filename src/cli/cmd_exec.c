@@ -320,7 +320,7 @@ static int execute(struct execution *x, enum cell_level level)
 		loop_free(x->loop);
 		return complain(EXIT_CONFIG, "%s", err.text);
 	}
-	cell_files_of(x->policy, &files);
+	cell_files_of(x->policy, level, &files);
 	cell_files_put(&files, &plan);
 	x->warden_readable = watch_fd(x->loop, warden_fd(x->warden), on_warden, x);
 	x->sigint = watch_signal(x->loop, SIGINT, on_sigint, x);

@@ -110,6 +110,15 @@ static void on_ask(void *userdata, const struct question *q)
 	asker_ask(s->asker, q);
 }
 
+static void on_ask_open(void *userdata, const char *approval)
+{
+	const struct session *s = userdata;
+	AUTO(freep) char *line = xasprintf("waits for approval %s still: mishri approvals · mishri approve %s", approval, approval);
+
+	if (s->progress != NULL)
+		progress_note(s->progress, line);
+}
+
 static void on_ask_withdrawn(void *userdata, const char *approval, const char *why)
 {
 	struct session *s = userdata;
@@ -263,7 +272,7 @@ int session_open(struct session *s, bool ask, bool quiet, bool color, struct err
 		.loop = s->loop, .store = s->store, .egress = s->egress, .warden = s->warden, .policy = s->policy, .llm = s->llm,
 		.model = s->model, .user = s->user, .interactive = ask,
 		.on_event = on_event, .on_text = on_text, .on_over = on_over, .on_word = on_word, .service = s->service || s->stays,
-		.ask = ask ? on_ask : NULL,
+		.ask = ask ? on_ask : NULL, .ask_open = on_ask_open,
 		.ask_withdrawn = ask ? on_ask_withdrawn : NULL, .userdata = s, .context_tokens = s->context_tokens,
 		.poke_fd = s->poke_path != NULL ? s->poke_fd : -1,
 		.loops_ignored = s->loops_ignored, .policy_home = s->policy_home, .on_drain = on_drain, .prices = s->prices,

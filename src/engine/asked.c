@@ -63,6 +63,8 @@ void approval_put_question(struct run *run, const char *approval)
 	const struct engine_setup *setup = &run->engine->setup;
 	const struct approval *a = task_approval(run->task, approval);
 
+	if (a != NULL && !setup->interactive && setup->ask_open != NULL && a->requested_us < run->task->run_since_us)
+		setup->ask_open(setup->userdata, a->id);
 	if (a == NULL || setup->ask == NULL || !setup->interactive)
 		return;
 	const struct call *c = task_call_find(run->task, a->call);

@@ -347,7 +347,7 @@ static void tell_cell(struct run *run, const json_t *mechanisms)
 	int64_t ms = (clock_mono_ns() - run->cell_asked_ns) / 1000000;
 
 	json_t *copy = json_deep_copy(mechanisms);
-	cell_files_tell(run_policy(run), copy);
+	cell_files_tell(run_policy(run), run->level, copy);
 	run_emit(run, EVENT_CELL_OPENED, "task", "",
 	         json_pack("{s:s, s:s, s:o, s:I}", "cell", run->cell_id, "level", cell_level_name(run->level), "mechanisms",
 	                   copy != NULL ? copy : json_object(), "ms", (json_int_t)ms));
@@ -630,7 +630,7 @@ static int go_on(struct engine *engine, const char *id, const json_t *policies, 
 	run->workspace = xstrdup(run->task->workspace);
 	run->opening_type = EVENT_TASK_RESUMED;
 	run->opening = resumed_data(store, generation, run->task);
-	if (wait_for_approval)
+	if (wait_for_approval || run->task->patient) /* it stays what it was told to be */
 		json_put_bool(run->opening, "wait_for_approval", true);
 	cell_begin(run);
 	*ret = run;

@@ -11,7 +11,13 @@
 
 #include "base/banned.h"
 
-void cell_files_of(const struct policy *policy, struct cell_files *ret)
+/* Without mounts of its own a cell keeps no file: there only what the policy's words want is said to be missing. */
+static bool is_kept(const struct path_rule *rule, enum cell_level level)
+{
+	return !rule->own || level == CELL_FULL;
+}
+
+void cell_files_of(const struct policy *policy, enum cell_level level, struct cell_files *ret)
 {
 	const struct path_rule *rules;
 	size_t count = policy_paths(policy, &rules), at[3] = { 0 };
@@ -20,7 +26,8 @@ void cell_files_of(const struct policy *policy, struct cell_files *ret)
 	for (size_t kind = 0; kind < COUNT(lists); kind++)
 		lists[kind] = xcalloc(count + 1, sizeof *lists[kind]);
 	for (size_t i = 0; i < count; i++)
-		lists[rules[i].kind][at[rules[i].kind]++] = rules[i].pattern;
+		if (is_kept(&rules[i], level))
+			lists[rules[i].kind][at[rules[i].kind]++] = rules[i].pattern;
 	*ret = (struct cell_files){ lists[PATH_HIDE], lists[PATH_READONLY], lists[PATH_WRITABLE] };
 }
 
@@ -38,7 +45,7 @@ void cell_files_put(const struct cell_files *files, struct cell_plan *plan)
 	plan->writable = files->writable;
 }
 
-void cell_files_tell(const struct policy *policy, json_t *mechanisms)
+void cell_files_tell(const struct policy *policy, enum cell_level level, json_t *mechanisms)
 {
 	const struct path_rule *rules;
 	size_t count = policy_paths(policy, &rules);
@@ -53,7 +60,7 @@ void cell_files_tell(const struct policy *policy, json_t *mechanisms)
 	for (enum path_kind kind = PATH_HIDE; kind <= PATH_WRITABLE; kind++) {
 		json_t *list = json_array();
 		for (size_t i = 0; i < count; i++)
-			if (rules[i].kind == kind)
+			if (rules[i].kind == kind && is_kept(&rules[i], level))
 				json_array_append_new(list, json_of_str(str_of(rules[i].pattern)));
 		json_put(files, path_kind_name(kind), list);
 	}
@@ -92,7 +99,7 @@ int files_plan(struct run *run, struct cell_plan *plan, struct cell_files *ret_f
 {
 	const json_t *config = files_task_config(run);
 
-	cell_files_of(run_policy(run), ret_files);
+	cell_files_of(run_policy(run), plan->level, ret_files);
 	cell_files_put(ret_files, plan);
 	plan->workspace_readonly = strcmp(json_get_text(config, "workspace_mode", "direct"), "readonly") == 0;
 	if (files_layer_bytes(config) == 0)

@@ -8,6 +8,7 @@
 
 #include "engine/charge.h"
 #include "engine/dirs.h"
+#include "engine/given.h"
 #include "engine/place.h"
 #include "engine/trust.h"
 
@@ -112,6 +113,8 @@ static int load_found(const struct policy_home *h, const struct policy_files *fo
 
 	if (r == 0)
 		r = check_writable(h, policy, err);
+	if (r == 0)
+		r = given_keep(&h->places, found, policy, err);
 	if (r == 0)
 		*ret = TAKE(policy);
 	return r;
@@ -239,7 +242,11 @@ static void look(struct engine *engine, struct policy_place *place)
 	}
 	free(h->state);
 	h->state = TAKE(state);
-	if (load_again(h, &found, &policy, &err) < 0) {
+	int r = load_again(h, &found, &policy, &err);
+	if (r == 0)
+		r = given_check(&h->places, &found, place->policy, policy, &err);
+	if (r < 0) {
+		policy_free(policy);
 		refuse(engine, place, &err);
 	} else if (strcmp(policy_digest(policy), policy_digest(place->policy)) == 0) {
 		policy_free(policy);

@@ -193,6 +193,34 @@ int paths_settle(struct loader *l)
 	return 0;
 }
 
+/* What is special in a pattern means itself in a path. */
+static char *pattern_of(const char *path)
+{
+	struct buf text = BUF_INIT(KIB(64));
+
+	for (; *path != '\0'; path++) {
+		if (strchr("*?[]\\", *path) != NULL)
+			buf_add_char(&text, '\\');
+		buf_add_char(&text, *path);
+	}
+	return buf_take(&text);
+}
+
+int policy_path_keep(struct policy *p, const char *path, const char *why, struct err *err)
+{
+	AUTO(freep) char *pattern = pattern_of(path);
+
+	if (strlen(pattern) > LIMIT_FILES_PATTERN_BYTES || count_of(p, PATH_READONLY) >= LIMIT_FILES_PATTERNS)
+		return err_set(err, EINVAL, "'%.200s' lies in the workspace, where tools could change it, and cannot be kept from them: its "
+		               "name is too long, or 'files: readonly' has %d entries already; put it beside the workspace", path,
+		               LIMIT_FILES_PATTERNS);
+	p->paths = xrealloc(p->paths, (p->path_count + 1) * sizeof *p->paths);
+	p->paths[p->path_count++] = (struct path_rule){ .kind = PATH_READONLY, .pattern = TAKE(pattern), .layer = LAYER_PROJECT,
+	                                                .source = xstrdup(why), .own = true };
+	qsort(p->paths, p->path_count, sizeof *p->paths, by_kind_and_name);
+	return 0;
+}
+
 void paths_done(struct policy *p)
 {
 	while (p->path_count > 0)

@@ -33,10 +33,13 @@ struct path_rule {
 	const char *source;      /* "FILE:LINE" */
 	enum layer layer;
 	int line, column;
+	bool own;                /* of policy_path_keep: kept where it can be, and no reason to end where it cannot */
 };
 const char *path_kind_name(enum path_kind kind);           /* "hide" */
 size_t policy_paths(const struct policy *policy, const struct path_rule **ret);   /* borrowed; by kind, then pattern */
 json_t *policy_paths_json(const struct policy *policy);    /* {hide: [{pattern, layer, source}], ...}; the caller owns it */
+/* One more path below the workspace that no tool may change, as it is spelled. why: stands where a rule has its FILE:LINE. */
+MUST_USE int policy_path_keep(struct policy *policy, const char *path, const char *why, struct err *err);
 /* The rule that is about this path below the workspace, or about a directory on the way to it; NULL: none. */
 const struct path_rule *policy_path_find(const struct policy *policy, enum path_kind kind, const char *path);
 
