@@ -247,8 +247,11 @@ int approval_judge(const struct approval *a, const struct answer *w, struct err 
 	if (r < 0)
 		return r;
 	if (w->say == SAY_EDIT)
-		return strcmp(a->kind, "tool") == 0 ? 0 : err_set(err, EINVAL, "the arguments of a program that stands ready cannot "
-		       "be changed: say no with a reason, so that another is proposed");
+		return strcmp(a->kind, "tool") == 0 ? 0 : strcmp(a->kind, "exec") == 0 ?
+		       err_set(err, EINVAL, "the arguments of a program that stands ready cannot be changed: say no with a reason, so that another "
+		               "is proposed") :
+		       err_set(err, EINVAL, "there are no arguments to change: this is about a %s; say yes or no",
+		               strcmp(a->kind, "net") == 0 ? "connection" : "model call");
 	r = judge_remember(a, w, err);
 	if (r < 0)
 		return r;

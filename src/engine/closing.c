@@ -70,7 +70,7 @@ static int close_children(struct closing *c, const struct call *call)
 			r = emit(c, EVENT_TASK_REPORTED, id, control_no_report(id, now->children[i].id, "cancelled", "Cancelled before it began."));
 			continue;
 		}
-		if (r == 0)
+		if (r >= 0)
 			r = engine_load(c->store, now->children[i].id, &below, c->err);
 		if (r == 0)
 			r = emit(c, EVENT_TASK_REPORTED, id, control_report(id, below));
@@ -157,7 +157,10 @@ static int close_one(struct store *store, const char *task, const char *by, cons
 	int r = store_lease_take(store, task, &c.generation, err);
 	if (r == 0)
 		r = engine_load(store, task, &c.task, err);
-	if (r == 0 && c.task->phase != PHASE_ENDED)
+	bool ended = r == 0 && c.task->phase == PHASE_ENDED;
+	if (ended)
+		store_lease_drop(store, task, c.generation);
+	else if (r == 0)
 		r = cancel(&c);
 	if (r == 0 && c.count > 0)
 		r = write_down(&c);
@@ -167,7 +170,7 @@ static int close_one(struct store *store, const char *task, const char *by, cons
 		event_done(&c.events[i]);
 	free(c.events);
 	task_free(c.task);
-	return r;
+	return r == 0 && ended ? 1 : r;
 }
 
 int closing_cancel(struct store *store, const char *task, const char *by, const char *word, struct err *err)

@@ -62,6 +62,7 @@ MUST_USE int control_wait(struct store *store, const struct control *control, in
                           struct err *err);
 
 /* closing.c: ends a task that no engine runs, and all below it, children first. Nothing is started. -EBUSY: one runs it. */
+/* 0: it is ended by this; 1: it had ended before, and nothing was written. */
 MUST_USE int closing_cancel(struct store *store, const char *task, const char *by, const char *word, struct err *err);
 
 #endif

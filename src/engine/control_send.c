@@ -154,8 +154,11 @@ static int without_engine(struct store *store, const struct control *c, const st
 		if (r == -EBUSY) { /* somebody goes on with it just now */
 			AUTO(json_decrefp) json_t *body = body_of(c, ret->word, "");
 			ret->alive = true;
-			return store_inbox_put(store, c->task, control_name(c->command), c->user, body, err);
+			r = store_inbox_put(store, c->task, control_name(c->command), c->user, body, err);
+			return r == -EALREADY ? settle(ret, CONTROL_NOTHING, -EALREADY, "the task has ended at this moment") : r;
 		}
+		if (r > 0)
+			return settle(ret, CONTROL_NOTHING, -EALREADY, "the task had ended before: somebody was faster");
 		return r < 0 ? r : settle(ret, CONTROL_DONE, 0, "cancelled; nothing of it ran");
 	}
 	if (c->command == CONTROL_PAUSE)
@@ -186,6 +189,8 @@ static int put(struct store *store, const struct control *c, const struct task_r
 	AUTO(json_decrefp) json_t *body = body_of(c, ret->word, question);
 	if (ret->alive || c->command != CONTROL_CANCEL)
 		r = store_inbox_put(store, c->task, control_name(c->command), c->user, body, err);
+	if (r == -EALREADY)
+		return settle(ret, CONTROL_NOTHING, -EALREADY, "the task has ended at this moment");
 	return r < 0 || ret->alive ? r : without_engine(store, c, row, ret, err);
 }
 

@@ -40,11 +40,13 @@ static void poke(struct db *db, const char *task)
 
 static int put(struct db *db, const char *task, const char *kind, const char *user, struct str body, struct err *err)
 {
-	AUTO(query_done) struct query q = query_start(db, SQL_TASK_ROOT, "t", task);
+	AUTO(query_done) struct query q = query_start(db, SQL_INBOX_TASK, "t", task);
 	int r = query_next(&q, err);
 
 	if (r == 0)
 		return err_set(err, ENOENT, "there is no task %s; 'mishri history' lists them", task);
+	if (r > 0 && query_int(&q, 0) != 0) /* nobody would ever read it */
+		return err_set(err, EALREADY, "task %s has ended", task);
 	return r < 0 ? r : db_run(db, err, SQL_INBOX_PUT, "titts", task, clock_wall_us(), kind, user, body);
 }
 
