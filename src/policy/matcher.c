@@ -547,7 +547,7 @@ static int term_add(struct loader *l, const struct yaml_node *n, const struct ke
 	c->terms = xrealloc(c->terms, (c->count + 1) * sizeof *c->terms);
 	struct term *t = &c->terms[c->count++];
 	*t = (struct term){ .key = key, .pointer = pointer != NULL ? xstrdup(pointer) : NULL };
-	if (value_parse(l, n, key->form, &t->matcher) != 0)
+	if (value_parse(l, n, key->form, &t->matcher) != 0 || wording_check(l, n, &t->matcher, key->subject) != 0)
 		return -EINVAL;
 	t->cost = cost_of(&t->matcher);
 	return 0;

@@ -241,6 +241,8 @@ MUST_USE int name_check(struct loader *l, const struct yaml_node *n);   /* may t
 
 /* limits.c */
 MUST_USE int limits_read(struct loader *l, const struct yaml_node *root);
+/* wording.c: refuses text that nothing is ever equal to, so that no rule is void in silence. n: where it stands. */
+MUST_USE int wording_check(const struct loader *l, const struct yaml_node *n, const struct matcher *matcher, enum subject subject);
 MUST_USE int limits_check_ids(struct loader *l);           /* of the whole set */
 void limits_done(struct policy *policy);
 
