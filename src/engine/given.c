@@ -43,7 +43,8 @@ static int keep_one(const char *workspace, const char *path, struct policy *poli
 	return policy_path_keep(policy, below, "-p", err);
 }
 
-int given_keep(const struct policy_places *places, const struct policy_files *found, struct policy *policy, struct err *err)
+int given_keep(const struct policy_places *places, const struct policy_files *found, struct policy *policy,
+               struct err *err)
 {
 	int r = 0;
 
