@@ -233,6 +233,17 @@ static int judge_person(const struct approval *a, const struct answer *w, struct
 	return 0;
 }
 
+static int judge_edit(const struct approval *a, struct err *err)
+{
+	if (strcmp(a->kind, "tool") == 0)
+		return 0;
+	if (strcmp(a->kind, "exec") == 0)
+		return err_set(err, EINVAL, "the arguments of a program that stands ready cannot be changed: say no with a reason, "
+		               "so that another is proposed");
+	return err_set(err, EINVAL, "there are no arguments to change: this is about a %s; say yes or no",
+	               strcmp(a->kind, "net") == 0 ? "connection" : "model call");
+}
+
 int approval_judge(const struct approval *a, const struct answer *w, struct err *err)
 {
 	char time[CLOCK_TEXT_BYTES];
@@ -247,11 +258,7 @@ int approval_judge(const struct approval *a, const struct answer *w, struct err 
 	if (r < 0)
 		return r;
 	if (w->say == SAY_EDIT)
-		return strcmp(a->kind, "tool") == 0 ? 0 : strcmp(a->kind, "exec") == 0 ?
-		       err_set(err, EINVAL, "the arguments of a program that stands ready cannot be changed: say no with a reason, so that another "
-		               "is proposed") :
-		       err_set(err, EINVAL, "there are no arguments to change: this is about a %s; say yes or no",
-		               strcmp(a->kind, "net") == 0 ? "connection" : "model call");
+		return judge_edit(a, err);
 	r = judge_remember(a, w, err);
 	if (r < 0)
 		return r;

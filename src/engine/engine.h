@@ -100,7 +100,8 @@ struct engine_setup {
 	void (*on_word)(void *userdata);                    /* somebody said something to some task, perhaps to one that rests */
 	void (*on_over)(void *userdata, struct run *run);   /* ended, parked or failed; the last word about a run */
 	void (*ask)(void *userdata, const struct question *question);
-	void (*ask_open)(void *userdata, const char *approval);      /* asked before a resume, and nobody is here: it waits still; or NULL */
+	/* Asked before a resume, and nobody is here: it waits still. Or NULL. */
+	void (*ask_open)(void *userdata, const char *approval);
 	void (*ask_withdrawn)(void *userdata, const char *approval, const char *why);
 	/* It was asked to stop and has so long; waits_for: "call 1.1 (shell) of task ... to end". Now and then. */
 	void (*on_drain)(void *userdata, int64_t left_ms, const char *waits_for);

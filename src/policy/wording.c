@@ -73,7 +73,9 @@ static int check_blanks(const struct loader *l, const struct yaml_node *n, const
 
 static int check_port(const struct loader *l, const struct yaml_node *n, const struct matcher *m)
 {
-	if (m->scalar == NULL || (json_is_integer(m->scalar) && json_integer_value(m->scalar) >= 0 && json_integer_value(m->scalar) <= 65535))
+	json_int_t port = json_is_integer(m->scalar) ? json_integer_value(m->scalar) : -1;
+
+	if (m->scalar == NULL || (port >= 0 && port <= 65535))
 		return 0;
 	return yaml_err(n, l->err, "there is no port '%.40s': write a whole number from 1 to 65535", m->text != NULL ? m->text : "");
 }
