@@ -323,7 +323,7 @@ static int read_user(const struct start *s, const char **ret, struct err *err)
 	return 0;
 }
 
-/* A session is one user's. */
+/* A session is one user's. Whether another has one of this name, a token is not told, nor may it take the name first. */
 static int check_session(const struct start *s, const char *user, struct err *err)
 {
 	const char *session = json_get_text(s->body, "session", NULL);
@@ -332,9 +332,9 @@ static int check_session(const struct start *s, const char *user, struct err *er
 	if (session == NULL || s->who->root)
 		return 0;
 	int r = store_session_user(s->serve->s.store, session, owner, err);
-	if (r <= 0 || strcmp(owner, user) == 0)
+	if (r < 0 || (r > 0 && strcmp(owner, user) == 0) || (r == 0 && (s->job != NULL || s->who->trusted)))
 		return MIN(r, 0);
-	return err_set(err, EACCES, "session: %s is another user's", session);
+	return err_set(err, EACCES, "session: there is none '%.40s' that you may go on with; leave it out to begin one", session);
 }
 
 static void say_line(const char *line)
