@@ -238,8 +238,8 @@ static int judge_edit(const struct approval *a, struct err *err)
 	if (strcmp(a->kind, "tool") == 0)
 		return 0;
 	if (strcmp(a->kind, "exec") == 0)
-		return err_set(err, EINVAL, "the arguments of a program that stands ready cannot be changed: say no with a reason, so that"
-		               " another is proposed");
+		return err_set(err, EINVAL, "the arguments of a program that stands ready cannot be changed: say no with a reason, "
+		               "so that another is proposed");
 	return err_set(err, EINVAL, "there are no arguments to change: this is about a %s; say yes or no",
 	               strcmp(a->kind, "net") == 0 ? "connection" : "model call");
 }

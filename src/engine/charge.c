@@ -291,8 +291,8 @@ static void refused(struct run *run, const struct charging *g)
 /* What cannot be counted is refused, and said to be: the engine goes on. */
 static void refuse_uncounted(struct run *run, const char *call)
 {
-	AUTO(freep) char *reason = xasprintf("more than %d limits of the policy concern this, which is more than can be counted at once:"
-		" it needs fewer limits, or narrower ones", LIMIT_POLICY_HITS);
+	AUTO(freep) char *reason = xasprintf("more than %d limits of the policy concern this, which is more than can be counted at "
+		"once: it needs fewer limits, or narrower ones", LIMIT_POLICY_HITS);
 	json_t *data = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:n}", "limit", "limits", "source", "",
 		"on", call != NULL ? "tool" : "model", "over", "deny", "reason", reason, "policy", policy_digest(run_policy(run)), "wait_ms");
 

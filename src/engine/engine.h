@@ -100,7 +100,7 @@ struct engine_setup {
 	void (*on_word)(void *userdata);                    /* somebody said something to some task, perhaps to one that rests */
 	void (*on_over)(void *userdata, struct run *run);   /* ended, parked or failed; the last word about a run */
 	void (*ask)(void *userdata, const struct question *question);
-	/* It was asked before a resume and waits still, and nobody is here. NULL: nobody wants to know. */
+	/* Asked before a resume, and nobody is here: it waits still. Or NULL. */
 	void (*ask_open)(void *userdata, const char *approval);
 	void (*ask_withdrawn)(void *userdata, const char *approval, const char *why);
 	/* It was asked to stop and has so long; waits_for: "call 1.1 (shell) of task ... to end". Now and then. */

@@ -345,8 +345,9 @@ static int budgets_fit(struct loader *l)
 		models += most[BUDGET_USD] >= 0 || most[BUDGET_TOKENS] >= 0 || most[BUDGET_TIME] >= 0;
 		if (MAX(calls, models) < LIMIT_POLICY_HITS)
 			continue;
-		return err_set(l->err, EINVAL, "%s:%d:%d: too many budgets: at most %d in all files may count calls or time, and at most"
-		               " %d money, tokens or time: leave out those that another one reaches first", p->files[row->file].name, row->line,
+		return err_set(l->err, EINVAL, "%s:%d:%d: too many budgets: at most %d in all files may count calls or time, and at "
+		               "most %d money, tokens or time: leave out those that another one reaches first",
+		               p->files[row->file].name, row->line,
 		               row->column, LIMIT_POLICY_HITS - 1, LIMIT_POLICY_HITS - 1);
 	}
 	return 0;

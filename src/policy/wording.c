@@ -73,7 +73,7 @@ static int check_blanks(const struct loader *l, const struct yaml_node *n, const
 
 static int check_port(const struct loader *l, const struct yaml_node *n, const struct matcher *m)
 {
-	json_int_t port = json_integer_value(m->scalar); /* 0: no whole number */
+	json_int_t port = json_is_integer(m->scalar) ? json_integer_value(m->scalar) : -1;
 
 	if (m->scalar == NULL || (port >= (m->op == OP_EQ) && port <= 65535))
 		return 0;
