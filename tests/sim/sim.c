@@ -43,6 +43,7 @@ struct world {
 	int64_t now_us;
 	int turns_to_go, crashes, runs, compactions, circles;
 	bool stubborn;                 /* the model asks for the same again and again */
+	bool gift;                     /* a budget was given more: that is written before anything else is done */
 	struct started started[MAX_CALLS];
 	size_t started_count;
 	struct below below[MAX_CALLS];
@@ -297,25 +298,67 @@ static void ask_model(struct world *w)
 	     "model", "action", "digest", "d", "rule", "r", "reason", "because"));
 }
 
-/* Now and then a limit says no: wait, ask, or never. What a person allowed passes. c NULL: a model call. */
+/* How many committed events have this in them. */
+static int count_log(const struct world *w, const char *a, const char *b)
+{
+	struct str rest = buf_str(&w->log), line;
+	int count = 0;
+
+	while (str_next(&rest, '\n', &line)) {
+		AUTO(freep) char *text = xstrndup(line.ptr, line.len);
+		count += strstr(text, a) != NULL && strstr(text, b) != NULL;
+	}
+	return count;
+}
+
+/* A yes to a budget: it is given more, unless somebody else's gift has made room. True: the step is asked for again. */
+static bool gives(struct world *w, const struct call *c, const json_t *over)
+{
+	if (json_get_text(over, "budget", NULL) == NULL || json_get_bool(over, "raised", false) || pick(w, 4) == 0)
+		return false;
+	json_t *data = json_pack("{s:s, s:s, s:s, s:i}", "budget", "b", "scope", "task x", "unit", "usd", "amount", 5);
+	if (c != NULL)
+		json_put_text(data, "call", c->id);
+	emit(w, EVENT_BUDGET_RAISED, data);
+	PROMISE(w, count_log(w, "\"budget.raised\"", "") + 1 <= count_log(w, "\"budget.exceeded\"", "\"over\":\"ask\""),
+	        "a yes is given for once, whatever crashes behind it");
+	return w->gift = true;
+}
+
+static void exceed_budget(struct world *w, const struct call *c)
+{
+	json_t *data = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:s, s:n, s:s}", "budget", "b", "source", "f:2", "per", "task",
+	     "scope", "task x", "unit", "usd", "most", 5, "spent", 5, "reserved", 0, "wants", 1, "over", "ask", "wait_ms", "reason", "no room");
+
+	json_put_text(data, "call", c != NULL ? c->id : NULL);
+	emit(w, EVENT_BUDGET_EXCEEDED, data);
+}
+
+/* Now and then a limit or a budget says no: wait, ask, or never. What a person allowed passes. c NULL: a model call. */
 static bool meets_limit(struct world *w, const struct call *c, bool waived)
 {
 	static const char *const overs[] = { "wait", "wait", "ask", "ask", "deny" };
 	const char *over = overs[pick(w, COUNT(overs))];
 	char call[CALL_ID_BYTES] = "";
 
+	if (waived && gives(w, c, c != NULL ? c->over : w->task->over))
+		return true;
 	if (waived || pick(w, 12) != 0)
 		return false;
 	if (strcmp(over, "deny") == 0 && (c == NULL || pick(w, 4) != 0)) /* most runs are to go on */
 		return false;
 	if (c != NULL)
 		snprintf(call, sizeof call, "%s", c->id);
-	emit(w, EVENT_LIMIT_REACHED, json_pack("{s:s, s:s, s:s, s:s?, s:s, s:i, s:s, s:s}", "limit", "l", "source", "f:1", "on",
+	bool budget = strcmp(over, "ask") == 0 && chance(w, 2);
+	if (budget)
+		exceed_budget(w, c);
+	else
+		emit(w, EVENT_LIMIT_REACHED, json_pack("{s:s, s:s, s:s, s:s?, s:s, s:i, s:s, s:s}", "limit", "l", "source", "f:1", "on",
 	     c != NULL ? "tool" : "model", "call", c != NULL ? call : NULL, "over", over, "wait_ms", 1 + pick(w, 5000), "reason", "too often",
 	     "policy", "p"));
 	if (c != NULL && strcmp(over, "wait") != 0)
 		emit(w, EVENT_CALL_DECIDED, json_pack("{s:s, s:s, s:s, s:s, s:s, s:n, s:s, s:[], s:n, s:i}", "call", call, "tool", c->tool, "effect",
-		     over, "by", "limit", "rule", "l", "source", "reason", "too often", "also", "policy", "ns", 0));
+		     over, "by", budget ? "budget" : "limit", "rule", budget ? "b" : "l", "source", "reason", "too often", "also", "policy", "ns", 0));
 	return true;
 }
 
@@ -961,7 +1004,7 @@ static void run_seed(uint64_t seed, bool verbose, struct people *sums, struct wo
 			take_words(&w);
 			hear_all(&w);
 		}
-		while (task_decide(w.task, &w.input, &c)) {
+		while (!w.gift && task_decide(w.task, &w.input, &c)) {
 			if (c.type == STEP_CALL_MODEL)
 				conversation_is_whole(&w);
 			obey(&w, &c);
@@ -969,6 +1012,10 @@ static void run_seed(uint64_t seed, bool verbose, struct people *sums, struct wo
 			w.input.children_active = below_active(&w);
 		}
 		commit(&w);
+		if (w.gift) {
+			w.gift = false;
+			continue;
+		}
 		if (w.task == NULL || w.task->phase == PHASE_ENDED)
 			continue;
 		if (w.pending_count > 0)
