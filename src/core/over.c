@@ -72,6 +72,32 @@ int over_reached(struct task *t, const struct event *e, struct err *err)
 	return 0; /* else a call.decided follows */
 }
 
+void over_decided(struct call *c, const struct event *e)
+{
+	const char *by = json_get_text(e->data, "by", "");
+
+	if (strcmp(by, "limit") == 0 || strcmp(by, "budget") == 0)
+		return;
+	json_decref(TAKE(c->over));
+	c->waived = false;
+}
+
+static bool is_wait(const json_t *over)
+{
+	return strcmp(json_get_text(over, "over", ""), "wait") == 0;
+}
+
+void over_policy(struct task *t, const struct event *e)
+{
+	for (size_t i = 0; i < t->call_count; i++) {
+		struct call *c = &t->calls[i];
+		if (c->phase == CALL_WAITING && is_wait(c->over) && c->retried_why == NULL)
+			c->wait_until_us = e->time_us;
+	}
+	if (t->model_phase == MODEL_WAITING && is_wait(t->over))
+		t->retry_at_us = e->time_us;
+}
+
 /* A yes is spent by what was given for it. The event of an older engine does not say for which call it was, and counts for
  * the model call that it may have been for. */
 void over_raised(struct task *t, const struct event *e)

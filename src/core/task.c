@@ -393,6 +393,7 @@ static int on_decided(struct task *t, const struct event *e, struct err *err)
 	set_text(&c->reason, e, "reason");
 	set_text(&c->rule, e, "rule");
 	c->approved[0] = '\0';
+	over_decided(c, e);
 	approvals_drop_call(t, c->id, e->time_us); /* it was asked before, and is no longer the question */
 	c->invalid = strcmp(json_get_text(e->data, "by", ""), "schema") == 0;
 	c->phase = strcmp(effect, "allow") == 0 ? CALL_ALLOWED : strcmp(effect, "ask") == 0 ? CALL_ASKED : CALL_REFUSED;
@@ -810,6 +811,13 @@ static int on_raised(struct task *t, const struct event *e, struct err *err)
 	return 0;
 }
 
+static int on_policy(struct task *t, const struct event *e, struct err *err)
+{
+	(void)err;
+	over_policy(t, e);
+	return 0;
+}
+
 static int on_nothing(struct task *t, const struct event *e, struct err *err)
 {
 	(void)t, (void)e, (void)err; /* a fact for people; the task does not depend on it */
@@ -835,7 +843,7 @@ static apply_fn *const appliers[] = {
 	[EVENT_ENGINE_STOPPED] = on_nothing,
 	[EVENT_HEALTH_MISSED] = on_nothing,
 	[EVENT_HEALTH_RECOVERED] = on_nothing,
-	[EVENT_POLICY_LOADED] = on_nothing,
+	[EVENT_POLICY_LOADED] = on_policy,
 	[EVENT_POLICY_REFUSED] = on_nothing,
 	[EVENT_RECOVERY_STARTED] = on_recovery,
 	[EVENT_TASK_CREATED] = on_created,

@@ -399,18 +399,28 @@ static bool is_story(const struct run *run, const struct call *c)
 	        strcmp(task, run->task->id) != 0);
 }
 
+/* A limit asks about a call that policy had allowed, or a person: is that as it was? */
+static bool is_agreed(const struct call *c, const struct decision *d, const json_t *action)
+{
+	char digest[SHA256_HEX_LEN + 1];
+
+	approval_bind(action, digest_of_rule(d), digest);
+	return d->effect == EFFECT_ALLOW || (d->effect == EFFECT_ASK && strcmp(digest, c->approved) == 0);
+}
+
 static void review_call(struct run *run, struct call *c)
 {
 	const struct approval *a = task_approval_of(run->task, c->id);
 	AUTO(json_decrefp) json_t *action = approval_action(run, c);
-	char digest[SHA256_HEX_LEN + 1];
-	struct decision d;
+	struct decision d, by_rules;
 
 	if (c->phase == CALL_HELD && a != NULL) {
+		bool by_limit = c->over != NULL && !c->waived;
 		who_asks(run, c, &d);
+		call_decide(run, c, &by_rules);
 		if (is_story(run, c))
 			approval_lapse(run, a->id, "withdrawn", "it came out of a file, and the call is decided afresh");
-		else if (!approval_still_asked(a, action, &d))
+		else if (!approval_still_asked(a, action, &d) || (by_limit && !is_agreed(c, &by_rules, action)))
 			approval_lapse(run, a->id, "withdrawn", "the policy has changed, and the call is decided afresh");
 		else if (!approval_can_wait(run))
 			approval_lapse(run, a->id, "lapsed", "it needs a person's approval, and nobody is there to ask");
@@ -418,8 +428,7 @@ static void review_call(struct run *run, struct call *c)
 			run_defer(run, DO_ASK_PERSON, a->id);
 	} else if (will_run(c)) {
 		call_decide(run, c, &d);
-		approval_bind(action, digest_of_rule(&d), digest);
-		if (is_story(run, c) || (d.effect != EFFECT_ALLOW && (d.effect != EFFECT_ASK || strcmp(digest, c->approved) != 0)))
+		if (is_story(run, c) || !is_agreed(c, &d, action))
 			call_check(run, c);
 	}
 }

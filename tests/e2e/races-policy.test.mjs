@@ -240,3 +240,47 @@ describe('between a crash and the resume', () => {
 		assert.match(w.events('call.finished')[0].data.status, /denied|unknown/);
 	});
 });
+
+describe('a call', () => {
+	const limit = (rate, over) => `limits:\n  - { id: few, on: tool, tool: shell, per: task, rate: ${rate}, over: ${over} }\n`;
+	const DENY = '  - { id: never, deny: tool, tool: shell }\n', ASK = '  - { id: held, ask: tool, tool: shell }\n';
+
+	for (const [rules, wants] of [[DENY, 'denied'], [ASK, 'asked'], ['', 'ok']])
+		test(`that a person is asked about because of a limit, and the new policy wants it ${wants}`, async (t) => {
+			const w = world(t, { policy: `${ALLOW}${limit('1/h', 'ask')}` });
+			const run = begin(w, ['touch a', 'touch b'], '--wait-for-approval');
+			const [a] = await pending(w);
+			put(w, `${ALLOW}${rules}  - { id: more, deny: exec, program: shred }\n${limit('1/h', 'ask')}`);
+			await has(w, 'policy.loaded', 2);
+			if (wants !== 'ok')
+				await until(() => w.events('approval.decided').some((e) => e.data.answer === 'withdrawn' || e.data.approval === a.approval) ||
+					w.events('call.decided').length > 3, 'another decision');
+			const yes = await say(w, 'approve', a.approval);
+			exited(yes, wants === 'ok' ? 0 : 1);
+			if (wants === 'asked') {
+				const [b] = await pending(w);
+				assert.equal(b.rule, 'held');
+				exited(await say(w, 'deny', b.approval), 0);
+			}
+			await run.done;
+			assert.equal(w.has('b'), wants === 'ok');
+			w.checkChain();
+		});
+
+	test('or a request that waits for a limit or for tomorrow goes on when the new policy has more', async (t) => {
+		for (const [before, after] of [[limit('1/h', 'wait'), limit('5/h', 'wait')],
+			['limits:\n  - { id: think, on: model, per: task, rate: 2/h, over: wait }\n', ''],
+			['budgets:\n  - { id: day, per: store/day, usd: 0.02, over: wait }\n', 'budgets:\n  - { id: day, per: store/day, usd: 0.20, over: wait }\n'],
+			['budgets:\n  - { id: day, per: store/day, calls: 1, over: wait }\n', '']]) {
+			const w = world(t, { policy: `${ALLOW}${before}` });
+			const run = begin(w, ['touch a', 'touch b']);
+			await until(() => w.events('limit.reached').length + w.events('budget.exceeded').length === 1, 'a wait');
+			assert.ok(!w.has('b') || w.events('model.replied').length === 2);
+			put(w, `${ALLOW}${after}`);
+			await run.done;
+			exited(run, 0);
+			assert.ok(w.has('b'), before);
+			w.checkChain();
+		}
+	});
+});
